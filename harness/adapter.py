@@ -1,0 +1,132 @@
+"""What a library must be able to do, and how an installed one is found.
+
+This module and all it imports need Python 3.10, numpy and nir: it runs in each library's own environment.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import CannotBuild, ReadFailed, UnknownName
+from harness.learning import Samples, TrainingSettings
+from harness.networks import Network
+from harness.recording import Recording
+from harness.vocabulary import Idiom
+
+if TYPE_CHECKING:
+    import nir
+
+Array = NDArray[Any]
+Model = Any
+"""A library's own network; only its adapter looks inside."""
+
+ENTRY_POINT_GROUP = "nir_interop.adapters"
+
+
+class Adapter(ABC):
+    """The one module that speaks a library's language.
+
+    It calls the library's own exporter and importer and repairs nothing: what the library gets wrong
+    stays wrong.  What a call changes globally is contained by the worker process it runs in.
+    """
+
+    name: ClassVar[str]
+    """The backend's name, as on the command line."""
+
+    idioms: ClassVar[tuple[Idiom, ...]] = (Idiom.TUTORIAL, Idiom.PORTABLE)
+    """The ways this library's users write a network; none for a backend that only imports."""
+
+    refusals: ClassVar[tuple[str, ...]] = ()
+    """Regular expressions of messages by which the library declines on purpose, saying what it lacks."""
+
+    fixed_dt: ClassVar[float | None] = None
+    """The importer's only time step [s], where it takes none."""
+
+    def prepare(self) -> None:
+        """Import the library and pin what makes it deterministic (threads); called once per process."""
+        return None
+
+    @abstractmethod
+    def build(self, network: Network, dt: float, idiom: Idiom) -> Model:
+        """Write the network in the library's words for a step of ``dt`` seconds.
+
+        Raises CannotBuild, with the reason, where the library has no words for it.
+        """
+
+    def train(self, model: Model, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
+        """Train by surrogate gradient in the library's own idiom, in place.
+
+        Returns the learned arrays in NIR units, float64, keyed ``layer.parameter`` as
+        ``Network.with_parameters`` takes them.
+        """
+        raise CannotBuild(f"{self.name} does not train")
+
+    def export(self, model: Model, sample: Array, dt: float) -> nir.NIRGraph:
+        """Turn the model into a graph with the library's own exporter.
+
+        sample : one time step of input, axes (1, \\*shape); the idiom decides how much of it is passed on
+        """
+        raise CannotBuild(f"{self.name} does not export")
+
+    @abstractmethod
+    def load(self, path: Path, dt: float) -> Model:
+        """Read a file with :func:`read_graph` and turn it into a model with the library's own importer."""
+
+    @abstractmethod
+    def run(self, model: Model, stimulus: Array) -> Recording:
+        """Run from zero state, without gradients; stimulus and recordings have axes (T, B, \\*shape).
+
+        Recordings are keyed by the layer of the network or the node of the graph.
+        """
+
+    @abstractmethod
+    def nodes(self, model: Model) -> frozenset[str]:
+        """Names of the graph's nodes, Input and Output aside, that an imported model holds."""
+
+    def refuses(self, message: str) -> bool:
+        """Whether a message says that the library declines on purpose."""
+        return any(re.search(pattern, message) for pattern in self.refusals)
+
+
+def read_graph(path: Path) -> nir.NIRGraph:
+    """Read a graph with the nir package of this environment, fresh at each call.
+
+    Raises ReadFailed, caused by the reader's own error.
+    """
+    import nir
+
+    try:
+        return nir.read(path)
+    except Exception as error:
+        raise ReadFailed(f"{path.name}: nir {nir.version} cannot read it: {error}") from error
+
+
+def available() -> Mapping[str, EntryPoint]:
+    """Name → entry point of every adapter, sorted, without importing any of them."""
+    found = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return dict(sorted(found.items()))
+
+
+def load_adapter(name: str) -> Adapter:
+    """Import one adapter and make it.
+
+    Raises UnknownName where there is none of that name.
+    """
+    points = available()
+    if name not in points:
+        raise UnknownName(f"no backend {name!r}; there are {', '.join(points) or 'none'}")
+    adapter: Adapter = points[name].load()()
+    return adapter
+
+
+def owned(array: Any, dtype: Any = np.float32) -> Array:
+    """A copy of an array that shares no memory with a model or a graph."""
+    return np.array(array, dtype=dtype, copy=True)

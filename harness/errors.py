@@ -1,0 +1,64 @@
+"""What can go wrong, as one tree.
+
+::
+
+    NirInteropError
+    ├── BadInput                the caller gave something unusable; command line: exit 2
+    │   ├── UnreadableGraph     not a NIR file, or one that cannot be opened safely
+    │   ├── InvalidGraph        a NIR file whose content means nothing
+    │   ├── BadStimulus         an input file that does not fit the graph
+    │   ├── BadData             a data set that is missing, partial or wrong
+    │   └── UnknownName         no network, backend or cell of that name
+    ├── NotExpressible          NIR has no words for this network
+    ├── CannotBuild             this library has no words for this network
+    ├── ReadFailed              the library's own NIR reader refused the file
+    └── BackendMissing          the backend is not installed where it should be
+
+Every message is one line and says what, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class NirInteropError(Exception):
+    """Root of the tree: everything the harness raises on purpose."""
+
+
+class BadInput(NirInteropError):
+    """The caller gave something that cannot be used."""
+
+
+class UnreadableGraph(BadInput):
+    """A file that is no NIR graph, or that cannot be opened safely."""
+
+
+class InvalidGraph(BadInput):
+    """A NIR file whose content means nothing."""
+
+
+class BadStimulus(BadInput):
+    """An input that does not fit the graph."""
+
+
+class BadData(BadInput):
+    """A data set that is missing, partial or wrong."""
+
+
+class UnknownName(BadInput):
+    """A network, backend or cell that does not exist."""
+
+
+class NotExpressible(NirInteropError):
+    """NIR has no words for this network (max pooling, for instance)."""
+
+
+class CannotBuild(NirInteropError):
+    """The library has no words for this network."""
+
+
+class ReadFailed(NirInteropError):
+    """The NIR reader in the library's environment refused the file; the reason is the cause."""
+
+
+class BackendMissing(NirInteropError):
+    """A backend is not installed where it should be."""

@@ -1,0 +1,227 @@
+r"""How a backend advances a neuron by one step: every axis is an equation.
+
+Symbols: :math:`v` membrane [V], :math:`i` synaptic current [A], :math:`x` input [A], :math:`\theta` threshold [V],
+:math:`a` the share of the membrane that survives a step, :math:`g` the gain of the input, :math:`h` the step [s],
+:math:`s` the number of spikes of the step.  The membrane of every rule is
+
+.. math:: v \leftarrow a\,v + (1-a)\,v_\mathrm{leak} + g\,x
+
+(for I and IF :math:`a = 1`), and :math:`a` and :math:`g` are what the axes below choose.  A synapse is a membrane
+without leak and threshold, with :math:`w_\mathrm{in}` in the place of :math:`R`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any
+
+
+class Axis(Enum):
+    """A choice a library makes; the values of one axis exclude each other."""
+
+
+class Decay(Axis):
+    """How much of the membrane survives a step."""
+
+    EULER = "euler"
+    r""":math:`a = 1 - h/\tau`"""
+    EULER_CLAMPED = "euler_clamped"
+    r""":math:`a = \min(1, \max(0,\, 1 - h/\tau))`"""
+    EXPONENTIAL = "exponential"
+    r""":math:`a = e^{-h/\tau}` (Rotter & Diesmann 1999)"""
+
+
+class Gain(Axis):
+    """What an input is multiplied with on its way into the membrane (or the synapse)."""
+
+    STEP = "step"
+    r""":math:`g = R\,h/\tau` (I, IF: :math:`R\,h`), the forward Euler step of NIR's equation"""
+    COMPLEMENT = "complement"
+    r""":math:`g = R\,(1 - a)` (I, IF: :math:`R\,h`), the exact step for constant input"""
+    ONE = "one"
+    r""":math:`g = 1`: the input is added as it is"""
+    JUMP = "jump"
+    r""":math:`g = a`: the input is added as it is, then decays with the membrane, :math:`v \leftarrow a (v + x)`"""
+
+
+class Order(Axis):
+    """Which of a current-based neuron's two states advances first."""
+
+    SYNAPSE_FIRST = "synapse_first"
+    r""":math:`i_{t+1} = a_s i_t + g_s x_t;\; v_{t+1} = a v_t + g\,i_{t+1}`"""
+    MEMBRANE_FIRST = "membrane_first"
+    r""":math:`v_{t+1} = a v_t + g\,i_t;\; i_{t+1} = a_s i_t + g_s x_t`"""
+
+
+class Comparison(Axis):
+    """When the membrane is high enough."""
+
+    ABOVE = "above"
+    r""":math:`v > \theta`"""
+    AT_OR_ABOVE = "at_or_above"
+    r""":math:`v \ge \theta`"""
+
+
+class ResetKind(Axis):
+    """What a spike does to the membrane."""
+
+    TO_VALUE = "to_value"
+    r""":math:`v \leftarrow v_\mathrm{reset}`"""
+    TO_ZERO = "to_zero"
+    r""":math:`v \leftarrow 0`, whatever v_reset says"""
+    SUBTRACT = "subtract"
+    r""":math:`v \leftarrow v - \theta`"""
+    SUBTRACT_ALL = "subtract_all"
+    r""":math:`v \leftarrow v - s\,\theta`"""
+
+
+class Timing(Axis):
+    """When the reset takes place."""
+
+    SAME_STEP = "same_step"
+    """Right after the spike: the next update starts from the reset membrane."""
+    NEXT_STEP = "next_step"
+    r"""One update late: :math:`v_{t+1} = a v_t + g x_{t+1} - s_t\theta`, or the reset value, that step's input lost."""
+
+
+class SpikesPerStep(Axis):
+    """How many spikes fit in a step."""
+
+    ONE = "one"
+    r""":math:`s = [v > \theta]`"""
+    MANY = "many"
+    r""":math:`s = \max(0, \lfloor v/\theta \rfloor)`"""
+
+
+class Floor(Axis):
+    """How low the membrane may fall."""
+
+    NONE = "none"
+    """No floor."""
+    MINUS_THRESHOLD = "minus_threshold"
+    r""":math:`v \leftarrow \max(v, -\theta)` after the reset"""
+
+
+class Start(Axis):
+    """The membrane before the first step."""
+
+    ZERO = "zero"
+    r""":math:`v_0 = 0`"""
+    LEAK = "leak"
+    r""":math:`v_0 = v_\mathrm{leak}`"""
+    RESET = "reset"
+    r""":math:`v_0 = v_\mathrm{reset}`"""
+
+
+class SpikeFrom(Axis):
+    """Which membrane a spike is read from; the later one delays every layer by a step."""
+
+    UPDATED = "updated"
+    r""":math:`s_t = [v_t > \theta]` with the membrane after the update: no layer delay"""
+    PREVIOUS = "previous"
+    r""":math:`s_t = [v_{t-1} > \theta]` with the membrane before the update: one step late per layer"""
+
+
+class FeedbackBias(Axis):
+    """What a bias on a cycle's waiting edge gives at the first step."""
+
+    PRESENT = "present"
+    """A stateless node on the waiting edge has answered to silence: its bias is there at t = 0."""
+    ABSENT = "absent"
+    """Nothing is on the waiting edge at t = 0."""
+
+
+class TimeStep(Axis):
+    r"""Which step :math:`h` is used."""
+
+    GIVEN = "given"
+    r""":math:`h` as asked for"""
+    FIXED = "fixed"
+    r""":math:`h = 10^{-4}\,\mathrm{s}`, whatever is asked for"""
+    UNIT = "unit"
+    r""":math:`h = 1`: time constants are read as numbers of steps"""
+    INFERRED = "inferred"
+    r""":math:`h = \tau/(1 + R)`, guessed from the neuron"""
+
+
+class Use(Axis):
+    """What becomes of a parameter."""
+
+    USED = "used"
+    """It means what NIR says."""
+    IGNORED = "ignored"
+    """It is not read: R = 1, w_in = 1, v_leak = 0."""
+    COLLAPSED = "collapsed"
+    r"""One neuron stands for all.  R: the membrane and the threshold are scaled by the first neuron's gain,
+    so that every neuron's :math:`g` is the first's; threshold: all neurons have the first's."""
+
+
+class LeakUse(Axis):
+    """What becomes of v_leak."""
+
+    USED = "used"
+    r""":math:`v` relaxes to :math:`v_\mathrm{leak}`"""
+    IGNORED = "ignored"
+    r""":math:`v` relaxes to 0"""
+    ON_SYNAPSE = "on_synapse"
+    r""":math:`v` relaxes to :math:`v_\mathrm{leak}`, and so does the synapse"""
+    ADDED = "added"
+    r""":math:`v_\mathrm{leak}` is added to the membrane at every step"""
+
+
+class Precision(Axis):
+    """The numbers that are computed with."""
+
+    FLOAT64 = "float64"
+    """IEEE double precision."""
+    FLOAT32 = "float32"
+    """IEEE single precision."""
+    FIXED = "fixed"
+    r"""Integers: :math:`a` in units of :math:`2^{-12}`, the decayed state truncated towards zero to
+    :math:`2^{-6}` of the input's unit (Loihi; Lava's ``du``, ``dv``)."""
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """One value per axis; the defaults are NIR's own meaning in steps."""
+
+    decay: Decay = Decay.EULER
+    gain: Gain = Gain.STEP
+    order: Order = Order.SYNAPSE_FIRST
+    comparison: Comparison = Comparison.ABOVE
+    reset: ResetKind = ResetKind.TO_VALUE
+    timing: Timing = Timing.SAME_STEP
+    spikes: SpikesPerStep = SpikesPerStep.ONE
+    floor: Floor = Floor.NONE
+    start: Start = Start.ZERO
+    spike_from: SpikeFrom = SpikeFrom.UPDATED
+    feedback_bias: FeedbackBias = FeedbackBias.PRESENT
+    time_step: TimeStep = TimeStep.GIVEN
+    resistance: Use = Use.USED
+    input_weight: Use = Use.USED
+    threshold: Use = Use.USED
+    leak: LeakUse = LeakUse.USED
+    precision: Precision = Precision.FLOAT64
+
+    def but(self, **axes: Axis) -> UpdateRule:
+        """The same rule with some axes changed.
+
+        Raises TypeError for a value that does not belong to its axis.
+        """
+        changed = replace(self, **axes)  # type: ignore[arg-type]
+        changed.__post_init__()
+        return changed
+
+    def __post_init__(self) -> None:
+        for axis in fields(self):
+            if not isinstance(getattr(self, axis.name), type(axis.default)):
+                raise TypeError(f"{axis.name} takes a {type(axis.default).__name__}, not {getattr(self, axis.name)!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Axis → value, as text, in the order of the axes."""
+        return {axis.name: getattr(self, axis.name).value for axis in fields(self)}
+
+
+NIR_MEANING = UpdateRule()
+"""Forward Euler at the given step, synapse first, ``>``, to v_reset in the same step, all states start at 0."""
