@@ -80,9 +80,9 @@ class Timing(Axis):
     """When the reset takes place."""
 
     SAME_STEP = "same_step"
-    """Right after the spike: the next update starts from the reset membrane."""
+    r"""Right after the spike: :math:`v_{t+1} = a\,\mathrm{reset}(v_t, s_t) + g\,x_{t+1}`"""
     NEXT_STEP = "next_step"
-    r"""One update late: :math:`v_{t+1} = a v_t + g x_{t+1} - s_t\theta`, or the reset value, that step's input lost."""
+    r"""One update late: :math:`v_{t+1} = \mathrm{reset}(a\,v_t + g\,x_{t+1}, s_t)`; a reset to a value loses that step's input."""
 
 
 class SpikesPerStep(Axis):
@@ -91,7 +91,7 @@ class SpikesPerStep(Axis):
     ONE = "one"
     r""":math:`s = [v > \theta]`"""
     MANY = "many"
-    r""":math:`s = \max(0, \lfloor v/\theta \rfloor)`"""
+    r""":math:`s = \max(0, \lfloor v/\theta \rfloor)`, with ``>``: :math:`s = \max(0, \lceil v/\theta \rceil - 1)`"""
 
 
 class Floor(Axis):
@@ -153,8 +153,7 @@ class Use(Axis):
     IGNORED = "ignored"
     """It is not read: R = 1, w_in = 1, v_leak = 0."""
     COLLAPSED = "collapsed"
-    r"""One neuron stands for all.  R: the membrane and the threshold are scaled by the first neuron's gain,
-    so that every neuron's :math:`g` is the first's; threshold: all neurons have the first's."""
+    """One value, the smallest, stands for all neurons of the layer.  R: the smallest gain *g* is every neuron's."""
 
 
 class LeakUse(Axis):
@@ -178,8 +177,8 @@ class Precision(Axis):
     FLOAT32 = "float32"
     """IEEE single precision."""
     FIXED = "fixed"
-    r"""Integers: :math:`a` in units of :math:`2^{-12}`, the decayed state truncated towards zero to
-    :math:`2^{-6}` of the input's unit (Loihi; Lava's ``du``, ``dv``)."""
+    r"""Integers, as on Loihi: :math:`a` in units of :math:`2^{-12}`, the decayed state truncated towards zero and the
+    drive rounded, both to :math:`2^{-12}` of a volt (or ampere)."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +187,7 @@ class UpdateRule:
 
     decay: Decay = Decay.EULER
     gain: Gain = Gain.STEP
+    synapse_gain: Gain = Gain.STEP
     order: Order = Order.SYNAPSE_FIRST
     comparison: Comparison = Comparison.ABOVE
     reset: ResetKind = ResetKind.TO_VALUE
@@ -209,9 +209,7 @@ class UpdateRule:
 
         Raises TypeError for a value that does not belong to its axis.
         """
-        changed = replace(self, **axes)  # type: ignore[arg-type]
-        changed.__post_init__()
-        return changed
+        return replace(self, **axes)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         for axis in fields(self):

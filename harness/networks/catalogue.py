@@ -60,9 +60,9 @@ class _Weights:
     def uniform(self, size: int, low: float, high: float) -> NDArray[Any]:
         return np.float32(self.generator.uniform(low, high, size)).astype(np.float64)
 
-    def affine(self, name: str, inputs: int, outputs: int, scale: float, mean: float = 0.0, **options: Any) -> Affine:
-        weight = self.normal((outputs, inputs), scale, mean)
-        return Affine(name=name, weight=weight, bias=self.normal((outputs,), 0.1 * scale), **options)
+    def affine(self, name: str, fan_in: int, fan_out: int, scale: float, mean: float = 0.0, **options: Any) -> Affine:
+        weight = self.normal((fan_out, fan_in), scale, mean)
+        return Affine(name=name, weight=weight, bias=self.normal((fan_out,), 0.1 * scale), **options)
 
     def conv(self, name: str, shape: tuple[int, ...], scale: float, mean: float = 0.0, **options: Any) -> Conv:
         weight = self.normal(shape, scale, mean)
@@ -103,15 +103,15 @@ def _lif_single(seed: int) -> Network:
 
 
 def _mlp_lif(seed: int) -> Network:
-    return _two_layers("mlp_lif", 1, seed, _lif, (10.0, 10.0), (64, 128, 10))
+    return _two_layers("mlp_lif", 1, seed, _lif, (8.0, 8.0), (64, 128, 10))
 
 
 def _mlp_cuba(seed: int) -> Network:
-    return _two_layers("mlp_cuba", 2, seed, _cuba, (0.4, 0.2), (64, 128, 10))
+    return _two_layers("mlp_cuba", 2, seed, _cuba, (0.08, 0.06), (64, 128, 10))
 
 
 def _mlp_lif_mixed(seed: int) -> Network:
-    return _two_layers("mlp_lif_mixed", 3, seed, _mixed, (5.0, 5.0))
+    return _two_layers("mlp_lif_mixed", 3, seed, _mixed, (6.0, 10.0))
 
 
 def _mlp_if(seed: int) -> Network:
@@ -129,41 +129,41 @@ def _mlp_readout(seed: int) -> Network:
 
 
 def _mlp_subtract(seed: int) -> Network:
-    return _two_layers("mlp_subtract", 6, seed, _lif, (5.0, 5.0), reset=Reset.SUBTRACT)
+    return _two_layers("mlp_subtract", 6, seed, _lif, (5.0, 8.0), reset=Reset.SUBTRACT)
 
 
 def _mlp_leak(seed: int) -> Network:
     def neuron(name: str, size: int, weights: _Weights) -> LIF:
         return LIF(name=name, tau=2e-3, v_leak=0.1, v_reset=-0.2)
 
-    return _two_layers("mlp_leak", 7, seed, neuron, (5.0, 5.0))
+    return _two_layers("mlp_leak", 7, seed, neuron, (5.0, 8.0))
 
 
 def _mlp_rest(seed: int) -> Network:
     def neuron(name: str, size: int, weights: _Weights) -> LIF:
         return LIF(name=name, tau=2e-3, v_leak=-0.2, v_reset=-0.2)
 
-    return _two_layers("mlp_rest", 8, seed, neuron, (5.0, 5.0))
+    return _two_layers("mlp_rest", 8, seed, neuron, (6.0, 12.0))
 
 
 def _mlp_gain(seed: int) -> Network:
     def neuron(name: str, size: int, weights: _Weights) -> LIF:
         return LIF(name=name, tau=2e-3, r=2.5)
 
-    return _two_layers("mlp_gain", 9, seed, neuron, (2.0, 2.0), free_gain=False)
+    return _two_layers("mlp_gain", 9, seed, neuron, (2.0, 5.0), free_gain=False)
 
 
 def _csnn_avgpool(seed: int) -> Network:
     weights = _Weights(seed, 10)
     layers: tuple[Layer, ...] = (
-        weights.conv("conv1", (12, 1, 5, 5), 8.0, 2.0),
+        weights.conv("conv1", (12, 1, 5, 5), 5.0, 0.5),
         Pool2d(name="pool1", kind=PoolKind.AVERAGE),
         LIF(name="lif1", tau=2e-4),
-        weights.conv("conv2", (64, 12, 5, 5), 8.0, 1.0),
+        weights.conv("conv2", (64, 12, 5, 5), 5.0, 0.0),
         Pool2d(name="pool2", kind=PoolKind.AVERAGE),
         LIF(name="lif2", tau=2e-4),
         Flatten(name="flat"),
-        weights.affine("fc", 1024, 10, 4.0),
+        weights.affine("fc", 1024, 10, 5.0),
         LIF(name="lif3", tau=2e-4),
     )
     return Network("csnn_avgpool", (1, 28, 28), layers, dt=DT, seed=seed)
@@ -224,7 +224,7 @@ def _recurrent(name: str, stream: int, seed: int, neuron: Callable[..., Neuron],
     layers: tuple[Layer, ...] = (
         weights.affine("fc1", inputs, hidden, scale, 0.3 * scale),
         neuron("lif1", feedback=feedback),
-        weights.affine("fc2", hidden, outputs, scale, 0.3 * scale),
+        weights.affine("fc2", hidden, outputs, 1.5 * scale, 0.45 * scale),
         neuron("lif2"),
     )
     return Network(name, (inputs,), layers, dt=DT, seed=seed)

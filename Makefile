@@ -1,0 +1,30 @@
+# Everything runs in .venv, which is made when it is missing or older than what it is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: matrix test lint bench setup clean
+
+matrix: setup  ## run the matrix on the embedded digits and write results/report.csv
+	$(BIN)/nir-interop matrix
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## measure and print the project's figures
+	$(BIN)/nir-interop bench
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:  ## forget results that were kept for reuse, and the environment
+	rm -rf .venv .nir-interop build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,85 @@
+"""The two backends of our own: NIR's meaning in steps, and the equations themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from harness.adapter import Adapter, Array, Model
+from harness.networks import Network
+from harness.recording import Recording
+from harness.vocabulary import Idiom
+
+if TYPE_CHECKING:
+    import nir
+
+    from harness.reference import Simulator
+
+
+@dataclass
+class _Model:
+    simulator: Simulator
+    intended: Any = None
+
+
+class Reference(Adapter):
+    """NIR's own meaning in steps (see the design), float64; as an exporter it writes the intended graph."""
+
+    name: ClassVar[str] = "reference"
+    idioms: ClassVar[tuple[Idiom, ...]] = (Idiom.PORTABLE,)
+
+    def prepare(self) -> None:
+        """One thread: cells run side by side."""
+        import torch
+
+        torch.set_num_threads(1)
+
+    def build(self, network: Network, dt: float, idiom: Idiom) -> Model:
+        """The intended graph, ready to run.
+
+        Raises NotExpressible where NIR has no words for the network.
+        """
+        from harness.reference import from_nir
+
+        intended = network.to_nir()
+        return _Model(self._simulator(from_nir(intended), dt), intended)
+
+    def export(self, model: Model, sample: Array, dt: float) -> nir.NIRGraph:
+        """The intended graph."""
+        return model.intended
+
+    def load(self, path: Path, dt: float) -> Model:
+        """Read a file with the harness's own reader."""
+        from harness.reference import read
+
+        return _Model(self._simulator(read(path), dt))
+
+    def run(self, model: Model, stimulus: Array) -> Recording:
+        """Run from zero state."""
+        recording, _ = model.simulator.run(np.asarray(stimulus))
+        return recording
+
+    def nodes(self, model: Model) -> frozenset[str]:
+        """All of them."""
+        graph = model.simulator.graph
+        return frozenset(name for name, node in graph.nodes.items() if node.kind not in ("Input", "Output"))
+
+    def _simulator(self, graph: Any, dt: float) -> Simulator:
+        from harness.reference import Simulator
+
+        return Simulator(graph, dt)
+
+
+class Exact(Reference):
+    """The equations in continuous time, for input that is constant within a step; it only imports."""
+
+    name: ClassVar[str] = "exact"
+    idioms: ClassVar[tuple[Idiom, ...]] = ()
+
+    def _simulator(self, graph: Any, dt: float) -> Simulator:
+        from harness.reference import exact_simulator
+
+        return exact_simulator(graph, dt)

@@ -1,0 +1,5 @@
+"""``python -m harness`` is ``nir-interop``."""
+
+from harness.cli import main
+
+main()

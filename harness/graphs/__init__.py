@@ -1,0 +1,31 @@
+"""NIR files: safe reading, own validation, canonical form and hash, structural difference."""
+
+from __future__ import annotations
+
+from harness.graphs.components import components
+from harness.graphs.inlining import inline
+from harness.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
+from harness.graphs.reading import read
+from harness.graphs.shapes import padding_of, whole_numbers
+from harness.graphs.validation import Shapes, validate
+from harness.graphs.writing import from_nir, to_nir, write
+
+__all__ = [
+    "NEURONS",
+    "SPIKING",
+    "STATELESS",
+    "Array",
+    "Graph",
+    "Node",
+    "Shapes",
+    "as_array",
+    "components",
+    "from_nir",
+    "inline",
+    "padding_of",
+    "read",
+    "to_nir",
+    "validate",
+    "whole_numbers",
+    "write",
+]

@@ -1,0 +1,202 @@
+"""NIR files → graphs: safely, as they stand, whatever version of NIR wrote them.
+
+The file is read with h5py and not with ``nir.read``: nir 1.0.8 adds Outputs to nodes that feed nothing, follows external
+links, and cannot construct a grouped convolution.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from harness.errors import UnreadableGraph
+from harness.graphs.model import Graph, Node, as_array
+from harness.graphs.primitives import ANNOTATIONS, PARAMETERS
+from harness.graphs.scanning import Layout, scan
+from harness.graphs.wording import shown
+
+_MOST_TEXT = 2**26
+"""Bytes of text read at once, and in all edges together."""
+_SHORT_FILE = 8 << 20
+
+_DERIVED = frozenset({"input_type", "output_type"})
+
+
+def read(path: Path) -> Graph:
+    """Read a NIR file: what stands in it, nothing repaired.
+
+    Files of NIR 0.x and 1.x are read alike.  As nir 1.0.8 does, a missing ``v_reset`` means 0 and a missing ``w_in`` means 1.
+    Whether the graph means anything is for :func:`harness.graphs.validate` to say.  Links are never followed.
+    Raises UnreadableGraph for what is no NIR file or cannot be opened safely; the message is one line.
+    """
+    path = Path(path)
+    shown_path = shown(path.name or path)
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise UnreadableGraph(f"{shown_path}: {reason}; give the path of a .nir file") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise UnreadableGraph(f"{shown_path}: it is {kind}; give the path of a .nir file")
+    if not status.st_size:
+        raise UnreadableGraph(f"{shown_path}: the file is empty; export it again")
+    try:
+        with h5py.File(path, "r") as file:
+            return _Reader(file.id, status.st_size).graph()
+    except UnreadableGraph as error:
+        raise UnreadableGraph(f"{shown_path}: {error}") from error.__cause__
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError, RecursionError) as error:
+        raise UnreadableGraph(f"{shown_path}: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: BaseException) -> str:
+    if isinstance(error, PermissionError):
+        return "it may not be read; change its permissions"
+    try:
+        signed = h5py.is_hdf5(path)
+    except (OSError, ValueError):
+        signed = False
+    if not signed:
+        return "it is not HDF5, so not NIR; write it with nir.write"
+    if "truncated" in str(error):
+        return "the file is truncated; copy or export it again"
+    line = " ".join(str(error).split())
+    return f"the HDF5 is damaged ({shown(line[:120])[1:-1]}); copy or export it again"
+
+
+class _Reader:
+    def __init__(self, file: h5py.h5f.FileID, size: int) -> None:
+        self.root = h5py.h5g.open(file, b"/")
+        self.size = size
+
+    def graph(self) -> Graph:
+        layout = scan(self.root)
+        if layout["version"] is not None:
+            raise UnreadableGraph("HDF5, but not NIR: 'version' is a group; write it with nir.write")
+        version = self._text(self.root, "version", "the file")
+        if not re.match(r"v?[01]\.", version):
+            raise UnreadableGraph(f"it was written by NIR {shown(version)}; the harness reads NIR 0.x and 1.x")
+        inner = layout["node"]
+        if inner is None:
+            raise UnreadableGraph("HDF5, but not NIR: 'node' is no group; write it with nir.write")
+        group = h5py.h5g.open(self.root, b"node")
+        kind = self._kind(group, inner, "the graph")
+        if kind != "NIRGraph":
+            raise UnreadableGraph(f"it holds a single {shown(kind)} and no graph; put the node into a NIRGraph")
+        return self._graph(group, inner, "the graph")
+
+    def _kind(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> str:
+        if "type" not in layout or layout["type"] is not None:
+            hint = "; HDF5 splits names at '/': rename the node" if layout and all(layout.values()) else "; export it again"
+            raise UnreadableGraph(f"{where} has no type{hint}")
+        return self._text(group, "type", where)
+
+    def _graph(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> Graph:
+        members = layout.get("nodes")
+        if members is None or "edges" not in layout or layout["edges"] is not None:
+            raise UnreadableGraph(f"{where} lacks its {'nodes' if members is None else 'edges'}; export it again")
+        inside = h5py.h5g.open(group, b"nodes")
+        nodes: dict[str, Node | Graph] = {}
+        for name, member in members.items():
+            here = f"node {shown(name)}"
+            if member is None:
+                raise UnreadableGraph(f"{here} is an array and no group; export it again")
+            node = h5py.h5g.open(inside, name.encode())
+            kind = self._kind(node, member, here)
+            if kind == "NIRGraph":
+                nodes[name] = self._graph(node, member, here)
+            elif kind in PARAMETERS:
+                nodes[name] = Node(kind, self._parameters(node, member, kind, here))
+            else:
+                raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; use one of its primitives")
+        metadata = layout.get("metadata")
+        known = self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
+        return Graph(nodes, self._edges(group, where), known)
+
+    def _parameters(self, group: h5py.h5g.GroupID, layout: Layout, kind: str, where: str) -> dict[str, Any]:
+        known = (*PARAMETERS[kind], *ANNOTATIONS.get(kind, ()))
+        params: dict[str, Any] = {}
+        for name, member in layout.items():
+            if name in ("type", "metadata") or (name in _DERIVED and name not in known):
+                continue
+            if member is None:
+                params[name] = self._value(group, name, where)
+            elif name == "input_type" and member.get("input", member) is None:
+                params[name] = self._value(h5py.h5g.open(group, b"input_type"), "input", where)
+            else:
+                raise UnreadableGraph(f"{where}: parameter {shown(name)} is a group and no array; export it again")
+        threshold = params.get("v_threshold")
+        if "v_reset" in known and "v_reset" not in params and isinstance(threshold, np.ndarray):
+            params["v_reset"] = as_array(np.zeros_like(threshold))
+        if "w_in" in known and "w_in" not in params:
+            params["w_in"] = as_array(1.0)
+        return params
+
+    def _value(self, group: h5py.h5g.GroupID, name: str, where: str) -> Any:
+        """Numbers as an array, text as text."""
+        dataset = h5py.h5d.open(group, name.encode())
+        if isinstance(dataset.get_type(), h5py.h5t.TypeStringID):
+            return self._text(group, name, where)
+        dtype = dataset.dtype
+        if dtype.kind not in "fiub":
+            raise UnreadableGraph(f"{where}: {shown(name)} holds {shown(dtype)} where numbers are meant; export it again")
+        array = np.zeros(dataset.shape, dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        array.setflags(write=False)
+        return array
+
+    def _text(self, group: h5py.h5g.GroupID, name: str, where: str) -> str:
+        dataset = h5py.h5d.open(group, name.encode())
+        if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or dataset.shape not in ((), (1,)):
+            raise UnreadableGraph(f"{where}: {shown(name)} is not a text; export it again")
+        value = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, value)
+        return _decoded(value.reshape(-1)[0], where)
+
+    def _edges(self, group: h5py.h5g.GroupID, where: str) -> tuple[tuple[str, str], ...]:
+        dataset = h5py.h5d.open(group, b"edges")
+        if not int(np.prod(dataset.shape)):
+            return ()
+        if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or len(dataset.shape) != 2 or dataset.shape[1] != 2:
+            raise UnreadableGraph(f"{where}: its edges are not pairs of names; export it again")
+        # Many strings may share one place in the file, so that a small file could ask for a large memory: each is at
+        # most as long as the file.
+        rows = h5py.Dataset(dataset)
+        step = dataset.shape[0] if self.size < _SHORT_FILE and dataset.shape[0] < 64 else max(1, _MOST_TEXT // (2 * self.size))
+        edges: list[tuple[str, str]] = []
+        length = 0
+        for start in range(0, dataset.shape[0], step):
+            for source, target in rows[start : start + step]:
+                edges.append((_decoded(source, f"an edge of {where}"), _decoded(target, f"an edge of {where}")))
+                length += len(source) + len(target)
+            if length > _MOST_TEXT:
+                raise UnreadableGraph(f"{where}: the names in its edges are longer than {_MOST_TEXT >> 20} MiB in all")
+        return tuple(dict.fromkeys(edges))
+
+    def _metadata(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
+        """What can be read of it: metadata means nothing to the harness."""
+        found: dict[str, Any] = {}
+        for name, member in layout.items():
+            if member is not None:
+                found[name] = self._metadata(h5py.h5g.open(group, name.encode()), member)
+                continue
+            try:
+                found[name] = self._value(group, name, "metadata")
+            except (UnreadableGraph, TypeError):
+                continue
+        return found
+
+
+def _decoded(text: Any, where: str) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return bytes(text).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnreadableGraph(f"{where}: the text {shown(bytes(text))} is not UTF-8; rename it") from None

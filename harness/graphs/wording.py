@@ -1,0 +1,21 @@
+"""How names and numbers of a file that nobody vouches for are put into a message: short, printable, one line."""
+
+from __future__ import annotations
+
+LONGEST_NAME = 48
+
+
+def shown(name: object) -> str:
+    """A name in quotes: escaped to printable ASCII, shortened in the middle."""
+    text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+    cut = len(text) > LONGEST_NAME
+    text = text[: LONGEST_NAME - 12] if cut else text
+    escaped = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
+    if len(escaped) > LONGEST_NAME:
+        escaped, cut = escaped[: LONGEST_NAME - 12], True
+    return f"'{escaped}…'" if cut else f"'{escaped}'"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as Python writes it, shortened."""
+    return str(shape) if len(shape) <= 6 else f"({', '.join(map(str, shape[:5]))}, … {len(shape)} dimensions)"

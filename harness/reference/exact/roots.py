@@ -1,0 +1,40 @@
+"""Where a rising function crosses zero, for many functions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_MOST_ITERATIONS = 200
+"""Never reached: half of them are bisections at least, and 60 bisections exhaust a float64."""
+
+
+def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, high: Array) -> Array:
+    """Newton's method, kept inside a bracket by bisection.
+
+    function : t (n,) → its values and slopes (n,); values do not fall between low and high
+    low, high : (n,), value(low) ≤ 0 < value(high)
+
+    Returns the roots (n,) to one part in 2^52 of ``high``, or to where the function's own rounding hides them.  A Newton
+    step is taken where it stays in the bracket and is at most half the step before it; else the bracket is halved, so that
+    a root near a turning point, where the slope vanishes, is found as surely as any.
+    """
+    tolerance = np.finfo(np.float64).eps * high
+    below, above = function(low)[0], function(high)[0]
+    t = low + (high - low) * np.clip(-below / (above - below), 0.0, 1.0)
+    moved = high - low
+    for _ in range(_MOST_ITERATIONS):
+        value, slope = function(t)
+        low, high = np.where(value > 0, low, t), np.where(value > 0, t, high)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            newton = t - value / slope
+            trusted = (newton >= low) & (newton <= high) & (2 * np.abs(newton - t) <= np.abs(moved))
+        target = np.where(trusted, newton, (low + high) / 2)
+        moved, t = target - t, target
+        if (np.abs(moved) <= tolerance).all():
+            break
+    return t

@@ -1,0 +1,97 @@
+"""In which order the nodes of a graph are evaluated, and which edges wait a step.
+
+A cycle needs an edge that waits: within a step, a node cannot have an input that depends on its own output.  Which edge
+that is follows from the graph's structure alone, never from names:
+
+- A Delay of at least one step waits by itself: its output depends on earlier steps only, so what enters it may come last.
+- In every strongly connected component that is left, the *entry nodes* are those fed from outside of it.  The edges that
+  come from inside the component into its entry nodes wait one step.  What remains is treated likewise, component by
+  component, until no cycle is left.
+- A component without an entry node has no such edge, and is refused.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from harness.errors import InvalidGraph
+from harness.graphs import Graph, components
+
+Edge = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Nodes that are evaluated together.
+
+    nodes : in the order of evaluation within a step
+    waiting : edges inside the stage whose value is the one of the step before
+    cyclic : whether the stage must be run step by step
+    """
+
+    nodes: tuple[str, ...]
+    waiting: frozenset[Edge]
+    cyclic: bool
+
+
+def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]:
+    """Divide an inlined graph into stages, each after those it depends on.
+
+    is_delayed : whether a node is a Delay of at least one step
+    Raises InvalidGraph for a cycle without an entry node.
+    """
+    edges = tuple(dict.fromkeys(graph.edges))
+    found: list[Stage] = []
+    for members in components(graph.nodes, edges):
+        inside = _inside(members, edges)
+        if not inside:
+            found.append(Stage((members[0],), frozenset(), cyclic=False))
+            continue
+        waiting = {edge for edge in inside if is_delayed(edge[1])}
+        waiting |= _waiting(members, [edge for edge in inside if edge not in waiting], edges)
+        order = _topological(members, [edge for edge in inside if edge not in waiting])
+        found.append(Stage(tuple(order), frozenset(waiting), cyclic=True))
+    return tuple(found)
+
+
+def _inside(members: Iterable[str], edges: Iterable[Edge]) -> list[Edge]:
+    chosen = set(members)
+    return [edge for edge in edges if edge[0] in chosen and edge[1] in chosen]
+
+
+def _waiting(members: Iterable[str], candidates: list[Edge], edges: tuple[Edge, ...]) -> set[Edge]:
+    """The edges among ``candidates`` that must wait so that the members have no cycle left."""
+    found: set[Edge] = set()
+    for part in components(members, candidates):
+        inside = _inside(part, candidates)
+        if not inside:
+            continue
+        chosen = set(part)
+        entries = {target for source, target in edges if target in chosen and source not in chosen}
+        if not entries:
+            raise InvalidGraph(f"the cycle {' → '.join(part)} has no entry: feed one of its nodes from outside")
+        waiting = {edge for edge in inside if edge[1] in entries}
+        found |= waiting
+        found |= _waiting(part, [edge for edge in inside if edge not in waiting], edges)
+    return found
+
+
+def _topological(members: Iterable[str], edges: Iterable[Edge]) -> list[str]:
+    """Kahn's algorithm; ties go to the smaller name, so that the order is the same in every run."""
+    targets: dict[str, list[str]] = {name: [] for name in members}
+    unmet = dict.fromkeys(targets, 0)
+    for source, target in edges:
+        targets[source].append(target)
+        unmet[target] += 1
+    ready = sorted(name for name, count in unmet.items() if count == 0)
+    order: list[str] = []
+    while ready:
+        name = heapq.heappop(ready)
+        order.append(name)
+        for target in targets[name]:
+            unmet[target] -= 1
+            if unmet[target] == 0:
+                heapq.heappush(ready, target)
+    return order

@@ -1,0 +1,234 @@
+r"""The simulator: a NIR graph over a sequence, stage by stage.
+
+A stage without a cycle runs over the whole sequence at once, node after node; a stage with one runs step by step.  Both
+call the same function of a node, with all steps or with one, so that there is one definition of what a node does.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.errors import BadStimulus
+from harness.graphs import SPIKING, Array, Graph, Node, inline, validate
+from harness.reference.neurons import Delay, Neuron, State, Trace, delay_steps
+from harness.reference.operators import operator
+from harness.reference.order import Stage, stages
+from harness.recording import MEMBRANE_SAMPLES, Recording
+from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule, Use
+
+Shape = tuple[int, ...]
+NeuronFactory = Callable[[Node, Shape, float], "Neuron | Delay"]
+
+
+@dataclass
+class Memory:
+    """What a simulation carries from one part of a sequence to the next: per node, and per source of a waiting edge."""
+
+    nodes: dict[str, State]
+    waiting: dict[str, Tensor]
+
+
+@dataclass
+class _Record:
+    """What a run writes down: outputs, spikes and membranes by node, part by part along the sequence."""
+
+    outputs: dict[str, list[Tensor]] = field(default_factory=dict)
+    spikes: dict[str, list[Tensor]] = field(default_factory=dict)
+    membranes: dict[str, list[Tensor]] = field(default_factory=dict)
+    margin: float = float("inf")
+
+
+class Stateless:
+    """A node without memory, over a sequence: steps and samples are one dimension to its operator."""
+
+    def __init__(self, node: Node, dtype: torch.dtype) -> None:
+        self.apply = operator(node, dtype)
+
+    def start(self, batch: int) -> State:
+        """Nothing is remembered."""
+        return {}
+
+    def sequence(self, x: Tensor, state: State) -> Trace:
+        """Apply the operator to every step of every sample."""
+        y = self.apply(x.flatten(0, 1))
+        return Trace(y.unflatten(0, x.shape[:2]))
+
+
+class Simulator:
+    r"""A graph, ready to run.
+
+    graph : may be nested; it is validated and inlined
+    dt : the step [s]
+    rule : one update rule for all neurons, or one per primitive (``{"LIF": rule}``, the others having NIR's meaning)
+    neuron : makes a neuron from (node, shape, dt); by default a :class:`Neuron` under the rule
+
+    Raises InvalidGraph.  Warns of delays that are no whole number of steps.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        dt: float,
+        rule: UpdateRule | Mapping[str, UpdateRule] = NIR_MEANING,
+        *,
+        neuron: NeuronFactory | None = None,
+    ) -> None:
+        self.shapes = validate(graph)
+        self.graph = inline(graph)
+        self.dt = dt
+        self.rules = {} if isinstance(rule, UpdateRule) else dict(rule)
+        self.rule = rule if isinstance(rule, UpdateRule) else NIR_MEANING
+        single = self.rule.precision is Precision.FLOAT32
+        self.dtype = torch.float32 if single else torch.float64
+        self._neuron = neuron or self._ruled
+        self.stages = stages(self.graph, self._is_delayed)
+        self.elements = {name: self._element(name, node) for name, node in self.graph.primitives()}
+        self.sources = {name: self.graph.into(name) for name in self.graph.nodes}
+        self.readers = {name: len(self.graph.out_of(name)) for name in self.graph.nodes}
+        (self.input,) = self.graph.of_kind("Input")
+
+    def run(self, stimulus: Array, memory: Memory | None = None, *, membranes: bool = True) -> tuple[Recording, Memory]:
+        r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended.
+
+        Raises BadStimulus where the stimulus does not fit the graph's input.
+        """
+        if stimulus.ndim < 2 or stimulus.shape[2:] != self.shapes[self.input][1]:
+            raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.shapes[self.input][1]})")
+        record = _Record()
+        with torch.no_grad():
+            x = torch.tensor(stimulus, dtype=self.dtype)
+            memory = memory or self._silence(x.shape[1])
+            values = {self.input: x}
+            unread = dict(self.readers)
+            for stage in self.stages:
+                if stage.cyclic:
+                    self._step_by_step(stage, values, memory, record, membranes)
+                elif stage.nodes[0] != self.input:
+                    name = stage.nodes[0]
+                    values[name] = self._evaluate(name, self._gather(name, values), memory, record, membranes)
+                _forget(stage, self.sources, values, unread)
+        return self._recording(record), memory
+
+    def _step_by_step(
+        self, stage: Stage, values: dict[str, Tensor], memory: Memory, record: _Record, membranes: bool
+    ) -> None:
+        """Run a stage with a cycle; an edge that waits carries what its source gave in the step before."""
+        steps, sources = len(values[self._fed(stage, values)]), {source for source, _ in stage.waiting}
+        collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
+        for t in range(steps):
+            now: dict[str, Tensor] = {}
+            for name in stage.nodes:
+                parts = [
+                    memory.waiting[source] if (source, name) in stage.waiting
+                    else now[source] if source in now
+                    else values[source][t : t + 1]
+                    for source in self.sources[name]
+                ]  # fmt: skip
+                now[name] = self._evaluate(name, _add(parts), memory, record, membranes)
+                collected[name].append(now[name])
+            memory.waiting.update({source: now[source] for source in sources})
+        values.update({name: torch.cat(parts) for name, parts in collected.items()})
+
+    def _evaluate(self, name: str, x: Tensor, memory: Memory, record: _Record, membranes: bool) -> Tensor:
+        """Run one node over the steps of ``x`` and write down what it did."""
+        trace = self.elements[name].sequence(x, memory.nodes[name])
+        memory.nodes[name] = trace.state
+        kind = self.graph.nodes[name].kind
+        if kind == "Output":
+            record.outputs.setdefault(name, []).append(trace.output)
+        if kind in SPIKING:
+            record.spikes.setdefault(name, []).append(trace.output.to(torch.uint8))
+        if membranes and trace.membrane is not None:
+            kept = [step[:MEMBRANE_SAMPLES] for step in trace.membrane]
+            record.membranes.setdefault(name, []).append(torch.stack(kept))
+        record.margin = min(record.margin, trace.margin)
+        return trace.output
+
+    def _gather(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
+        return _add([values[source] for source in self.sources[name]])
+
+    def _fed(self, stage: Stage, values: Mapping[str, Tensor]) -> str:
+        """A node outside a stage that feeds it."""
+        return next(source for name in stage.nodes for source in self.sources[name] if source in values)
+
+    def _silence(self, batch: int) -> Memory:
+        """The memory before the first step: zero states, and on each waiting edge its source's answer to silence.
+
+        A neuron and a delay are silent; a stateless node answers to what it gets, so a bias is there from t = 0.
+        """
+        memory = Memory({name: element.start(batch) for name, element in self.elements.items()}, {})
+        for source in sorted({source for stage in self.stages for source, _ in stage.waiting}):
+            silent = self.rule.feedback_bias is FeedbackBias.ABSENT
+            memory.waiting[source] = self._at_rest(source, batch, silent)
+        return memory
+
+    def _at_rest(self, name: str, batch: int, silent: bool) -> Tensor:
+        element = self.elements[name]
+        if silent or not isinstance(element, Stateless) or self.graph.nodes[name].kind == "Input":
+            return torch.zeros((1, batch, *self.shapes[name][1]), dtype=self.dtype)
+        x = _add([self._at_rest(source, batch, silent) for source in self.sources[name]])
+        return element.sequence(x, {}).output
+
+    def _element(self, name: str, node: Node) -> Neuron | Delay | Stateless:
+        shape = self.shapes[name][0]
+        if node.kind == "Delay":
+            self._flag_delay(name, node)
+            waited = any((source, name) in stage.waiting for stage in self.stages for source in self.graph.into(name))
+            return Delay(node, shape, self.dt, int(waited))
+        if "r" in node.params:
+            return self._neuron(node, shape, self.dt)
+        return Stateless(node, self.dtype)
+
+    def _ruled(self, node: Node, shape: Shape, dt: float) -> Neuron:
+        rule = self.rules.get(node.kind, self.rule)
+        return Neuron(node, shape, dt, rule if rule.precision is self.rule.precision else rule.but(precision=self.rule.precision))
+
+    def _is_delayed(self, name: str) -> bool:
+        node = self.graph.nodes[name]
+        return isinstance(node, Node) and node.kind == "Delay" and bool((delay_steps(node, self.shapes[name][0], self.dt) > 0).all())
+
+    def _flag_delay(self, name: str, node: Node) -> None:
+        steps = np.asarray(node["delay"]) / self.dt
+        if not np.allclose(steps, np.rint(steps), rtol=0, atol=1e-6):
+            warnings.warn(f"the delay of node {name!r} is no whole number of steps of {self.dt} s and is rounded", stacklevel=4)
+
+    def _recording(self, record: _Record) -> Recording:
+        return Recording(
+            outputs={name: _output(torch.cat(parts).numpy()) for name, parts in sorted(record.outputs.items())},
+            spikes={name: torch.cat(parts).numpy() for name, parts in sorted(record.spikes.items())},
+            membranes={name: torch.cat(parts).numpy() for name, parts in sorted(record.membranes.items())},
+            margin=record.margin if np.isfinite(record.margin) else None,
+        )
+
+
+def simulate(graph: Graph, stimulus: Array, dt: float, rule: UpdateRule | Mapping[str, UpdateRule] = NIR_MEANING) -> Recording:
+    r"""Run a graph over a stimulus, axes (T, B, \*shape), from zero state."""
+    return Simulator(graph, dt, rule).run(stimulus)[0]
+
+
+def _add(parts: list[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _forget(stage: Stage, sources: Mapping[str, tuple[str, ...]], values: dict[str, Tensor], unread: dict[str, int]) -> None:
+    """Let go of what no later stage reads: a convolutional network's sequences are large."""
+    for name in stage.nodes:
+        for source in sources[name]:
+            unread[source] -= 1
+            if unread[source] == 0:
+                values.pop(source, None)
+
+
+def _output(values: Array) -> Array:
+    """Spike counts as uint8, other values as they are."""
+    counts = values.astype(np.uint8)
+    return counts if np.array_equal(counts, values) else values
