@@ -31,8 +31,9 @@ class Spike(Parameters):
 
 def next_spike(equation: Equation, spike: Spike, state: State, x: Array, within: Array) -> Array:
     """When each neuron spikes next [s], all arrays (n,): at once where it is above the threshold already."""
-    theta = spike.v_threshold
-    return np.where(state["v"] > theta, 0.0, equation.rise(state, x, theta, within))
+    v, theta = state["v"], spike.v_threshold
+    below = {**state, "v": np.minimum(v, theta)}
+    return np.where(v > theta, 0.0, equation.rise(below, x, theta, within))
 
 
 def fire_one_by_one(
@@ -68,8 +69,31 @@ def fire_one_by_one(
     raise _too_many(dt)
 
 
+def fire_by_charge(equation: Equation, spike: Spike, state: State, x: Array, dt: float) -> tuple[Array, State]:
+    r"""The same without a loop, for a perfect integrator (IF).
+
+    It forgets nothing, so each spike takes :math:`\theta - v_\mathrm{reset}` off what the membrane :math:`\hat v` would be
+    without any, whenever it comes:
+
+    .. math:: s = \Bigl\lceil \frac{\hat v(h) - \theta}{\theta - v_\mathrm{reset}} \Bigr\rceil, \quad
+        v(h) = \hat v(h) - s\,(\theta - v_\mathrm{reset}) \qquad (\hat v(h) > \theta)
+
+    In volts, not in seconds, so that whole-numbered weights and thresholds are counted without rounding.
+    Arguments and results as for :func:`fire_one_by_one`; any finite number of spikes is counted.
+    Raises BadStimulus where it is not finite.
+    """
+    theta, each = spike.v_threshold, spike.v_threshold - spike.v_reset
+    above = state["v"] > theta
+    free = equation.after({"v": np.where(above, spike.v_reset, state["v"])}, x, dt)["v"]
+    with np.errstate(over="ignore"):
+        counts = np.maximum(np.ceil((free - theta) / each), 0.0)
+    if not np.isfinite(counts).all():
+        raise _too_many(dt)
+    return counts + above, {"v": np.minimum(free - counts * each, theta)}
+
+
 def fire_periodically(equation: Equation, spike: Spike, state: State, x: Array, dt: float) -> tuple[Array, State]:
-    r"""The same without a loop, for a neuron whose only memory is its membrane (IF, LIF).
+    r"""The same without a loop, for a neuron whose only memory is its membrane (LIF).
 
     Every reset puts it into the same state under the same input, so after the first spike at :math:`t_1` it goes on with a
     fixed interval :math:`T`, the time from :math:`v_\mathrm{reset}` to :math:`\theta`.  The spikes in :math:`[0, h)` are

@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import InvalidGraph
 from harness.graphs import Node
 from harness.reference.exact.equations import Array, Equation, Leak, Ramp, State, Synapse
-from harness.reference.exact.events import Listener, Spike, fire_one_by_one, fire_periodically
+from harness.reference.exact.events import Listener, Spike, fire_by_charge, fire_one_by_one, fire_periodically
 
 _EQUATIONS: dict[str, type[Equation]] = {
     "I": Ramp,
@@ -21,7 +21,7 @@ _EQUATIONS: dict[str, type[Equation]] = {
     "CubaLI": Synapse,
     "CubaLIF": Synapse,
 }
-_SPIKING = ("IF", "LIF", "CubaLIF")
+_FIRE = {"IF": fire_by_charge, "LIF": fire_periodically, "CubaLIF": fire_one_by_one}
 _DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
 """What NIR says where a file leaves a parameter out."""
 
@@ -94,7 +94,7 @@ class Spiking(ExactNeuron):
         self.spike = Spike(_parameter(node, "v_threshold", self.shape), _parameter(node, "v_reset", self.shape))
         if (self.spike.v_reset >= self.spike.v_threshold).any():
             raise InvalidGraph(f"{node.kind}: v_reset must lie below v_threshold")
-        self.fire = fire_one_by_one if "i" in self.equation.states else fire_periodically
+        self.fire = _FIRE[node.kind]
 
     def step(self, x: Array, state: State) -> tuple[Array, State]:
         # Most neurons do not spike in most steps: let all run freely, then follow those that may have met the threshold.
@@ -111,7 +111,7 @@ class Spiking(ExactNeuron):
 
 def exact_neuron(node: Node, shape: tuple[int, ...], dt: float) -> ExactNeuron:
     """The neurons of a node, by its kind; arguments and errors as for :class:`ExactNeuron`."""
-    return Spiking(node, shape, dt) if node.kind in _SPIKING else Integrating(node, shape, dt)
+    return Spiking(node, shape, dt) if node.kind in _FIRE else Integrating(node, shape, dt)
 
 
 def spike_times(node: Node, current: Array, dt: float) -> list[Array]:
@@ -125,7 +125,7 @@ def spike_times(node: Node, current: Array, dt: float) -> list[Array]:
     """
     neuron = exact_neuron(node, current.shape[1:], dt)
     if not isinstance(neuron, Spiking):
-        raise InvalidGraph(f"{node.kind} does not spike; choose one of {', '.join(_SPIKING)}")
+        raise InvalidGraph(f"{node.kind} does not spike; choose one of {', '.join(_FIRE)}")
     currents = np.asarray(current, dtype=np.float64).reshape(len(current), -1)
     times: list[list[float]] = [[] for _ in range(currents.shape[1])]
     state = {name: values.ravel() for name, values in neuron.start(1).items()}

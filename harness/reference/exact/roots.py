@@ -24,17 +24,17 @@ def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, hi
     a root near a turning point, where the slope vanishes, is found as surely as any.
     """
     tolerance = np.finfo(np.float64).eps * high
-    below, above = function(low)[0], function(high)[0]
-    t = low + (high - low) * np.clip(-below / (above - below), 0.0, 1.0)
-    moved = high - low
+    t, moved, done = low, high - low, np.zeros(low.shape, dtype=bool)
     for _ in range(_MOST_ITERATIONS):
         value, slope = function(t)
         low, high = np.where(value > 0, low, t), np.where(value > 0, t, high)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             newton = t - value / slope
             trusted = (newton >= low) & (newton <= high) & (2 * np.abs(newton - t) <= np.abs(moved))
-        target = np.where(trusted, newton, (low + high) / 2)
+        # What has been found stays as it is, so that a root does not depend on its company.
+        target = np.where(done, t, np.where(trusted, newton, (low + high) / 2))
         moved, t = target - t, target
-        if (np.abs(moved) <= tolerance).all():
+        done |= np.abs(moved) <= tolerance
+        if done.all():
             break
     return t

@@ -1,0 +1,34 @@
+"""Fixtures of all tests: where the real data lies, and one thread for the libraries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SHARED = Path(os.environ.get("NIR_INTEROP_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def _folder(path: Path, holds: str) -> Path:
+    """A folder that must be there in CI, and whose absence skips a test elsewhere."""
+    if path.is_dir():
+        return path
+    reason = f"needs {holds}: set NIR_INTEROP_DATA, or put it beside the checkout in shared/"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def paper() -> Path:
+    """The published graphs and traces of Pedersen et al. 2024."""
+    return _folder(SHARED / "paper", "the published graphs and traces")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Real recordings: MNIST, N-MNIST, Braille."""
+    return _folder(Path(os.environ.get("NIR_INTEROP_DATA", SHARED / "data")), "the real data")

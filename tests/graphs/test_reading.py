@@ -1,0 +1,122 @@
+"""Files that read: what nir writes, what older versions wrote, and names that are only text."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+import pytest
+from tests.graphs.graph_samples import expressible, small, small_layout, write_layout
+
+from harness.errors import UnreadableGraph
+from harness.graphs import digest, from_nir, read, validate, write
+from harness.networks import catalogue
+
+SHARED = Path(os.environ.get("NIR_INTEROP_SHARED") or Path(__file__).parents[3] / "shared")
+PAPER = SHARED / "paper"
+
+
+@pytest.mark.parametrize("name", expressible())
+def test_what_nir_writes_is_read_as_it_was(name: str, tmp_path: Path) -> None:
+    graph = catalogue(name).build(0).to_nir()
+    nir.write(tmp_path / "graph.nir", graph)
+    found = read(tmp_path / "graph.nir")
+    assert digest(found) == digest(from_nir(graph))
+    assert sorted(found.edges) == sorted(graph.edges)
+    assert validate(found) == validate(from_nir(graph))
+
+
+@pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's files are not here (NIR_INTEROP_SHARED)")
+@pytest.mark.parametrize("path", sorted(PAPER.rglob("*.nir")), ids=lambda path: path.stem)
+def test_the_papers_files_of_nir_0_are_read_and_mean_something(path: Path) -> None:
+    graph = read(path)
+    shapes = validate(graph)
+    assert len(shapes) == len(graph.nodes)
+    for _, node in graph.primitives():
+        if node.kind in ("IF", "LIF", "CubaLIF"):
+            np.testing.assert_array_equal(node["v_reset"], np.zeros_like(node["v_threshold"]))
+
+
+@pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's files are not here (NIR_INTEROP_SHARED)")
+@pytest.mark.parametrize("path", sorted(PAPER.rglob("*.nir")), ids=lambda path: path.stem)
+def test_the_papers_files_are_read_as_nir_reads_them(path: Path) -> None:
+    assert digest(read(path)) == digest(from_nir(nir.read(path, type_check=False)))
+
+
+def test_a_missing_reset_means_0_and_a_missing_input_weight_means_1(tmp_path: Path) -> None:
+    values = {name: np.full(3, 1e-3) for name in ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold")}
+    path = write_layout(tmp_path / "old.nir", small_layout(lif={"type": "CubaLIF", **values}))
+    found = read(path).nodes["lif"]
+    np.testing.assert_array_equal(found["v_reset"], np.zeros(3))
+    assert found["w_in"] == 1.0
+
+
+def test_a_nested_graph_is_read_as_a_graph(tmp_path: Path) -> None:
+    inner = small_layout()["node"]
+    path = write_layout(tmp_path / "nested.nir", small_layout(lif=inner))
+    found = read(path)
+    assert found.nodes["lif"].kind == "NIRGraph"
+    assert validate(found)["lif.lif"] == ((3,), (3,))
+
+
+def test_metadata_are_kept_and_oddities_in_them_are_no_error(tmp_path: Path) -> None:
+    layout = small_layout()
+    layout["node"]["metadata"] = {"dt": 1e-4, "author": {"name": "Ada"}, "complex": np.array([1j])}
+    found = read(write_layout(tmp_path / "metadata.nir", layout))
+    assert found.metadata["dt"] == 1e-4
+    assert found.metadata["author"] == {"name": "Ada"}
+    assert "complex" not in found.metadata
+
+
+@pytest.mark.parametrize("fixed", [False, True], ids=["variable", "fixed"])
+def test_text_of_variable_and_of_fixed_length_is_read(fixed: bool, tmp_path: Path) -> None:
+    layout = small_layout()
+    if fixed:
+        layout["version"] = np.bytes_("0.2.0")
+        layout["node"]["edges"] = np.array(layout["node"]["edges"], dtype="S")
+        layout["node"]["type"] = np.bytes_("NIRGraph")
+    found = read(write_layout(tmp_path / "text.nir", layout))
+    assert found.edges == (("input", "lif"), ("lif", "output"))
+
+
+def test_an_edge_that_appears_twice_counts_once(tmp_path: Path) -> None:
+    layout = small_layout()
+    layout["node"]["edges"] = layout["node"]["edges"] * 2
+    assert len(read(write_layout(tmp_path / "twice.nir", layout)).edges) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "'quoted\"", "<script>alert(1)</script>", "=cmd()", "ü" * 100, "x" * 10_000, "line\nbreak", "if", "0"]
+)
+def test_any_text_is_a_legal_name(name: str, tmp_path: Path) -> None:
+    layout = small_layout()
+    layout["node"]["nodes"][name] = layout["node"]["nodes"].pop("lif")
+    layout["node"]["edges"] = [("input", name), (name, "output")]
+    found = read(write_layout(tmp_path / "name.nir", layout))
+    assert name in found.nodes
+    assert validate(found)[name] == ((3,), (3,))
+    write(tmp_path / "again.nir", found)
+    assert digest(read(tmp_path / "again.nir")) == digest(found)
+
+
+def test_a_usual_file_is_read_in_less_than_ten_milliseconds(tmp_path: Path) -> None:
+    write(tmp_path / "small.nir", small())
+    read(tmp_path / "small.nir")
+    times = []
+    for _ in range(20):
+        start = time.process_time()
+        read(tmp_path / "small.nir")
+        times.append(time.process_time() - start)
+    assert min(times) < 0.010
+
+
+def test_reading_leaves_the_file_closed_after_an_error(tmp_path: Path) -> None:
+    path = write_layout(tmp_path / "bad.nir", small_layout(lif={"type": "Quantum"}))
+    with pytest.raises(UnreadableGraph):
+        read(path)
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/lif/type"][()] = "LIF"
