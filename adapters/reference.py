@@ -59,7 +59,7 @@ class Reference(Adapter):
 
     def run(self, model: Model, stimulus: Array) -> Recording:
         """Run from zero state."""
-        recording, _ = model.simulator.run(np.asarray(stimulus))
+        recording: Recording = model.simulator.run(np.asarray(stimulus))[0]
         return recording
 
     def nodes(self, model: Model) -> frozenset[str]:

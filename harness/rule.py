@@ -82,7 +82,7 @@ class Timing(Axis):
     SAME_STEP = "same_step"
     r"""Right after the spike: :math:`v_{t+1} = a\,\mathrm{reset}(v_t, s_t) + g\,x_{t+1}`"""
     NEXT_STEP = "next_step"
-    r"""One update late: :math:`v_{t+1} = \mathrm{reset}(a\,v_t + g\,x_{t+1}, s_t)`; a reset to a value loses that step's input."""
+    r"""One update late: :math:`v_{t+1} = \mathrm{reset}(a\,v_t + g\,x_{t+1}, s_t)`; a reset to a value loses the input."""
 
 
 class SpikesPerStep(Axis):

@@ -1,7 +1,8 @@
-"""Generated graphs: chains of layers with joins, recurrence and nesting, whose float32 membranes stay clear of the threshold."""
+"""Generated graphs: chains of dense layers and neurons with joins, recurrence, delays and nesting."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def chain(*nodes: Node, size: int) -> Graph:
     path = ["input", *named, "output"]
     last = next((len(each["weight"]) for each in reversed(nodes) if "weight" in each.params), size)
     ends = {"input": port("Input", size), "output": port("Output", last)}
-    return Graph(ends | named, tuple(zip(path, path[1:], strict=False)))
+    return Graph(ends | named, tuple(itertools.pairwise(path)))
 
 
 def neuron(kind: str, size: int, rng: np.random.Generator, strength: float = 1.0) -> Node:
@@ -77,7 +78,11 @@ def graphs(draw: st.DrawFn, recurrent: bool | None = None) -> Graph:
             nodes[f"rec{depth}"] = node("Affine", weight=rng.normal(0, 0.3, (size, size)), bias=rng.normal(0, 0.3, size))
             edges += [(cell, f"rec{depth}"), (f"rec{depth}", cell)]
         if draw(st.booleans()):
-            inner = {"in": port("Input", size), "s": node("Scale", scale=rng.uniform(0.5, 1.5, size)), "out": port("Output", size)}
+            inner = {
+                "in": port("Input", size),
+                "s": node("Scale", scale=rng.uniform(0.5, 1.5, size)),
+                "out": port("Output", size),
+            }
             nodes[f"sub{depth}"] = Graph(inner, (("in", "s"), ("s", "out")))
             edges.append((cell, f"sub{depth}"))
             cell = f"sub{depth}"

@@ -117,7 +117,7 @@ def test_a_full_row_is_read_back_with_its_types(tmp_path):
     found = frame.iloc[0]
     assert found["status"] == "exact" and found["blame"] == "importer" and found["causes"] == "gain;decay"
     assert (found["steps"], found["best_lag"], found["dt_import"], found["v_max_abs"]) == (100, -2, 1e-4, math.inf)
-    assert found["warned"] is True or found["warned"] == True  # noqa: E712
+    assert frame["warned"].tolist() == [True]
     assert found["mismatch_rate"] == 0.333333333
     assert found[["error_message", "remedy", "explained"]].isna().all()
     kinds = {kind: {str(frame[c.name].dtype) for c in REPORT.columns if c.kind is kind} for kind in Kind}
@@ -157,12 +157,13 @@ def test_hostile_text_comes_back_as_it_was(tmp_path, text):
     assert frame.loc[0, "network"] == text
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1))
 @example(["\x1c", "\x85", "\u2028"])
 def test_any_text_comes_back_as_it_was(tmp_path, texts):
-    path = written(tmp_path, *(row(cell_id=f"{n:04}", error_message=text) for n, text in enumerate(texts)))
-    assert list(read_table(path, REPORT)["error_message"]) == texts
+    rows = [{"kind": "cell", "id": text, "seconds": n, "cached": False} for n, text in enumerate(texts)]
+    found = read_table(written(tmp_path, *rows, schema=TIMINGS), TIMINGS).sort_values("seconds")
+    assert list(found["id"]) == texts
 
 
 def test_no_cell_begins_as_a_formula(tmp_path):

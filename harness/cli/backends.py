@@ -13,7 +13,9 @@ def backends(json: Json = False) -> None:
 
     found = find()
     if json:
-        print_json({"backends": [{"name": each.name, "installed": each.installed, "versions": each.versions} for each in found]})
+        print_json(
+            {"backends": [{"name": each.name, "installed": each.installed, "versions": each.versions} for each in found]}
+        )
         return
     width = max(len(each.name) for each in found)
     for each in found:

@@ -54,11 +54,11 @@ class _Weights:
 
     def normal(self, shape: tuple[int, ...], scale: float, mean: float = 0.0) -> NDArray[Any]:
         inputs = int(np.prod(shape[1:]))
-        drawn = self.generator.standard_normal(shape) * scale + mean
-        return np.float32(drawn / np.sqrt(inputs)).astype(np.float64)
+        drawn = (self.generator.standard_normal(shape) * scale + mean) / np.sqrt(inputs)
+        return np.asarray(drawn, dtype=np.float32).astype(np.float64)
 
     def uniform(self, size: int, low: float, high: float) -> NDArray[Any]:
-        return np.float32(self.generator.uniform(low, high, size)).astype(np.float64)
+        return self.generator.uniform(low, high, size).astype(np.float32).astype(np.float64)
 
     def affine(self, name: str, fan_in: int, fan_out: int, scale: float, mean: float = 0.0, **options: Any) -> Affine:
         weight = self.normal((fan_out, fan_in), scale, mean)
@@ -217,7 +217,9 @@ def _conv_grouped(seed: int) -> Network:
     return Network("conv_grouped", (4, 8, 8), layers, dt=DT, seed=seed)
 
 
-def _recurrent(name: str, stream: int, seed: int, neuron: Callable[..., Neuron], sizes: tuple[int, int, int], scale: float) -> Network:
+def _recurrent(
+    name: str, stream: int, seed: int, neuron: Callable[..., Neuron], sizes: tuple[int, int, int], scale: float
+) -> Network:
     weights = _Weights(seed, stream)
     inputs, hidden, outputs = sizes
     feedback = Feedback(weight=weights.normal((hidden, hidden), 0.5 * scale), bias=weights.normal((hidden,), 0.5 * scale))

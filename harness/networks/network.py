@@ -117,7 +117,9 @@ def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[0], shape[1] // layer.size, shape[2] // layer.size)
     if isinstance(layer, Conv):
         kernel = layer.weight.shape[2:]
-        extents = [size + 2 * layer.padding - layer.dilation * (width - 1) for size, width in zip(shape[1:], kernel, strict=True)]
+        extents = [
+            size + 2 * layer.padding - layer.dilation * (width - 1) for size, width in zip(shape[1:], kernel, strict=True)
+        ]
         return (layer.weight.shape[0], *((extent - 1) // layer.stride + 1 for extent in extents))
     return shape
 

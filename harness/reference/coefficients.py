@@ -1,10 +1,9 @@
-r"""The numbers of a step: decay :math:`a`, gain :math:`g` and leak :math:`c` of a memory :math:`u \leftarrow a\,u + g\,x + c`."""
+r"""The numbers of a step: decay *a*, gain *g* and leak *c* of a memory :math:`u \leftarrow a\,u + g\,x + c`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -49,10 +48,7 @@ def membrane_memory(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateR
     if rule.resistance is Use.COLLAPSED:
         gain = np.full(shape, gain.min())
     leak = parameter(node, "v_leak", shape) if "v_leak" in node.params else np.zeros(shape)
-    if rule.leak is LeakUse.IGNORED:
-        added = np.zeros(shape)
-    else:
-        added = leak if rule.leak is LeakUse.ADDED else (1 - decay) * leak
+    added = {LeakUse.IGNORED: np.zeros(shape), LeakUse.ADDED: leak}.get(rule.leak, (1 - decay) * leak)
     return _memory(rule, decay, gain, added, np.zeros(shape))
 
 
@@ -110,10 +106,13 @@ def _memory(rule: UpdateRule, decay: Values, gain: Values, added: Values, start:
     a, g, c = (_shortest(values, dtype) for values in (decay, gain, added))
 
     def drive(x: Tensor) -> Tensor:
-        scaled = x * g
+        scaled: Tensor = x * g
         return scaled.add_(c) if added.any() else scaled
 
-    return Memory(drive, lambda u, step: step.addcmul_(u, a), start)
+    def advance(u: Tensor, step: Tensor) -> Tensor:
+        return step.addcmul_(u, a)
+
+    return Memory(drive, advance, start)
 
 
 def _fixed_point(decay: Values, gain: Values, added: Values, start: Values) -> Memory:
@@ -129,7 +128,7 @@ def _fixed_point(decay: Values, gain: Values, added: Values, start: Values) -> M
     return Memory(drive, advance, start)
 
 
-def _shortest(values: Values, dtype: torch.dtype) -> Any:
+def _shortest(values: Values, dtype: torch.dtype) -> Tensor:
     """One number where all elements agree: multiplying by a scalar is faster than by a tensor."""
     unique = np.unique(values)
     return torch.tensor(unique[0] if unique.size == 1 else values, dtype=dtype)

@@ -11,15 +11,18 @@ compared with the threshold, and reset.  All tensors have axes (T, B, \*shape).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.graphs import Node
-from harness.reference.coefficients import FIXED_POINT, Memory, membrane_memory, parameter, start_value, synapse_memory
+from harness.recording import MEMBRANE_SAMPLES
+from harness.reference.coefficients import Memory, Values, membrane_memory, parameter, start_value, synapse_memory
 from harness.rule import Comparison, Floor, Order, Precision, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
 
 State = dict[str, Tensor]
@@ -32,14 +35,26 @@ class Trace:
 
     output : (T, B, \*shape)
     state : after the last step
-    membrane : after the reset of each step, same axes, or None for a node without one
+    membrane : after the reset of each step, of the first MEMBRANE_SAMPLES samples, or None for a node without one
     margin : the smallest :math:`|v - \theta| / |\theta|` at any decision
     """
 
     output: Tensor
     state: State = field(default_factory=dict)
-    membrane: Iterable[Tensor] | None = None
+    membrane: Tensor | None = None
     margin: float = float("inf")
+
+
+class Element(Protocol):
+    """A node of a graph, ready to run over a sequence, whole or in parts."""
+
+    def start(self, batch: int) -> State:
+        """The state before the first step."""
+        ...
+
+    def sequence(self, x: Tensor, state: State) -> Trace:
+        """Advance by as many steps as ``x`` has."""
+        ...
 
 
 class Neuron:
@@ -88,7 +103,7 @@ class Neuron:
             x = torch.cat([before[None], current[:-1]]) if late else current
         if not self.spiking:
             membrane = integrate(self.membrane, x, state["v"])
-            return Trace(membrane, kept | {"v": membrane[-1]}, membrane)
+            return Trace(membrane, kept | {"v": membrane[-1]}, membrane[:, :MEMBRANE_SAMPLES])
         return self._spike(self.membrane.drive(x), state["v"], state["s"], kept)
 
     def _spike(self, drive: Tensor, v: Tensor, last: Tensor, kept: State) -> Trace:
@@ -107,8 +122,8 @@ class Neuron:
                 compared[t] = decisive
             last = self.fire(decisive, spikes[t])
             v = advanced if late else self.reset(advanced, last)
-            membranes.append(v)
-        return Trace(spikes, kept | {"v": v, "s": last.clone()}, membranes, self._margin(compared))
+            membranes.append(v[:MEMBRANE_SAMPLES].clone())
+        return Trace(spikes, kept | {"v": v, "s": last.clone()}, torch.stack(membranes), self._margin(compared))
 
     def _margin(self, compared: Tensor) -> float:
         if self.rule.precision is Precision.FIXED or compared.numel() == 0:
@@ -116,7 +131,7 @@ class Neuron:
         scale = torch.where(self.threshold == 0, 1.0, self.threshold.abs())
         return float((compared.sub_(self.threshold).div_(scale)).abs_().min())
 
-    def _tensor(self, array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    def _tensor(self, array: Values) -> Tensor:
         return torch.tensor(array, dtype=self.dtype)
 
 
@@ -150,8 +165,8 @@ def firing(rule: UpdateRule, threshold: Tensor) -> Callable[[Tensor, Tensor], Te
 def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     r"""What ``s`` spikes do to a membrane.
 
-    To a value: :math:`v \leftarrow v_\mathrm{reset}` where :math:`s > 0`.  By subtraction: :math:`v \leftarrow v - \theta` once,
-    or :math:`v - s\,\theta`.  A floor, where there is one: :math:`v \leftarrow \max(v, -\theta)`.
+    To a value: :math:`v \leftarrow v_\mathrm{reset}` where :math:`s > 0`.  By subtraction: :math:`v \leftarrow v - \theta`
+    once, or :math:`v - s\,\theta`.  A floor, where there is one: :math:`v \leftarrow \max(v, -\theta)`.
     """
 
     def to_value(v: Tensor, s: Tensor) -> Tensor:
@@ -163,8 +178,8 @@ def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Calla
     def subtract_all(v: Tensor, s: Tensor) -> Tensor:
         return torch.addcmul(v, s, threshold, value=-1)
 
-    kinds = {ResetKind.SUBTRACT: subtract, ResetKind.SUBTRACT_ALL: subtract_all}
-    reset = kinds.get(rule.reset, to_value)
+    once = subtract if rule.spikes is SpikesPerStep.MANY else subtract_all
+    reset = {ResetKind.SUBTRACT: once, ResetKind.SUBTRACT_ALL: subtract_all}.get(rule.reset, to_value)
     if rule.floor is Floor.NONE:
         return reset
     return lambda v, s: torch.maximum(reset(v, s), -threshold)
@@ -196,9 +211,6 @@ class Delay:
         return Trace(output, {"past": line[len(x) :].clone()})
 
 
-def delay_steps(node: Node, shape: tuple[int, ...], dt: float) -> np.ndarray:  # type: ignore[type-arg]
+def delay_steps(node: Node, shape: tuple[int, ...], dt: float) -> NDArray[np.int64]:
     """Steps that a Delay node waits, per element: round-half-even(delay/dt)."""
     return np.rint(parameter(node, "delay", shape) / dt).astype(np.int64)
-
-
-__all__ = ["FIXED_POINT", "Delay", "Neuron", "State", "Trace", "delay_steps"]

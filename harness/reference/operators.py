@@ -7,6 +7,7 @@ even kernel) torch's defaults are meant, since every library of the matrix takes
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,6 @@ from torch.nn import functional
 from harness.graphs import Array, Node
 
 Operator = Callable[[Tensor], Tensor]
-
-CHUNK = 64
-"""Samples that a convolution takes at once: more do not fit the processor's cache and are slower."""
 
 
 def operator(node: Node, dtype: torch.dtype) -> Operator:
@@ -59,7 +57,7 @@ def _convolution(node: Node, dtype: torch.dtype) -> Operator:
     dimensions = weight.ndim - 2
     convolve = functional.conv1d if dimensions == 1 else functional.conv2d
     padding = node["padding"]
-    options = {
+    options: dict[str, Any] = {
         "bias": None if bias is None else _tensor(bias, dtype),
         "stride": extent(node["stride"], dimensions),
         "padding": str(padding) if padding.dtype.kind in "SUO" else extent(padding, dimensions),
@@ -68,9 +66,8 @@ def _convolution(node: Node, dtype: torch.dtype) -> Operator:
     }
 
     def apply(x: Tensor) -> Tensor:
-        if len(x) <= CHUNK:
-            return convolve(x, weight, **options)
-        return torch.cat([convolve(part, weight, **options) for part in x.split(CHUNK)])
+        convolved: Tensor = convolve(x, weight, **options)
+        return convolved
 
     return apply
 

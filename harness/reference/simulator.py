@@ -1,7 +1,8 @@
 r"""The simulator: a NIR graph over a sequence, stage by stage.
 
-A stage without a cycle runs over the whole sequence at once, node after node; a stage with one runs step by step.  Both
-call the same function of a node, with all steps or with one, so that there is one definition of what a node does.
+A sequence is run block by block of as many steps as the processor's cache holds.  A stage without a cycle runs over a
+block at once; a stage with one runs step by step.  Both call the same function of a node, with many steps or with one, so
+that there is one definition of what a node does, and state is carried in one way.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from torch import Tensor
 
 from harness.errors import BadStimulus
 from harness.graphs import SPIKING, Array, Graph, Node, inline, validate
-from harness.reference.neurons import Delay, Neuron, State, Trace, delay_steps
+from harness.recording import Recording
+from harness.reference.exact.element import ExactElement
+from harness.reference.neurons import Delay, Element, Neuron, State, Trace, delay_steps
 from harness.reference.operators import operator
 from harness.reference.order import Stage, stages
-from harness.recording import MEMBRANE_SAMPLES, Recording
-from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule, Use
+from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule
+
+BLOCK = 2**18
+"""Elements of a node's output that are computed at once: more do not fit the processor's cache and are slower."""
 
 Shape = tuple[int, ...]
-NeuronFactory = Callable[[Node, Shape, float], "Neuron | Delay"]
+NeuronFactory = Callable[[Node, Shape, float], Element]
 
 
 @dataclass
@@ -57,7 +62,7 @@ class Stateless:
     def sequence(self, x: Tensor, state: State) -> Trace:
         """Apply the operator to every step of every sample."""
         y = self.apply(x.flatten(0, 1))
-        return Trace(y.unflatten(0, x.shape[:2]))
+        return Trace(y.reshape(*x.shape[:2], *y.shape[1:]))
 
 
 class Simulator:
@@ -90,7 +95,6 @@ class Simulator:
         self.stages = stages(self.graph, self._is_delayed)
         self.elements = {name: self._element(name, node) for name, node in self.graph.primitives()}
         self.sources = {name: self.graph.into(name) for name in self.graph.nodes}
-        self.readers = {name: len(self.graph.out_of(name)) for name in self.graph.nodes}
         (self.input,) = self.graph.of_kind("Input")
 
     def run(self, stimulus: Array, memory: Memory | None = None, *, membranes: bool = True) -> tuple[Recording, Memory]:
@@ -104,20 +108,23 @@ class Simulator:
         with torch.no_grad():
             x = torch.tensor(stimulus, dtype=self.dtype)
             memory = memory or self._silence(x.shape[1])
-            values = {self.input: x}
-            unread = dict(self.readers)
-            for stage in self.stages:
-                if stage.cyclic:
-                    self._step_by_step(stage, values, memory, record, membranes)
-                elif stage.nodes[0] != self.input:
-                    name = stage.nodes[0]
-                    values[name] = self._evaluate(name, self._gather(name, values), memory, record, membranes)
-                _forget(stage, self.sources, values, unread)
+            widest = max(int(np.prod(shape)) for _, shape in self.shapes.values())
+            for block in torch.split(x, max(1, BLOCK // (x.shape[1] * widest))):  # type: ignore[no-untyped-call]
+                self._advance(block, memory, record, membranes)
         return self._recording(record), memory
 
-    def _step_by_step(
-        self, stage: Stage, values: dict[str, Tensor], memory: Memory, record: _Record, membranes: bool
-    ) -> None:
+    def _advance(self, x: Tensor, memory: Memory, record: _Record, membranes: bool) -> None:
+        """Run all stages over some steps."""
+        values = {self.input: x}
+        for stage in self.stages:
+            if stage.cyclic:
+                self._step_by_step(stage, values, memory, record, membranes)
+            elif stage.nodes[0] != self.input:
+                name = stage.nodes[0]
+                parts = [values[source] for source in self.sources[name]]
+                values[name] = self._evaluate(name, _add(parts), memory, record, membranes)
+
+    def _step_by_step(self, stage: Stage, values: dict[str, Tensor], memory: Memory, record: _Record, membranes: bool) -> None:
         """Run a stage with a cycle; an edge that waits carries what its source gave in the step before."""
         steps, sources = len(values[self._fed(stage, values)]), {source for source, _ in stage.waiting}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
@@ -145,13 +152,9 @@ class Simulator:
         if kind in SPIKING:
             record.spikes.setdefault(name, []).append(trace.output.to(torch.uint8))
         if membranes and trace.membrane is not None:
-            kept = [step[:MEMBRANE_SAMPLES] for step in trace.membrane]
-            record.membranes.setdefault(name, []).append(torch.stack(kept))
+            record.membranes.setdefault(name, []).append(trace.membrane)
         record.margin = min(record.margin, trace.margin)
         return trace.output
-
-    def _gather(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
-        return _add([values[source] for source in self.sources[name]])
 
     def _fed(self, stage: Stage, values: Mapping[str, Tensor]) -> str:
         """A node outside a stage that feeds it."""
@@ -175,7 +178,7 @@ class Simulator:
         x = _add([self._at_rest(source, batch, silent) for source in self.sources[name]])
         return element.sequence(x, {}).output
 
-    def _element(self, name: str, node: Node) -> Neuron | Delay | Stateless:
+    def _element(self, name: str, node: Node) -> Element:
         shape = self.shapes[name][0]
         if node.kind == "Delay":
             self._flag_delay(name, node)
@@ -187,11 +190,13 @@ class Simulator:
 
     def _ruled(self, node: Node, shape: Shape, dt: float) -> Neuron:
         rule = self.rules.get(node.kind, self.rule)
-        return Neuron(node, shape, dt, rule if rule.precision is self.rule.precision else rule.but(precision=self.rule.precision))
+        return Neuron(node, shape, dt, rule.but(precision=self.rule.precision))
 
     def _is_delayed(self, name: str) -> bool:
         node = self.graph.nodes[name]
-        return isinstance(node, Node) and node.kind == "Delay" and bool((delay_steps(node, self.shapes[name][0], self.dt) > 0).all())
+        if not isinstance(node, Node) or node.kind != "Delay":
+            return False
+        return bool((delay_steps(node, self.shapes[name][0], self.dt) > 0).all())
 
     def _flag_delay(self, name: str, node: Node) -> None:
         steps = np.asarray(node["delay"]) / self.dt
@@ -212,20 +217,16 @@ def simulate(graph: Graph, stimulus: Array, dt: float, rule: UpdateRule | Mappin
     return Simulator(graph, dt, rule).run(stimulus)[0]
 
 
+def exact_simulator(graph: Graph, dt: float) -> Simulator:
+    """The same graph with its neurons solved in continuous time; cycle edges wait a step, as in NIR's meaning."""
+    return Simulator(graph, dt, neuron=ExactElement)
+
+
 def _add(parts: list[Tensor]) -> Tensor:
     total = parts[0]
     for part in parts[1:]:
         total = total + part
     return total
-
-
-def _forget(stage: Stage, sources: Mapping[str, tuple[str, ...]], values: dict[str, Tensor], unread: dict[str, int]) -> None:
-    """Let go of what no later stage reads: a convolutional network's sequences are large."""
-    for name in stage.nodes:
-        for source in sources[name]:
-            unread[source] -= 1
-            if unread[source] == 0:
-                values.pop(source, None)
 
 
 def _output(values: Array) -> Array:

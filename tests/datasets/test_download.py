@@ -139,7 +139,7 @@ def test_a_server_that_is_down_is_said_so(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_download_that_breaks_off_keeps_nothing(server: Server, tmp_path: Path, published: dict[str, str]) -> None:
     server.broken.add("train-images-idx3-ubyte.gz")
-    with pytest.raises(BadData, match="could not download .*train-images-idx3-ubyte.gz: ") as caught:
+    with pytest.raises(BadData, match=r"could not download .*train-images-idx3-ubyte.gz: ") as caught:
         fetch_mnist(True, tmp_path / "raw", server.url)
     assert "\n" not in str(caught.value)
     assert "train-images-idx3-ubyte.gz" not in _left(tmp_path)
@@ -195,7 +195,7 @@ def test_n_mnist_is_downloaded_from_the_address_that_is_given(
 @pytest.mark.parametrize("content", [b"no zip at all", _zip(["Elsewhere/1.bin"])])
 def test_an_archive_with_other_content_leaves_no_folder(server: Server, tmp_path: Path, content: bytes) -> None:
     server.files["test.zip"] = content
-    with pytest.raises(BadData, match="could not unpack .*test.zip"):
+    with pytest.raises(BadData, match=r"could not unpack .*test.zip"):
         fetch_zip(f"{server.url}test.zip", "test.zip", hashlib.md5(content).hexdigest(), tmp_path, "Test")
     assert _left(tmp_path) == ["test.zip"]
     assert not (tmp_path / "Test").exists()

@@ -43,9 +43,9 @@ def test_an_argument_goes_before_the_environment(tmp_path: Path, monkeypatch: py
     assert find_data() is None
     monkeypatch.setenv("NIR_INTEROP_DATA", str(tmp_path / "nowhere"))
     assert find_data(tmp_path) == tmp_path
-    with pytest.raises(BadData, match="NIR_INTEROP_DATA '.*nowhere' is not a folder"):
+    with pytest.raises(BadData, match=r"NIR_INTEROP_DATA '.*nowhere' is not a folder"):
         find_data()
-    with pytest.raises(BadData, match="data folder '.*elsewhere' is not a folder"):
+    with pytest.raises(BadData, match=r"data folder '.*elsewhere' is not a folder"):
         find_data(tmp_path / "elsewhere")
 
 
@@ -109,7 +109,7 @@ def test_damaged_gzip_is_bad_data(write_mnist: Callable[..., Path]) -> None:
 def test_images_and_labels_that_are_not_as_many_are_bad_data(write_mnist: Callable[..., Path]) -> None:
     folder = write_mnist()
     (folder / LABELS).write_bytes((folder / LABELS.replace("train", "t10k")).read_bytes())
-    with pytest.raises(BadData, match="7 images, but .* 3 labels"):
+    with pytest.raises(BadData, match=r"7 images, but .* 3 labels"):
         load_mnist(True, folder)
 
 
@@ -127,7 +127,7 @@ def test_missing_files_are_named_with_where_they_were_looked_for(tmp_path: Path,
         load_mnist(True, tmp_path / "empty")
     folder = write_mnist()
     (folder / LABELS).unlink()
-    with pytest.raises(BadData, match="partial: .* has no train-labels-idx1-ubyte"):
+    with pytest.raises(BadData, match=r"partial: .* has no train-labels-idx1-ubyte"):
         load_mnist(True, folder)
 
 

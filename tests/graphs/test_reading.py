@@ -90,7 +90,7 @@ def test_an_edge_that_appears_twice_counts_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["..", "'quoted\"", "<script>alert(1)</script>", "=cmd()", "ü" * 100, "x" * 10_000, "line\nbreak", "if", "0"]
+    "name", ["..", "'quoted\"", "<script>alert(1)", "=cmd()", "ü" * 100, "x" * 10_000, "line\nbreak", "if", "0"]
 )
 def test_any_text_is_a_legal_name(name: str, tmp_path: Path) -> None:
     layout = small_layout()

@@ -122,7 +122,7 @@ def test_every_rule_does_what_its_equations_say(rule: UpdateRule, kind: str, see
     x = rng.normal(0.3, 1.0, (40, 1, 3))
     subject = Neuron(cell, (3,), DT, rule)
     trace = subject.sequence(torch.tensor(x), subject.start(1))
-    membranes = torch.stack(list(trace.membrane)).numpy()
+    membranes = trace.membrane.numpy()
     for column in range(3):
         p = {name: float(values[column]) for name, values in cell.params.items()}
         outputs, expected = scalar_neuron(p, list(x[:, 0, column]), rule)

@@ -83,6 +83,14 @@ def test_a_second_run_starts_from_zero_again(graph: Graph, seed: int) -> None:
     assert simulator.run(x)[0].digest() == simulator.run(x)[0].digest()
 
 
+def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = from_nir(catalogue("conv1d").build(0).to_nir())
+    x = np.random.default_rng(0).random((20, 2, 4, 20)) < 0.3
+    whole = simulate(graph, np.float64(x), DT)
+    monkeypatch.setattr("harness.reference.simulator.BLOCK", 1)
+    assert_same(simulate(graph, np.float64(x), DT), whole)
+
+
 def loop(bias: float) -> Graph:
     nodes = {
         "input": port("Input", 1),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.graphs import Node
+from harness.recording import MEMBRANE_SAMPLES
 from harness.reference.exact.neuron import exact_neuron
 from harness.reference.neurons import State, Trace
 
@@ -28,4 +29,4 @@ class ExactElement:
         before = {name: values.numpy() for name, values in state.items()}
         output, membrane, after = self.neuron.sequence(x.to(torch.float64).numpy(), before)
         kept = {name: torch.from_numpy(values) for name, values in after.items()}
-        return Trace(torch.from_numpy(output), kept, torch.from_numpy(membrane))
+        return Trace(torch.from_numpy(output), kept, torch.from_numpy(membrane[:, :MEMBRANE_SAMPLES]))

@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_MOST_ITERATIONS = 200
-"""Never reached: half of them are bisections at least, and 60 bisections exhaust a float64."""
-
 
 def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, high: Array) -> Array:
     """Newton's method, kept inside a bracket by bisection.
@@ -19,13 +16,14 @@ def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, hi
     function : t (n,) → its values and slopes (n,); values do not fall between low and high
     low, high : (n,), value(low) ≤ 0 < value(high)
 
-    Returns the roots (n,) to one part in 2^52 of ``high``, or to where the function's own rounding hides them.  A Newton
+    Returns the roots (n,) to one part in 2^50 of ``high``, or to where the function's own rounding hides them.  A Newton
     step is taken where it stays in the bracket and is at most half the step before it; else the bracket is halved, so that
-    a root near a turning point, where the slope vanishes, is found as surely as any.
+    a root near a turning point, where the slope vanishes, is found as surely as any.  It comes to an end, since Newton steps in a row
+    shrink and each bisection halves what is left.
     """
-    tolerance = np.finfo(np.float64).eps * high
+    tolerance = 4 * np.finfo(np.float64).eps * high
     t, moved, done = low, high - low, np.zeros(low.shape, dtype=bool)
-    for _ in range(_MOST_ITERATIONS):
+    while not done.all():
         value, slope = function(t)
         low, high = np.where(value > 0, low, t), np.where(value > 0, t, high)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -35,6 +33,4 @@ def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, hi
         target = np.where(done, t, np.where(trusted, newton, (low + high) / 2))
         moved, t = target - t, target
         done |= np.abs(moved) <= tolerance
-        if done.all():
-            break
     return t

@@ -1,0 +1,1 @@
+"""What the user reads: tables, and a cell as a script."""

@@ -1,0 +1,10 @@
+"""The tables of ``results/``: their columns, and how they are written and read.
+
+The lists of columns are plain data; pandas and pandera are imported where a table is read or written.
+"""
+
+from harness.schema.columns import SEPARATOR, Column, Kind, Table
+from harness.schema.files import read_table, write_table
+from harness.schema.tables import REPORT, SOURCES, TABLES, TIMINGS
+
+__all__ = ["REPORT", "SEPARATOR", "SOURCES", "TABLES", "TIMINGS", "Column", "Kind", "Table", "read_table", "write_table"]

@@ -1,0 +1,148 @@
+"""The columns of every table, in order, and what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from harness.schema.columns import Column, Kind, Table
+from harness.vocabulary import Against, Blame, Cause, Idiom, Mode, Stage, Status
+
+
+def _text(name: str, meaning: str, *, required: bool = False, unique: bool = False) -> Column:
+    return Column(name, meaning, required=required, unique=unique)
+
+
+def _word(name: str, meaning: str, words: type[Enum], *, required: bool = False, several: bool = False) -> Column:
+    return Column(name, meaning, required=required, words=tuple(word.value for word in words), several=several)
+
+
+def _count(name: str, meaning: str) -> Column:
+    return Column(name, meaning, Kind.INTEGER, low=0)
+
+
+def _real(name: str, meaning: str, low: float | None = 0, high: float | None = None) -> Column:
+    return Column(name, meaning, Kind.REAL, low=low, high=high)
+
+
+def _share(name: str, meaning: str) -> Column:
+    return _real(name, meaning, 0, 1)
+
+
+def _flag(name: str, meaning: str, *, required: bool = False) -> Column:
+    return Column(name, meaning, Kind.FLAG, required=required)
+
+
+_RUN = (
+    _count("steps", "time steps of the stimulus"),
+    _count("batch", "samples of the stimulus"),
+    _count("seed", "of weights and stimulus"),
+    _word("stage", "how far it came", Stage),
+    _word("status", "how it ended", Status, required=True),
+    _flag("warned", "whether the library warned"),
+    _text("error_type", "class of the error"),
+    _text("error_message", "its message, normalised, or what differs"),
+    _text("error_at", "file and line of the library that raised it"),
+)
+
+_DIFFERENCE = (
+    _count("outputs", "output elements compared"),
+    _count("mismatched", "those that differ"),
+    _share("mismatch_rate", "their share"),
+    _count("first_step", "the earliest step in which a recorded node differs"),
+    _text("first_node", "the first node, in the order of the graph, that differs in that step"),
+    Column("best_lag", "shift [steps] at which the target is most like the source; positive: late", Kind.INTEGER),
+)
+
+REPORT = Table(
+    "report.csv",
+    (
+        _text("cell_id", "name of the cell, for repro", required=True, unique=True),
+        _text("graph_sha", "SHA-256 of the graph's canonical form"),
+        _text("network", "what was built", required=True),
+        _word("idiom", "how it was written", Idiom),
+        _text("dataset", "where the stimulus comes from"),
+        _text("exporter", "backend that wrote the graph", required=True),
+        _text("exporter_version", "its version"),
+        _text("importer", "backend that read it; empty where there was no graph to read"),
+        _text("importer_version", "its version"),
+        _word("mode", "which graph the importer was given", Mode, required=True),
+        _word("against", "what its outputs are compared with", Against, required=True),
+        _real("dt_export", "time step at the export [s]"),
+        _real("dt_import", "time step asked for at the import [s]"),
+        _real("dt_effective", "time step the importer used [s]"),
+        *_RUN,
+        _word("blame", "whose deed the difference is", Blame),
+        _word("causes", "why outputs differ, most outputs first", Cause, several=True),
+        _share("explained", "share of the mismatched outputs that the causes reproduce"),
+        _text("known_issue", "entry of known_issues.toml"),
+        _count("spikes_source", "spikes at the source's output"),
+        _count("spikes_target", "spikes at the target's output"),
+        *_DIFFERENCE,
+        _real("raster_cosine", "cosine of the two outputs at the best lag", -1, 1),
+        _real("rate_cosine", "cosine of the two outputs averaged over time", -1, 1),
+        _real("van_rossum", "mean van Rossum distance of the output trains; a lone spike is at 1"),
+        _real("victor_purpura", "mean Victor–Purpura distance of the output trains; a lone spike is at 1"),
+        _real("coincidence", "mean coincidence factor of the output trains; 1 equal, 0 chance", -1, 1),
+        _real("v_max_abs", "largest membrane difference, unscaled [V]"),
+        _real("margin_min", "smallest distance of a membrane from its threshold, in thresholds"),
+        _share("accuracy_source", "share of samples the source reads right"),
+        _share("accuracy_target", "share of samples the target reads right"),
+        _real("accuracy_delta", "target − source", -1, 1),
+        _share("agreement", "share of samples read the same on both sides"),
+        _count("samples", "samples these shares are of"),
+        _text("remedy", "what to change"),
+        _text("repro", "command that shows the difference"),
+    ),
+    key=("network", "idiom", "exporter", "dt_export", "importer", "dt_import", "mode", "against", "seed", "cell_id"),
+)
+"""One row a cell."""
+
+SOURCES = Table(
+    "sources.csv",
+    (
+        _text("source_id", "name of the source", required=True, unique=True),
+        _text("network", "what was built", required=True),
+        _word("idiom", "how it was written", Idiom),
+        _text("dataset", "where the stimulus comes from"),
+        _text("exporter", "backend it was built in", required=True),
+        _text("exporter_version", "its version"),
+        _real("dt", "time step [s]"),
+        *_RUN,
+        _text("graph_sha", "SHA-256 of the exported graph's canonical form"),
+        _word("graph_status", "the reference on the exported graph against the intended one, or why there is none", Status),
+        _count("spikes_source", "spikes at the output of the library's own network"),
+        _count("spikes_reference", "spikes at the output of the reference on the intended graph"),
+        *_DIFFERENCE,
+        _share("rate_min", "lowest firing rate of a spiking layer, spikes per neuron and step"),
+        _real("rate_max", "highest firing rate of a spiking layer; above 1 where several spikes fit in a step"),
+        _flag("trained", "whether it was trained"),
+        _count("epochs", "passes over the training samples"),
+        _share("accuracy_train", "share of training samples it reads right"),
+        _share("accuracy", "share of test samples it reads right"),
+        _share("accuracy_low", "lower end of its 95 % interval (Wilson)"),
+        _share("accuracy_high", "upper end"),
+        _count("samples", "test samples"),
+        _text("known_issue", "entry of known_issues.toml"),
+    ),
+    key=("network", "idiom", "exporter", "dt", "seed", "source_id"),
+)
+"""One row a source: its native recording against the reference on the intended graph, and how its training went."""
+
+TIMINGS = Table(
+    "timings.csv",
+    (
+        Column("kind", "of what was timed", required=True, words=("source", "cell")),
+        _text("id", "source_id or cell_id", required=True),
+        _real("seconds", "wall-clock time"),
+        _real("cpu_seconds", "CPU time of the process that ran it"),
+        _real("library_seconds", "CPU time in the library's own calls"),
+        _real("peak_mib", "peak memory of the process [MiB]"),
+        _flag("cached", "whether the result was taken from the store", required=True),
+    ),
+    key=("kind", "id"),
+)
+"""One row a source or cell; the one table that is not the same from run to run."""
+
+TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS)}
+"""Name of the file → table."""

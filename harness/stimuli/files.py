@@ -1,0 +1,101 @@
+"""A user's own input: an npz file with the key ``input``, looked at before it is read."""
+
+from __future__ import annotations
+
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from harness.errors import BadStimulus
+from harness.stimuli.stimulus import Stimulus
+
+KEY = "input"
+
+MOST_ELEMENTS = 2**28
+"""Larger inputs are refused: as float32 they would take more than 1 GiB."""
+
+# What numpy and zipfile raise over damaged bytes; NotImplementedError (an unknown compression) is a RuntimeError.
+_DAMAGED = (ValueError, EOFError, RuntimeError, KeyError, SyntaxError, tokenize.TokenError, struct.error, zlib.error)
+
+_HOW = "write one with numpy.savez(path, input=array), axes (T, B, *shape)"
+
+
+def load_stimulus(path: Path, shape: tuple[int, ...]) -> Stimulus:
+    """The input in an npz file: key ``input``, axes (T, B, \\*shape), any real numbers; float32 from here on.
+
+    shape : of the graph's input at one step, without batch
+
+    Raises BadStimulus where the file is none of that, holds values that are not finite, no steps or samples, or more
+    than ``MOST_ELEMENTS`` elements; what its header declares is checked before anything of its size is allocated.
+    """
+    shown = repr(str(path))
+    try:
+        _check_header(path, shape, shown)
+        with np.load(path, allow_pickle=False) as archive:
+            given = archive[KEY]
+    except zipfile.BadZipFile as error:
+        raise BadStimulus(f"{shown} is not a whole npz file; {_HOW}") from error
+    except _DAMAGED as error:
+        raise BadStimulus(f"{shown} holds no array that can be read under {KEY!r}; {_HOW}") from error
+    except OSError as error:
+        raise BadStimulus(f"{shown} cannot be read: {error.strerror or type(error).__name__}") from error
+    with np.errstate(over="ignore"):
+        values = given.astype(np.float32)
+    if not np.all(np.isfinite(values)):
+        raise BadStimulus(f"{KEY!r} in {shown} holds NaN or values beyond float32; remove them")
+    return Stimulus(values, None, "file", "given", 0)
+
+
+def _check_header(path: Path, shape: tuple[int, ...], shown: str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        keys = sorted(name.removesuffix(".npy") for name in archive.namelist())
+        if f"{KEY}.npy" not in archive.namelist():
+            raise BadStimulus(f"{shown} has no key {KEY!r}, only {_listed(keys)}; {_HOW}")
+        member = archive.getinfo(f"{KEY}.npy")
+        with archive.open(member) as file:
+            found, dtype = _header(file)
+            rest = member.file_size - file.tell()
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise BadStimulus(f"{KEY!r} in {shown} holds {_kind(dtype)}, not real numbers; save it as float32")
+    if len(found) != 2 + len(shape):
+        raise BadStimulus(f"{KEY!r} in {shown} has {len(found)} axes, the graph needs {2 + len(shape)}: (T, B, {_axes(shape)})")
+    if found[2:] != shape:
+        raise BadStimulus(f"{KEY!r} in {shown} has samples of shape {found[2:]}, the graph's input takes {shape}")
+    if min(found[:2]) < 1:
+        raise BadStimulus(f"{KEY!r} in {shown} is empty: {found[0]} steps of {found[1]} samples")
+    if math.prod(found) > MOST_ELEMENTS:
+        raise BadStimulus(
+            f"{KEY!r} in {shown} has {math.prod(found)} elements, more than {MOST_ELEMENTS}; use fewer steps or samples"
+        )
+    if rest != math.prod(found) * dtype.itemsize:
+        raise BadStimulus(f"{KEY!r} in {shown} declares {math.prod(found)} elements but holds {rest} bytes; write it again")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"array format {version}")
+    return shape, dtype
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    return {"O": "Python objects", "c": "complex numbers", "U": "text", "S": "text", "V": "records"}.get(dtype.kind, str(dtype))
+
+
+def _axes(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _listed(keys: list[str]) -> str:
+    shown = [repr(key[:40]) for key in keys[:5]]
+    return ", ".join(shown + (["…"] if len(keys) > 5 else [])) or "nothing"

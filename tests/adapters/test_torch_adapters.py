@@ -1,0 +1,289 @@
+"""What holds for the adapters of all three PyTorch libraries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adapters.torch_support import folded_factors, folded_parameters, unfolded_parameters
+from harness.adapter import Adapter, load_adapter
+from harness.errors import CannotBuild, ReadFailed
+from harness.learning import Samples, TrainingSettings
+from harness.networks import Conv, Network, catalogue
+from harness.vocabulary import Idiom
+from tests.adapters.adapter_checks import assert_computes_euler, bernoulli, sent_through_a_file
+
+DT = 1e-4
+START = {"norse": "v_leak", "snntorch": "zero", "spikingjelly": "v_reset"}
+"""Where each library's membranes start."""
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+def network_named(name: str) -> Network:
+    return catalogue(name).build(0)
+
+
+@pytest.mark.parametrize("name", ["lif_single", "mlp_lif", "mlp_lif_mixed", "mlp_leak", "mlp_rest", "mlp_subtract"])
+def test_a_portable_network_computes_forward_euler_where_the_library_has_words_for_it(adapter: Adapter, name: str) -> None:
+    lacking = {
+        ("snntorch", "mlp_leak"),
+        ("snntorch", "mlp_rest"),
+        ("spikingjelly", "mlp_leak"),
+        ("spikingjelly", "mlp_lif_mixed"),
+    }
+    network = network_named(name)
+    if (adapter.name, name) in lacking:
+        with pytest.raises(CannotBuild, match="layer 'lif1'"):
+            adapter.build(network, DT, Idiom.PORTABLE)
+        return
+    stimulus = bernoulli(network, batch=5, steps=250)
+    recording = adapter.run(adapter.build(network, DT, Idiom.PORTABLE), stimulus)
+    assert_computes_euler(recording, network, stimulus, DT, START[adapter.name])
+
+
+@pytest.mark.parametrize("idiom", list(Idiom))
+@pytest.mark.parametrize(
+    "name", ["mlp_lif", "mlp_cuba", "mlp_if", "csnn_avgpool", "csnn_maxpool", "conv1d", "residual", "rlif"]
+)
+def test_libraries_build_the_same_network(name: str, idiom: Idiom) -> None:
+    """snnTorch's tutorials reset a step late, which is another network: it is asked for its portable idiom."""
+    network = network_named(name)
+    stimulus = bernoulli(network)
+    runs = {}
+    for backend in START:
+        adapter = load_adapter(backend)
+        chosen = Idiom.PORTABLE if backend == "snntorch" else idiom
+        runs[backend] = adapter.run(adapter.build(network, DT, chosen), stimulus).output
+    for backend, output in runs.items():
+        assert (output != runs["norse"]).mean() < 2e-3, f"{network.name}: {backend} is not what norse is"
+
+
+def test_an_exported_network_comes_back_as_it_was(adapter: Adapter, tmp_path: Path) -> None:
+    network = network_named("mlp_lif")
+    model = adapter.build(network, DT, Idiom.PORTABLE)
+    _, returned = sent_through_a_file(adapter, model, network, tmp_path, DT)
+    stimulus = bernoulli(network)
+    before, after = adapter.run(model, stimulus), adapter.run(returned, stimulus)
+    np.testing.assert_array_equal(after.output, before.output)
+    assert adapter.nodes(returned) == {"fc1", "lif1", "fc2", "lif2"}
+    for name in ("lif1", "lif2"):
+        np.testing.assert_array_equal(after.spikes[name], before.spikes[name])
+        assert after.membranes[name].shape == before.membranes[name].shape
+
+
+def test_model_graph_and_imported_model_share_no_memory(adapter: Adapter, tmp_path: Path) -> None:
+    network = network_named("mlp_lif")
+    model = adapter.build(network, DT, Idiom.PORTABLE)
+    graph, returned = sent_through_a_file(adapter, model, network, tmp_path, DT)
+    stimulus = bernoulli(network)
+    before = adapter.run(returned, stimulus).digest()
+    expected = np.array(graph.nodes["fc1"].weight, copy=True)
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.zero_()
+    np.testing.assert_array_equal(np.asarray(graph.nodes["fc1"].weight), expected)
+    assert adapter.run(returned, stimulus).digest() == before
+    np.asarray(graph.nodes["fc2"].weight)[...] = 0
+    assert adapter.run(returned, stimulus).digest() == before
+
+
+def test_a_run_starts_from_zero_state(adapter: Adapter, tmp_path: Path) -> None:
+    network = network_named("mlp_lif")
+    built = adapter.build(network, DT, Idiom.PORTABLE)
+    returned = sent_through_a_file(adapter, built, network, tmp_path, DT)[1]
+    stimulus = bernoulli(network)
+    for model in (built, returned):
+        first = adapter.run(model, stimulus)
+        adapter.run(model, bernoulli(network, batch=1, seed=2))
+        assert adapter.run(model, stimulus).digest() == first.digest()
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_samples_of_a_batch_do_not_touch_each_other(adapter: Adapter, batch: int) -> None:
+    network = network_named("mlp_lif")
+    model = adapter.build(network, DT, Idiom.PORTABLE)
+    stimulus = bernoulli(network, batch=batch)
+    together = adapter.run(model, stimulus)
+    assert together.output.shape == (40, batch, 10)
+    assert together.output.dtype == np.uint8
+    assert together.membranes["lif1"].shape == (40, batch, 128)
+    alone = [adapter.run(model, stimulus[:, i : i + 1]).output for i in range(batch)]
+    np.testing.assert_array_equal(np.concatenate(alone, axis=1), together.output)
+
+
+def test_membranes_are_kept_for_four_samples(adapter: Adapter) -> None:
+    network = network_named("mlp_lif")
+    recording = adapter.run(adapter.build(network, DT, Idiom.PORTABLE), bernoulli(network, batch=6, steps=5))
+    assert recording.membranes["lif1"].shape == (5, 4, 128)
+    assert recording.spikes["lif1"].shape == (5, 6, 128)
+
+
+def test_exporting_leaves_the_model_as_it_was(adapter: Adapter) -> None:
+    network = network_named("mlp_lif")
+    model = adapter.build(network, DT, Idiom.PORTABLE)
+    stimulus = bernoulli(network)
+    before = adapter.run(model, stimulus).digest()
+    adapter.export(model, np.ones((1, 64), dtype=np.float32), DT)
+    assert adapter.run(model, stimulus).digest() == before
+
+
+@pytest.mark.parametrize("name", ["mlp_lif", "mlp_cuba"])
+def test_training_with_one_seed_gives_one_result(adapter: Adapter, digits: Samples, name: str) -> None:
+    network = network_named(name)
+    results = []
+    for _ in range(2):
+        model = adapter.build(network, DT, Idiom.PORTABLE)
+        settings = TrainingSettings(epochs=2, learning_rate=0.08 if name == "mlp_lif" else 0.002)
+        results.append(adapter.train(model, digits, settings))
+    assert results[0].keys() == network.parameters().keys()
+    for key, learned in results[0].items():
+        assert learned.dtype == np.float64
+        np.testing.assert_array_equal(learned, results[1][key])
+        assert not np.array_equal(learned, network.parameters()[key])
+    rebuilt = adapter.build(network.with_parameters(results[0]), DT, Idiom.PORTABLE)
+    for trained, again in zip(model.module.parameters(), rebuilt.module.parameters(), strict=True):
+        assert torch.equal(trained, again)
+    stimulus = digits.inputs[:, :20]
+    assert adapter.run(rebuilt, stimulus).digest() == adapter.run(model, stimulus).digest()
+
+
+def test_a_trained_model_can_be_exported(adapter: Adapter, digits: Samples, tmp_path: Path) -> None:
+    network = network_named("mlp_lif")
+    model = adapter.build(network, DT, Idiom.PORTABLE)
+    adapter.train(model, digits, TrainingSettings(epochs=1, learning_rate=0.08))
+    returned = sent_through_a_file(adapter, model, network, tmp_path, DT)[1]
+    stimulus = digits.inputs[:, :20]
+    np.testing.assert_array_equal(adapter.run(returned, stimulus).output, adapter.run(model, stimulus).output)
+
+
+def test_folding_a_gain_into_weights_is_undone_bit_for_bit() -> None:
+    network = network_named("rlif")
+    ratio = {"lif1": np.linspace(0.01, 3, 30), "lif2": np.full(10, 1 / 3)}
+    factors = folded_factors(network, ratio)
+    held = folded_parameters(network, factors)
+    learned = unfolded_parameters(held, factors)
+    again = folded_parameters(network.with_parameters(learned), factors)
+    assert all(torch.equal(held[key], again[key]) for key in held)
+    np.testing.assert_allclose(learned["lif1.feedback.weight"], network.parameters()["lif1.feedback.weight"], rtol=1e-6)
+
+
+def test_gains_that_differ_within_a_channel_cannot_go_into_a_convolution() -> None:
+    network = network_named("conv1d")
+    assert isinstance(network.layers[0], Conv)
+    with pytest.raises(CannotBuild, match="gains differ per neuron, which 'conv1' cannot take up"):
+        folded_factors(network, {"lif1": np.linspace(1, 2, 160).reshape(8, 20)})
+
+
+def test_a_resistance_that_must_be_held_is_not_folded(adapter: Adapter) -> None:
+    network = network_named("mlp_gain")
+    with pytest.raises(CannotBuild, match=r"layer 'lif1': r = 2.5, but the library's neuron has"):
+        adapter.build(network, DT, Idiom.PORTABLE)
+    stimulus = bernoulli(network, batch=5, steps=100)
+    model = adapter.build(replace(network, free_gain=True), DT, Idiom.PORTABLE)
+    assert_computes_euler(adapter.run(model, stimulus), network, stimulus, DT, START[adapter.name])
+
+
+def test_a_file_that_is_no_graph_is_a_failed_read(adapter: Adapter, tmp_path: Path) -> None:
+    path = tmp_path / "empty.nir"
+    path.write_bytes(b"")
+    with pytest.raises(ReadFailed, match=r"empty\.nir"):
+        adapter.load(path, DT)
+
+
+@pytest.mark.parametrize(
+    ("backend", "name", "reason"),
+    [
+        ("snntorch", "mlp_leak", "v_leak is not"),
+        ("snntorch", "mlp_rest", "v_leak is not"),
+        ("snntorch", "csnn_sumpool", "no module for sum pooling"),
+        ("spikingjelly", "csnn_sumpool", "no module for sum pooling"),
+        ("spikingjelly", "mlp_leak", "rests at v_reset; v_leak is 0.1"),
+        ("spikingjelly", "mlp_lif_mixed", "one tau a layer"),
+        ("spikingjelly", "mlp_readout", "run on whole sequences, not step by step"),
+    ],
+)
+def test_what_a_library_has_no_words_for_is_named(backend: str, name: str, reason: str) -> None:
+    with pytest.raises(CannotBuild, match=reason):
+        load_adapter(backend).build(network_named(name), DT, Idiom.PORTABLE)
+
+
+@pytest.mark.parametrize("backend", ["snntorch", "spikingjelly"])
+def test_a_time_constant_below_the_step_is_named(backend: str) -> None:
+    with pytest.raises(CannotBuild, match=r"layer 'lif1': .* dt = 0.001"):
+        load_adapter(backend).build(network_named("csnn_avgpool"), 1e-3, Idiom.PORTABLE)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message", "declines"),
+    [
+        ("snntorch", "v_leak not supported", True),
+        ("snntorch", "'GraphModule' object has no attribute 'items'", False),
+        ("spikingjelly", "nir.LIF.r must equal 1 or tau / dt.", True),
+        ("spikingjelly", "nir.LIF.tau / dt must be finite and greater than 1.", True),
+        ("spikingjelly", "Proxy object cannot be iterated.", False),
+        ("norse", "Unknown node type <class 'nir.ir.neuron.LI'>, mapping does not exist in node_map", True),
+        ("norse", "'_1'", False),
+    ],
+)
+def test_a_refusal_is_told_from_an_accident(backend: str, message: str, declines: bool) -> None:
+    assert load_adapter(backend).refuses(message) is declines
+
+
+def test_a_recurrent_layer_feeds_its_spikes_back_one_step_later(adapter: Adapter) -> None:
+    network = network_named("rlif")
+    stimulus = bernoulli(network, steps=60)
+    recording = adapter.run(adapter.build(network, DT, Idiom.PORTABLE), stimulus)
+    fc1, lif1, *_ = network.layers
+    v, spikes = np.zeros((3, 30)), np.zeros((3, 30))
+    for step, frame in enumerate(stimulus):
+        current = frame @ fc1.weight.T + fc1.bias + spikes @ lif1.feedback.weight.T + lif1.feedback.bias  # type: ignore[attr-defined]
+        v = v + DT / 2e-3 * (current - v)
+        spikes = (v > 1).astype(float)
+        v = np.where(v > 1, 0.0, v)
+        np.testing.assert_array_equal(recording.spikes["lif1"][step], spikes)
+    assert recording.spikes["lif1"].sum() > 100
+
+
+def imported(backend: str, name: str, folder: Path) -> tuple[Adapter, Any]:
+    adapter, network = load_adapter(backend), network_named(name)
+    model = adapter.build(network, DT, Idiom.PORTABLE)
+    return adapter, sent_through_a_file(adapter, model, network, folder, DT)[1]
+
+
+def test_a_node_that_norse_drops_is_not_among_its_nodes(tmp_path: Path) -> None:
+    adapter, model = imported("norse", "mlp_readout", tmp_path)
+    assert adapter.nodes(model) == {"fc1", "lif1", "fc2"}
+
+
+def test_nodes_of_a_recurrence_bear_the_names_of_the_file(tmp_path: Path) -> None:
+    snntorch, network = load_adapter("snntorch"), network_named("rlif")
+    model = snntorch.build(network, DT, Idiom.PORTABLE)
+    sent_graph = snntorch.export(model, np.zeros((1, 20), dtype=np.float32), DT)
+    import nir
+
+    nir.write(tmp_path / "rlif.nir", sent_graph)
+    for backend in ("norse", "spikingjelly"):
+        adapter = load_adapter(backend)
+        target = adapter.load(tmp_path / "rlif.nir", DT)
+        assert adapter.nodes(target) == {"fc1", "lif1.lif", "lif1.w_rec", "fc2", "lif2"}
+        assert set(adapter.run(target, bernoulli(network, steps=3)).spikes) == {"lif1.lif", "lif2"}
+
+
+def test_a_readout_of_snntorch_is_its_last_membrane(tmp_path: Path) -> None:
+    network = network_named("mlp_readout")
+    stimulus = bernoulli(network)
+    outputs = []
+    for backend in ("snntorch", "norse"):
+        adapter = load_adapter(backend)
+        recording = adapter.run(adapter.build(network, DT, Idiom.PORTABLE), stimulus)
+        assert recording.output.dtype == np.float32
+        assert set(recording.spikes) == {"lif1"}
+        np.testing.assert_array_equal(recording.output, recording.membranes["lif2"])
+        outputs.append(recording.output)
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-5)

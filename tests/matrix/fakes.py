@@ -1,0 +1,275 @@
+"""Backends that behave, and backends that misbehave in every way the matrix must survive; none needs a library."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import random
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, ClassVar
+
+import nir
+import numpy as np
+
+from harness.adapter import Adapter, Array, read_graph
+from harness.environments import Backend
+from harness.errors import CannotBuild
+from harness.learning import Samples, TrainingSettings
+from harness.networks import Network
+from harness.recording import Recording
+from harness.vocabulary import Idiom
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUTS = 10
+
+
+class Honest(Adapter):
+    """Writes the intended graph and answers with a function of the stimulus and of the graph's weights alone."""
+
+    name: ClassVar[str] = "honest"
+    refusals: ClassVar[tuple[str, ...]] = (r"no words for",)
+
+    def build(self, network: Network, dt: float, idiom: Idiom) -> Any:
+        return network.to_nir()
+
+    def train(self, model: Any, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
+        learned = {}
+        for name, node in model.nodes.items():
+            if hasattr(node, "weight"):
+                learned[f"{name}.weight"] = node.weight + float(samples.inputs.mean()) + settings.epochs / 10
+                learned[f"{name}.bias"] = node.bias + float(samples.labels.mean())
+        return learned
+
+    def export(self, model: Any, sample: Array, dt: float) -> nir.NIRGraph:
+        return model
+
+    def load(self, path: Path, dt: float) -> Any:
+        return read_graph(path)
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        weights = sum(float(np.abs(node.weight).sum()) for _, node in sorted(model.nodes.items()) if hasattr(node, "weight"))
+        steps, batch = stimulus.shape[:2]
+        drive = stimulus.reshape(steps, batch, -1).sum(axis=2)[:, :, None] * np.arange(1, OUTPUTS + 1) + weights
+        spikes = (np.floor(drive) % 3 == 0).astype(np.uint8)
+        return Recording({"output": spikes.astype(np.float32)}, {"lif1": spikes})
+
+    def nodes(self, model: Any) -> frozenset[str]:
+        return frozenset(name for name, node in model.nodes.items() if type(node).__name__ not in ("Input", "Output"))
+
+
+class Importing(Honest):
+    """Only imports, as most of the fakes below do."""
+
+    idioms: ClassVar[tuple[Idiom, ...]] = ()
+
+
+class FixedStep(Importing):
+    """Knows one step, whatever is asked for."""
+
+    fixed_dt: ClassVar[float | None] = 1e-4
+
+
+class Wrong(Importing):
+    """Answers something else, and says nothing."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        right = super().run(model, stimulus)
+        return Recording({"output": 1 - right.outputs["output"]}, right.spikes)
+
+
+class Loud(Wrong):
+    """Answers something else, and warns."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        logging.getLogger("loud").warning("r is ignored")
+        return super().load(path, dt)
+
+
+class Deprecated(Importing):
+    """Says only that something is old."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        warnings.warn("use the new one", DeprecationWarning, stacklevel=1)
+        warnings.warn("`torch.jit.script` is deprecated", UserWarning, stacklevel=1)
+        return super().load(path, dt)
+
+
+class Printing(Importing):
+    """Prints a megabyte, past Python, with a warning behind it."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        os.write(1, b"x" * 2**20 + b"\n")
+        os.write(2, b"[WARNING] module not implemented\n")
+        return super().load(path, dt)
+
+
+class Looping(Importing):
+    """Never comes back, and holds on to the interpreter as it likes."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        while True:
+            pass
+
+
+class Sleeping(Importing):
+    """Sleeps in C, deaf to Python's signals."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        ctypes.PyDLL(None).sleep(3600)  # PyDLL keeps the interpreter's lock
+        return super().run(model, stimulus)
+
+
+class Killed(Importing):
+    """Dies of signal 9."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        os.kill(os.getpid(), 9)
+        return super().run(model, stimulus)
+
+
+class Aborting(Importing):
+    """Dies of signal 6, as C++ libraries do."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        os.abort()
+
+
+class Exiting(Importing):
+    """Leaves."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        sys.exit(3)
+
+
+class Interrupting(Importing):
+    """Raises what is not even an Exception."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        raise KeyboardInterrupt
+
+
+class Closing(Importing):
+    """Closes the standard streams."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        os.close(1)
+        os.close(2)
+        return super().load(path, dt)
+
+
+class Wandering(Importing):
+    """Changes the working directory and the environment; with what it finds there it is wrong."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        if "WANDERED" in os.environ or Path.cwd() == Path("/"):
+            raise RuntimeError("somebody was here before")
+        os.environ["WANDERED"] = "1"
+        os.chdir("/")
+        model = super().load(path, dt)
+        os.chdir(os.environ["TMPDIR"])
+        del os.environ["WANDERED"]
+        os.environ["ELSEWHERE"] = "1"
+        return model
+
+
+class Dirty(Importing):
+    """Leaves the working directory, the environment and the module path changed."""
+
+    loads: ClassVar[int] = 0
+
+    def load(self, path: Path, dt: float) -> Any:
+        Dirty.loads += 1
+        if Dirty.loads % 3 == 1 and ("DIRTY" in os.environ or Path.cwd() == Path("/") or "/dirty" in sys.path):
+            raise RuntimeError("the last cell was not cleaned up after")
+        os.environ["DIRTY"] = "1"
+        os.chdir("/")
+        sys.path.append("/dirty")
+        return super().load(path, dt)
+
+
+class Flipping(Importing):
+    """Drops a node; what comes of it is chance."""
+
+    loads: ClassVar[int] = 0
+
+    def load(self, path: Path, dt: float) -> Any:
+        Flipping.loads += 1
+        if int.from_bytes(os.urandom(1), "big") % 2:
+            raise RuntimeError(f"no output at {hex(id(self))}")
+        return super().load(path, dt)
+
+    def nodes(self, model: Any) -> frozenset[str]:
+        return super().nodes(model) - {"lif1"}
+
+
+class Dropping(Importing):
+    """Drops a node, always with the same result."""
+
+    def nodes(self, model: Any) -> frozenset[str]:
+        return super().nodes(model) - {"lif1"}
+
+
+class Drawing(Importing):
+    """Draws from the global generators while it imports."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        right = super().run(model, stimulus)
+        noise = np.float32(random.random() + np.random.rand())
+        return Recording({"output": right.outputs["output"] + noise})
+
+
+class Refusing(Importing):
+    """Declines on purpose."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        raise ValueError("there are no words for LIF here")
+
+
+class Failing(Importing):
+    """Fails with a message that holds an address, a path and a set."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        raise TypeError(f"{object()!r} of {path} is in {{'b', 'a'}}\nat {ROOT}/x.py")
+
+
+class Unwritable(Honest):
+    """Exports what cannot be written."""
+
+    name: ClassVar[str] = "unwritable"
+
+    def export(self, model: Any, sample: Array, dt: float) -> nir.NIRGraph:
+        return object()  # type: ignore[return-value]
+
+
+class Choosy(Honest):
+    """Has no words for some networks, and fails to export others."""
+
+    name: ClassVar[str] = "choosy"
+
+    def build(self, network: Network, dt: float, idiom: Idiom) -> Any:
+        if network.name == "mlp_if":
+            raise CannotBuild("no integrate-and-fire here")
+        return super().build(network, dt, idiom)
+
+    def export(self, model: Any, sample: Array, dt: float) -> nir.NIRGraph:
+        if sample.shape != (1, 20):
+            raise ValueError(f"a sample has axes (1, 20), not {sample.shape}")
+        return model
+
+
+class Slow(Importing):
+    """Takes its time, so that there is a middle to be killed in."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        time.sleep(0.03)
+        return super().run(model, stimulus)
+
+
+def backend(kind: type[Adapter], name: str | None = None) -> Backend:
+    """A backend of that adapter, in this interpreter."""
+    label = name or kind.__name__.lower()
+    return Backend(name=label, module=f"tests.matrix.fakes:{kind.__name__}", versions={"fake": "1"}, search=(ROOT,))
