@@ -50,6 +50,13 @@ class Adapter(ABC):
     fixed_dt: ClassVar[float | None] = None
     """The importer's only time step [s], where it takes none."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What the script must have installed."""
+
+    script: ClassVar[str] = ""
+    """Lines of Python, for somebody who has only the library: given ``stimulus`` (T, B, \\*shape), float32, and ``DT``,
+    read ``graph.nir`` with the library's own importer and leave the outputs of all steps in ``output``, an array."""
+
     def prepare(self) -> None:
         """Import the library and pin what makes it deterministic (threads); called once per process."""
         return None

@@ -27,7 +27,7 @@ class Recording:
     """Spikes, membranes and outputs of one run.
 
     outputs : per Output node, what arrived there, axes (T, B, \\*shape): spike counts or values
-    spikes : per spiking node, spike counts of each step, axes (T, B, \\*shape), uint8
+    spikes : per spiking node, spike counts of each step, axes (T, B, \\*shape); uint8, or float64 where there are more than 255
     membranes : per neuron node, the membrane after the reset [V], float32 or float64,
         axes (T, min(B, MEMBRANE_SAMPLES), \\*shape); only where the backend keeps it
     margin : the smallest distance \\|v − θ\\| of any spike decision in units of θ, or None where unknown

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from harness.graphs.canonical import canonical, digest
 from harness.graphs.components import components
+from harness.graphs.difference import Difference, difference
 from harness.graphs.inlining import inline
+from harness.graphs.matching import correspondence
 from harness.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
 from harness.graphs.reading import read
 from harness.graphs.shapes import padding_of, whole_numbers
@@ -15,11 +18,16 @@ __all__ = [
     "SPIKING",
     "STATELESS",
     "Array",
+    "Difference",
     "Graph",
     "Node",
     "Shapes",
     "as_array",
+    "canonical",
     "components",
+    "correspondence",
+    "difference",
+    "digest",
     "from_nir",
     "inline",
     "padding_of",

@@ -55,7 +55,7 @@ def _tarjan(names: list[str], after: dict[str, list[str]]) -> list[list[str]]:
                     parent = path[-1][0]
                     low[parent] = min(low[parent], low[name])
                 if low[name] == number[name]:
-                    members = []
+                    members: list[str] = []
                     while not members or members[-1] != name:
                         members.append(stack.pop())
                     waiting.difference_update(members)

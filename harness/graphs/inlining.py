@@ -71,11 +71,12 @@ def _add(flat: Flat, graph: Graph, prefix: str, taken: set[str], depth: int) -> 
         raise InvalidGraph(f"subgraphs nested deeper than {_DEEPEST} levels at {shown(prefix)}; inline some")
     entry: dict[str, str] = {}
     leaving: dict[str, str] = {}
-    for name, node in graph.nodes.items():
+    ordered = sorted(graph.nodes.items(), key=lambda item: item[0])
+    for name, node in ordered:
         if isinstance(node, Node):
             entry[name] = leaving[name] = _free(prefix, name, taken)
             flat.nodes[entry[name]] = node
-    for name, node in graph.nodes.items():
+    for name, node in ordered:
         if isinstance(node, Graph):
             full = f"{prefix}{name}"
             ends = [_only(node, kind, full) for kind in ("Input", "Output")]

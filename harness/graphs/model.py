@@ -15,7 +15,19 @@ NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF")
 """Primitives with a membrane."""
 SPIKING = ("IF", "LIF", "CubaLIF", "Threshold")
 """Primitives whose output is spikes."""
-STATELESS = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "Threshold", "Input", "Output")
+STATELESS = (
+    "Affine",
+    "Linear",
+    "Scale",
+    "Conv1d",
+    "Conv2d",
+    "SumPool2d",
+    "AvgPool2d",
+    "Flatten",
+    "Threshold",
+    "Input",
+    "Output",
+)
 """Primitives without memory."""
 
 

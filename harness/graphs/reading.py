@@ -6,8 +6,10 @@ links, and cannot construct a grouped convolution.
 
 from __future__ import annotations
 
+import math
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ from harness.errors import UnreadableGraph
 from harness.graphs.model import Graph, Node, as_array
 from harness.graphs.primitives import ANNOTATIONS, PARAMETERS
 from harness.graphs.scanning import Layout, scan
+from harness.graphs.texts import Texts
 from harness.graphs.wording import shown
 
 _MOST_TEXT = 2**26
-"""Bytes of text read at once, and in all edges together."""
-_SHORT_FILE = 8 << 20
+"""Bytes, in all edges of a graph together: one text of the file may stand in many of them."""
+_MOST_EDGES = 2**20
 
 _DERIVED = frozenset({"input_type", "output_type"})
 
@@ -47,8 +50,8 @@ def read(path: Path) -> Graph:
     if not status.st_size:
         raise UnreadableGraph(f"{shown_path}: the file is empty; export it again")
     try:
-        with h5py.File(path, "r") as file:
-            return _Reader(file.id, status.st_size).graph()
+        with h5py.File(path, "r") as file, Texts(path, file.id) as texts:
+            return _Reader(file.id, texts).graph()
     except UnreadableGraph as error:
         raise UnreadableGraph(f"{shown_path}: {error}") from error.__cause__
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError, RecursionError) as error:
@@ -71,9 +74,9 @@ def _reason(path: Path, error: BaseException) -> str:
 
 
 class _Reader:
-    def __init__(self, file: h5py.h5f.FileID, size: int) -> None:
+    def __init__(self, file: h5py.h5f.FileID, texts: Texts) -> None:
         self.root = h5py.h5g.open(file, b"/")
-        self.size = size
+        self.texts = texts
 
     def graph(self) -> Graph:
         layout = scan(self.root)
@@ -155,28 +158,32 @@ class _Reader:
         dataset = h5py.h5d.open(group, name.encode())
         if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or dataset.shape not in ((), (1,)):
             raise UnreadableGraph(f"{where}: {shown(name)} is not a text; export it again")
-        value = np.empty(dataset.shape, dataset.dtype)
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, value)
-        return _decoded(value.reshape(-1)[0], where)
+        return _decoded(next(self._texts(dataset)), where)
+
+    def _texts(self, dataset: h5py.h5d.DatasetID) -> Iterator[bytes]:
+        count = math.prod(dataset.shape)
+        if dataset.get_type().is_variable_str():
+            return self.texts.elements(dataset, count)
+        values = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return iter(values.reshape(-1).tolist())
 
     def _edges(self, group: h5py.h5g.GroupID, where: str) -> tuple[tuple[str, str], ...]:
         dataset = h5py.h5d.open(group, b"edges")
-        if not int(np.prod(dataset.shape)):
+        if not math.prod(dataset.shape):
             return ()
         if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or len(dataset.shape) != 2 or dataset.shape[1] != 2:
             raise UnreadableGraph(f"{where}: its edges are not pairs of names; export it again")
-        # Many strings may share one place in the file, so that a small file could ask for a large memory: each is at
-        # most as long as the file.
-        rows = h5py.Dataset(dataset)
-        step = dataset.shape[0] if self.size < _SHORT_FILE and dataset.shape[0] < 64 else max(1, _MOST_TEXT // (2 * self.size))
-        edges: list[tuple[str, str]] = []
+        if dataset.shape[0] > _MOST_EDGES:
+            raise UnreadableGraph(f"{where} has more than {_MOST_EDGES:,} edges; the harness reads no more")
+        names: list[str] = []
         length = 0
-        for start in range(0, dataset.shape[0], step):
-            for source, target in rows[start : start + step]:
-                edges.append((_decoded(source, f"an edge of {where}"), _decoded(target, f"an edge of {where}")))
-                length += len(source) + len(target)
+        for name in self._texts(dataset):
+            length += len(name)
             if length > _MOST_TEXT:
                 raise UnreadableGraph(f"{where}: the names in its edges are longer than {_MOST_TEXT >> 20} MiB in all")
+            names.append(_decoded(name, f"an edge of {where}"))
+        edges = zip(names[::2], names[1::2], strict=True)
         return tuple(dict.fromkeys(edges))
 
     def _metadata(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
@@ -193,10 +200,8 @@ class _Reader:
         return found
 
 
-def _decoded(text: Any, where: str) -> str:
-    if isinstance(text, str):
-        return text
+def _decoded(text: bytes, where: str) -> str:
     try:
-        return bytes(text).decode("utf-8")
+        return text.decode("utf-8")
     except UnicodeDecodeError:
-        raise UnreadableGraph(f"{where}: the text {shown(bytes(text))} is not UTF-8; rename it") from None
+        raise UnreadableGraph(f"{where}: the text {shown(text)} is not UTF-8; rename it") from None

@@ -12,7 +12,7 @@ from harness.errors import UnreadableGraph
 from harness.graphs.wording import shape_text, shown
 
 MOST_NODES = 20_000
-MOST_ENTRIES = 40 * MOST_NODES
+MOST_ENTRIES = 16 * MOST_NODES
 """Groups and arrays in all, those of the metadata included."""
 MOST_ELEMENTS = 2**27
 """In one array."""
@@ -130,7 +130,7 @@ def _names(group: h5py.h5g.GroupID, where: str, most: int = MOST_ENTRIES) -> lis
 def _refuse_link(group: h5py.h5g.GroupID, name: bytes, where: str) -> None:
     kind = group.links.get_info(name).type
     if kind != h5py.h5l.TYPE_HARD:
-        word = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an external link"}.get(kind, "a link of unknown type")
+        word = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an external link"}.get(kind, "an unknown link")
         raise UnreadableGraph(f"{shown(name)} in {where} is {word}; links are not followed: store the thing itself")
 
 

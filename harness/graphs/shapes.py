@@ -67,10 +67,7 @@ def output_shape(node: Node, shape: Shape) -> Shape:
 
     Raises InvalidGraph, without the node's name, where its parameters do not fit the shape.
     """
-    if node.kind in ELEMENTWISE:
-        result = _elementwise(node, shape)
-    else:
-        result = _RULES[node.kind](node, shape)
+    result = _elementwise(node, shape) if node.kind in ELEMENTWISE else _RULES[node.kind](node, shape)
     check_size(result)
     return result
 
@@ -142,9 +139,7 @@ def _pooling(node: Node, shape: Shape) -> Shape:
     return (shape[0], *_windows(shape[1:], size, stride, (1, 1), tuple((zeros, zeros) for zeros in padding)))
 
 
-def _windows(
-    shape: Shape, size: Shape, stride: Shape, dilation: Shape, padding: tuple[tuple[int, int], ...]
-) -> Shape:  # fmt: skip
+def _windows(shape: Shape, size: Shape, stride: Shape, dilation: Shape, padding: tuple[tuple[int, int], ...]) -> Shape:
     result = []
     for length, kernel, step, wide, (before, after) in zip(shape, size, stride, dilation, padding, strict=True):
         room = length + before + after - wide * (kernel - 1) - 1

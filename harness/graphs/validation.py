@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from harness.errors import InvalidGraph
 from harness.graphs.components import components
 from harness.graphs.inlining import Flat, flatten, inline
 from harness.graphs.model import Array, Graph, Node
-from harness.graphs.primitives import ANNOTATIONS, PARAMETERS, TIME_CONSTANTS, WHOLE
+from harness.graphs.primitives import ANNOTATIONS, PARAMETERS, TIME_CONSTANTS
 from harness.graphs.shapes import Shape, check_size, output_shape, whole_numbers
 from harness.graphs.wording import shape_text, shown
 
@@ -60,7 +61,8 @@ def check_parameters(node: Node) -> None:
     for name in names:
         if name not in node.params:
             raise InvalidGraph(f"it has no {name}; write one")
-    for name, value in sorted(node.params.items()):
+    params: Mapping[str, Any] = node.params
+    for name, value in sorted(params.items()):
         if name in ANNOTATIONS.get(node.kind, ()):
             continue
         if name not in names:
@@ -114,8 +116,8 @@ def _place(wrong: Array) -> str:
 def _check_ends(graph: Graph) -> None:
     inputs, outputs = graph.of_kind("Input"), graph.of_kind("Output")
     if len(inputs) > 1:
-        names = ", ".join(shown(name) for name in inputs[:3])
-        raise InvalidGraph(f"{len(inputs)} Inputs ({names}{', …' if len(inputs) > 3 else ''}): the harness feeds one; join them")
+        names = ", ".join(shown(name) for name in inputs[:3]) + (", …" if len(inputs) > 3 else "")
+        raise InvalidGraph(f"{len(inputs)} Inputs ({names}): the harness feeds one; join them into one")
     if not inputs:
         raise InvalidGraph("the graph has no Input; add one with the shape of a sample")
     if not outputs:

@@ -62,7 +62,7 @@ def _array(node: str, parameter: str, value: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise InvalidGraph(f"node {shown(node)}: {shown(parameter)} is not an array of numbers") from error
     if array.dtype.kind not in "fiub":
-        raise InvalidGraph(f"node {shown(node)}: {shown(parameter)} is {shown(type(value).__name__)} and not an array of numbers")
+        raise InvalidGraph(f"node {shown(node)}: {shown(parameter)} is {shown(type(value).__name__)}, not an array of numbers")
     return array
 
 

@@ -98,7 +98,7 @@ def _mixed(name: str, size: int, weights: _Weights) -> LIF:
 
 
 def _lif_single(seed: int) -> Network:
-    layers = (Affine(name="fc1", weight=np.array([[4.0]]), bias=np.array([0.25])), LIF(name="lif1", tau=2.5e-3))
+    layers = (Affine(name="fc1", weight=np.array([[6.0]]), bias=np.array([0.25])), LIF(name="lif1", tau=2.5e-3))
     return Network("lif_single", (1,), layers, dt=DT, seed=seed)
 
 

@@ -102,6 +102,8 @@ class Simulator:
 
         Raises BadStimulus where the stimulus does not fit the graph's input.
         """
+        if not np.isfinite(stimulus).all():
+            raise BadStimulus("the stimulus holds NaN or infinite values; a NIR graph has no meaning for them")
         if stimulus.ndim < 2 or stimulus.shape[2:] != self.shapes[self.input][1]:
             raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.shapes[self.input][1]})")
         record = _Record()
@@ -109,7 +111,7 @@ class Simulator:
             x = torch.tensor(stimulus, dtype=self.dtype)
             memory = memory or self._silence(x.shape[1])
             widest = max(int(np.prod(shape)) for _, shape in self.shapes.values())
-            for block in torch.split(x, max(1, BLOCK // (x.shape[1] * widest))):  # type: ignore[no-untyped-call]
+            for block in torch.split(x, max(1, BLOCK // (x.shape[1] * widest))):
                 self._advance(block, memory, record, membranes)
         return self._recording(record), memory
 
@@ -150,7 +152,7 @@ class Simulator:
         if kind == "Output":
             record.outputs.setdefault(name, []).append(trace.output)
         if kind in SPIKING:
-            record.spikes.setdefault(name, []).append(trace.output.to(torch.uint8))
+            record.spikes.setdefault(name, []).append(_counted(trace.output))
         if membranes and trace.membrane is not None:
             record.membranes.setdefault(name, []).append(trace.membrane)
         record.margin = min(record.margin, trace.margin)
@@ -206,7 +208,7 @@ class Simulator:
     def _recording(self, record: _Record) -> Recording:
         return Recording(
             outputs={name: _output(torch.cat(parts).numpy()) for name, parts in sorted(record.outputs.items())},
-            spikes={name: torch.cat(parts).numpy() for name, parts in sorted(record.spikes.items())},
+            spikes={name: _output(torch.cat(parts).numpy()) for name, parts in sorted(record.spikes.items())},
             membranes={name: torch.cat(parts).numpy() for name, parts in sorted(record.membranes.items())},
             margin=record.margin if np.isfinite(record.margin) else None,
         )
@@ -229,7 +231,12 @@ def _add(parts: list[Tensor]) -> Tensor:
     return total
 
 
+def _counted(spikes: Tensor) -> Tensor:
+    """Spike counts in one byte each where they fit: most steps have no more than one."""
+    return spikes.to(torch.uint8) if spikes.numel() == 0 or spikes.max() < 256 else spikes
+
+
 def _output(values: Array) -> Array:
-    """Spike counts as uint8, other values as they are."""
+    """Spike counts as uint8 where they fit, other values as they are."""
     counts = values.astype(np.uint8)
     return counts if np.array_equal(counts, values) else values

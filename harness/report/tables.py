@@ -52,10 +52,10 @@ def summary_table(rows: Iterable[Row]) -> Table:
     from rich.table import Table
 
     table = Table(title="cells imported at the step they were exported for", title_justify="left")
-    table.add_column("exporter → importer")
+    table.add_column("exporter")
+    table.add_column("importer")
     for column in COLUMNS:
         table.add_column(column, justify="right")
     for (exporter, importer), count in summary(rows).items():
-        name = f"{exporter} → {importer}" if importer else f"{exporter} (no graph)"
-        table.add_row(name, *(str(count[column] or "·") for column in COLUMNS))
+        table.add_row(exporter, importer or "(no graph)", *(str(count[column] or "·") for column in COLUMNS))
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ def chain(*middle: tuple[str, Node | Graph], inputs: Any = (2,), outputs: Any = 
     """Input → … → Output."""
     nodes = {"input": node("Input", shape=np.array(inputs, dtype=int)), **dict(middle)}
     nodes["output"] = node("Output", shape=np.array(outputs, dtype=int))
-    order = list(nodes)
-    return Graph(nodes, tuple(zip(order, order[1:], strict=False)))
+    return Graph(nodes, tuple(pairwise(nodes)))
 
 
 def small() -> Graph:

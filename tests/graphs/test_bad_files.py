@@ -11,10 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tests.graphs.graph_samples import assert_one_clear_line, chain, small, small_layout, write_layout
 
 from harness.errors import UnreadableGraph
 from harness.graphs import read, write
+from tests.graphs.graph_samples import assert_one_clear_line, chain, small, small_layout, write_layout
 
 
 def refused(path: Path, *mentions: str) -> None:
@@ -147,7 +147,9 @@ def test_a_long_name_of_control_characters_is_shortened_and_escaped(tmp_path: Pa
     refused(write_layout(tmp_path / "long.nir", small_layout(**{name: {"type": "Quantum"}})), r"\\x1b\[31m", "…")
 
 
-@pytest.mark.parametrize("place", ["extra", "version", "node", "node/nodes", "node/edges", "node/nodes/lif", "node/nodes/lif/tau"])
+@pytest.mark.parametrize(
+    "place", ["extra", "version", "node", "node/nodes", "node/edges", "node/nodes/lif", "node/nodes/lif/tau"]
+)
 @pytest.mark.parametrize(
     ("link", "mention"),
     [
@@ -256,7 +258,7 @@ def test_more_than_a_million_edges_are_refused(tmp_path: Path) -> None:
     refused(write_layout(tmp_path / "edges.nir", layout), "edges")
 
 
-def nested(depth: int, width: int = 0) -> dict[str, Any]:
+def nested(depth: int) -> dict[str, Any]:
     graph: dict[str, Any] = small_layout()["node"]
     for _ in range(depth):
         graph = {"type": "NIRGraph", "nodes": {"inner": graph}, "edges": np.zeros((0, 2))}
@@ -318,3 +320,31 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(h5py, "File", forbid)
     refused(tmp_path / "locked.nir", "may not be read")
+
+
+def test_a_text_whose_length_is_damaged_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = write_layout(tmp_path / "damaged.nir", small_layout())
+    with h5py.File(path, "r") as file:
+        offset = file["node/type"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[offset + 3] = 0xF5
+    path.write_bytes(data)
+    refused(path, "a text is not where it should be")
+
+
+def test_a_text_heap_without_end_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = write_layout(tmp_path / "damaged.nir", small_layout())
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 16 : heap + 32] = bytes(16)
+    path.write_bytes(data)
+    refused(path, "a text is not where it should be")
+
+
+def test_a_text_in_chunks_is_refused(tmp_path: Path) -> None:
+    path = write_layout(tmp_path / "chunks.nir", small_layout())
+    with h5py.File(path, "r+") as file:
+        edges = file["node/edges"][()]
+        del file["node/edges"]
+        file.create_dataset("node/edges", data=edges, dtype=h5py.string_dtype(), chunks=True)
+    refused(path, "stored in chunks")

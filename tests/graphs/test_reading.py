@@ -10,11 +10,11 @@ import h5py
 import nir
 import numpy as np
 import pytest
-from tests.graphs.graph_samples import expressible, small, small_layout, write_layout
 
 from harness.errors import UnreadableGraph
 from harness.graphs import digest, from_nir, read, validate, write
 from harness.networks import catalogue
+from tests.graphs.graph_samples import expressible, small, small_layout, write_layout
 
 SHARED = Path(os.environ.get("NIR_INTEROP_SHARED") or Path(__file__).parents[3] / "shared")
 PAPER = SHARED / "paper"
@@ -120,3 +120,20 @@ def test_reading_leaves_the_file_closed_after_an_error(tmp_path: Path) -> None:
         read(path)
     with h5py.File(path, "r+") as file:
         file["node/nodes/lif/type"][()] = "LIF"
+
+
+def test_a_file_behind_a_user_block_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "plain.nir", small())
+    with h5py.File(tmp_path / "plain.nir", "r") as plain, h5py.File(tmp_path / "block.nir", "w", userblock_size=512) as file:
+        for name in plain:
+            plain.copy(name, file)
+    assert digest(read(tmp_path / "block.nir")) == digest(small())
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_every_layout_of_hdf5_is_read(libver: str, tmp_path: Path) -> None:
+    write(tmp_path / "plain.nir", small())
+    with h5py.File(tmp_path / "plain.nir", "r") as plain, h5py.File(tmp_path / "new.nir", "w", libver=libver) as file:
+        for name in plain:
+            plain.copy(name, file)
+    assert digest(read(tmp_path / "new.nir")) == digest(small())

@@ -125,6 +125,17 @@ def test_several_spikes_of_a_current_based_neuron_in_one_step_are_each_found() -
     assert assert_agrees_with_taylor(neurons, np.array([8.0, 3.0, 0.0, 0.0, 12.0])) > 10
 
 
+def test_a_time_constant_that_is_next_to_nothing_leaves_the_simpler_neuron() -> None:
+    """Steps a million time constants long: nothing overflows, and the fast variable follows the slow one."""
+    x = np.random.default_rng(9).normal(1.0, 2.0, 30)
+    _, fast_synapse = run_one(node("CubaLI", tau_syn=1e-9, tau_mem=5e-3, r=2.0, v_leak=0.1, w_in=0.5), x)
+    _, no_synapse = run_one(node("LI", tau=5e-3, r=1.0, v_leak=0.1), x)
+    np.testing.assert_allclose(fast_synapse, no_synapse, rtol=0, atol=1e-5)
+    _, fast_membrane = run_one(node("CubaLI", tau_syn=5e-3, tau_mem=1e-9, r=2.0, v_leak=0.1, w_in=0.5), x)
+    _, current = run_one(node("LI", tau=5e-3, r=0.5, v_leak=0.0), x)
+    np.testing.assert_allclose(fast_membrane, 0.1 + 2.0 * current, rtol=0, atol=1e-5)
+
+
 # --- against Euler -------------------------------------------------------------------------------------------------
 
 

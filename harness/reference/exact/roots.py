@@ -18,8 +18,8 @@ def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, hi
 
     Returns the roots (n,) to one part in 2^50 of ``high``, or to where the function's own rounding hides them.  A Newton
     step is taken where it stays in the bracket and is at most half the step before it; else the bracket is halved, so that
-    a root near a turning point, where the slope vanishes, is found as surely as any.  It comes to an end, since Newton steps in a row
-    shrink and each bisection halves what is left.
+    a root near a turning point, where the slope vanishes, is found as surely as any.  It comes to an end: Newton steps
+    in a row shrink, and each bisection halves what is left.
     """
     tolerance = 4 * np.finfo(np.float64).eps * high
     t, moved, done = low, high - low, np.zeros(low.shape, dtype=bool)

@@ -1,0 +1,74 @@
+"""``nir-interop check``: what every library makes of your own graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import Backends, Jobs, Json, Seed, TimeLimit, print_json
+
+if TYPE_CHECKING:
+    from harness.matrix.check import Checked
+
+STEPS, BATCH, RATE = 100, 4, 0.3
+"""The random input where none is given: steps, samples, spike probability."""
+
+
+def check(
+    graph: Annotated[Path, typer.Argument(help="A .nir file.")],
+    dt: Annotated[float, typer.Option("--dt", help="Time step, in seconds.")] = 1e-4,
+    backend: Backends = None,
+    input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+    save: Annotated[Path | None, typer.Option("--save", help="A folder for the recordings, npz.")] = None,
+    jobs: Jobs = 0,
+    time_limit: TimeLimit = 20.0,
+) -> None:
+    """Run a graph in every library and compare each with NIR's own meaning in steps; exit 1 if something differs."""
+    import os
+
+    from harness.environments import backend as find
+    from harness.environments import backends
+    from harness.errors import BadInput
+    from harness.graphs import read, validate
+    from harness.matrix.check import run_graph
+    from harness.stimuli import bernoulli, load_stimulus
+    from harness.vocabulary import Status
+
+    if not 0 < dt < float("inf"):
+        raise BadInput(f"--dt {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
+    chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
+    content = read(graph)
+    (entry,) = validate(content) and content.of_kind("Input")
+    shape = tuple(int(size) for size in validate(content)[entry][1])
+    stimulus = load_stimulus(input, shape).input if input else bernoulli(shape, STEPS, BATCH, RATE, seed)
+    found = run_graph(
+        graph, stimulus, dt, chosen, find("reference"),
+        jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,
+    )  # fmt: skip
+    if json:
+        print_json({"graph": str(graph), "dt": dt, "cells": [each.as_dict() for each in found]})
+    else:
+        _show(graph, dt, found)
+    if not all(Status(each.outcome["status"]).agrees for each in found):
+        raise typer.Exit(1)
+
+
+def _show(graph: Path, dt: float, found: list[Checked]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(f"{graph.name} at {dt:g} s, against NIR's own meaning in steps"), title_justify="left")
+    for name in ("backend", "status", "differ", "first at", "what it said"):
+        table.add_column(name, justify="right" if name == "differ" else "left")
+    for each in found:
+        cell = each.as_dict()
+        differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
+        first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
+        said = f"{cell['error_type']}: {cell['error_message']}" if cell["error_message"] else "warned" if cell["warned"] else ""
+        table.add_row(*(escape(text) for text in (each.importer, cell["status"], differ, first, said)))
+    Console(highlight=False).print(table)

@@ -1,0 +1,71 @@
+"""What a run of the matrix says while it runs: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from harness.matrix.runner import Event
+
+LINE_EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class Progress:
+    """Shows events; on stderr, so that stdout holds results only."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Bar(*columns, TextColumn("{task.fields[counts]}"), console=self.console, transient=True)
+        self._task = self._bar.add_task("matrix", total=None, counts="")
+        self._shown = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self._draws:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._draws:
+            self._bar.stop()
+
+    @property
+    def _draws(self) -> bool:
+        return self.console.is_terminal and not self.quiet
+
+    def show(self, event: Event) -> None:
+        """Tell that one more source or cell is known."""
+        if self.quiet:
+            return
+        counts = _counted(event.counts)
+        if self._draws:
+            self._bar.update(self._task, completed=event.done, total=event.total, counts=counts)
+        elif time.monotonic() - self._shown > LINE_EVERY:
+            self._shown = time.monotonic()
+            self.console.print(f"{event.done}/{event.total} {counts}", soft_wrap=True)
+
+    def conclude(
+        self, rows: Sequence[Mapping[str, Any]], seconds: float, surprises: Sequence[str], written: Sequence[Path]
+    ) -> None:
+        """The table at the end, what known_issues.toml does not know, and where the results are."""
+        from harness.report.tables import summary_table
+
+        console = Console(highlight=False)
+        console.print(summary_table(rows))
+        for line in surprises:
+            console.print(f"known issues: {line}", soft_wrap=True, markup=False)
+        console.print(f"{len(rows)} cells in {seconds:.1f} s → {written[0]}", soft_wrap=True)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return " · ".join(f"{status} {count}" for status, count in sorted(counts.items()))

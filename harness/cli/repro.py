@@ -1,0 +1,34 @@
+"""``nir-interop repro``: one cell as a folder that shows the difference without this project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import STORE, Json, Store, TimeLimit, print_json
+
+
+def repro(
+    cell_id: Annotated[str, typer.Argument(help="As in report.csv.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder; repro/CELL_ID by default.")] = None,
+    store: Store = STORE,
+    time_limit: TimeLimit = 20.0,
+    json: Json = False,
+) -> None:
+    """Write the graph, the input, the expected output and a short script that needs only the library itself."""
+    from harness.matrix.plan import parse_cell_id
+    from harness.matrix.runner import run
+    from harness.matrix.store import Store as Cells
+    from harness.report.repro import write_repro
+
+    plan, job = parse_cell_id(cell_id)
+    cells = Cells(store)
+    found = run(plan, cells, time_limit=time_limit)
+    folder = out or Path("repro") / cell_id
+    files = write_repro(next(cell for cell in found.cells if cell.job == job), cells, folder)
+    if json:
+        print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
+    else:
+        typer.echo(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {folder} && python repro.py")
