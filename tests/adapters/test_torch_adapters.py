@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -180,6 +179,14 @@ def test_gains_that_differ_within_a_channel_cannot_go_into_a_convolution() -> No
         folded_factors(network, {"lif1": np.linspace(1, 2, 160).reshape(8, 20)})
 
 
+def test_a_layer_that_feeds_two_gains_is_not_folded() -> None:
+    network = network_named("residual")
+    layers = list(network.layers)
+    layers[3] = replace(layers[3], inputs=("fc2",), weight=np.eye(10))
+    with pytest.raises(CannotBuild, match="layer 'fc2': the layers it feeds have different gains"):
+        folded_factors(replace(network, layers=tuple(layers)), {"lif2": np.full(10, 0.5)})
+
+
 def test_a_resistance_that_must_be_held_is_not_folded(adapter: Adapter) -> None:
     network = network_named("mlp_gain")
     with pytest.raises(CannotBuild, match=r"layer 'lif1': r = 2.5, but the library's neuron has"):
@@ -196,45 +203,6 @@ def test_a_file_that_is_no_graph_is_a_failed_read(adapter: Adapter, tmp_path: Pa
         adapter.load(path, DT)
 
 
-@pytest.mark.parametrize(
-    ("backend", "name", "reason"),
-    [
-        ("snntorch", "mlp_leak", "v_leak is not"),
-        ("snntorch", "mlp_rest", "v_leak is not"),
-        ("snntorch", "csnn_sumpool", "no module for sum pooling"),
-        ("spikingjelly", "csnn_sumpool", "no module for sum pooling"),
-        ("spikingjelly", "mlp_leak", "rests at v_reset; v_leak is 0.1"),
-        ("spikingjelly", "mlp_lif_mixed", "one tau a layer"),
-        ("spikingjelly", "mlp_readout", "run on whole sequences, not step by step"),
-    ],
-)
-def test_what_a_library_has_no_words_for_is_named(backend: str, name: str, reason: str) -> None:
-    with pytest.raises(CannotBuild, match=reason):
-        load_adapter(backend).build(network_named(name), DT, Idiom.PORTABLE)
-
-
-@pytest.mark.parametrize("backend", ["snntorch", "spikingjelly"])
-def test_a_time_constant_below_the_step_is_named(backend: str) -> None:
-    with pytest.raises(CannotBuild, match=r"layer 'lif1': .* dt = 0.001"):
-        load_adapter(backend).build(network_named("csnn_avgpool"), 1e-3, Idiom.PORTABLE)
-
-
-@pytest.mark.parametrize(
-    ("backend", "message", "declines"),
-    [
-        ("snntorch", "v_leak not supported", True),
-        ("snntorch", "'GraphModule' object has no attribute 'items'", False),
-        ("spikingjelly", "nir.LIF.r must equal 1 or tau / dt.", True),
-        ("spikingjelly", "nir.LIF.tau / dt must be finite and greater than 1.", True),
-        ("spikingjelly", "Proxy object cannot be iterated.", False),
-        ("norse", "Unknown node type <class 'nir.ir.neuron.LI'>, mapping does not exist in node_map", True),
-        ("norse", "'_1'", False),
-    ],
-)
-def test_a_refusal_is_told_from_an_accident(backend: str, message: str, declines: bool) -> None:
-    assert load_adapter(backend).refuses(message) is declines
-
-
 def test_a_recurrent_layer_feeds_its_spikes_back_one_step_later(adapter: Adapter) -> None:
     network = network_named("rlif")
     stimulus = bernoulli(network, steps=60)
@@ -248,42 +216,3 @@ def test_a_recurrent_layer_feeds_its_spikes_back_one_step_later(adapter: Adapter
         v = np.where(v > 1, 0.0, v)
         np.testing.assert_array_equal(recording.spikes["lif1"][step], spikes)
     assert recording.spikes["lif1"].sum() > 100
-
-
-def imported(backend: str, name: str, folder: Path) -> tuple[Adapter, Any]:
-    adapter, network = load_adapter(backend), network_named(name)
-    model = adapter.build(network, DT, Idiom.PORTABLE)
-    return adapter, sent_through_a_file(adapter, model, network, folder, DT)[1]
-
-
-def test_a_node_that_norse_drops_is_not_among_its_nodes(tmp_path: Path) -> None:
-    adapter, model = imported("norse", "mlp_readout", tmp_path)
-    assert adapter.nodes(model) == {"fc1", "lif1", "fc2"}
-
-
-def test_nodes_of_a_recurrence_bear_the_names_of_the_file(tmp_path: Path) -> None:
-    snntorch, network = load_adapter("snntorch"), network_named("rlif")
-    model = snntorch.build(network, DT, Idiom.PORTABLE)
-    sent_graph = snntorch.export(model, np.zeros((1, 20), dtype=np.float32), DT)
-    import nir
-
-    nir.write(tmp_path / "rlif.nir", sent_graph)
-    for backend in ("norse", "spikingjelly"):
-        adapter = load_adapter(backend)
-        target = adapter.load(tmp_path / "rlif.nir", DT)
-        assert adapter.nodes(target) == {"fc1", "lif1.lif", "lif1.w_rec", "fc2", "lif2"}
-        assert set(adapter.run(target, bernoulli(network, steps=3)).spikes) == {"lif1.lif", "lif2"}
-
-
-def test_a_readout_of_snntorch_is_its_last_membrane(tmp_path: Path) -> None:
-    network = network_named("mlp_readout")
-    stimulus = bernoulli(network)
-    outputs = []
-    for backend in ("snntorch", "norse"):
-        adapter = load_adapter(backend)
-        recording = adapter.run(adapter.build(network, DT, Idiom.PORTABLE), stimulus)
-        assert recording.output.dtype == np.float32
-        assert set(recording.spikes) == {"lif1"}
-        np.testing.assert_array_equal(recording.output, recording.membranes["lif2"])
-        outputs.append(recording.output)
-    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-5)
