@@ -64,6 +64,20 @@ class Norse(Adapter):
 
     name: ClassVar[str] = "norse"
     refusals: ClassVar[tuple[str, ...]] = (r"Unknown node type .* mapping does not exist",)
+    needs: ClassVar[tuple[str, ...]] = ("norse", "nir")
+    script: ClassVar[str] = """
+import nir
+import torch
+from norse.torch.utils.import_nir import from_nir
+
+model = from_nir(nir.read("graph.nir"), dt=DT)
+state, outputs = None, []
+with torch.no_grad():
+    for frame in torch.from_numpy(stimulus):
+        y, state = model(frame, state)
+        outputs.append(y.numpy())
+output = np.stack(outputs)
+"""
 
     def prepare(self) -> None:
         pin_threads()

@@ -31,6 +31,15 @@ class Reference(Adapter):
     name: ClassVar[str] = "reference"
     idioms: ClassVar[tuple[Idiom, ...]] = (Idiom.PORTABLE,)
 
+    needs: ClassVar[tuple[str, ...]] = ("nir-interop",)
+    script: ClassVar[str] = """
+from pathlib import Path
+
+from harness.reference import Simulator, read
+
+output = Simulator(read(Path("graph.nir")), DT).run(stimulus)[0].output
+"""
+
     def prepare(self) -> None:
         """One thread: cells run side by side."""
         import torch
@@ -78,6 +87,7 @@ class Exact(Reference):
 
     name: ClassVar[str] = "exact"
     idioms: ClassVar[tuple[Idiom, ...]] = ()
+    script: ClassVar[str] = Reference.script.replace("Simulator", "exact_simulator")
 
     def _simulator(self, graph: Any, dt: float) -> Simulator:
         from harness.reference import exact_simulator

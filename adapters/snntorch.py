@@ -62,6 +62,21 @@ class SnnTorch(Adapter):
         "NIR graphs must contain input and output nodes",
     )
 
+    needs: ClassVar[tuple[str, ...]] = ("snntorch", "nir")
+    script: ClassVar[str] = """
+import nir
+import torch
+from snntorch.import_nir import import_from_nir
+
+model = import_from_nir(nir.read("graph.nir"))  # its time step is always 1e-4 s
+state, outputs = None, []
+with torch.no_grad():
+    for frame in torch.from_numpy(stimulus):
+        y, state = model(frame, state)
+        outputs.append(y.numpy())
+output = np.stack(outputs)
+"""
+
     def prepare(self) -> None:
         pin_threads()
 

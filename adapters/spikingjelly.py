@@ -66,6 +66,20 @@ class SpikingJelly(Adapter):
         "NIR graphs must contain input and output nodes",
     )
 
+    needs: ClassVar[tuple[str, ...]] = ("spikingjelly", "nir")
+    script: ClassVar[str] = """
+import torch
+from spikingjelly.activation_based.nir_exchange import import_from_nir
+
+model = import_from_nir("graph.nir", dt=DT)
+state, outputs = None, []
+with torch.no_grad():
+    for frame in torch.from_numpy(stimulus):
+        y, state = model(frame, state)
+        outputs.append(y.numpy())
+output = np.stack(outputs)
+"""
+
     def prepare(self) -> None:
         pin_threads()
 

@@ -39,11 +39,16 @@ class Stimulation:
 
 @dataclass(frozen=True)
 class Catalogued:
-    """A network by name, with its stimulus; ``epochs`` > 0: it is trained on the digits, once per library."""
+    """A network by name, with its stimulus; ``epochs`` > 0: it is trained on the digits, once per library.
+
+    learning_rate : of the weights in NIR units, so that one rate serves every library
+    """
 
     build: Callable[[int], Network]
     stimulation: Stimulation
     epochs: int = 0
+    batch: int = 64
+    learning_rate: float = 1e-3
 
 
 class _Weights:
@@ -71,14 +76,16 @@ class _Weights:
 
 def _two_layers(
     name: str, stream: int, seed: int, neuron: Callable[[str, int, _Weights], Neuron], scales: tuple[float, float],
-    sizes: tuple[int, int, int] = (20, 30, 10), output: Callable[[str, int, _Weights], Neuron] | None = None, **options: Any,
+    sizes: tuple[int, int, int] = (20, 30, 10), *, mean: float = 0.3,
+    output: Callable[[str, int, _Weights], Neuron] | None = None, **options: Any,
 ) -> Network:  # fmt: skip
+    """Affine, neuron, affine, neuron; the weights' mean is a share of their scale."""
     weights = _Weights(seed, stream)
     inputs, hidden, outputs = sizes
     layers: tuple[Layer, ...] = (
-        weights.affine("fc1", inputs, hidden, scales[0], 0.3 * scales[0]),
+        weights.affine("fc1", inputs, hidden, scales[0], mean * scales[0]),
         neuron("lif1", hidden, weights),
-        weights.affine("fc2", hidden, outputs, scales[1], 0.3 * scales[1]),
+        weights.affine("fc2", hidden, outputs, scales[1], mean * scales[1]),
         (output or neuron)("lif2", outputs, weights),
     )
     return Network(name, (inputs,), layers, dt=DT, seed=seed, **options)
@@ -103,7 +110,7 @@ def _lif_single(seed: int) -> Network:
 
 
 def _mlp_lif(seed: int) -> Network:
-    return _two_layers("mlp_lif", 1, seed, _lif, (8.0, 8.0), (64, 128, 10))
+    return _two_layers("mlp_lif", 1, seed, _lif, (7.0, 12.0), (64, 128, 10), mean=0.0)
 
 
 def _mlp_cuba(seed: int) -> Network:
@@ -156,14 +163,14 @@ def _mlp_gain(seed: int) -> Network:
 def _csnn_avgpool(seed: int) -> Network:
     weights = _Weights(seed, 10)
     layers: tuple[Layer, ...] = (
-        weights.conv("conv1", (12, 1, 5, 5), 5.0, 0.5),
+        weights.conv("conv1", (12, 1, 5, 5), 4.0),
         Pool2d(name="pool1", kind=PoolKind.AVERAGE),
         LIF(name="lif1", tau=2e-4),
-        weights.conv("conv2", (64, 12, 5, 5), 5.0, 0.0),
+        weights.conv("conv2", (64, 12, 5, 5), 4.5),
         Pool2d(name="pool2", kind=PoolKind.AVERAGE),
         LIF(name="lif2", tau=2e-4),
         Flatten(name="flat"),
-        weights.affine("fc", 1024, 10, 5.0),
+        weights.affine("fc", 1024, 10, 5.5),
         LIF(name="lif3", tau=2e-4),
     )
     return Network("csnn_avgpool", (1, 28, 28), layers, dt=DT, seed=seed)
@@ -259,13 +266,12 @@ def _residual(seed: int) -> Network:
 
 
 _RANDOM = Stimulation("random", steps=100, batch=4)
-_DIGITS = Stimulation("digits", steps=25, batch=360)
-_IMAGES = Stimulation("digits", steps=20, batch=100)
+_IMAGES = Stimulation("digits", steps=8, batch=100)
 
 _CATALOGUE: dict[str, Catalogued] = {
     "lif_single": Catalogued(_lif_single, _RANDOM),
-    "mlp_lif": Catalogued(_mlp_lif, _DIGITS, epochs=10),
-    "mlp_cuba": Catalogued(_mlp_cuba, _DIGITS, epochs=10),
+    "mlp_lif": Catalogued(_mlp_lif, Stimulation("digits", steps=25, batch=360), epochs=6, learning_rate=0.12),
+    "mlp_cuba": Catalogued(_mlp_cuba, Stimulation("digits", steps=25, batch=100), epochs=6, learning_rate=0.002),
     "mlp_lif_mixed": Catalogued(_mlp_lif_mixed, _RANDOM),
     "mlp_if": Catalogued(_mlp_if, _RANDOM),
     "mlp_readout": Catalogued(_mlp_readout, _RANDOM),
@@ -273,7 +279,7 @@ _CATALOGUE: dict[str, Catalogued] = {
     "mlp_leak": Catalogued(_mlp_leak, _RANDOM),
     "mlp_rest": Catalogued(_mlp_rest, _RANDOM),
     "mlp_gain": Catalogued(_mlp_gain, _RANDOM),
-    "csnn_avgpool": Catalogued(_csnn_avgpool, _IMAGES, epochs=3),
+    "csnn_avgpool": Catalogued(_csnn_avgpool, _IMAGES, epochs=3, batch=16, learning_rate=0.01),
     "csnn_sumpool": Catalogued(_csnn_sumpool, _RANDOM),
     "csnn_maxpool": Catalogued(_csnn_maxpool, _RANDOM),
     "conv1d": Catalogued(_conv1d, _RANDOM),

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.adapter import load_adapter
 from harness.errors import BadInput
+from harness.matrix.arrays import load_arrays
 from harness.recording import Recording
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("graph.nir", "case.npz", "repro.py")]
     shutil.copyfile(store.object(objects["graph.nir"]), files[0])
-    with np.load(store.object(source.stimulus["objects"]["stimulus"]), allow_pickle=False) as stimulus:
-        expected = Recording.load(store.object(objects["recording.npz"])).output
-        np.savez_compressed(files[1], allow_pickle=False, input=stimulus["input"], expected=expected)
+    stimulus = load_arrays(store.object(source.stimulus["objects"]["stimulus"]))["input"]
+    expected = Recording.load(store.object(objects["recording.npz"])).output
+    np.savez_compressed(files[1], allow_pickle=False, input=stimulus, expected=expected)
     adapter = load_adapter(job.importer)
     text = SCRIPT.substitute(
         title=job.cell_id,

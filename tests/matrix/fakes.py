@@ -192,15 +192,12 @@ class Dirty(Importing):
 
 
 class Flipping(Importing):
-    """Drops a node; what comes of it is chance."""
+    """Drops a node; what comes of it when it runs is chance."""
 
-    loads: ClassVar[int] = 0
-
-    def load(self, path: Path, dt: float) -> Any:
-        Flipping.loads += 1
-        if int.from_bytes(os.urandom(1), "big") % 2:
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        if os.urandom(1)[0] % 2:
             raise RuntimeError(f"no output at {hex(id(self))}")
-        return super().load(path, dt)
+        return super().run(model, stimulus)
 
     def nodes(self, model: Any) -> frozenset[str]:
         return super().nodes(model) - {"lif1"}
@@ -220,6 +217,26 @@ class Drawing(Importing):
         right = super().run(model, stimulus)
         noise = np.float32(random.random() + np.random.rand())
         return Recording({"output": right.outputs["output"] + noise})
+
+
+class Tiring(Importing):
+    """Fails at the end of a long stimulus, every time."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        if len(stimulus) > 10:
+            raise OverflowError("too long")
+        return super().run(model, stimulus)
+
+
+class Forgetting(Importing):
+    """Is right the first time only, for it keeps what it saw."""
+
+    seen: ClassVar[int] = 0
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        right = super().run(model, stimulus)
+        Forgetting.seen += 1
+        return Recording({"output": right.outputs["output"] + Forgetting.seen % 7})
 
 
 class Refusing(Importing):
@@ -259,6 +276,13 @@ class Choosy(Honest):
         if sample.shape != (1, 20):
             raise ValueError(f"a sample has axes (1, 20), not {sample.shape}")
         return model
+
+
+class Heavy(Importing):
+    """Takes for ever to be imported."""
+
+    def prepare(self) -> None:
+        time.sleep(60)
 
 
 class Slow(Importing):

@@ -23,10 +23,10 @@ from tests.matrix.fakes import ROOT
 NETWORK = "mlp_if"
 
 
-def plan_of(*kinds: type[Adapter], networks: Sequence[str] = (NETWORK,), exporters: Sequence[str] | None = None) -> Plan:
+def plan_of(*kinds: type[Adapter], networks: Sequence[str] = (NETWORK,), dts: Sequence[float] = (1e-4,)) -> Plan:
     """A plan of fakes alone; every one of them exports that can."""
     known = [fakes.backend(kind) for kind in kinds]
-    return make_plan(networks=networks, exporters=exporters, known=sorted(known, key=lambda backend: backend.name))
+    return make_plan(networks=networks, dts=dts, known=sorted(known, key=lambda backend: backend.name))
 
 
 def run_in(store: Path, plan: Plan, **options: Any) -> Results:
@@ -83,12 +83,10 @@ def start_driver(
     store: Path, kinds: Sequence[type[Adapter]], networks: Sequence[str] = (NETWORK,), jobs: int = 2
 ) -> subprocess.Popen[str]:
     """A run in a process of its own, which prints a line for each result."""
-    text = DRIVER.format(
-        root=str(ROOT), kinds=[kind.__name__ for kind in kinds], networks=list(networks), store=str(store), jobs=jobs
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    names = [kind.__name__ for kind in kinds]
+    text = DRIVER.format(root=str(ROOT), kinds=names, networks=list(networks), store=str(store), jobs=jobs)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def wait_until(condition: Any, seconds: float) -> bool:

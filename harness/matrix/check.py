@@ -1,0 +1,109 @@
+"""One graph of a user's in every backend, against NIR's own meaning in steps."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.environments import Backend
+from harness.errors import BackendMissing, InvalidGraph
+from harness.matrix.arrays import Array, save_arrays
+from harness.matrix.campaign import REFERENCE
+from harness.matrix.job import OK, RECORDING, Outcome
+from harness.matrix.outcomes import graph_facts
+from harness.matrix.slots import Slots, Task
+from harness.vocabulary import Readout, Status
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one backend made of a graph.
+
+    outcome : status, error and ``comparison``, as a cell's
+    """
+
+    importer: str
+    outcome: Outcome = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of ``nir-interop check --json``."""
+        comparison = self.outcome.get("comparison") or {}
+        return {
+            "importer": self.importer,
+            "status": self.outcome["status"],
+            "warned": bool(self.outcome.get("warned")),
+            **{name: comparison.get(name) for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")},
+            "error_type": self.outcome.get("error_type") or "",
+            "error_message": self.outcome.get("error_message") or "",
+        }
+
+
+def run_graph(
+    graph: Path,
+    stimulus: Array,
+    dt: float,
+    backends: Sequence[Backend],
+    reference: Backend,
+    *,
+    jobs: int = 1,
+    time_limit: float = 20.0,
+    seed: int = 0,
+    save: Path | None = None,
+) -> list[Checked]:
+    """Run a graph in each backend's worker and compare it with the reference's recording.
+
+    stimulus : axes (T, B, \\*shape)
+    save : a folder for the recordings, ``<backend>.npz`` each
+
+    Raises BackendMissing where the reference is not installed, InvalidGraph where it cannot run the graph.
+    """
+    graph = graph.resolve()
+    facts = graph_facts(graph)
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)
+        save = save.resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        save_arrays(here / "stimulus.npz", {"input": stimulus})
+        slots = Slots({backend.name: backend for backend in (*backends, reference)}, jobs, lambda: _made(here / "run"))
+        meant = save / f"{REFERENCE}.npz" if save is not None else here / RECORDING
+        job = {
+            "kind": "cell", "graph": str(graph), "stimulus": str(here / "stimulus.npz"), "source": str(meant), "dt": dt,
+            "readout": str(Readout.RATE), "seed": seed, "nodes": facts["nodes"], "order": facts["order"],
+        }  # fmt: skip
+        found: dict[str, Outcome] = {}
+        meaning: Outcome = {}
+
+        def queue(backend: Backend, more: dict[str, Any], done: Callable[[Outcome], None]) -> None:
+            order = (backend.name,)
+            slots.add(Task(backend.name, 0, order, 4.0, time_limit, lambda _: job | more, lambda outcome, _: outcome, done))
+
+        def begin(backend: Backend) -> None:
+            if not backend.installed:
+                found[backend.name] = {"status": str(Status.ENV_MISSING), "error_message": backend.hint}
+                return
+            target = {"save": str(save / f"{backend.name}.npz")} if save is not None and backend != reference else {}
+            queue(backend, target, lambda outcome: found.update({backend.name: outcome}))
+
+        def known(outcome: Outcome) -> None:
+            meaning.update(outcome)
+            if outcome["status"] == OK:
+                for backend in backends:
+                    begin(backend)
+
+        if not reference.installed:
+            raise BackendMissing(reference.hint)
+        queue(reference, {"kind": "meaning", "save": str(meant)}, known)
+        slots.run()
+        if meaning["status"] != OK:
+            said = meaning.get("error_message") or meaning["status"]
+            raise InvalidGraph(f"{graph.name}: the reference cannot run it: {said}")
+        return [Checked(backend.name, found[backend.name]) for backend in backends]
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,230 @@
+"""What a worker does: one training, one source or one cell, given an adapter and a job that names its files.
+
+A job and its outcome are plain JSON.  An outcome depends on the job and on the installed versions alone; what is in its
+``timing`` never reaches a table of results.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.adapter import Adapter
+from harness.errors import CannotBuild, NirInteropError, NotExpressible, ReadFailed
+from harness.learning import Samples, TrainingSettings, accuracy
+from harness.matrix.arrays import Array, load_arrays, save_arrays
+from harness.matrix.messages import describe, text_of
+from harness.networks import Network, catalogue
+from harness.recording import Recording
+from harness.vocabulary import Idiom, Readout, Stage, Status
+
+Job = Mapping[str, Any]
+Outcome = dict[str, Any]
+
+OK = "ok"
+"""The status of a source that was exported, and of a training that ended."""
+GRAPH, RECORDING, PARAMETERS = "graph.nir", "recording.npz", "parameters.npz"
+"""Files that a source leaves in its folder."""
+
+
+class Progress:
+    """How far a job has come, and the time it spent inside the library.
+
+    tell : called with each stage as it begins, so that a killed worker's last stage is known
+    guard : gives a context that captures what the library says and puts back what it changes
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[str], None] = lambda stage: None,
+        guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.tell = tell
+        self.guard = guard
+        self.stage = Stage.BUILD
+        self.library_seconds = 0.0
+
+    def enter(self, stage: Stage) -> None:
+        """Begin a stage."""
+        self.stage = stage
+        self.tell(str(stage))
+
+    @contextmanager
+    def library(self, stage: Stage) -> Iterator[None]:
+        """Count what happens inside as the library's time."""
+        self.enter(stage)
+        started = time.process_time()
+        try:
+            yield
+        finally:
+            self.library_seconds += time.process_time() - started
+
+
+def reseed(seed: int) -> None:
+    """Set the generators that a library may draw from; torch's only where the library has imported torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seed)
+
+
+def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[str, str] | None = None) -> Outcome:
+    """The outcome that an exception makes of a job."""
+    return {"status": str(status), "stage": str(stage), **describe(error, known)}
+
+
+def network_of(job: Job) -> Network:
+    """The network a job names, with its learned parameters where it names those."""
+    network = catalogue(job["network"]).build(job["seed"])
+    return network if job.get("parameters") is None else network.with_parameters(load_arrays(Path(job["parameters"])))
+
+
+@lru_cache(maxsize=3)
+def stimulus_at(path: str) -> dict[str, Array]:
+    """``input`` and, where there are any, ``labels`` of a stimulus file; consecutive cells share them."""
+    return load_arrays(Path(path))
+
+
+def train(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """Train a network; the learned arrays go to PARAMETERS.  A backend that does not train learns nothing."""
+    if type(adapter).train is Adapter.train:
+        return {"status": OK, "trained": False}
+    try:
+        reseed(job["seed"])
+        with progress.library(Stage.BUILD):
+            model = adapter.build(network_of(job), job["dt"], Idiom(job["idiom"]))
+        samples = load_arrays(Path(job["samples"]))
+        settings = TrainingSettings(job["epochs"], job["batch"], job["learning_rate"], seed=job["seed"])
+        with progress.library(Stage.TRAIN):
+            learned = adapter.train(model, Samples(samples["input"], samples["labels"]), settings)
+        save_arrays(Path(job["folder"]) / PARAMETERS, {name: np.asarray(array) for name, array in learned.items()})
+        return {"status": OK, "trained": True}
+    except BaseException as error:
+        return _source_failure(adapter, error, progress.stage)
+
+
+def source(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """Build, run natively, export and write; RECORDING and GRAPH go to the job's folder, as far as it comes."""
+    folder = Path(job["folder"])
+    found: Outcome = {"status": OK}
+    try:
+        network = network_of(job)
+        stimulus = stimulus_at(job["stimulus"])
+        reseed(job["seed"])
+        with progress.library(Stage.BUILD):
+            model = adapter.build(network, job["dt"], Idiom(job["idiom"]))
+        with progress.library(Stage.NATIVE):
+            recording = adapter.run(model, stimulus["input"].copy())
+        recording.save(folder / RECORDING)
+        found |= {"recording_digest": recording.digest(), "readout": str(network.readout), "neurons": _neurons(network)}
+        found |= facts(recording, stimulus.get("labels"), network.readout)
+        with progress.library(Stage.EXPORT):
+            graph = adapter.export(model, stimulus["input"][0, :1], job["dt"])
+    except BaseException as error:
+        return found | _source_failure(adapter, error, progress.stage)
+    try:
+        import nir
+
+        with progress.library(Stage.WRITE):
+            nir.write(folder / GRAPH, graph)
+    except BaseException as error:
+        (folder / GRAPH).unlink(missing_ok=True)
+        return found | failure(error, Status.WRITE_ERROR, Stage.WRITE, {str(folder): ""})
+    return found
+
+
+def intended(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """Compare a source's recording with the reference's on the intended graph; runs in the reference's environment.
+
+    Where the source was exported, ``graph_status`` is the reference on that graph against the reference on the intended one.
+    """
+    from harness.compare import compare
+
+    path = Path(job["folder"]) / GRAPH
+    known = {str(path): GRAPH}
+    stage = Stage.BUILD
+    try:
+        import nir
+
+        network = network_of(job)
+        graph = network.to_nir()
+        reseed(job["seed"])
+        nir.write(path, graph)
+        with progress.library(stage := Stage.IMPORT):
+            model = adapter.load(path, job["dt"])
+        with progress.library(stage := Stage.RUN):
+            recording = adapter.run(model, stimulus_at(job["stimulus"])["input"].copy())
+        progress.enter(stage := Stage.COMPARE)
+        native = Recording.load(Path(job["source"]))
+        order = [layer.name for layer in network.layers]
+        labels = stimulus_at(job["stimulus"]).get("labels")
+        compared = compare(recording, native, readout=network.readout, labels=labels, order=order)
+    except NotExpressible as error:
+        return failure(error, Status.REFUSED, Stage.BUILD)
+    except BaseException as error:
+        return failure(error, Status.RUN_ERROR if stage is not Stage.IMPORT else Status.IMPORT_ERROR, stage, known)
+    comparison = compared.as_dict()
+    found = {"status": comparison["status"], "stage": str(Stage.COMPARE), "comparison": comparison, "margin": recording.margin}
+    if job.get("graph"):
+        found["graph_status"] = _exported(adapter, job, recording, network, progress)
+    return found
+
+
+def _exported(adapter: Adapter, job: Job, meant: Recording, network: Network, progress: Progress) -> str:
+    """The status of an exported graph, run by the reference, against the intended one."""
+    from harness.compare import compare
+
+    stage = Stage.IMPORT
+    try:
+        with progress.library(stage):
+            model = adapter.load(Path(job["graph"]), job["dt"])
+        with progress.library(stage := Stage.RUN):
+            recording = adapter.run(model, stimulus_at(job["stimulus"])["input"].copy())
+        return str(compare(meant, recording, readout=network.readout, labels=None, order=()).status)
+    except BaseException as error:
+        return str(import_failure(adapter, error, stage, {})["status"])
+
+
+def facts(recording: Recording, labels: Array | None, readout: Readout) -> Outcome:
+    """Firing rates, spikes and accuracy of a native recording."""
+    rates = {name: float(np.mean(spikes)) for name, spikes in sorted(recording.spikes.items()) if spikes.size}
+    output = recording.output
+    right = None if labels is None or output.shape[2] < 2 else accuracy(output, labels, readout)
+    counts = output.size and bool(np.all((output >= 0) & (output == np.floor(output))))
+    return {
+        "rates": rates,
+        "rate_min": min(rates.values(), default=None),
+        "rate_max": max(rates.values(), default=None),
+        "spikes": int(output.sum()) if counts else None,
+        "accuracy": right,
+        "samples": int(output.shape[1]),
+    }
+
+
+def _neurons(network: Network) -> list[str]:
+    return [layer.name for layer in network.neurons()]
+
+
+def _source_failure(adapter: Adapter, error: BaseException, stage: Stage) -> Outcome:
+    if isinstance(error, (CannotBuild, NotExpressible)):
+        return failure(error, Status.REFUSED, Stage.BUILD)
+    declined = stage is not Stage.TRAIN and adapter.refuses(text_of(error))
+    return failure(error, Status.REFUSED if declined else Status.EXPORT_ERROR, stage)
+
+
+def import_failure(adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str]) -> Outcome:
+    """The outcome of an import or a run that raised."""
+    if isinstance(error, ReadFailed):
+        return failure(error, Status.READ_ERROR, Stage.READ, known)
+    if isinstance(error, NirInteropError) or adapter.refuses(text_of(error)):
+        return failure(error, Status.REFUSED, stage, known)
+    return failure(error, Status.IMPORT_ERROR if stage is Stage.IMPORT else Status.RUN_ERROR, stage, known)

@@ -1,0 +1,101 @@
+"""Error messages that are the same from run to run: no addresses, no paths, no chance order."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sysconfig
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CannotBuild, NotExpressible, ReadFailed
+
+LONGEST = 300
+"""Characters of a message that are kept."""
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
+_PATH = re.compile(r"(?<![\w.:/])/(?:[\w.+@~-]+/)+([\w.+@~-]*)")
+_TEMPORARY = re.compile(r"\b(?:tmp|pytest-)[a-z0-9_]{6,}\b")
+_BRACES = re.compile(r"\{[^{}]*\}")
+_BENEATH = ("torch", "numpy", "h5py", "harness", "adapters")
+"""Packages that a library stands on, or that call it: a failure inside them is shown where the library called them."""
+
+
+def one_line(text: str, known: Mapping[str, str] | None = None) -> str:
+    """Normalise a message; ``known`` maps texts to what stands for them (paths of this run, for instance)."""
+    for found, meant in sorted((known or {}).items(), key=lambda pair: -len(pair[0])):
+        text = text.replace(found, meant)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    text = _PATH.sub(r"\1", text)
+    text = _TEMPORARY.sub("tmp", _ADDRESS.sub("0x", text))
+    text = _BRACES.sub(lambda match: _in_order(match.group()), text)
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _in_order(text: str) -> str:
+    """A set or dictionary with its members sorted; other text in braces as it is."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        inner = text[1:-1]
+        if ":" in inner or "(" in inner or "," not in inner:
+            return text
+        return "{" + ", ".join(sorted(part.strip() for part in inner.split(","))) + "}"
+    if isinstance(value, set):
+        return "{" + ", ".join(sorted(map(repr, value))) + "}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(sorted(f"{key!r}: {item!r}" for key, item in value.items())) + "}"
+    return text
+
+
+def describe(error: BaseException, known: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The columns ``error_type``, ``error_message`` and ``error_at`` of an exception.
+
+    The reader's own error stands for a ReadFailed; what an adapter says itself has no place in the library.
+    """
+    if isinstance(error, ReadFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    where = "" if isinstance(error, (CannotBuild, NotExpressible)) else place(error)
+    return {"error_type": type(error).__name__, "error_message": one_line(text_of(error), known), "error_at": where}
+
+
+def text_of(error: BaseException) -> str:
+    """``str(error)``, for errors that cannot even be printed too."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"(its message failed: {type(second).__name__})"
+
+
+def place(error: BaseException) -> str:
+    """The deepest frame in a library's package as ``package/file.py:line``; else the deepest one in any package, else ''."""
+    fallback = ""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        shown = _relative(frame.filename)
+        if not shown:
+            continue
+        where = f"{shown}:{frame.lineno}"
+        if shown.split("/")[0] not in _BENEATH:
+            return where
+        fallback = fallback or where
+    return fallback
+
+
+def _relative(filename: str) -> str:
+    """A source file from its top-level package on; empty for the standard library and for code without a file."""
+    if filename.startswith("<") or not filename.endswith(".py"):
+        return ""
+    path = Path(filename)
+    if "site-packages" in path.parts:
+        return "/".join(path.parts[len(path.parts) - path.parts[::-1].index("site-packages") :])
+    if filename.startswith(sysconfig.get_paths()["stdlib"]):
+        return ""
+    top = path.parent
+    while (top / "__init__.py").exists() and top.parent != top:
+        top = top.parent
+    if top == path.parent and top.name == "adapters":  # a namespace package, it has no __init__
+        top = top.parent
+    return path.relative_to(top).as_posix()

@@ -1,0 +1,77 @@
+"""What a run knows of its sources and cells, and what it is told about limits, inputs and graphs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import NirInteropError
+from harness.matrix.arrays import Array
+from harness.matrix.job import OK, Outcome
+from harness.matrix.plan import CellJob, SourceJob
+from harness.networks import Catalogued, Network
+
+
+class Stimuli(Protocol):
+    """Where inputs come from; :mod:`harness.stimuli` unless a test has its own."""
+
+    def stimulus_for(self, entry: Catalogued, network: Network, seed: int) -> Any:
+        """An object with ``input``, ``labels``, ``dataset``, ``encoding`` and ``digest()``."""
+
+    def training_samples(self, entry: Catalogued, network: Network, seed: int) -> tuple[Array, Array]:
+        """Inputs (T, N, \\*shape) and labels (N,)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds after which a worker is killed."""
+
+    cell: float = 20.0
+    source: float = 120.0
+    training: float = 600.0
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """A source's outcome, its training's where it was trained, and the reference's on the intended graph."""
+
+    job: SourceJob
+    outcome: Outcome
+    stimulus: Outcome
+    training: Outcome | None = None
+    cached: bool = False
+    training_cached: bool = False
+    intended: Outcome | None = None
+
+    @property
+    def exported(self) -> bool:
+        """Whether there is a graph."""
+        return bool(self.outcome["status"] == OK)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell's outcome; ``cached`` where it was known, or another cell of this run did the same work."""
+
+    job: CellJob
+    source: SourceResult
+    outcome: Outcome
+    cached: bool = False
+
+
+def graph_facts(path: Path) -> Outcome:
+    """The digest of a graph's content, its nodes but for Input and Output, and their topological order.
+
+    A file that the harness cannot read is known by its bytes.
+    """
+    from harness.graphs import components, digest, read
+
+    try:
+        graph = read(path)
+        nodes = sorted(name for name, node in graph.nodes.items() if node.kind not in ("Input", "Output"))
+        order = [name for group in components(graph.nodes, graph.edges) for name in group]
+        return {"digest": digest(graph), "nodes": nodes, "order": order, "problem": ""}
+    except NirInteropError as error:
+        return {"digest": hashlib.sha256(path.read_bytes()).hexdigest(), "nodes": [], "order": [], "problem": str(error)}

@@ -1,0 +1,196 @@
+"""Worker processes as the run sees them: started in a backend's environment, given jobs, killed when late."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import execnet
+
+from harness.environments import Backend
+from harness.errors import BackendMissing
+
+START_LIMIT = 120.0
+"""Seconds for importing a library; a cold disk is slow."""
+LARGEST_RESIDENT = int(1.2 * 2**30)
+"""Bytes of memory beyond which a worker is replaced before its next job."""
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "PYTHONIOENCODING": "utf-8",
+    "PYTHONOPTIMIZE": "",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONWARNINGS": "",
+}
+"""What makes a library's answer the same wherever it runs."""
+
+_REAPING = 2.0
+_BOOT = "from harness.matrix.worker import serve\nserve(channel)\n"
+
+
+class TimedOut(Exception):
+    """The time limit passed; ``stage`` is how far the job had come."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
+class Died(Exception):
+    """The process ended before its answer; ``stage`` is how far the job had come."""
+
+    def __init__(self, stage: str, how: str) -> None:
+        super().__init__(how)
+        self.stage = stage
+        self.how = how
+
+
+class Worker:
+    """One process of one backend; :meth:`greet` it before it works.
+
+    described : what its adapter says of itself: ``idioms``, ``fixed_dt``, ``cpu_seconds`` of importing the library
+
+    Raises BackendMissing where its interpreter does not start, Died where that was ended meanwhile.
+    """
+
+    def __init__(self, backend: Backend, group: execnet.Group, scratch: Path) -> None:
+        self.backend = backend
+        self.pid: int | None = None
+        self.resident = 0
+        self._killed = threading.Lock()
+        scratch.mkdir(parents=True, exist_ok=True)
+        if not backend.python.exists():
+            raise BackendMissing(f"{backend.name}: its interpreter is gone; run nir-interop backends install {backend.name}")
+        self.folder = Path(tempfile.mkdtemp(dir=scratch))
+        try:
+            self._gateway = group.makegateway(_specification(backend, self.folder))
+        except EOFError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise Died("", "its process ended as it started") from error
+        except Exception as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise BackendMissing(f"{backend.name}: {backend.python.name} does not start ({type(error).__name__})") from error
+        self.described: dict[str, Any] = {}
+
+    def greet(self) -> None:
+        """Have it import the library.
+
+        Raises BackendMissing where there is no adapter to be had, Died where the process ended meanwhile.
+        """
+        try:
+            self._channel = self._gateway.remote_exec(_BOOT)
+            self._send({"module": self.backend.module, "parent": os.getpid()})
+            self.pid = self._receive(START_LIMIT)["pid"]
+            described = self._receive(START_LIMIT)
+        except (EOFError, OSError) as error:
+            raise Died("", "its process ended as it started") from error
+        except (execnet.RemoteError, execnet.TimeoutError) as error:
+            last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            raise BackendMissing(f"{self.backend.name}: its process did not start: {last[0]}") from error
+        problem = described["problem"]
+        if problem:
+            raise BackendMissing(f"{self.backend.name}: {problem['error_type']}: {problem['error_message']}")
+        self.described = described
+
+    def work(self, job: Mapping[str, Any], limit: float) -> dict[str, Any]:
+        """Have a job done within ``limit`` seconds.
+
+        Raises TimedOut or Died; the process is gone after either.
+        """
+        stage = ""
+        deadline = time.monotonic() + limit
+        try:
+            self._send(job)
+            while True:
+                answer = self._receive(max(0.001, deadline - time.monotonic()))
+                if "outcome" in answer:
+                    outcome: dict[str, Any] = answer["outcome"]
+                    self.resident = outcome["timing"]["resident_bytes"]
+                    return outcome
+                stage = answer["stage"]
+        except execnet.TimeoutError:
+            self.kill()
+            raise TimedOut(stage) from None
+        except (EOFError, OSError, execnet.RemoteError) as error:
+            how = self.kill(patience=_REAPING)
+            if isinstance(error, execnet.RemoteError):
+                how = "the worker failed: " + (str(error).strip().splitlines()[-1:] or ["without a word"])[0]
+            raise Died(stage, how) from error
+
+    @property
+    def swollen(self) -> bool:
+        """Whether it uses so much memory that it should not do another job."""
+        return self.resident > LARGEST_RESIDENT
+
+    def kill(self, patience: float = 0.0) -> str:
+        """End the process and all it started; how it had ended, where it was dead already.
+
+        patience : seconds that a process which hung up has to end by itself
+        """
+        with self._killed:
+            process = self._gateway._io.popen  # execnet has no public name for it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+            ended = process.poll()
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if self.pid is not None:
+                    os.killpg(self.pid, signal.SIGKILL)
+            if ended is None:
+                process.kill()
+                process.wait()
+            with contextlib.suppress(Exception):
+                self._gateway.exit()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if ended is None:
+            return "hung up"
+        return f"killed by signal {-ended}" if ended < 0 else f"exited with status {ended}"
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        self._channel.send(json.dumps(message))
+
+    def _receive(self, limit: float) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._channel.receive(limit))
+        return answer
+
+
+def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
+    """A popen gateway; the variables are set before the interpreter starts, which ``env:`` would be too late for."""
+    path = os.pathsep.join(map(str, (*backend.search, _importable(backend, folder))))
+    variables = {**ENVIRONMENT, "PYTHONPATH": path, "TMPDIR": str(folder)}
+    specification = execnet.XSpec("popen")
+    assignments = [f"{name}={value}" for name, value in variables.items()]
+    specification.python = shlex.join(["/usr/bin/env", *assignments, str(backend.python)])
+    return specification
+
+
+def _importable(backend: Backend, folder: Path) -> Path:
+    """A folder with nothing but links to this project's packages.
+
+    The folder they lie in may hold packages that another environment must not see.
+    """
+    place = folder / "path"
+    place.mkdir()
+    for name in sorted({"harness", backend.module.split(".")[0].split(":")[0]}):
+        if backend.search and name != "harness":
+            continue
+        found = importlib.util.find_spec(name)
+        locations = list(found.submodule_search_locations or ()) if found is not None else []
+        if locations:
+            (place / name).symlink_to(Path(locations[0]).resolve(), target_is_directory=True)
+    return place

@@ -1,0 +1,181 @@
+"""Outcomes as rows of the tables: column → value, None where there is none."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.environments import suite_version
+from harness.learning import wilson_interval
+from harness.matrix.campaign import REFERENCE
+from harness.matrix.job import GRAPH, OK
+from harness.matrix.known_issues import Issue, mark
+from harness.matrix.outcomes import CellResult, SourceResult
+from harness.matrix.plan import CellJob, Plan
+from harness.networks import catalogue
+from harness.schema import REPORT, SOURCES
+from harness.vocabulary import Against, Blame, Idiom, Status
+
+Row = dict[str, Any]
+
+_ERROR = ("error_type", "error_message", "error_at")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run found.
+
+    seconds, worker_start_seconds : wall-clock time of the run, CPU time of the workers' imports
+    """
+
+    plan: Plan
+    sources: tuple[SourceResult, ...]
+    cells: tuple[CellResult, ...]
+    seconds: float = 0.0
+    worker_start_seconds: float = 0.0
+    issues: tuple[Issue, ...] = field(default=())
+
+    def counts(self) -> Counter[str]:
+        """Cells by status."""
+        return Counter(cell.outcome["status"] for cell in self.cells)
+
+    def report_rows(self) -> list[Row]:
+        """One row a cell, with the columns of report.csv."""
+        margins = self._margins()
+        rows = [self._cell(cell, margins) for cell in sorted(self.cells, key=lambda cell: cell.job.cell_id)]
+        mark(rows, self.issues)
+        return rows
+
+    def source_rows(self) -> list[Row]:
+        """One row a source, with the columns of sources.csv."""
+        return [self._source(source) for source in sorted(self.sources, key=lambda source: source.job)]
+
+    def timing_rows(self) -> list[Row]:
+        """One row a source or cell; a training counts with its network's portable source."""
+        rows = []
+        for source in self.sources:
+            training = source.training if source.job.idiom == Idiom.PORTABLE else None
+            rows.append(_timing("source", source.job.source_id, (source.outcome, training), source.cached))
+        rows += [_timing("cell", cell.job.cell_id, (cell.outcome,), cell.cached) for cell in self.cells if cell.job.importer]
+        return sorted(rows, key=lambda row: (row["kind"], row["id"]))
+
+    def environment(self) -> dict[str, Any]:
+        """The machine and the versions: what goes beside every result."""
+        return {
+            "suite": suite_version(),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "backends": {name: dict(sorted(backend.versions.items())) for name, backend in sorted(self.plan.backends.items())},
+        }
+
+    def _margins(self) -> Mapping[tuple[str, float | None], Any]:
+        """(graph, dt) → the reference's margin on it."""
+        return {
+            (cell.source.outcome["objects"][GRAPH], cell.job.dt_import): cell.outcome.get("margin")
+            for cell in self.cells
+            if cell.job.importer == REFERENCE and cell.source.exported
+        }
+
+    def _version(self, name: str) -> str | None:
+        return (self.plan.backends[name].version or None) if name else None
+
+    def _cell(self, cell: CellResult, margins: Mapping[tuple[str, float | None], Any]) -> Row:
+        job, outcome, source = cell.job, cell.outcome, cell.source
+        row: Row = dict.fromkeys(REPORT.names)
+        row |= _facts(source)
+        row |= {name: value for name, value in (outcome.get("comparison") or {}).items() if name in row}
+        if not source.exported or row["spikes_source"] is None:
+            row["spikes_source"] = source.outcome.get("spikes")
+        if row["accuracy_source"] is None:
+            row["accuracy_source"] = source.outcome.get("accuracy")
+        row |= {
+            "cell_id": job.cell_id,
+            "graph_sha": (source.outcome.get("graph") or {}).get("digest") if source.exported else None,
+            "importer": job.importer or None,
+            "importer_version": self._version(job.importer),
+            "exporter_version": self._version(job.source.exporter),
+            "mode": job.mode,
+            "against": str(Against.SOURCE),
+            "dt_export": job.source.dt_export,
+            "dt_import": job.dt_import,
+            "dt_effective": outcome.get("dt_effective"),
+            "stage": outcome.get("stage") or None,
+            "status": outcome["status"],
+            "warned": bool(outcome.get("warned")),
+            "samples": row["samples"] if row["samples"] is not None else source.outcome.get("samples"),
+            "blame": _blame(job, outcome),
+            "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
+        }
+        row |= {name: outcome.get(name) or None for name in _ERROR}
+        if source.exported:
+            row["margin_min"] = margins.get((source.outcome["objects"][GRAPH], job.dt_import))
+        return row
+
+    def _source(self, source: SourceResult) -> Row:
+        job, outcome, against = source.job, source.outcome, source.intended or {}
+        row: Row = dict.fromkeys(SOURCES.names)
+        row |= _facts(source)
+        compared = against.get("comparison") or {}
+        row |= {name: compared.get(name) for name in compared if name in row and name not in _ERROR}
+        shown = against if against and outcome["status"] == OK else outcome
+        row |= {
+            "source_id": job.source_id,
+            "exporter_version": self._version(job.exporter),
+            "dt": job.dt_export,
+            "stage": shown.get("stage") or None,
+            "status": against.get("status") or (outcome["status"] if outcome["status"] != OK else str(Status.ENV_MISSING)),
+            "warned": bool(outcome.get("warned")),
+            "graph_sha": (outcome.get("graph") or {}).get("digest"),
+            "graph_status": against.get("graph_status") if outcome["status"] == OK else outcome["status"],
+            "spikes_source": outcome.get("spikes"),
+            "spikes_reference": compared.get("spikes_source"),
+            "rate_min": outcome.get("rate_min"),
+            "rate_max": outcome.get("rate_max"),
+            "trained": bool((source.training or {}).get("trained")),
+            "epochs": catalogue(job.network).epochs if (source.training or {}).get("trained") else 0,
+            "accuracy": outcome.get("accuracy"),
+            "samples": outcome.get("samples"),
+        }
+        row |= {name: shown.get(name) or None for name in _ERROR}
+        if row["accuracy"] is not None and row["samples"]:
+            right = round(row["accuracy"] * row["samples"])
+            row["accuracy_low"], row["accuracy_high"] = wilson_interval(right, row["samples"])
+        return row
+
+
+def _facts(source: SourceResult) -> Row:
+    job, stimulus = source.job, source.stimulus
+    return {
+        "network": job.network,
+        "idiom": job.idiom,
+        "exporter": job.exporter,
+        "dataset": stimulus["dataset"],
+        "steps": stimulus["steps"],
+        "batch": stimulus["batch"],
+        "seed": job.seed,
+    }
+
+
+def _blame(job: CellJob, outcome: Mapping[str, Any]) -> str | None:
+    """What can be told without an explanation: nobody where all agrees, the caller where another step was asked for."""
+    if Status(outcome["status"]).agrees:
+        return str(Blame.NONE)
+    if job.dt_import is not None and job.dt_import != job.source.dt_export:
+        return str(Blame.SETTING)
+    return None
+
+
+def _timing(kind: str, name: str, outcomes: Iterable[Mapping[str, Any] | None], cached: bool) -> Row:
+    parts = [(outcome or {}).get("timing") or {} for outcome in outcomes]
+    row: Row = {"kind": kind, "id": name, "cached": cached}
+    for column in ("seconds", "cpu_seconds", "library_seconds"):
+        row[column] = sum(part.get(column, 0.0) for part in parts)
+    peak = max((part.get("peak_bytes", 0) for part in parts), default=0)
+    return row | {"peak_mib": peak / 2**20 if peak else None}

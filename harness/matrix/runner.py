@@ -1,0 +1,107 @@
+"""Running a plan: workers in slots, results from the store where nothing changed, an event for each result."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.matrix.campaign import Campaign
+from harness.matrix.check import run_graph
+from harness.matrix.known_issues import load
+from harness.matrix.outcomes import CellResult, Limits, SourceResult, Stimuli
+from harness.matrix.plan import Plan
+from harness.matrix.results import Results
+from harness.matrix.slots import Slots
+from harness.matrix.store import Store
+
+
+@dataclass(frozen=True)
+class Event:
+    """A source or cell is known.
+
+    kind : ``source`` or ``cell``
+    name : its id
+    status : how it ended
+    done, total : sources and cells known so far, and to be known; the total grows as sources are exported
+    counts : cells by status so far
+    cached : whether it was known before
+    """
+
+    kind: str
+    name: str
+    status: str
+    done: int
+    total: int
+    counts: Mapping[str, int]
+    cached: bool
+
+
+class CatalogueStimuli:
+    """Inputs as :mod:`harness.stimuli` makes them; imported when the first is made."""
+
+    def stimulus_for(self, entry: Any, network: Any, seed: int) -> Any:
+        """See :func:`harness.stimuli.stimulus_for`."""
+        from harness.stimuli import stimulus_for
+
+        return stimulus_for(entry, network, seed)
+
+    def training_samples(self, entry: Any, network: Any, seed: int) -> Any:
+        """See :func:`harness.stimuli.training_samples`."""
+        from harness.stimuli import training_samples
+
+        return training_samples(entry, network, seed)
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    *,
+    jobs: int = 0,
+    time_limit: float = 20.0,
+    source_limit: float = 120.0,
+    on_event: Callable[[Event], None] | None = None,
+    stimuli: Stimuli | None = None,
+) -> Results:
+    """Run what the store does not know, and give all of the plan's results.
+
+    jobs : workers at a time; 0: one per core
+    time_limit, source_limit : seconds a cell may take, and building, running and exporting a source
+    on_event : called from the workers' threads, one call at a time
+
+    KeyboardInterrupt kills the workers; what is finished is stored.
+    """
+    started = time.perf_counter()
+    slots = Slots(plan.backends, jobs or os.cpu_count() or 1, store.scratch)
+    counts: Counter[str] = Counter()
+    done = 0
+
+    def tell(result: SourceResult | CellResult) -> None:
+        nonlocal done
+        done += 1
+        status = str(result.outcome["status"])
+        is_cell = isinstance(result, CellResult)
+        if is_cell:
+            counts[status] += 1
+        if on_event is not None:
+            name = result.job.cell_id if isinstance(result, CellResult) else result.job.source_id
+            on_event(Event("cell" if is_cell else "source", name, status, done, campaign.known, dict(counts), result.cached))
+
+    campaign = Campaign(plan, store, slots, Limits(time_limit, source_limit), stimuli or CatalogueStimuli(), tell)
+    with slots.lock:
+        campaign.begin()
+    slots.run()
+    return Results(
+        plan,
+        tuple(campaign.sources.values()),
+        tuple(campaign.cells.values()),
+        time.perf_counter() - started,
+        slots.start_seconds,
+        load(),
+    )
+
+
+__all__ = ["CatalogueStimuli", "Event", "run", "run_graph"]

@@ -1,0 +1,101 @@
+"""Messages are the same from run to run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CannotBuild, ReadFailed
+from harness.matrix.capture import KEPT, Capture, guarded
+from harness.matrix.messages import LONGEST, describe, one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<Foo object at 0x7f12ab34cd56> failed", "<Foo object at 0x> failed"),
+        ("cannot open '/var/tmp/x1/graph file.nir'", "cannot open 'graph file.nir'"),
+        ("File /usr/lib/python3/site-packages/nir/ir/graph.py:12", "File graph.py:12"),
+        ("no such name: tmpab12cd_x", "no such name: tmp"),
+        ("expected one of {'c', 'a', 'b'}", "expected one of {'a', 'b', 'c'}"),
+        ("got {'b': 1, 'a': 2}", "got {'a': 2, 'b': 1}"),
+        ("unknown {Linear, Affine}", "unknown {Affine, Linear}"),
+        ("two\n  lines\tand\x00more", "two lines and more"),
+        ("ratio 1/2 and a/b", "ratio 1/2 and a/b"),
+        ("see https://example.org/a/b", "see https://example.org/a/b"),
+        ("not UTF-8: \udcff", "not UTF-8: \\udcff"),
+        ("{unclosed", "{unclosed"),
+    ],
+)
+def test_what_changes_from_run_to_run_is_taken_out(text: str, expected: str) -> None:
+    assert one_line(text) == expected
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(one_line("x" * 10_000)) == LONGEST
+
+
+def test_the_readers_own_error_stands_for_a_refused_file() -> None:
+    try:
+        try:
+            raise KeyError("nodes")
+        except KeyError as cause:
+            raise ReadFailed("graph.nir: cannot be read") from cause
+    except ReadFailed as error:
+        told = describe(error)
+    assert (told["error_type"], told["error_message"]) == ("KeyError", "'nodes'")
+
+
+def test_the_place_is_in_the_library_and_not_beneath_it() -> None:
+    import nir
+    import numpy as np
+
+    with pytest.raises(Exception) as caught:
+        nir.Affine(weight=np.array("x"), bias=None)
+    assert describe(caught.value)["error_at"].startswith("nir/ir/")
+
+
+def test_what_an_adapter_says_itself_has_no_place() -> None:
+    assert describe(CannotBuild("no words"))["error_at"] == ""
+
+
+def test_an_error_whose_message_fails_is_told_too() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert describe(Mute())["error_message"] == "(its message failed: RuntimeError)"
+
+
+@pytest.mark.parametrize(
+    ("said", "warned"),
+    [
+        (b"[WARNING] module not implemented\n", True),
+        (b"all is well\n", False),
+        (b"x.py:1: DeprecationWarning: use the new one\n", False),
+    ],
+)
+def test_a_printed_warning_counts_unless_it_says_that_something_is_old(said: bytes, warned: bool) -> None:
+    capture = Capture()
+    with guarded(capture):
+        os.write(1, said)
+    assert (capture.warned, capture.text) == (warned, said.decode())
+
+
+def test_what_is_said_in_several_parts_is_kept_together_and_cut() -> None:
+    capture = Capture()
+    for number in range(3):
+        with guarded(capture):
+            os.write(2, str(number).encode() * KEPT * 2 if number == 2 else str(number).encode())
+    assert capture.text == ("01" + "2" * KEPT)[:KEPT]
+
+
+def test_working_directory_and_environment_are_put_back() -> None:
+    before = Path.cwd()
+    with guarded(Capture()):
+        inside = Path.cwd()
+        os.environ["NIR_INTEROP_TEST_LEFT"] = "1"
+        os.chdir("/")
+    assert (Path.cwd(), os.environ.get("NIR_INTEROP_TEST_LEFT"), inside.exists()) == (before, None, False)

@@ -1,0 +1,74 @@
+"""What is planned, and what its parts are called."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from harness.errors import UnknownName
+from harness.matrix.plan import CellJob, SourceJob, make_plan, parse_cell_id
+from harness.networks import names
+from tests.matrix import fakes
+
+KNOWN = [fakes.backend(kind) for kind in (fakes.Honest, fakes.Wrong)]
+SOURCE = SourceJob("mlp_lif", "portable", "honest", 1e-4)
+
+
+def test_everything_is_planned_unless_something_is_asked_for() -> None:
+    plan = make_plan(known=KNOWN)
+    assert (plan.networks, plan.exporters, plan.importers, plan.dts) == (
+        names(),
+        ("honest", "wrong"),
+        ("honest", "wrong"),
+        (1e-4, 1e-3),
+    )
+    assert len(plan.sources("honest", ["tutorial", "portable"])) == 2 * len(names())
+    assert len(plan.cells(SOURCE, exported=True)) == 4
+
+
+def test_a_failed_export_is_one_cell_without_importer() -> None:
+    (cell,) = make_plan(known=KNOWN).cells(SOURCE, exported=False)
+    assert (cell.importer, cell.dt_import, cell.cell_id) == ("", None, "mlp_lif.portable.honest@0.0001.native.0")
+
+
+def test_only_the_whole_matrix_is_the_default_one() -> None:
+    assert make_plan().default
+    assert not make_plan(networks=["mlp_lif"]).default
+    assert not make_plan(dts=(1e-4,)).default
+    assert not make_plan(seed=1).default
+
+
+@pytest.mark.parametrize("wanted", [{"networks": ["mlp"]}, {"exporters": ["brian"]}, {"importers": [""]}])
+def test_an_unknown_name_is_refused_with_those_there_are(wanted: dict[str, list[str]]) -> None:
+    with pytest.raises(UnknownName, match=r"no (network|backend) '.*'; there are .*(mlp_lif|honest, wrong)"):
+        make_plan(known=KNOWN, **wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dt", [0.0, -1e-4, math.inf, math.nan])
+def test_a_step_that_is_not_positive_is_refused(dt: float) -> None:
+    with pytest.raises(UnknownName, match="positive number of seconds"):
+        make_plan(known=KNOWN, dts=(dt,))
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        CellJob(SOURCE, "wrong", 1e-3),
+        CellJob(SOURCE, "wrong", 1e-5),
+        CellJob(SOURCE, "wrong", 12.5),
+        CellJob(SourceJob("rlif", "tutorial", "wrong", 1e-4, seed=12)),
+    ],
+)
+def test_a_cell_is_found_again_by_its_name(job: CellJob) -> None:
+    plan, found = parse_cell_id(job.cell_id, known=KNOWN)
+    assert found == job
+    assert found in plan.cells(found.source, exported=bool(job.importer))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "mlp_lif", "mlp_lif.poetic.honest@0.0001>wrong@0.001.native.0", "../../x", "a.portable.b@x.native.0"]
+)
+def test_what_is_no_cells_name_is_refused(name: str) -> None:
+    with pytest.raises(UnknownName, match=r"report\.csv"):
+        parse_cell_id(name, known=KNOWN)
