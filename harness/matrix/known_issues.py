@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.schema.columns import SEPARATOR
-from harness.vocabulary import Cause, Status
+from harness.vocabulary import Blame, Cause, Status
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,9 +49,10 @@ class Issue:
     thread: str = ""
 
     def covers(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of report.csv is a case of it."""
+        """Whether a row of report.csv is a case of it; what the caller's setting is to blame for never is."""
         return (
             row["status"] == self.status
+            and row["blame"] != Blame.SETTING
             and row[self.role] == self.backend
             and row[f"{self.role}_version"] in self.versions
             and (not self.error_at or row["error_at"] == self.error_at)

@@ -16,7 +16,7 @@ from harness.matrix.campaign import REFERENCE
 from harness.matrix.job import GRAPH, OK
 from harness.matrix.known_issues import Issue, mark
 from harness.matrix.outcomes import CellResult, SourceResult
-from harness.matrix.plan import CellJob, Plan
+from harness.matrix.plan import Plan
 from harness.networks import catalogue
 from harness.schema import REPORT, SOURCES
 from harness.vocabulary import Against, Blame, Idiom, Status
@@ -48,6 +48,7 @@ class Results:
         """One row a cell, with the columns of report.csv."""
         margins = self._margins()
         rows = [self._cell(cell, margins) for cell in sorted(self.cells, key=lambda cell: cell.job.cell_id)]
+        _assign_blame(rows)
         mark(rows, self.issues)
         return rows
 
@@ -59,7 +60,8 @@ class Results:
         """One row a source or cell; a training counts with its network's portable source."""
         rows = []
         for source in self.sources:
-            training = source.training if source.job.idiom == Idiom.PORTABLE else None
+            first = source.job.idiom == Idiom.PORTABLE and (source.cached or not source.training_cached)
+            training = source.training if first else None
             rows.append(_timing("source", source.job.source_id, (source.outcome, training), source.cached))
         rows += [_timing("cell", cell.job.cell_id, (cell.outcome,), cell.cached) for cell in self.cells if cell.job.importer]
         return sorted(rows, key=lambda row: (row["kind"], row["id"]))
@@ -110,7 +112,6 @@ class Results:
             "status": outcome["status"],
             "warned": bool(outcome.get("warned")),
             "samples": row["samples"] if row["samples"] is not None else source.outcome.get("samples"),
-            "blame": _blame(job, outcome),
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
         }
         row |= {name: outcome.get(name) or None for name in _ERROR}
@@ -163,13 +164,27 @@ def _facts(source: SourceResult) -> Row:
     }
 
 
-def _blame(job: CellJob, outcome: Mapping[str, Any]) -> str | None:
-    """What can be told without an explanation: nobody where all agrees, the caller where another step was asked for."""
-    if Status(outcome["status"]).agrees:
-        return str(Blame.NONE)
-    if job.dt_import is not None and job.dt_import != job.source.dt_export:
-        return str(Blame.SETTING)
-    return None
+def _assign_blame(rows: Iterable[Row]) -> None:
+    """What can be told without an explanation: nobody where all agrees, the caller where another step made the difference.
+
+    An error that comes at the step of the export too is not the caller's doing.
+    """
+    at_export = {_sibling(row): row for row in rows if row["dt_import"] == row["dt_export"]}
+    for row in rows:
+        if Status(row["status"]).agrees:
+            row["blame"] = str(Blame.NONE)
+        elif row["importer"] and row["dt_import"] != row["dt_export"]:
+            other = at_export.get(_sibling(row))
+            same = other is not None and row["error_type"] and _ended(other) == _ended(row)
+            row["blame"] = None if same else str(Blame.SETTING)
+
+
+def _sibling(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("network", "idiom", "exporter", "importer", "dt_export", "mode", "seed"))
+
+
+def _ended(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("status", *_ERROR))
 
 
 def _timing(kind: str, name: str, outcomes: Iterable[Mapping[str, Any] | None], cached: bool) -> Row:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+SHORT = {"rounding": "round", "mismatch": "differ", "refused": "refuse", "errors": "error"}
+"""Column heads that leave room for the names on a terminal of 80 columns."""
 COLUMNS = ("exact", "rounding", "mismatch", "silent", "other", "refused", "errors")
 """``silent``: the mismatches about which the library said nothing, counted among the mismatches too;
 ``other``: vacuous, unstable, and outputs of the wrong shape."""
@@ -49,13 +51,13 @@ def _column(status: Status) -> str:
 
 def summary_table(rows: Iterable[Row]) -> Table:
     """The summary, to be printed with rich."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title="cells imported at the step they were exported for", title_justify="left")
-    table.add_column("exporter")
-    table.add_column("importer")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
+    title = "cells imported at the step they were exported for"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("exporter", "importer", *(SHORT.get(column, column) for column in COLUMNS)):
+        table.add_column(name, justify="left" if name.endswith("porter") else "right", no_wrap=True)
     for (exporter, importer), count in summary(rows).items():
         table.add_row(exporter, importer or "(no graph)", *(str(count[column] or "·") for column in COLUMNS))
     return table

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.errors import BadStimulus
 from harness.reference.exact.equations import Array, Equation, Parameters, State
 
-MOST_SPIKES = 10_000
+MOST_SPIKES = 1_000
 """Spikes of one neuron in one step that are followed one by one; more is an error, not an endless run."""
 
 Listener = Callable[[NDArray[np.intp], Array], None]
