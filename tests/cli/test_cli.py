@@ -146,4 +146,3 @@ def test_a_file_that_is_no_graph_is_one_line_and_exit_2(tmp_path: Path) -> None:
         assert done.returncode == 2, what
         assert len(done.stderr.strip().splitlines()) == 1, (what, done.stderr)
         assert done.stdout == "", what
-

@@ -1,0 +1,128 @@
+"""The matrix as tests: each (network, exporter, importer) at the step of its export.
+
+What is known to fail is a strict xfail: it must fail as its known issue says, with that status and in that place.  A
+library's fix, or a new way of failing, is a failure here, and `make matrix` with known_issues.toml brought up to date mends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.matrix.known_issues import load, stale
+from harness.matrix.plan import make_plan
+from harness.matrix.results import Results
+from harness.networks import names
+from harness.schema import REPORT, read_table
+from harness.vocabulary import Status
+
+Row = Mapping[str, Any]
+Triple = tuple[str, str, str]
+
+COMMITTED = Path(__file__).parents[2] / "results" / "report.csv"
+EXPORTERS = ("norse", "reference", "snntorch", "spikingjelly")
+IMPORTERS = tuple(make_plan().importers)
+
+
+class KnownFailure(Exception):
+    """A cell fails as its known issue says."""
+
+
+def cells_of(rows: Mapping[str, Row], triple: Triple) -> dict[str, Row]:
+    """The cells of a triple: of every idiom the imported graph, or the export that failed."""
+    network, exporter, importer = triple
+    return {
+        cell_id: row
+        for cell_id, row in rows.items()
+        if (row["network"], row["exporter"]) == (network, exporter)
+        and row["importer"] in (importer, None)
+        and (row["importer"] is None or row["dt_import"] == row["dt_export"])
+    }
+
+
+def told(row: Row) -> str:
+    """What became of a cell, in a line."""
+    numbers = "" if row["mismatched"] is None else f", {row['mismatched']} of {row['outputs']} outputs differ"
+    first = "" if row["first_step"] is None else f", first at step {row['first_step']}, node {row['first_node']}"
+    error = "" if row["error_type"] is None else f", {row['error_type']} at {row['error_at']}: {row['error_message']}"
+    return f"{row['cell_id']}: {row['status']}{numbers}{first}{error} ({row['known_issue'] or 'no known issue'})"
+
+
+def outcome(row: Row) -> tuple[Any, ...]:
+    """What must be as it was: the status, where it came about, and the issue that says so."""
+    return row["status"], row["error_type"], row["error_at"], row["known_issue"]
+
+
+def committed() -> dict[str, Row]:
+    """The rows of the report in the repository."""
+    if not COMMITTED.exists():
+        return {}
+    table = read_table(COMMITTED, REPORT).astype(object)
+    return {row["cell_id"]: row for row in table.where(table.notna(), None).to_dict("records")}
+
+
+BEFORE = committed()
+
+
+def parameters() -> list[Any]:
+    found = []
+    for triple in ((network, exporter, importer) for network in names() for exporter in EXPORTERS for importer in IMPORTERS):
+        issues = sorted({row["known_issue"] for row in cells_of(BEFORE, triple).values() if row["known_issue"]})
+        marks = [pytest.mark.xfail(strict=True, raises=KnownFailure, reason=", ".join(issues))] if issues else []
+        found.append(pytest.param(triple, marks=marks, id="-".join(triple)))
+    return found
+
+
+@pytest.mark.parametrize("triple", parameters())
+def test_roundtrip(triple: Triple, rows: dict[str, Row]) -> None:
+    cells = cells_of(rows, triple)
+    assert cells, f"no cell of {triple} was run"
+    known = {}
+    for cell_id, row in cells.items():
+        if cell_id in BEFORE and outcome(row) != outcome(BEFORE[cell_id]):
+            pytest.fail(f"was {told(BEFORE[cell_id])}; is {told(row)}")
+        if not Status(row["status"]).agrees:
+            assert row["known_issue"], told(row)
+            known[cell_id] = row
+    if known:
+        raise KnownFailure("; ".join(told(row) for row in known.values()))
+
+
+def test_every_known_issue_covers_the_roundtrip_cells_it_says(rows: dict[str, Row]) -> None:
+    assert stale(rows.values(), load()) == []
+
+
+def test_no_roundtrip_of_the_reference_through_itself_differs(rows: dict[str, Row]) -> None:
+    found = [
+        row["status"] for row in rows.values() if row["exporter"] == row["importer"] == "reference" and row["dt_import"] == 1e-4
+    ]
+    assert len(found) == len(names()) - 1
+    assert set(found) == {"exact"}
+
+
+def test_what_the_libraries_build_is_what_was_asked_for(results: Results) -> None:
+    """Sources against the reference on the intended graph: the equivalent networks are equivalent before any NIR."""
+    rows = {row["source_id"]: row for row in results.source_rows()}
+    portable = [row for row in rows.values() if row["idiom"] == "portable" and row["status"] in ("exact", "mismatch")]
+    differ = sorted(row["source_id"] for row in portable if row["status"] == "mismatch")
+    assert len(portable) > 40
+    # Norse starts at v_leak and SpikingJelly at v_reset, where NIR starts at 0; a readout's float32 values round.
+    assert differ == [
+        "mlp_leak.portable.norse@0.0001",
+        "mlp_readout.portable.norse@0.0001",
+        "mlp_readout.portable.snntorch@0.0001",
+        "mlp_rest.portable.norse@0.0001",
+        "mlp_rest.portable.spikingjelly@0.0001",
+    ]
+
+
+def test_trained_networks_have_learned_the_digits(results: Results) -> None:
+    trained = [row for row in results.source_rows() if row["trained"]]
+    assert {row["exporter"] for row in trained} == {"norse", "snntorch", "spikingjelly"}
+    for row in trained:
+        if row["idiom"] == "portable":
+            assert row["accuracy"] >= 0.80, row["source_id"]
+            assert row["rate_min"] >= 0.005, row["source_id"]
