@@ -17,7 +17,7 @@ lint: setup  ## style, types, and who may import whom
 	$(BIN)/lint-imports
 
 bench: setup  ## measure and print the project's figures
-	$(BIN)/nir-interop bench
+	$(BIN)/python -m bench
 
 setup: .venv/ready
 

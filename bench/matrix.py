@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure
@@ -26,45 +28,45 @@ def figures() -> list[Figure]:
         for kind in store.iterdir():
             if kind.is_dir() and kind.name not in (*KEPT, "objects"):
                 shutil.rmtree(kind)
-        started, cpu_before = time.perf_counter(), _cpu()
-        _matrix(store, results)
-        untrained, cpu = time.perf_counter() - started, _cpu() - cpu_before
-        library, cells = _library_seconds(results)
-        plain = _timed([sys.executable, "-m", "bench.plain", str(store)])
+        cpu_before = _cpu()
+        untrained = _matrix(store, results)
+        cpu = _cpu() - cpu_before
+        plain = _timed("-m", "bench.plain", str(store))[0]
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    outside = 100 * (1 - untrained.library / cpu)
     return [
-        Figure("default matrix, cold, training included", cold, 120, "s"),
-        Figure("default matrix, nothing changed", warm, 5, "s"),
-        Figure(f"{cells} cells, cold, training not counted", untrained, None, "s"),
+        Figure("default matrix, cold, training included", cold.seconds, 120, "s"),
+        Figure("default matrix, nothing changed", warm.seconds, 5, "s"),
+        Figure(f"{untrained.cells} cells, cold, training not counted", untrained.seconds, None, "s"),
         Figure("the same cells, one process, nothing else", plain, None, "s"),
-        Figure("cells per second against the plain script", plain / untrained, 1.0, "×", at_most=False),
-        Figure("CPU time outside the libraries", 100 * (1 - library / cpu), 25, "%"),
+        Figure("cells per second against the plain script", plain / untrained.seconds, 1.0, "×", at_most=False),
+        Figure("CPU time outside the libraries' own calls and imports", outside, 25, "%"),
         Figure("largest process", peak, 1.5, "GiB"),
     ]
 
 
-def _matrix(store: Path, results: Path) -> float:
-    return _timed([sys.executable, "-m", "harness", "matrix", "--store", str(store), "--results", str(results), "--json"])
+@dataclass(frozen=True)
+class _Run:
+    """Wall-clock seconds, CPU seconds inside the libraries, and cells of one run."""
+
+    seconds: float
+    library: float
+    cells: int
 
 
-def _timed(command: list[str]) -> float:
+def _matrix(store: Path, results: Path) -> _Run:
+    seconds, said = _timed("-m", "harness", "matrix", "--store", str(store), "--results", str(results), "--json")
+    document = json.loads(said)
+    return _Run(seconds, document["library_cpu_seconds"], document["cells"])
+
+
+def _timed(*arguments: str) -> tuple[float, str]:
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    return time.perf_counter() - started
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, env=environment)
+    return time.perf_counter() - started, done.stdout
 
 
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _library_seconds(results: Path) -> tuple[float, int]:
-    """CPU seconds inside the libraries, their imports included, and how many cells there were."""
-    import json
-
-    from harness.schema import TIMINGS, read_table
-
-    table = read_table(results / "timings.csv", TIMINGS)
-    fresh = table[~table["cached"]]
-    environment = json.loads((results / "environment.json").read_text())
-    return float(fresh["library_seconds"].sum()), len(table[table["kind"] == "cell"]) + 0 * len(environment)

@@ -59,7 +59,9 @@ class Backend:
     @property
     def hint(self) -> str:
         """What is missing and what to do, in a line."""
-        return f"{self.name}: {', '.join(self.missing)} not installed; run nir-interop backends install {self.name}"
+        return (
+            f"{self.name}: {', '.join(self.missing)} not installed; run pip install '{SUITE}[{self.name}]' in its environment"
+        )
 
     @property
     def own_interpreter(self) -> bool:

@@ -38,7 +38,15 @@ def matrix(
     surprises = stale(rows, found.issues) if plan.default else []
     if json:
         counts = dict(sorted(found.counts().items()))
-        print_json({"cells": len(rows), "seconds": round(found.seconds, 1), "status": counts, "known_issues": surprises,
-                    "files": [str(path) for path in written]})  # fmt: skip
+        print_json(
+            {
+                "cells": len(rows),
+                "seconds": round(found.seconds, 1),
+                "library_cpu_seconds": round(found.library_cpu_seconds, 1),
+                "status": counts,
+                "known_issues": surprises,
+                "files": [str(path) for path in written],
+            }
+        )
         return
     progress.conclude(rows, found.seconds, surprises, written)

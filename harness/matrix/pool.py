@@ -76,7 +76,7 @@ class Worker:
         self._killed = threading.Lock()
         scratch.mkdir(parents=True, exist_ok=True)
         if not backend.python.exists():
-            raise BackendMissing(f"{backend.name}: its interpreter is gone; run nir-interop backends install {backend.name}")
+            raise BackendMissing(f"{backend.name}: its interpreter is gone; make its environment again")
         self.folder = Path(tempfile.mkdtemp(dir=scratch))
         try:
             self._gateway = group.makegateway(_specification(backend, self.folder))

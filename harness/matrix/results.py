@@ -44,6 +44,12 @@ class Results:
         """Cells by status."""
         return Counter(cell.outcome["status"] for cell in self.cells)
 
+    @property
+    def library_cpu_seconds(self) -> float:
+        """CPU time of this run inside the libraries, their imports included."""
+        fresh = [row for row in self.timing_rows() if not row["cached"]]
+        return self.worker_start_seconds + sum(row["library_seconds"] for row in fresh)
+
     def report_rows(self) -> list[Row]:
         """One row a cell, with the columns of report.csv."""
         margins = self._margins()
