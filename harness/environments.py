@@ -60,7 +60,7 @@ class Backend:
     def hint(self) -> str:
         """What is missing and what to do, in a line."""
         return (
-            f"{self.name}: {', '.join(self.missing)} not installed; run pip install '{SUITE}[{self.name}]' in its environment"
+            f"{self.name}: {', '.join(self.missing)} not installed; run pip install '{SUITE}[{self.name}]'"
         )
 
     @property

@@ -48,7 +48,7 @@ class Results:
     def library_cpu_seconds(self) -> float:
         """CPU time of this run inside the libraries, their imports included."""
         fresh = [row for row in self.timing_rows() if not row["cached"]]
-        return self.worker_start_seconds + sum(row["library_seconds"] for row in fresh)
+        return self.worker_start_seconds + sum(float(row["library_seconds"]) for row in fresh)
 
     def report_rows(self) -> list[Row]:
         """One row a cell, with the columns of report.csv."""
