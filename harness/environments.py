@@ -59,9 +59,7 @@ class Backend:
     @property
     def hint(self) -> str:
         """What is missing and what to do, in a line."""
-        return (
-            f"{self.name}: {', '.join(self.missing)} not installed; run pip install '{SUITE}[{self.name}]'"
-        )
+        return f"{self.name}: {', '.join(self.missing)} not installed; run pip install '{SUITE}[{self.name}]'"
 
     @property
     def own_interpreter(self) -> bool:

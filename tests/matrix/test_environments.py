@@ -59,7 +59,7 @@ def test_a_distribution_that_is_not_there_is_named_with_what_to_do(tmp_path: Pat
     norse = next(one for one in backends([tmp_path]) if one.name == "norse")
     assert not norse.installed
     assert norse.missing == ("norse", "nirtorch")
-    assert norse.hint == "norse: norse, nirtorch not installed; run nir-interop backends install norse"
+    assert norse.hint == "norse: norse, nirtorch not installed; run pip install 'nir-interop[norse]'"
 
 
 def test_a_version_from_a_repository_names_its_commit(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def write(folder: Path, *entries: dict[str, Any]) -> Path:
 
 
 def row(**values: Any) -> dict[str, Any]:
-    base: dict[str, Any] = dict.fromkeys(("error_at", "error_message", "causes", "known_issue"))
+    base: dict[str, Any] = dict.fromkeys(("error_at", "error_message", "causes", "known_issue", "blame"))
     return base | {
         "network": "csnn", "status": "mismatch", "importer": "norse", "importer_version": "1.1.0",
         "causes": "decay;node_dropped",
@@ -96,3 +96,10 @@ def test_an_entry_that_leaves_something_open_is_refused(tmp_path: Path, change: 
 def test_an_id_is_used_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="used twice"):
         load(write(tmp_path, ENTRY, ENTRY))
+
+
+def test_what_another_time_step_did_is_no_issue_of_a_library() -> None:
+    issue = Issue("i", "norse", "importer", ("1.1.0",), "mismatch", 1, "why", networks=("a",))
+    fitting = {"importer": "norse", "importer_version": "1.1.0", "status": "mismatch", "network": "a"}
+    assert issue.covers(row(**fitting))
+    assert not issue.covers(row(**fitting, blame="setting"))

@@ -142,7 +142,7 @@ def test_a_backend_that_is_not_installed_or_does_not_start_says_so(tmp_path: Pat
     results = run_in(tmp_path, make_plan(networks=["mlp_if"], exporters=["honest"], dts=(1e-4,), known=known))
     told = {row["importer"]: (row["status"], row["error_message"]) for row in results.report_rows()}
     assert told["honest"][0] == "exact"
-    assert told["missing"] == ("env_missing", "missing: nowhere not installed; run nir-interop backends install missing")
+    assert told["missing"] == ("env_missing", "missing: nowhere not installed; run pip install 'nir-interop[missing]'")
     assert told["broken"][0] == "env_missing"
     assert "NoSuchClass" in told["broken"][1]
     assert told["nowhere"][0] == "env_missing"
