@@ -7,6 +7,7 @@ import heapq
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from harness.matrix.job import Outcome
 from harness.matrix.pool import Died, TimedOut, Worker
 from harness.vocabulary import Status
 
-START_COST = 4.0
+START_COST = 2.0
 """Seconds that a second worker of a backend costs: for less work than this it is not worth starting one."""
 _START_TRIES = 3
 
@@ -75,6 +76,8 @@ class Slots:
         self._slots = [_Slot(number) for number in range(max(1, jobs))]
         self._ready: dict[str, list[Task]] = {}
         self._running = 0
+        self._guessed: dict[str, float] = {}
+        self._taken: dict[str, float] = {}
         self._stop = False
         self._error: BaseException | None = None
 
@@ -155,19 +158,26 @@ class Slots:
                 continue
             warm = not name or name in slot.claims
             taken = not warm and any(name in other.claims for other in self._slots)
-            if taken and sum(task.cost for task in tasks[:100]) < START_COST:
+            if taken and self._pace(name) * sum(task.cost for task in tasks[:100]) < START_COST:
                 continue
             rank = (tasks[0].urgency, not warm, taken, tasks[0].order, name)
             best = rank if best is None or rank[:-1] < best[:-1] else best
         return None if best is None else heapq.heappop(self._ready[best[-1]])
 
+    def _pace(self, name: str) -> float:
+        """How much longer a backend's tasks have taken than was guessed, so far."""
+        return max(1.0, self._taken.get(name, 0.0) / max(self._guessed.get(name, 0.0), 0.1))
+
     def _do(self, slot: _Slot, task: Task) -> None:
         folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        started = time.monotonic()
         try:
             outcome = task.finish(self._outcome(slot, task, folder), folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         with self.lock:  # what a task leads to is queued before it counts as ended: no other thread may go home meanwhile
+            self._guessed[task.backend] = self._guessed.get(task.backend, 0.0) + task.cost
+            self._taken[task.backend] = self._taken.get(task.backend, 0.0) + time.monotonic() - started
             if not self._stop:
                 task.done(outcome)
             self._running -= 1
