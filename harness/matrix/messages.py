@@ -17,6 +17,8 @@ LONGEST = 300
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 _PATH = re.compile(r"(?<![\w.:/])/(?:[\w.+@~-]+/)+([\w.+@~-]*)")
+_GENERATED = re.compile(r"<eval_with_key>\.\d+")
+"""What torch.fx calls the code that it generates, with a number that grows from model to model."""
 _TEMPORARY = re.compile(r"\b(?:tmp|pytest-)[a-z0-9_]{6,}\b")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _BENEATH = ("torch", "numpy", "h5py", "harness", "adapters")
@@ -29,7 +31,7 @@ def one_line(text: str, known: Mapping[str, str] | None = None) -> str:
         text = text.replace(found, meant)
     text = text.encode("utf-8", "backslashreplace").decode()
     text = _PATH.sub(r"\1", text)
-    text = _TEMPORARY.sub("tmp", _ADDRESS.sub("0x", text))
+    text = _GENERATED.sub("<eval_with_key>", _TEMPORARY.sub("tmp", _ADDRESS.sub("0x", text)))
     text = _BRACES.sub(lambda match: _in_order(match.group()), text)
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

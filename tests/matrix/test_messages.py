@@ -99,3 +99,7 @@ def test_working_directory_and_environment_are_put_back() -> None:
         os.environ["NIR_INTEROP_TEST_LEFT"] = "1"
         os.chdir("/")
     assert (Path.cwd(), os.environ.get("NIR_INTEROP_TEST_LEFT"), inside.exists()) == (before, None, False)
+
+
+def test_the_number_of_generated_code_is_left_out() -> None:
+    assert one_line("invalid syntax (<eval_with_key>.12, line 6)") == "invalid syntax (<eval_with_key>, line 6)"
