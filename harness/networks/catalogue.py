@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.errors import UnknownName
-from harness.networks.layers import IF, LI, LIF, Affine, Conv, CubaLIF, Feedback, Flatten, Layer, Neuron, Pool2d, PoolKind
+from harness.networks.layers import IF, LI, LIF, Affine, CubaLIF, Feedback, Flatten, Layer, Neuron, Pool2d, PoolKind
 from harness.networks.network import Network
+from harness.networks.weights import Weights
 from harness.vocabulary import Readout, Reset
 
 DT = 1e-4
@@ -51,36 +51,13 @@ class Catalogued:
     learning_rate: float = 1e-3
 
 
-class _Weights:
-    """Seeded weights, one stream per network; scale counts in units of 1/√inputs."""
-
-    def __init__(self, seed: int, stream: int) -> None:
-        self.generator = np.random.default_rng([seed, stream])
-
-    def normal(self, shape: tuple[int, ...], scale: float, mean: float = 0.0) -> NDArray[Any]:
-        inputs = int(np.prod(shape[1:]))
-        drawn = (self.generator.standard_normal(shape) * scale + mean) / np.sqrt(inputs)
-        return np.asarray(drawn, dtype=np.float32).astype(np.float64)
-
-    def uniform(self, size: int, low: float, high: float) -> NDArray[Any]:
-        return self.generator.uniform(low, high, size).astype(np.float32).astype(np.float64)
-
-    def affine(self, name: str, fan_in: int, fan_out: int, scale: float, mean: float = 0.0, **options: Any) -> Affine:
-        weight = self.normal((fan_out, fan_in), scale, mean)
-        return Affine(name=name, weight=weight, bias=self.normal((fan_out,), 0.1 * scale), **options)
-
-    def conv(self, name: str, shape: tuple[int, ...], scale: float, mean: float = 0.0, **options: Any) -> Conv:
-        weight = self.normal(shape, scale, mean)
-        return Conv(name=name, weight=weight, bias=self.normal((shape[0],), 0.1 * scale), **options)
-
-
 def _two_layers(
-    name: str, stream: int, seed: int, neuron: Callable[[str, int, _Weights], Neuron], scales: tuple[float, float],
+    name: str, stream: int, seed: int, neuron: Callable[[str, int, Weights], Neuron], scales: tuple[float, float],
     sizes: tuple[int, int, int] = (20, 30, 10), *, mean: float = 0.3,
-    output: Callable[[str, int, _Weights], Neuron] | None = None, **options: Any,
+    output: Callable[[str, int, Weights], Neuron] | None = None, **options: Any,
 ) -> Network:  # fmt: skip
     """Affine, neuron, affine, neuron; the weights' mean is a share of their scale."""
-    weights = _Weights(seed, stream)
+    weights = Weights(seed, stream)
     inputs, hidden, outputs = sizes
     layers: tuple[Layer, ...] = (
         weights.affine("fc1", inputs, hidden, scales[0], mean * scales[0]),
@@ -91,16 +68,16 @@ def _two_layers(
     return Network(name, (inputs,), layers, dt=DT, seed=seed, **options)
 
 
-def _lif(name: str, size: int, weights: _Weights) -> LIF:
+def _lif(name: str, size: int, weights: Weights) -> LIF:
     return LIF(name=name, tau=2e-3)
 
 
-def _cuba(name: str, size: int = 0, weights: _Weights | None = None) -> CubaLIF:
+def _cuba(name: str, size: int = 0, weights: Weights | None = None) -> CubaLIF:
     """Gains of τ/dt: the synapse and the membrane take their input undivided, as all three libraries do."""
     return CubaLIF(name=name, tau_syn=1e-3, tau_mem=2e-3, r=2e-3 / DT, w_in=1e-3 / DT)
 
 
-def _mixed(name: str, size: int, weights: _Weights) -> LIF:
+def _mixed(name: str, size: int, weights: Weights) -> LIF:
     return LIF(name=name, tau=weights.uniform(size, 1e-3, 4e-3), v_threshold=weights.uniform(size, 0.5, 1.5))
 
 
@@ -122,14 +99,14 @@ def _mlp_lif_mixed(seed: int) -> Network:
 
 
 def _mlp_if(seed: int) -> Network:
-    def neuron(name: str, size: int, weights: _Weights) -> IF:
+    def neuron(name: str, size: int, weights: Weights) -> IF:
         return IF(name=name, r=1 / DT)
 
     return _two_layers("mlp_if", 4, seed, neuron, (0.3, 0.3))
 
 
 def _mlp_readout(seed: int) -> Network:
-    def readout(name: str, size: int, weights: _Weights) -> LI:
+    def readout(name: str, size: int, weights: Weights) -> LI:
         return LI(name=name, tau=2e-3)
 
     return _two_layers("mlp_readout", 5, seed, _lif, (5.0, 5.0), output=readout, readout=Readout.LAST)
@@ -140,28 +117,28 @@ def _mlp_subtract(seed: int) -> Network:
 
 
 def _mlp_leak(seed: int) -> Network:
-    def neuron(name: str, size: int, weights: _Weights) -> LIF:
+    def neuron(name: str, size: int, weights: Weights) -> LIF:
         return LIF(name=name, tau=2e-3, v_leak=0.1, v_reset=-0.2)
 
     return _two_layers("mlp_leak", 7, seed, neuron, (5.0, 8.0))
 
 
 def _mlp_rest(seed: int) -> Network:
-    def neuron(name: str, size: int, weights: _Weights) -> LIF:
+    def neuron(name: str, size: int, weights: Weights) -> LIF:
         return LIF(name=name, tau=2e-3, v_leak=-0.2, v_reset=-0.2)
 
     return _two_layers("mlp_rest", 8, seed, neuron, (6.0, 12.0))
 
 
 def _mlp_gain(seed: int) -> Network:
-    def neuron(name: str, size: int, weights: _Weights) -> LIF:
+    def neuron(name: str, size: int, weights: Weights) -> LIF:
         return LIF(name=name, tau=2e-3, r=2.5)
 
     return _two_layers("mlp_gain", 9, seed, neuron, (2.0, 5.0), free_gain=False)
 
 
 def _csnn_avgpool(seed: int) -> Network:
-    weights = _Weights(seed, 10)
+    weights = Weights(seed, 10)
     layers: tuple[Layer, ...] = (
         weights.conv("conv1", (12, 1, 5, 5), 4.0),
         Pool2d(name="pool1", kind=PoolKind.AVERAGE),
@@ -177,7 +154,7 @@ def _csnn_avgpool(seed: int) -> Network:
 
 
 def _small_csnn(name: str, stream: int, kind: PoolKind, seed: int, scale: float, start_dim: int) -> Network:
-    weights = _Weights(seed, stream)
+    weights = Weights(seed, stream)
     layers: tuple[Layer, ...] = (
         weights.conv("conv1", (4, 2, 3, 3), scale, 0.3 * scale),
         Pool2d(name="pool1", kind=kind),
@@ -201,7 +178,7 @@ def _csnn_maxpool(seed: int) -> Network:
 
 
 def _conv1d(seed: int) -> Network:
-    weights = _Weights(seed, 13)
+    weights = Weights(seed, 13)
     layers: tuple[Layer, ...] = (
         weights.conv("conv1", (8, 4, 3), 5.0, 1.5, padding=1),
         LIF(name="lif1", tau=2e-3),
@@ -213,7 +190,7 @@ def _conv1d(seed: int) -> Network:
 
 
 def _conv_grouped(seed: int) -> Network:
-    weights = _Weights(seed, 14)
+    weights = Weights(seed, 14)
     layers: tuple[Layer, ...] = (
         weights.conv("conv1", (8, 2, 3, 3), 5.0, 1.5, groups=2),
         LIF(name="lif1", tau=2e-3),
@@ -227,7 +204,7 @@ def _conv_grouped(seed: int) -> Network:
 def _recurrent(
     name: str, stream: int, seed: int, neuron: Callable[..., Neuron], sizes: tuple[int, int, int], scale: float
 ) -> Network:
-    weights = _Weights(seed, stream)
+    weights = Weights(seed, stream)
     inputs, hidden, outputs = sizes
     feedback = Feedback(weight=weights.normal((hidden, hidden), 0.5 * scale), bias=weights.normal((hidden,), 0.5 * scale))
     layers: tuple[Layer, ...] = (
@@ -254,7 +231,7 @@ def _rcuba(seed: int) -> Network:
 
 
 def _residual(seed: int) -> Network:
-    weights = _Weights(seed, 17)
+    weights = Weights(seed, 17)
     layers: tuple[Layer, ...] = (
         weights.affine("fc1", 20, 30, 5.0, 1.5),
         LIF(name="lif1", tau=2e-3),
