@@ -12,6 +12,7 @@
     ├── NotExpressible          NIR has no words for this network
     ├── CannotBuild             this library has no words for this network
     ├── ReadFailed              the library's own NIR reader refused the file
+    ├── RunFailed               a backend gave no recording of a graph; says why, in the library's words
     └── BackendMissing          the backend is not installed where it should be
 
 Every message is one line and says what, where, and what to do next.
@@ -58,6 +59,18 @@ class CannotBuild(NirInteropError):
 
 class ReadFailed(NirInteropError):
     """The NIR reader in the library's environment refused the file; the reason is the cause."""
+
+
+class RunFailed(NirInteropError):
+    """A backend gave no recording of a graph.
+
+    status : how it ended (a value of :class:`harness.vocabulary.Status`)
+    error_type, message : the library's own, normalised
+    """
+
+    def __init__(self, status: str, error_type: str = "", message: str = "") -> None:
+        super().__init__(": ".join(text for text in (status, error_type, message) if text))
+        self.status, self.error_type, self.message = status, error_type, message
 
 
 class BackendMissing(NirInteropError):

@@ -1,0 +1,85 @@
+"""What is known of a backend: the update rule of each neuron primitive, with its evidence.
+
+A fingerprint has a side.  ``import`` is what the library's importer makes of a NIR node; ``native`` is a neuron of the
+library's own, which has options (snnTorch's default resets late and by subtraction, whatever its importer does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from harness.rule import NIR_MEANING, UpdateRule
+
+
+class Side(Enum):
+    """Where in a library a rule is found."""
+
+    IMPORT = "import"
+    NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Values of an axis that the probes could not tell apart.
+
+    axis : of :class:`UpdateRule`
+    values : that fit, the chosen one first
+    splits : the input that would tell them apart, and why it was not to be had; or a proof that there is none
+    """
+
+    axis: str
+    values: tuple[str, ...]
+    splits: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A part of a primitive's domain that the library does not take.
+
+    parameter : which one, off which value (``r`` off 1, for instance)
+    status : refused, or the error that came instead
+    message : the library's own words, normalised
+    """
+
+    parameter: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Identified:
+    """The rule of one primitive.
+
+    outputs, mismatched : how many outputs of the probes were compared, and how many the rule does not reproduce
+    """
+
+    rule: UpdateRule
+    outputs: int = 0
+    mismatched: int = 0
+    ties: tuple[Tie, ...] = ()
+    refuses: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The rules of one backend on one side, by primitive (``LIF``, ``CubaLIF``, …).
+
+    options : of a native neuron, as the library writes them; empty for imports
+    """
+
+    backend: str
+    side: Side = Side.IMPORT
+    options: str = ""
+    rules: Mapping[str, Identified] = field(default_factory=dict)
+
+    def by_primitive(self) -> dict[str, UpdateRule]:
+        """Primitive → rule, as the simulator takes it; primitives that are not here have NIR's meaning."""
+        return {kind: identified.rule for kind, identified in sorted(self.rules.items())}
+
+
+def differing_axes(one: UpdateRule, other: UpdateRule = NIR_MEANING) -> tuple[str, ...]:
+    """The axes in which two rules differ, in the order of the rule's axes."""
+    here, there = one.as_dict(), other.as_dict()
+    return tuple(axis for axis in here if here[axis] != there[axis])
