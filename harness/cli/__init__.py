@@ -14,6 +14,7 @@ from harness.cli.backends import backends
 from harness.cli.check import check
 from harness.cli.matrix import matrix
 from harness.cli.repro import repro
+from harness.cli.sweep import sweep
 from harness.errors import NirInteropError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(matrix)
 app.command()(check)
 app.command()(repro)
+app.command()(sweep)
 app.command()(backends)
 
 

@@ -144,5 +144,32 @@ TIMINGS = Table(
 )
 """One row a source or cell; the one table that is not the same from run to run."""
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS)}
+DT_SWEEP = Table(
+    "dt_sweep.csv",
+    (
+        _text("backend", "library, or reference or exact", required=True),
+        _text("version", "its version"),
+        _text("subject", "neuron of NIR, or trained network", required=True),
+        _real("dt", "time step asked for [s]"),
+        _count("steps", "time steps, for the same physical time"),
+        Column("status", "ok, or how it ended", required=True),
+        _text("error_message", "the library's own, normalised"),
+        _count("spikes", "spikes of the backend"),
+        _count("spikes_exact", "spikes in continuous time"),
+        _count("missing", "spikes that have no partner in the backend's train"),
+        _count("extra", "spikes of the backend that have no partner"),
+        _real("spike_time_error", "mean distance of paired spikes, in order, from continuous time [s]"),
+        _real("floor", "half a step: no grid can do better in the worst case [s]"),
+        _real("membrane_error", "root mean square of the membrane's error before the first spike [V]"),
+        _real("spike_time_error_order", "slope of log error over log dt, where no spike is missing or extra", None),
+        _real("membrane_error_order", "the same of the membrane", None),
+        _share("accuracy", "of a network: share of samples it reads right"),
+        _share("agreement", "of a network: share of samples it reads as its source does at its own step"),
+        _count("samples", "samples these shares are of"),
+    ),
+    key=("subject", "backend", "dt"),
+)
+"""One row a backend, neuron primitive or network, and time step."""
+
+TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS, DT_SWEEP)}
 """Name of the file → table."""

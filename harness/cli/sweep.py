@@ -1,0 +1,55 @@
+"""``nir-interop sweep``: what the time step does to each neuron of each backend, and to trained networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import RESULTS, STORE, Backends, Json, Seed, Store, print_json
+
+NETWORKS = (("mlp_lif", "norse"), ("mlp_cuba", "snntorch"))
+"""Trained networks of the sweep: name, and the library that trained it."""
+
+
+def sweep(
+    backend: Backends = None,
+    dt: Annotated[list[float] | None, typer.Option("--dt", help="Neurons at this step only, in seconds (repeatable).")] = None,
+    seed: Seed = 0,
+    store: Store = STORE,
+    results: Annotated[Path, typer.Option("--results", help="Where dt_sweep.csv is written.")] = RESULTS,
+    json: Json = False,
+) -> None:
+    """Hold every backend's neurons against continuous time, from 1e-3 to 1e-6 s, and write results/dt_sweep.csv."""
+    from harness.environments import backend as find
+    from harness.environments import backends
+    from harness.errors import BadInput
+    from harness.matrix.store import Store as Cells
+    from harness.matrix.sweep import STEPS
+    from harness.matrix.sweep import sweep as run
+    from harness.matrix.sweep_networks import sweep_network
+    from harness.schema import DT_SWEEP, write_table
+
+    chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
+    steps = tuple(dict.fromkeys(dt or STEPS))
+    for step in steps:
+        if not 0 < step <= max(STEPS) or abs(max(STEPS) / step - round(max(STEPS) / step)) > 1e-6:
+            raise BadInput(f"--dt {step:g}: a step of the sweep divides {max(STEPS):g} s, 1e-4 for instance")
+    there, tell = [each for each in chosen if each.installed], None if json else _tell
+    rows = run(there, steps=steps, seed=seed, on_row=tell)
+    for network, exporter in () if dt else NETWORKS:
+        rows += sweep_network(network, exporter, there, Cells(store), seed=seed, on_row=tell)
+    results.mkdir(parents=True, exist_ok=True)
+    write_table(results / DT_SWEEP.name, rows, DT_SWEEP)
+    if json:
+        print_json({"rows": rows})
+    else:
+        typer.echo(f"{len(rows)} rows → {results / DT_SWEEP.name}")
+
+
+def _tell(row: dict[str, Any]) -> None:
+    error, right = row.get("spike_time_error"), row.get("accuracy")
+    said = row["status"] if error is None else f"{row['spikes']} spikes for {row['spikes_exact']}, {error:.2g} s off"
+    said = said if right is None else f"accuracy {right:.3f}"
+    typer.echo(f"{row['backend']} {row['subject']} dt {row['dt']:g}: {said}", err=True)
