@@ -7,8 +7,9 @@ library's own, which has options (snnTorch's default resets late and by subtract
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
+from typing import Any
 
 from harness.rule import NIR_MEANING, UpdateRule
 
@@ -73,6 +74,26 @@ class Fingerprint:
     side: Side = Side.IMPORT
     options: str = ""
     rules: Mapping[str, Identified] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "backend": self.backend,
+            "side": self.side.value,
+            "options": self.options,
+            "rules": {kind: {**asdict(one), "rule": one.rule.as_dict()} for kind, one in sorted(self.rules.items())},
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Fingerprint:
+        """The fingerprint that :meth:`as_dict` wrote."""
+        rules = {}
+        for kind, one in document["rules"].items():
+            ties = tuple(Tie(tie["axis"], tuple(tie["values"]), tie["splits"]) for tie in one["ties"])
+            refuses = tuple(Refusal(**refusal) for refusal in one["refuses"])
+            rule = UpdateRule.from_dict(one["rule"])
+            rules[kind] = Identified(rule, one["outputs"], one["mismatched"], ties, refuses)
+        return cls(document["backend"], Side(document["side"]), document["options"], rules)
 
     def by_primitive(self) -> dict[str, UpdateRule]:
         """Primitive → rule, as the simulator takes it; primitives that are not here have NIR's meaning."""

@@ -12,6 +12,7 @@ without leak and threshold, with :math:`w_\mathrm{in}` in the place of :math:`R`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
@@ -216,10 +217,39 @@ class UpdateRule:
             if not isinstance(getattr(self, axis.name), type(axis.default)):
                 raise TypeError(f"{axis.name} takes a {type(axis.default).__name__}, not {getattr(self, axis.name)!r}")
 
+    @classmethod
+    def from_dict(cls, axes: Mapping[str, str]) -> UpdateRule:
+        """The rule that :meth:`as_dict` wrote; axes that are not there have NIR's meaning.
+
+        Raises ValueError for an unknown axis or value.
+        """
+        kinds = {name: type(value) for name, value in _defaults().items()}
+        unknown = sorted(set(axes) - set(kinds))
+        if unknown:
+            raise ValueError(f"no axis {unknown[0]!r}; there are {', '.join(kinds)}")
+        return cls().but(**{name: kinds[name](value) for name, value in axes.items()})
+
     def as_dict(self) -> dict[str, Any]:
         """Axis → value, as text, in the order of the axes."""
         return {axis.name: getattr(self, axis.name).value for axis in fields(self)}
 
+
+def _defaults() -> dict[str, Axis]:
+    """Axis → NIR's meaning."""
+    rule = UpdateRule()
+    return {axis.name: getattr(rule, axis.name) for axis in fields(rule)}
+
+
+@dataclass(frozen=True)
+class AxisName:
+    """An axis by name, with the class of its values."""
+
+    name: str
+    type: type[Axis]
+
+
+AXES = tuple(AxisName(name, type(value)) for name, value in _defaults().items())
+"""The axes of a rule, in their order."""
 
 NIR_MEANING = UpdateRule()
 """Forward Euler at the given step, synapse first, ``>``, to v_reset in the same step, all states start at 0."""

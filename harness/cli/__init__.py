@@ -14,6 +14,7 @@ from harness.cli.backends import backends
 from harness.cli.check import check
 from harness.cli.matrix import matrix
 from harness.cli.repro import repro
+from harness.cli.rules import rules
 from harness.cli.sweep import sweep
 from harness.errors import NirInteropError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(matrix)
 app.command()(check)
 app.command()(repro)
+app.command()(rules)
 app.command()(sweep)
 app.command()(backends)
 

@@ -55,7 +55,7 @@ def with_backend(backend: Backend, parts: Mapping[str, Any]) -> str:
 
 
 def _adapter_digest(module: str, search: Iterable[Path]) -> str:
-    """Digest of an adapter's module and of the ``*_support.py`` beside it."""
+    """Digest of an adapter's module and of what adapters share: ``*_support.py`` and ``*_import.py`` beside it."""
     name = module.split(":")[0]
     files: list[Path] = []
     for folder in search:
@@ -68,7 +68,8 @@ def _adapter_digest(module: str, search: Iterable[Path]) -> str:
         except (ImportError, ValueError):
             found = None
         files = [Path(found.origin)] if found is not None and found.origin else []
-    files += [other for path in files for other in sorted(path.parent.glob("*_support.py"))]
+    folders = {path.parent for path in files}
+    files += sorted(other for folder in folders for kind in ("support", "import") for other in folder.glob(f"*_{kind}.py"))
     return _digest(files)
 
 

@@ -22,7 +22,7 @@ from harness.recording import Recording
 from harness.reference.exact import exact_neuron, spike_times
 from harness.vocabulary import Status
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[Any]
 Row = dict[str, Any]
 Run = Callable[[Graph, Any, float], Recording]
 

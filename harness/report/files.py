@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.schema import REPORT, SOURCES, TIMINGS, write_table
+from harness.explain.says import says
+from harness.fingerprint import Fingerprint, Identified, Side
+from harness.rule import NIR_MEANING
+from harness.schema import REPORT, RULES, SOURCES, TIMINGS, write_table
 
 if TYPE_CHECKING:
     from harness.matrix.results import Results
@@ -25,3 +28,30 @@ def write_results(found: Results, folder: Path, rows: Sequence[Mapping[str, Any]
     path = folder / "environment.json"
     path.write_text(json.dumps(found.environment(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return [*written, path]
+
+
+def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
+    """Write rules.csv: version and fingerprint of each backend, and NIR's own meaning beside them."""
+    kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules})
+    meaning = Fingerprint("NIR", Side.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
+    rows = [
+        {
+            "backend": fingerprint.backend,
+            "version": version or None,
+            "side": fingerprint.side.value,
+            "options": fingerprint.options or None,
+            "primitive": kind,
+            **one.rule.as_dict(),
+            "says": says(one.rule),
+            "outputs": one.outputs,
+            "mismatched": one.mismatched,
+            "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
+            "refuses": "; ".join(each.parameter for each in one.refuses) or None,
+        }
+        for version, fingerprint in (*found, ("", meaning))
+        for kind, one in sorted(fingerprint.rules.items())
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / RULES.name
+    write_table(path, rows, RULES)
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from harness.rule import AXES
 from harness.schema.columns import Column, Kind, Table
 from harness.vocabulary import Against, Blame, Cause, Idiom, Mode, Stage, Status
 
@@ -171,5 +172,24 @@ DT_SWEEP = Table(
 )
 """One row a backend, neuron primitive or network, and time step."""
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS, DT_SWEEP)}
+RULES = Table(
+    "rules.csv",
+    (
+        _text("backend", "library, or NIR's own meaning", required=True),
+        _text("version", "its version"),
+        Column("side", "import: what its importer makes of a NIR node; native: its own neuron", required=True),
+        _text("options", "of a native neuron, as the library writes them"),
+        _text("primitive", "neuron of NIR", required=True),
+        *(_text(axis.name, axis.type.__doc__ or axis.name) for axis in AXES),
+        _text("says", "the rule as a sentence"),
+        _count("outputs", "outputs of the probes that were compared"),
+        _count("mismatched", "those that the rule does not reproduce"),
+        _text("ties", "values that the probes could not tell apart"),
+        _text("refuses", "parts of the primitive's domain that are not taken"),
+    ),
+    key=("backend", "side", "options", "primitive"),
+)
+"""One row a backend, side and neuron primitive; NIR's own meaning stands beside them."""
+
+TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS, DT_SWEEP, RULES)}
 """Name of the file → table."""

@@ -1,0 +1,163 @@
+"""What an exporter changed: the structural difference, each kind of change applied to the intended graph and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.explain.causes import Found, smallest
+from harness.explain.replay import Replays, Rules, count, gap
+from harness.explain.structure import pruned, reshaped, without
+from harness.graphs import Difference, Graph, Node, canonical, correspondence, difference
+from harness.vocabulary import Blame, Cause
+
+_SINGLE_PRECISION = 1e-6
+_TIMES = ("tau", "tau_mem", "tau_syn")
+_UNITS = (1e3, 1e6, 1e9)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Differences that are one cause."""
+
+    cause: Cause
+    found: tuple[Difference, ...]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(sorted({each.node for each in self.found}))
+
+    @property
+    def says(self) -> str:
+        more = f", and {len(self.found) - 1} more" if len(self.found) > 1 else ""
+        return f"{self.found[0].text}{more}"
+
+
+def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, rules: Rules) -> list[Found]:
+    """The exporter's changes that count: the smallest set without which the exported graph would do what was intended.
+
+    A gain that moved between weights and resistances is a change of parameters that changes no output, and is not named.
+    """
+    meant, written = canonical(intended), canonical(exported)
+    before, after = replays.run(intended, dt, rules), replays.run(exported, dt, rules)
+    mask = gap(before, after)
+    changes = {change.cause: change for change in _changes(meant, written, dt)}
+    if not changes or (mask is not None and not mask.any()):
+        return []
+    causes = tuple(changes)
+    whole = count(mask)
+    graphs: dict[tuple[Cause, ...], Graph] = {}
+
+    def repaired(chosen: tuple[Cause, ...]) -> int:
+        applied = tuple(cause for cause in causes if cause not in chosen)
+        if applied not in graphs:
+            graphs[applied] = _apply(meant, written, [changes[cause] for cause in applied])
+        still = gap(before, replays.run(graphs[applied], dt, rules))
+        return 0 if still is None else max(0, whole - count(still))
+
+    alone = {cause: repaired((cause,)) for cause in causes}
+    needed = smallest(causes, alone, repaired, whole) if whole else causes
+    return [Found(cause, alone[cause] or whole, changes[cause].nodes, Blame.EXPORTER, changes[cause].says) for cause in needed]
+
+
+def exporter_changes(intended: Graph, exported: Graph, dt: float) -> tuple[Cause, ...]:
+    """The causes that a structural difference may be, whether outputs show them or not."""
+    return tuple(change.cause for change in _changes(canonical(intended), canonical(exported), dt))
+
+
+def soft_resets(graph: Graph) -> Iterator[tuple[str, str, str]]:
+    """Compositions that say a reset by subtraction: integrator, Threshold, and the Scale back from it."""
+    for name in graph.of_kind("Threshold"):
+        into = graph.into(name)
+        if len(into) == 1 and graph.nodes[into[0]].kind in ("LI", "I"):
+            for scale in graph.out_of(name):
+                if graph.nodes[scale].kind == "Scale" and graph.out_of(scale) == into:
+                    yield into[0], name, scale
+
+
+def _changes(meant: Graph, written: Graph, dt: float) -> list[_Change]:
+    kept_soft = {names for names in soft_resets(written)}
+    lost_soft = {name for names in soft_resets(meant) for name in names} if not kept_soft else set()
+    groups: dict[Cause, list[Difference]] = {}
+    times: list[Difference] = []
+    for each in difference(meant, written):
+        if isinstance(each.before, np.ndarray) and isinstance(each.after, np.ndarray) and each.relative < _SINGLE_PRECISION:
+            continue
+        ends = set(each.before) if each.field == "edge" and each.before else set()
+        if each.node in lost_soft or ends & lost_soft:
+            groups.setdefault(Cause.RESET_LOST, []).append(each)
+        elif each.field in ("node", "edge"):
+            if each.before is not None:
+                groups.setdefault(Cause.NODE_LOST, []).append(each)
+        elif each.field in (*_TIMES, "delay") and each.after is not None and each.before is not None:
+            times.append(each)
+        elif each.field == "bias" and (each.after is None or not np.any(each.after)):
+            groups.setdefault(Cause.BIAS_LOST, []).append(each)
+        else:
+            groups.setdefault(Cause.PARAMETER_LOST, []).append(each)
+    if times:
+        unit = all(_is_unit(each, dt) for each in times)
+        groups[Cause.TIME_UNIT if unit else Cause.TAU_REWRITTEN] = times
+    return [_Change(cause, tuple(found)) for cause, found in groups.items()]
+
+
+def _is_unit(each: Difference, dt: float) -> bool:
+    before, after = (np.asarray(value, dtype=np.float64) for value in (each.before, each.after))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = after / before
+    return any(bool(np.allclose(ratio[np.isfinite(ratio)], unit, rtol=1e-3)) for unit in (1 / dt, *_UNITS))
+
+
+def _apply(meant: Graph, written: Graph, changes: list[_Change]) -> Graph:
+    """The intended graph with some of the exporter's changes."""
+    pairs = correspondence(meant, written)
+    nodes: dict[str, Any] = dict(meant.nodes)
+    graph = meant
+    lost: list[str] = []
+    for change in changes:
+        if change.cause is Cause.RESET_LOST:
+            graph = _hard(graph, written, pairs)
+            nodes = {name: nodes.get(name, node) if name in pairs else node for name, node in graph.nodes.items()} | {
+                name: graph.nodes[name] for name in graph.nodes if graph.nodes[name].kind != meant.nodes[name].kind
+            }
+    for change in changes:
+        for each in change.found:
+            if change.cause is Cause.RESET_LOST:
+                continue
+            if each.field == "node" and each.before is not None:
+                lost.append(each.node)
+            elif each.field == "edge" and each.before is not None:
+                graph = Graph(graph.nodes, tuple(edge for edge in graph.edges if edge != each.before))
+            elif each.node in nodes and each.node in pairs:
+                nodes[each.node] = _with(nodes[each.node], each, written.nodes[pairs[each.node]].kind)
+    graph = Graph({name: nodes[name] for name in graph.nodes}, graph.edges)
+    return pruned(reshaped(without(graph, *[name for name in lost if name in graph.nodes])))
+
+
+def _with(node: Node, each: Difference, kind: str) -> Node:
+    params = dict(node.params)
+    if each.field == "kind":
+        return Node(each.after, params)
+    if each.after is None:
+        params.pop(each.field, None)
+        return Node(kind if kind == "Linear" else node.kind, params)
+    return Node(node.kind, params | {each.field: each.after})
+
+
+def _hard(graph: Graph, written: Graph, pairs: dict[str, str]) -> Graph:
+    """Every soft reset written as the neuron that the exporter made of it."""
+    for membrane, name, scale in list(soft_resets(graph)):
+        counterparts = [pairs[each] for each in (name, membrane) if each in pairs]
+        spiking = [each for each in counterparts if "v_threshold" in getattr(written.nodes[each], "params", {})]
+        if not spiking:
+            continue
+        nodes = {other: node for other, node in graph.nodes.items() if other not in (membrane, scale)}
+        nodes[name] = written.nodes[spiking[0]]
+        edges = [
+            (source, name if target == membrane else target) for source, target in graph.edges if scale not in (source, target)
+        ]
+        graph = Graph(nodes, tuple(edge for edge in edges if membrane not in edge and edge[0] != edge[1]))
+    return graph

@@ -1,0 +1,68 @@
+"""Why a run gave no recording, where its message and the shapes of its graph tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.errors import InvalidGraph
+from harness.explain.causes import Found
+from harness.explain.replay import Rules
+from harness.explain.structure import candidates, swallowed
+from harness.graphs import Graph, validate
+from harness.rule import TimeStep
+from harness.vocabulary import Blame, Cause
+
+Steps = tuple[float, float, "float | None"]
+
+
+def reason(
+    message: str, graph: Graph, batch: int, rules: Rules, steps: Steps, exporter_changes: Sequence[Cause]
+) -> Found | None:
+    """The cause of a failure, or None where it is not known.
+
+    graph : that the importer was given, inlined
+    steps : exported at, asked for, really used (None where unknown) [s]
+    exporter_changes : what the exporter did to the graph; a time constant it rewrote comes before the importer's refusal of it
+    """
+    if re.search(r"NotExpressible|NIR (cannot|has no)", message):
+        return Found(Cause.NOT_EXPRESSIBLE, 0, (), Blame.FORMAT, message)
+    if re.search(r"uniform|same for all neurons", message):
+        threshold, resistance = re.search(r"thr", message), re.search(r"(\.|\b)r\b", message)
+        cause = Cause.THRESHOLD_COLLAPSED if threshold else Cause.RESISTANCE_COLLAPSED if resistance else None
+        return None if cause is None else Found(cause, 0, (), Blame.IMPORTER, message)
+    if re.search(r"tau|time constant|\bdt\b", message, re.IGNORECASE):
+        return _time_step(message, rules, steps, exporter_changes)
+    return _misfit(message, graph, batch, steps[1])
+
+
+def _time_step(message: str, rules: Rules, steps: Steps, exporter_changes: Sequence[Cause]) -> Found | None:
+    exported, asked, used = steps
+    if asked != exported:
+        return Found(Cause.DT_REQUESTED, 0, (), Blame.SETTING, message)
+    for cause in (Cause.TAU_REWRITTEN, Cause.TIME_UNIT):
+        if cause in exporter_changes:
+            return Found(cause, 0, (), Blame.EXPORTER, message)
+    fixed = any(rule.time_step is TimeStep.FIXED for rule in rules.values())
+    return Found(Cause.DT_FIXED, 0, (), Blame.IMPORTER, message) if fixed or used not in (None, asked) else None
+
+
+def _misfit(message: str, graph: Graph, batch: int, dt: float) -> Found | None:
+    """Sizes that do not fit each other: the rewrite under which the graph's own shapes fail at the same numbers."""
+    numbers = {int(number) for number in re.findall(r"\d+", message)} - {0, 1}
+    if not numbers or not re.search(r"size|shape|dimension", message):
+        return None
+    for name, features in sorted(swallowed(graph, batch).items()):
+        if features in numbers:
+            return Found(Cause.FLATTEN_BATCH, 0, (name,), Blame.IMPORTER, message)
+    fitting = []
+    for each in candidates(graph, dt):
+        try:
+            if len(each.nodes) == 1:
+                validate(each.graph)
+        except InvalidGraph as error:
+            if numbers <= {int(number) for number in re.findall(r"\d+", str(error))}:
+                fitting.append(each)
+    if len({each.cause for each in fitting}) != 1:
+        return None
+    return Found(fitting[0].cause, 0, fitting[0].nodes, Blame.IMPORTER, f"{fitting[0].says}: {message}")

@@ -1,0 +1,86 @@
+"""Which values each axis may have, stage by stage: a later stage extends only what the earlier ones left over."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+from harness.explain.probes.battery import COLLAPSE, COMPARISON, FEEDBACK, RESET, RESPONSE, START
+from harness.graphs import SPIKING
+from harness.graphs.primitives import PARAMETERS
+from harness.rule import (
+    NIR_MEANING,
+    Axis,
+    Comparison,
+    Decay,
+    FeedbackBias,
+    Floor,
+    Gain,
+    LeakUse,
+    Order,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    TimeStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
+from harness.rule import Start as StartValue
+
+Values = Mapping[str, tuple[Axis, ...]]
+
+
+def axes(kind: str, stage: str) -> Values:
+    """Axis → its possible values, of the axes that a stage decides for a primitive."""
+    names, spiking = PARAMETERS[kind], kind in SPIKING
+    chosen: dict[str, tuple[Axis, ...]] = {}
+    if stage == RESPONSE:
+        leaky = "tau" in names or "tau_mem" in names
+        chosen["time_step"] = tuple(TimeStep) if leaky else (TimeStep.GIVEN, TimeStep.FIXED, TimeStep.UNIT)
+        chosen["gain"] = tuple(Gain) if leaky else (Gain.STEP, Gain.ONE)
+        chosen["resistance"] = (Use.USED, Use.IGNORED)
+        if leaky:
+            chosen["decay"] = tuple(Decay)
+        if "tau_syn" in names:
+            chosen |= {"synapse_gain": tuple(Gain), "input_weight": (Use.USED, Use.IGNORED), "order": tuple(Order)}
+        if spiking:
+            chosen |= {"spike_from": tuple(SpikeFrom), "floor": tuple(Floor)}
+    elif stage == START:
+        if "v_leak" in names:
+            chosen["leak"] = tuple(LeakUse) if "tau_syn" in names else (LeakUse.USED, LeakUse.IGNORED, LeakUse.ADDED)
+        starts = [StartValue.ZERO]
+        starts += [StartValue.LEAK] if "v_leak" in names else []
+        starts += [StartValue.RESET] if "v_reset" in names else []
+        chosen["start"] = tuple(starts)
+    elif stage == COLLAPSE:
+        chosen["resistance"] = (Use.USED, Use.COLLAPSED)
+        if spiking:
+            chosen["threshold"] = (Use.USED, Use.COLLAPSED)
+    elif spiking and stage == RESET:
+        chosen |= {"reset": tuple(ResetKind), "timing": tuple(Timing), "spikes": tuple(SpikesPerStep)}
+    elif spiking and stage == COMPARISON:
+        chosen["comparison"] = tuple(Comparison)
+    elif spiking and stage == FEEDBACK:
+        chosen["feedback_bias"] = tuple(FeedbackBias)
+    return chosen
+
+
+def extended(rules: Iterable[UpdateRule], kind: str, stage: str) -> list[UpdateRule]:
+    """The rules with every value of a stage's axes; what is not read cannot be collapsed either."""
+    values = axes(kind, stage)
+    found: dict[UpdateRule, None] = {}
+    for rule in rules:
+        kept = {name: options for name, options in values.items() if getattr(rule, name) is not Use.IGNORED}
+        for chosen in itertools.product(*kept.values()):
+            candidate = rule.but(**dict(zip(kept, chosen, strict=True)))
+            if candidate.reset is ResetKind.SUBTRACT_ALL and candidate.spikes is SpikesPerStep.ONE:
+                continue  # one spike at most: the same as SUBTRACT
+            found[candidate] = None
+    return list(found)
+
+
+def first_candidates(kind: str, precision: Precision = Precision.FLOAT64) -> list[UpdateRule]:
+    """What may be before anything is known."""
+    return extended([NIR_MEANING.but(precision=precision)], kind, RESPONSE)

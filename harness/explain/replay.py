@@ -1,0 +1,131 @@
+"""Replays: what a graph does under a rule, remembered, and where two outputs differ."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.nodes import differs, output_of
+from harness.compare.rasters import is_counts
+from harness.errors import InvalidGraph
+from harness.graphs import NEURONS, STATELESS, Array, Graph, Node, components, inline
+from harness.recording import Recording
+from harness.reference import Simulator
+from harness.reference.neurons import Element, Neuron
+from harness.reference.simulator import NeuronFactory
+from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule
+
+Mask = NDArray[np.bool_]
+Rules = Mapping[str, UpdateRule]
+
+VALUE_ROUNDING = 256 * 2.0**-24
+"""Values that differ by less than this share of the output's largest magnitude do not count as another answer in a gap."""
+
+
+def rules_for(graph: Graph, rules: Rules) -> dict[str, UpdateRule]:
+    """The rule of every neuron primitive in an inlined graph, sorted; NIR's meaning where none is given."""
+    return {kind: rules.get(kind, NIR_MEANING) for kind in NEURONS if graph.of_kind(kind)}
+
+
+class Replays:
+    r"""Runs graphs over one stimulus, axes (T, B, \*shape), and remembers what came out.
+
+    Numbers are float64, fixed-point where a rule says so: a rule in float32 is replayed in float64, since what single precision
+    changes is proven apart (see :mod:`harness.explain.rounding`).  A feedback bias is absent for the whole graph where the
+    rule of one of its primitives says so.
+    """
+
+    def __init__(self, stimulus: Array) -> None:
+        self.stimulus = stimulus
+        self._kept: dict[Any, tuple[Graph, Recording | None]] = {}
+
+    def run(self, graph: Graph, dt: float, rules: Rules, *, again: bool = False) -> Recording | None:
+        """The recording of a graph, or None where it is not valid or does not take the stimulus.
+
+        again : run the stimulus twice, state carried, and answer with the second time
+        """
+        used = rules_for(graph, rules)
+        key = (id(graph), dt, tuple(used.items()), again)
+        if key not in self._kept:
+            # The graph is kept as well, so that its id stays its own.
+            self._kept[key] = (graph, self._run(graph, dt, used, again))
+        return self._kept[key][1]
+
+    def _run(self, graph: Graph, dt: float, rules: Rules, again: bool) -> Recording | None:
+        if _runs_in_circles(graph):
+            return None
+        try:
+            simulator = simulator_for(graph, dt, rules)
+            if self.stimulus.shape[2:] != simulator.shapes[simulator.input][1]:
+                return None
+            with np.errstate(over="ignore", invalid="ignore"):
+                recording, memory = simulator.run(self.stimulus, membranes=False)
+                return simulator.run(self.stimulus, memory, membranes=False)[0] if again else recording
+        except InvalidGraph:
+            return None
+
+
+def _runs_in_circles(graph: Graph) -> bool:
+    """Whether a cycle holds no memory: what it answers to silence before the first step has no beginning."""
+    edges = set(graph.edges)
+    return any(
+        all(graph.nodes[name].kind in STATELESS for name in members) and (len(members) > 1 or (members[0],) * 2 in edges)
+        for members in components(graph.nodes, graph.edges)
+    )
+
+
+def base_rule(rules: Rules) -> UpdateRule:
+    """The axes that belong to a whole simulation."""
+    absent = any(rule.feedback_bias is FeedbackBias.ABSENT for rule in rules.values())
+    fixed = any(rule.precision is Precision.FIXED for rule in rules.values())
+    return NIR_MEANING.but(
+        feedback_bias=FeedbackBias.ABSENT if absent else FeedbackBias.PRESENT,
+        precision=Precision.FIXED if fixed else Precision.FLOAT64,
+    )
+
+
+def simulator_for(graph: Graph, dt: float, rules: Rules, factory: NeuronFactory | None = None) -> Simulator:
+    """A simulator under one rule per primitive, of neurons from a factory where there is one.  Raises InvalidGraph."""
+    base = base_rule(rules)
+
+    def neuron(node: Node, shape: tuple[int, ...], step: float) -> Element:
+        if factory is not None:
+            return factory(node, shape, step)
+        return Neuron(node, shape, step, rules.get(node.kind, NIR_MEANING).but(precision=base.precision))
+
+    with warnings.catch_warnings():
+        # That a delay is off the grid has been said where the cell was run.
+        warnings.filterwarnings("ignore", "the delay of node", UserWarning)
+        return Simulator(graph, dt, base, neuron=neuron)
+
+
+def flat(graph: Graph) -> Graph:
+    """The graph without subgraphs.  Raises InvalidGraph."""
+    return inline(graph)
+
+
+def gap(one: Recording | None, other: Recording | None) -> Mask | None:
+    """Where two outputs (T, B, n) give another answer; None where their shapes do not allow the question.
+
+    Counts must be equal; values may differ by VALUE_ROUNDING, which rounding may explain and nothing else can.
+    """
+    ours = None if one is None else output_of(one)
+    theirs = None if other is None else output_of(other)
+    if ours is None or theirs is None or ours.shape != theirs.shape:
+        return None
+    unequal = differs(ours, theirs)
+    if not unequal.any() or (is_counts(ours) and is_counts(theirs)):
+        return unequal
+    with np.errstate(invalid="ignore", over="ignore"):
+        largest = np.nanmax(np.abs(ours[np.isfinite(ours)]), initial=0.0)
+        apart: Mask = np.abs(ours.astype(np.float64) - theirs.astype(np.float64)) > VALUE_ROUNDING * largest
+    return np.logical_and(unequal, np.logical_or(apart, np.isnan(theirs)))
+
+
+def count(mask: Mask | None) -> int:
+    """How many outputs a gap holds."""
+    return 0 if mask is None else int(np.count_nonzero(mask))

@@ -1,0 +1,278 @@
+"""Who and why: blame and causes of a cell that is not exact, by arithmetic on five recordings.
+
+::
+
+    native ──1── ref(intended, A) ──2── ref(exported, A) ──3── ref(exported, B) ──4── target
+
+A is the source's rule, B the importer's.  1 is the builder's, 2 the exporter's, 3 lies in the fields in which the rules differ,
+4 is the importer's outside any rule.  Where ref(exported, A) already is the native recording, 1 and 2 cancel out and are not
+looked at.  See "The way of a graph" in the design.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from harness.compare.comparison import MINIMUM_SPIKES
+from harness.compare.nodes import differs, output_of
+from harness.compare.rasters import is_constant, is_counts
+from harness.explain.causes import Found, Setting, between_rules, settle
+from harness.explain.exporting import by_exporter, exporter_changes
+from harness.explain.failures import reason
+from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
+from harness.explain.rounding import guided
+from harness.explain.search import outside_the_rule
+from harness.explain.structure import swallowed
+from harness.graphs import Array, Graph
+from harness.recording import Recording
+from harness.rule import Gain, TimeStep, UpdateRule, Use
+from harness.vocabulary import Blame, Cause, Status
+
+
+class Failure(Protocol):
+    """How a run failed, as :class:`harness.errors.RunFailed` says it."""
+
+    status: str
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CauseShare:
+    """A cause, how many outputs it repairs, at which nodes of the graph, and one sentence."""
+
+    cause: Cause
+    outputs: int
+    nodes: tuple[str, ...]
+    says: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Status, blame, causes (most outputs first), and the share of mismatching outputs that the causes reproduce."""
+
+    status: Status
+    blame: Blame
+    causes: tuple[CauseShare, ...] = ()
+    explained: float = 0.0
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The causes' codes, those first that repair most."""
+        return tuple(str(share.cause) for share in self.causes)
+
+
+def explain_cell(
+    *,
+    intended: Graph | None,
+    exported: Graph,
+    source_rule: Rules,
+    target_rule: Rules,
+    native: Recording,
+    target: Recording | None,
+    stimulus: Array,
+    dt_export: float,
+    dt_import: float,
+    dt_effective: float | None = None,
+    failure: Failure | None = None,
+) -> Verdict:
+    r"""Say who made a target's outputs differ from its source's, and how.
+
+    intended : the graph that was asked for, None where NIR cannot say it or nobody asked
+    source_rule, target_rule : primitive → rule, of the source's own neurons and of the importer
+    stimulus : (T, B, \*shape)
+    dt_effective : the step the library really used, None where unknown
+    Raises InvalidGraph where the exported graph cannot be inlined.
+    """
+    case = _Case(intended, flat(exported), source_rule, target_rule, Replays(stimulus), dt_export, dt_import, dt_effective)
+    if failure is not None or target is None:
+        return case.failed(failure)
+    return case.ran(native, target)
+
+
+@dataclass
+class _Case:
+    intended: Graph | None
+    exported: Graph
+    source_rule: Rules
+    target_rule: Rules
+    replays: Replays
+    dt_export: float
+    dt_import: float
+    dt_effective: float | None
+
+    def ran(self, native: Recording, target: Recording) -> Verdict:
+        """The verdict on two recordings."""
+        ours, theirs = output_of(native), output_of(target)
+        shaped = ours is not None and theirs is not None and ours.shape == theirs.shape
+        mismatch = differs(ours, theirs) if shaped and ours is not None and theirs is not None else None
+        status = _status(ours, mismatch)
+        if mismatch is not None and not mismatch.any():
+            return Verdict(status, Blame.NONE, explained=1.0)
+        source, before, found = self._source_side(native)
+        rounded = before is not None and count(gap(native, before)) == 0
+        stepped = self._target_setting()
+        found += [self._renamed(each) for each in between_rules(self.replays, self.exported, source, stepped)]
+        predicted, outside = self._target_side(stepped, target)
+        found += outside
+        share = _explained(mismatch, native, before, predicted, target)
+        if share < 1 and (not found or share == 0):
+            left = round((1 - share) * count(mismatch))
+            found.append(Found(Cause.UNEXPLAINED, left, (), Blame.UNEXPLAINED, "nothing that is known reproduces it"))
+        if not found and rounded and not self._proven(source, stepped, native, target):
+            why = "close to what the rules give, and further away than rounding comes"
+            found.append(Found(Cause.UNEXPLAINED, count(mismatch), (), Blame.UNEXPLAINED, why))
+            share = 0.0
+        if not found and rounded:
+            share_of = CauseShare(Cause.ROUNDING, count(mismatch), (), "every other decision agrees in a replay guided by it")
+            return Verdict(Status.ROUNDING if status is Status.MISMATCH else status, Blame.NONE, (share_of,), share)
+        return Verdict(status, self._blame(found), _shares(found), share)
+
+    def _source_side(self, native: Recording) -> tuple[Setting, Recording | None, list[Found]]:
+        """The source's setting, the recording that its rule makes of the exported graph's origin, and the gaps 1 and 2."""
+        variants = [settle(self.exported, self.dt_export, rules) for rules in _readings(self.source_rule, self.exported)]
+        tried = [(setting, self.replays.run(self.exported, setting.dt, setting.rules)) for setting in variants]
+        gaps = [_distance(gap(native, recording)) for _, recording in tried]
+        source, exported = tried[int(np.argmin(gaps))]
+        if min(gaps) == 0:
+            return source, exported, []
+        proof = guided(self.exported, source.dt, source.rules, self.replays.stimulus, native)
+        if proof.proven:
+            return source, proof.recording, []
+        if self.intended is None:
+            why = "the exported graph under the source's own rule is not what the source computed"
+            return source, exported, [Found(Cause.NOT_EXPRESSIBLE, int(min(gaps)), (), Blame.FORMAT, why)]
+        wanted = flat(self.intended)
+        meant = [
+            (setting, self.replays.run(wanted, self.dt_export, setting.rules))
+            for setting in (Setting(self.dt_export, rules) for rules in _readings(self.source_rule, wanted))
+        ]
+        distances = [_distance(gap(native, recording)) for _, recording in meant]
+        chosen, first = meant[int(np.argmin(distances))]
+        found = by_exporter(self.replays, wanted, self.exported, self.dt_export, chosen.rules)
+        if min(distances):
+            proof = guided(wanted, self.dt_export, chosen.rules, self.replays.stimulus, native)
+            if not proof.proven:
+                why = "the source's network is not the network that was asked for"
+                found.append(Found(Cause.UNEXPLAINED, count(gap(native, first)), (), Blame.BUILDER, why))
+            else:
+                first = proof.recording
+        return source, first, found
+
+    def _proven(self, source: Setting, stepped: Setting, native: Recording, target: Recording) -> bool:
+        """Whether guided replays reach both recordings."""
+        ways = ((source, native), (stepped, target))
+        return all(
+            guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, recording).proven
+            for setting, recording in ways
+        )
+
+    def _target_setting(self) -> Setting:
+        """The importer's setting, at the step it took where that is its own choice."""
+        rules = rules_for(self.exported, self.target_rule)
+        given = all(rule.time_step is TimeStep.GIVEN for rule in rules.values())
+        step = self.dt_effective if given and self.dt_effective is not None else self.dt_import
+        return settle(self.exported, step, rules)
+
+    def _renamed(self, each: Found) -> Found:
+        """A step that nobody asked for is the importer's."""
+        if each.cause is not Cause.DT_REQUESTED or self.dt_import != self.dt_export:
+            return each
+        return Found(Cause.DT_DEFAULT, each.outputs, each.nodes, Blame.IMPORTER, each.says)
+
+    def _target_side(self, setting: Setting, target: Recording) -> tuple[Recording | None, list[Found]]:
+        """What reproduces the target, and the causes of gap 4."""
+        replay = self.replays.run(self.exported, setting.dt, setting.rules)
+        mask = gap(replay, target)
+        if mask is not None and not mask.any():
+            return replay, []
+        proof = guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, target)
+        if proof.proven:
+            return proof.recording, []
+        if mask is None and replay is not None:
+            joined = self._swallowed(replay, target)
+            if joined is not None:
+                return joined
+        return outside_the_rule(self.replays, self.exported, setting, replay, target)
+
+    def _swallowed(self, replay: Recording, target: Recording) -> tuple[Recording, list[Found]] | None:
+        """The replay with its batch joined to its features, where that is what a Flatten made of the target."""
+        nodes = tuple(sorted(swallowed(self.exported, self.replays.stimulus.shape[1])))
+        shapes = {name: array.shape for name, array in target.outputs.items()}
+        if not nodes or any(shapes.get(name, ()) == array.shape for name, array in replay.outputs.items()):
+            return None
+        if any(name not in shapes or array.size != np.prod(shapes[name]) for name, array in replay.outputs.items()):
+            return None
+        joined = Recording({name: array.reshape(shapes[name]) for name, array in replay.outputs.items()})
+        if count(gap(joined, target)):
+            return None
+        outputs = sum(array.size for array in joined.outputs.values())
+        return joined, [Found(Cause.FLATTEN_BATCH, outputs, nodes, Blame.IMPORTER, "the batch is joined with the features")]
+
+    def failed(self, failure: Failure | None) -> Verdict:
+        """The verdict on a run that gave no recording: a cause only where one is known."""
+        status = Status(failure.status) if failure is not None else Status.RUN_ERROR
+        message = "" if failure is None else f"{failure.error_type} {failure.message}"
+        changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.dt_export)
+        steps = (self.dt_export, self.dt_import, self.dt_effective)
+        found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target_rule, steps, changes)
+        if found is None:
+            return Verdict(status, Blame.UNEXPLAINED)
+        return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
+
+    def _blame(self, found: list[Found]) -> Blame:
+        if self.dt_import != self.dt_export:
+            return Blame.SETTING
+        known = {each.blame for each in found if each.blame is not Blame.UNEXPLAINED}
+        if known == {Blame.EXPORTER, Blame.IMPORTER}:
+            return Blame.BOTH
+        most = max(found, key=lambda each: (each.blame is not Blame.UNEXPLAINED, each.outputs), default=None)
+        return Blame.UNEXPLAINED if most is None else most.blame
+
+
+def _status(ours: Array | None, mismatch: Mask | None) -> Status:
+    if mismatch is None or ours is None:
+        return Status.WRONG_SHAPE
+    if is_constant(ours) or (is_counts(ours) and int(ours.sum()) < MINIMUM_SPIKES):
+        return Status.VACUOUS
+    return Status.MISMATCH if mismatch.any() else Status.EXACT
+
+
+def _readings(rules: Rules, graph: Graph) -> list[dict[str, UpdateRule]]:
+    """A source's rules, and the same with NIR's gains: a cell that takes its input as it is may have them in its weights."""
+    plain = rules_for(graph, rules)
+    folded = {
+        kind: rule.but(gain=Gain.STEP, synapse_gain=Gain.STEP, resistance=Use.USED, input_weight=Use.USED)
+        for kind, rule in plain.items()
+    }
+    return [plain] if folded == plain else [plain, folded]
+
+
+def _distance(mask: Mask | None) -> float:
+    return float("inf") if mask is None else float(count(mask))
+
+
+def _explained(
+    mismatch: Mask | None, native: Recording, before: Recording | None, predicted: Recording | None, target: Recording
+) -> float:
+    """The share of mismatching outputs at which both ends of the way are reproduced."""
+    here, there = gap(native, before), gap(predicted, target)
+    if mismatch is None:
+        return float(there is not None and not there.any())
+    if here is None or there is None:
+        return 0.0
+    return count(mismatch & ~here & ~there) / count(mismatch)
+
+
+def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
+    """One entry a cause, most outputs first."""
+    merged: dict[Cause, Found] = {}
+    for each in found:
+        old = merged.get(each.cause)
+        nodes = tuple(sorted({*each.nodes, *(old.nodes if old else ())}))
+        merged[each.cause] = Found(each.cause, max(each.outputs, old.outputs if old else 0), nodes, each.blame, each.says)
+    ordered = sorted(merged.values(), key=lambda each: (each.cause is Cause.UNEXPLAINED, -each.outputs, str(each.cause)))
+    return tuple(CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in ordered)

@@ -1,0 +1,158 @@
+"""Nodes with memory in plain NumPy: neurons under the choices of harness/rule.py, and delays.  One step at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.graphs import Node
+from harness.rule import (
+    Comparison,
+    Decay,
+    Floor,
+    Gain,
+    LeakUse,
+    Order,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    Start,
+    TimeStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
+
+Values = np.ndarray[Any, Any]
+
+
+class Cell:
+    """A neuron that has been given a shape (B, *shape) and a step ``dt`` [s]; ``v`` and ``i`` are its state."""
+
+    def __init__(self, node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> None:
+        self.node, self.shape, self.rule = node, shape, rule
+        tau = self._value("tau_mem" if "tau_mem" in node.params else "tau", np.inf)
+        r = self._value("r", 1.0)
+        h = self._time_step(dt, tau, r)
+        leak = self._value("v_leak", 0.0)
+        self.a = self._decay(h, tau)
+        self.g = self._gain(rule.gain, np.ones_like(r) if rule.resistance is Use.IGNORED else r, h, tau, self.a)
+        if rule.resistance is Use.COLLAPSED:
+            self.g = np.full_like(self.g, self.g.min())
+        self.c = (1 - self.a) * leak
+        if rule.leak is LeakUse.IGNORED:
+            self.c = np.zeros_like(leak)
+        elif rule.leak is LeakUse.ADDED:
+            self.c = leak
+        self.v = np.zeros(shape)
+        if rule.start is Start.LEAK:
+            self.v = self.v + leak
+        elif rule.start is Start.RESET:
+            self.v = self.v + self._value("v_reset", 0.0)
+        self.spikes = np.zeros(shape)
+        self.current_based = "tau_syn" in node.params
+        if self.current_based:
+            self._synapse(h, leak)
+        self.spiking = "v_threshold" in node.params
+        if self.spiking:
+            theta = self._value("v_threshold", 1.0)
+            self.theta = np.full_like(theta, theta.min()) if rule.threshold is Use.COLLAPSED else theta
+            self.reset_value = self._value("v_reset", 0.0) if rule.reset is not ResetKind.TO_ZERO else np.zeros_like(theta)
+
+    def step(self, x: Values) -> Values:
+        """Advance by one step; returns the spikes, or the membrane of a neuron without threshold."""
+        if self.current_based:
+            old, self.i = self.i, self.a_syn * self.i + self.g_syn * x + self.c_syn
+            x = old if self.rule.order is Order.MEMBRANE_FIRST else self.i
+        before = self.v
+        v = self.a * before + self.g * x + self.c
+        if not self.spiking:
+            self.v = v
+            return v
+        late = self.rule.timing is Timing.NEXT_STEP
+        if late:
+            v = self._reset(v, self.spikes)
+        self.spikes = self._spikes(before if self.rule.spike_from is SpikeFrom.PREVIOUS else v)
+        self.v = v if late else self._reset(v, self.spikes)
+        return self.spikes
+
+    def _value(self, name: str, default: float) -> Values:
+        value = np.float64(self.node.params.get(name, np.array(default)))
+        return np.broadcast_to(value.reshape(()) if value.size == 1 else value, self.shape).copy()
+
+    def _time_step(self, dt: float, tau: Values, r: Values) -> Values:
+        choice = self.rule.time_step
+        if choice is TimeStep.INFERRED and "r" in self.node.params and np.isfinite(tau).all():
+            return tau / (1 + r)
+        return np.full_like(tau, {TimeStep.FIXED: 1e-4, TimeStep.UNIT: 1.0}.get(choice, dt))
+
+    def _decay(self, h: Values, tau: Values) -> Values:
+        if self.rule.decay is Decay.EXPONENTIAL:
+            return np.exp(-h / tau)
+        share = 1 - h / tau
+        return np.minimum(1.0, np.maximum(0.0, share)) if self.rule.decay is Decay.EULER_CLAMPED else share
+
+    def _gain(self, choice: Gain, factor: Values, h: Values, tau: Values, a: Values) -> Values:
+        if choice is Gain.ONE:
+            return np.ones_like(a)
+        if choice is Gain.JUMP:
+            return a
+        euler = factor * np.where(np.isinf(tau), h, h / tau)
+        return np.where(np.isinf(tau), euler, factor * (1 - a)) if choice is Gain.COMPLEMENT else euler
+
+    def _synapse(self, h: Values, leak: Values) -> None:
+        tau = self._value("tau_syn", np.inf)
+        w_in = np.ones(self.shape) if self.rule.input_weight is Use.IGNORED else self._value("w_in", 1.0)
+        self.a_syn = self._decay(h, tau)
+        self.g_syn = self._gain(self.rule.synapse_gain, w_in, h, tau, self.a_syn)
+        self.c_syn = np.zeros(self.shape)
+        self.i = np.zeros(self.shape)
+        if self.rule.leak is LeakUse.ON_SYNAPSE:
+            self.c_syn = (1 - self.a_syn) * leak
+            if self.rule.start is Start.LEAK:
+                self.i = leak
+
+    def _spikes(self, v: Values) -> Values:
+        at = self.rule.comparison is Comparison.AT_OR_ABOVE
+        if self.rule.spikes is SpikesPerStep.ONE:
+            return (v >= self.theta if at else v > self.theta).astype(float)
+        return np.maximum(0.0, np.floor(v / self.theta) if at else np.ceil(v / self.theta) - 1)
+
+    def _reset(self, v: Values, spikes: Values) -> Values:
+        if self.rule.reset is ResetKind.SUBTRACT:
+            v = v - self.theta * (spikes > 0)
+        elif self.rule.reset is ResetKind.SUBTRACT_ALL:
+            v = v - self.theta * spikes
+        else:
+            v = np.where(spikes > 0, self.reset_value, v)
+        return np.maximum(v, -self.theta) if self.rule.floor is Floor.MINUS_THRESHOLD else v
+
+
+class Line:
+    """A Delay: gives back, element by element, what it got round(delay/dt) steps ago."""
+
+    def __init__(self, node: Node, shape: tuple[int, ...], dt: float) -> None:
+        steps = delay_in_steps(node, dt)
+        self.steps = np.broadcast_to(steps.reshape(()) if steps.size == 1 else steps, shape)
+        self.longest = int(self.steps.max())
+        self.past: list[Values] = []
+        self.shape = shape
+
+    def take(self, x: Values) -> None:
+        """What comes in at this step."""
+        self.past = [*self.past, np.broadcast_to(x, self.shape)][-self.longest - 1 :]
+
+    def give(self, taken: bool) -> Values:
+        """What goes out at this step; ``taken`` says whether this step's input is in already."""
+        y = np.zeros(self.shape)
+        for steps in np.unique(self.steps):
+            position = steps + 1 if taken else steps
+            if position <= len(self.past):
+                y = np.where(self.steps == steps, self.past[-position], y)
+        return y
+
+
+def delay_in_steps(node: Node, dt: float) -> Values:
+    """Whole steps that each element of a Delay waits."""
+    return np.rint(np.float64(node["delay"]) / dt).astype(int)

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from harness.environments import backend
+from harness.errors import RunFailed
+from harness.explain.identify import KINDS, identify
+from harness.explain.probes.battery import STAGES
+from harness.explain.probes.candidates import axes
+from harness.explain.says import says
+from harness.fingerprint import Fingerprint, Identified, differing_axes
+from harness.graphs import Array, Graph
+from harness.matrix.live import LiveBackend
+from harness.recording import Recording
+from harness.reference import simulate
+from harness.rule import (
+    NIR_MEANING,
+    Comparison,
+    Decay,
+    FeedbackBias,
+    Floor,
+    Gain,
+    LeakUse,
+    Order,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    Start,
+    TimeStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
+from harness.vocabulary import Cause
+from tests.explain.fake_backend import FakeBackend
+
+
+def unlike(identified: Identified, rule: UpdateRule) -> list[str]:
+    """The axes in which a rule was identified wrongly, and no tie says so."""
+    ties = {tie.axis: tie.values for tie in identified.ties}
+    return [axis for axis in differing_axes(identified.rule, rule) if getattr(rule, axis).value not in ties.get(axis, ())]
+
+
+def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
+    chosen = {}
+    for stage in STAGES:
+        for axis, values in axes(kind, stage).items():
+            if rng.random() < 0.4:
+                chosen[axis] = values[rng.integers(len(values))]
+    rule = NIR_MEANING.but(**chosen)
+    if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
+        return rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
+    return rule
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_random_rule_is_identified_up_to_declared_ties(seed: int) -> None:
+    kind = ("LIF", "IF", "CubaLI", "LIF", "LI", "IF", "CubaLIF", "LIF", "I")[seed % 9]
+    rule = random_rule(kind, np.random.default_rng(seed))
+
+    def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        with np.errstate(all="ignore"):  # a rule that reads seconds as steps explodes
+            return simulate(graph, stimulus, dt, rule.but(precision=Precision.FLOAT32))
+
+    identified = identify(run, name="planted", kinds=[kind]).rules[kind]
+    assert unlike(identified, rule) == []
+    assert identified.mismatched == 0
+    assert identified.outputs > 5_000
+
+
+@pytest.mark.parametrize("kind", ["LIF", "CubaLI"])
+def test_fixed_point_arithmetic_is_identified(kind: str) -> None:
+    rule = NIR_MEANING.but(precision=Precision.FIXED)
+    identified = identify(lambda graph, x, dt: simulate(graph, x, dt, rule), name="planted", kinds=[kind]).rules[kind]
+    assert identified.rule.precision is Precision.FIXED
+    assert identified.mismatched == 0
+
+
+FAKES = {
+    "faultless": ("LIF", FakeBackend(), NIR_MEANING),
+    "exponential, r ignored": (
+        "LIF",
+        FakeBackend(frozenset({Cause.DECAY, Cause.RESISTANCE_IGNORED})),
+        NIR_MEANING.but(decay=Decay.EXPONENTIAL, resistance=Use.IGNORED),
+    ),
+    "several spikes, late reset": (
+        "IF",
+        FakeBackend(axes={"spikes": SpikesPerStep.MANY, "reset": ResetKind.SUBTRACT_ALL, "timing": Timing.NEXT_STEP}),
+        NIR_MEANING.but(spikes=SpikesPerStep.MANY, reset=ResetKind.SUBTRACT_ALL, timing=Timing.NEXT_STEP),
+    ),
+    "layer delay, floor, at or above": (
+        "LIF",
+        FakeBackend(
+            axes={"spike_from": SpikeFrom.PREVIOUS, "floor": Floor.MINUS_THRESHOLD, "comparison": Comparison.AT_OR_ABOVE}
+        ),
+        NIR_MEANING.but(spike_from=SpikeFrom.PREVIOUS, floor=Floor.MINUS_THRESHOLD, comparison=Comparison.AT_OR_ABOVE),
+    ),
+    "jump, membrane first, leak on synapse": (
+        "CubaLIF",
+        FakeBackend(axes={"synapse_gain": Gain.JUMP, "order": Order.MEMBRANE_FIRST, "leak": LeakUse.ON_SYNAPSE}),
+        NIR_MEANING.but(synapse_gain=Gain.JUMP, order=Order.MEMBRANE_FIRST, leak=LeakUse.ON_SYNAPSE),
+    ),
+    "guessed step, feedback late, starts at v_reset": (
+        "LIF",
+        FakeBackend(axes={"time_step": TimeStep.INFERRED, "feedback_bias": FeedbackBias.ABSENT, "start": Start.RESET}),
+        NIR_MEANING.but(time_step=TimeStep.INFERRED, feedback_bias=FeedbackBias.ABSENT, start=Start.RESET),
+    ),
+}
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_a_fake_backend_of_other_code_is_identified(fake: str) -> None:
+    kind, run, rule = FAKES[fake]
+    identified = identify(run, name="fake", kinds=[kind]).rules[kind]
+    assert unlike(identified, rule) == []
+    assert identified.mismatched == 0
+
+
+def test_state_that_is_carried_over_shows_as_mismatches() -> None:
+    identified = identify(FakeBackend(frozenset({Cause.STATE_CARRIED})), name="fake", kinds=["LIF"]).rules["LIF"]
+    assert identified.mismatched > 0
+
+
+def test_a_recurrence_that_is_wired_otherwise_is_told_apart_from_the_neurons_rule() -> None:
+    identified = identify(FakeBackend(frozenset({Cause.RECURRENCE_REWIRED})), name="fake", kinds=["LIF"]).rules["LIF"]
+    assert identified.rule == NIR_MEANING
+    assert identified.mismatched == 0
+    assert "a recurrence with a bias" in {refusal.parameter for refusal in identified.refuses if refusal.status == "mismatch"}
+
+
+def test_values_that_nothing_splits_are_a_tie_with_its_proof() -> None:
+    identified = identify(FakeBackend(axes={"gain": Gain.ONE}), name="fake", kinds=["I"]).rules["I"]
+    ties = {tie.axis: tie for tie in identified.ties}
+    assert identified.rule.gain is Gain.ONE
+    assert ties["resistance"].values == ("used", "collapsed", "ignored"), "r is not part of the equation"
+    assert ties["resistance"].splits == "none: the same equation in the accepted domain"
+
+
+def test_what_is_refused_is_a_tie_that_names_the_refusal() -> None:
+    fake = FakeBackend(frozenset({Cause.RESISTANCE_COLLAPSED}), refuses=("r", "tau", "v_threshold"))
+    identified = identify(fake, name="fake", kinds=["LIF"]).rules["LIF"]
+    assert identified.rule == NIR_MEANING, "what nothing tells apart is NIR's meaning"
+    (tie,) = (tie for tie in identified.ties if tie.axis == "resistance")
+    assert tie.values == ("used", "collapsed")
+    assert tie.splits.startswith("heterogeneous r: refused")
+    refused = {refusal.parameter for refusal in identified.refuses}
+    assert {"heterogeneous r", "heterogeneous tau", "heterogeneous v_threshold"} <= refused
+
+
+def test_a_primitive_that_is_refused_keeps_its_refusal_and_has_no_outputs() -> None:
+    def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        raise RunFailed("refused", "ValueError", "never heard of it")
+
+    fingerprint = identify(run, name="mute")
+    assert sorted(fingerprint.rules) == sorted(KINDS)
+    for kind, identified in fingerprint.rules.items():
+        assert identified.outputs == 0
+        assert [(refusal.parameter, refusal.message) for refusal in identified.refuses] == [
+            (kind, "ValueError: never heard of it")
+        ]
+
+
+def test_an_output_of_another_shape_is_no_answer() -> None:
+    def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        return Recording({"output": np.zeros((*stimulus.shape[:2], 7))})
+
+    (refusal,) = identify(run, name="wide", kinds=["LIF"]).rules["LIF"].refuses
+    assert refusal.status == "wrong_shape"
+
+
+@pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
+def library(request: pytest.FixtureRequest) -> Fingerprint:
+    installed = backend(request.param)
+    if installed.missing:
+        pytest.skip(installed.hint)
+    with LiveBackend(installed) as run:
+        return identify(run, name=request.param)
+
+
+def test_every_library_is_identified_without_a_mismatch(library: Fingerprint) -> None:
+    assert [kind for kind, identified in library.rules.items() if identified.mismatched] == []
+    assert library.rules["LIF"].outputs > 100_000
+    assert library.rules["CubaLIF"].outputs > 100_000
+
+
+def test_each_librarys_rules_are_those_that_were_measured_by_hand(library: Fingerprint) -> None:
+    known: dict[str, dict[str, UpdateRule]] = {
+        "norse": {
+            "LIF": NIR_MEANING.but(
+                reset=ResetKind.TO_ZERO, start=Start.LEAK, resistance=Use.IGNORED, feedback_bias=FeedbackBias.ABSENT
+            ),
+            "CubaLIF": NIR_MEANING.but(
+                reset=ResetKind.TO_ZERO, start=Start.LEAK, leak=LeakUse.ON_SYNAPSE, feedback_bias=FeedbackBias.ABSENT
+            ),
+            "IF": NIR_MEANING.but(reset=ResetKind.TO_ZERO, gain=Gain.ONE, feedback_bias=FeedbackBias.ABSENT),
+        },
+        "snntorch": {
+            "LIF": NIR_MEANING.but(
+                time_step=TimeStep.FIXED,
+                decay=Decay.EULER_CLAMPED,
+                reset=ResetKind.TO_ZERO,
+                resistance=Use.COLLAPSED,
+                feedback_bias=FeedbackBias.ABSENT,
+            ),
+            "CubaLIF": NIR_MEANING.but(
+                time_step=TimeStep.FIXED,
+                decay=Decay.EULER_CLAMPED,
+                reset=ResetKind.TO_ZERO,
+                feedback_bias=FeedbackBias.ABSENT,
+            ),
+        },
+        "spikingjelly": {
+            kind: NIR_MEANING.but(comparison=Comparison.AT_OR_ABOVE, start=Start.RESET, feedback_bias=FeedbackBias.ABSENT)
+            for kind in ("IF", "LIF", "CubaLIF")
+        },
+    }
+    for kind, rule in known[library.backend].items():
+        assert library.rules[kind].rule == rule, kind
+
+
+def test_a_rule_is_a_sentence() -> None:
+    rule = NIR_MEANING.but(resistance=Use.IGNORED, reset=ResetKind.TO_ZERO, start=Start.LEAK)
+    sentence = "forward Euler at the dt it is given; ignores r; resets to 0 in the same step; fires above the threshold"
+    assert says(rule, "LIF") == f"{sentence}; starts at v_leak"
+
+
+def test_every_value_of_every_axis_but_nirs_own_changes_the_sentence() -> None:
+    mute = {"threshold=ignored"}  # no library can fire without a threshold
+    for axis in fields(UpdateRule):
+        for value in type(axis.default):
+            rule = NIR_MEANING.but(**{axis.name: value})
+            if rule != NIR_MEANING and f"{axis.name}={value.value}" not in mute:
+                assert says(rule) != says(NIR_MEANING), f"{axis.name}={value.value}"
