@@ -95,6 +95,32 @@ def graphs(draw: st.DrawFn, recurrent: bool | None = None) -> Graph:
     return Graph(nodes, (*edges, (before, "output")))
 
 
+@st.composite
+def cyclic_graphs(draw: st.DrawFn, delays: bool = True) -> Graph:
+    """A chain of 2 elements with edges back and across: cycles within cycles, with several entries, with and without memory;
+    maybe with Delays, some of which have an element that does not wait."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    size, count = 2, int(rng.integers(2, 8))
+    makers = [
+        lambda: neuron(str(rng.choice(["LIF", "IF", "CubaLIF", "LI"])), size, rng),
+        lambda: node("Affine", weight=rng.normal(0, 0.5, (size, size)), bias=rng.normal(0, 0.3, size)),
+        lambda: node("Scale", scale=rng.normal(0, 0.5, size)),
+        lambda: node("Threshold", threshold=rng.normal(0, 0.5, size)),
+    ]
+    if delays:
+        makers += 2 * [lambda: node("Delay", delay=DT * rng.integers(rng.integers(2), 4, size))]
+    nodes = {"input": port("Input", size), "output": port("Output", size)}
+    for number in range(count):
+        nodes[f"{rng.choice(list('adkqz'))}{number}"] = makers[rng.integers(len(makers))]()
+    inner = [name for name in nodes if name not in ("input", "output")]
+    edges = {*itertools.pairwise(["input", *inner, "output"])}
+    for _ in range(int(rng.integers(1, 5))):
+        edges.add((inner[rng.integers(count)], inner[rng.integers(count)]))
+    if rng.random() < 0.5:
+        edges.add(("input", inner[rng.integers(count)]))
+    return Graph(nodes, tuple(sorted(edges)))
+
+
 def stimulus(graph_seed: int, steps: int = 30, batch: int = 3, size: int = 3) -> np.ndarray:
     """Graded input, axes (T, B, size)."""
     return np.random.default_rng(graph_seed).normal(0.3, 1.0, (steps, batch, size))

@@ -188,27 +188,35 @@ def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Calla
 class Delay:
     """A node that gives back what it got some steps ago, zeros before.
 
-    The delay of each element is round-half-even(delay/dt) steps; ``waited`` steps of it have passed on a waiting edge.
+    The delay of each element is round-half-even(delay/dt) steps.
     """
 
-    def __init__(self, node: Node, shape: tuple[int, ...], dt: float, waited: int = 0) -> None:
-        self.shape = shape
-        self.steps = delay_steps(node, shape, dt) - waited
-        self.longest = int(self.steps.max(initial=0))
+    def __init__(self, node: Node, shape: tuple[int, ...], dt: float, dtype: torch.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+        waits = delay_steps(node, shape, dt)
+        self.longest = int(waits.max(initial=0))
+        self.elements = {int(steps): torch.tensor(waits == steps) for steps in np.unique(waits)}
 
     def start(self, batch: int) -> State:
         """Silence before the first step."""
-        return {"past": torch.zeros((self.longest, batch, *self.shape))}
+        return {"past": torch.zeros((self.longest, batch, *self.shape), dtype=self.dtype)}
+
+    def ahead(self, state: State) -> Tensor:
+        """The output of the next step before its input is known; every element must wait for at least one step."""
+        return self._shifted(state["past"], 1)
 
     def sequence(self, x: Tensor, state: State) -> Trace:
         """Shift each element by its own number of steps."""
-        line = torch.cat([state["past"].to(x.dtype), x])
-        output = torch.empty_like(x)
-        for steps in np.unique(self.steps):
-            chosen = torch.tensor(self.steps == steps)
-            begin = self.longest - int(steps)
-            output[:, :, chosen] = line[begin : begin + len(x)][:, :, chosen]
-        return Trace(output, {"past": line[len(x) :].clone()})
+        line = torch.cat([state["past"], x])
+        return Trace(self._shifted(line, len(x)), {"past": line[len(x) :].clone()})
+
+    def _shifted(self, line: Tensor, count: int) -> Tensor:
+        """Outputs of ``count`` steps from the inputs since ``longest`` steps before the first of them."""
+        output = torch.empty((count, *line.shape[1:]), dtype=line.dtype)
+        for steps, chosen in self.elements.items():
+            begin = self.longest - steps
+            output[:, :, chosen] = line[begin : begin + count][:, :, chosen]
+        return output
 
 
 def delay_steps(node: Node, shape: tuple[int, ...], dt: float) -> NDArray[np.int64]:

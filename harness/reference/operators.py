@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.graphs import Array, Node
+from harness.graphs.shapes import padding_of
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -56,20 +57,31 @@ def _convolution(node: Node, dtype: torch.dtype) -> Operator:
     weight, bias = _tensor(node["weight"], dtype), node.get("bias")
     dimensions = weight.ndim - 2
     convolve = functional.conv1d if dimensions == 1 else functional.conv2d
-    padding = node["padding"]
+    stride, dilation = (extent(node[name], dimensions) for name in ("stride", "dilation"))
+    zeros = padding_of(_with_plain_text(node), tuple(weight.shape[2:]), stride, dilation)
+    symmetric = all(before == after for before, after in zeros)
+    border = [] if symmetric else [count for pair in reversed(zeros) for count in pair]
     options: dict[str, Any] = {
         "bias": None if bias is None else _tensor(bias, dtype),
-        "stride": extent(node["stride"], dimensions),
-        "padding": str(padding) if padding.dtype.kind in "SUO" else extent(padding, dimensions),
-        "dilation": extent(node["dilation"], dimensions),
+        "stride": stride,
+        "padding": tuple(before for before, _ in zeros) if symmetric else 0,
+        "dilation": dilation,
         "groups": int(node["groups"]),
     }
 
     def apply(x: Tensor) -> Tensor:
-        convolved: Tensor = convolve(x, weight, **options)
+        convolved: Tensor = convolve(functional.pad(x, border) if border else x, weight, **options)
         return convolved
 
     return apply
+
+
+def _with_plain_text(node: Node) -> Node:
+    """The node with a padding in words as a str, where it is an array of one text."""
+    padding: Any = node["padding"]
+    if isinstance(padding, str) or padding.dtype.kind not in "UO":
+        return node
+    return Node(node.kind, {**node.params, "padding": padding.item()})
 
 
 def _average(node: Node, dtype: torch.dtype) -> Operator:

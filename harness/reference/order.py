@@ -3,11 +3,14 @@
 A cycle needs an edge that waits: within a step, a node cannot have an input that depends on its own output.  Which edge
 that is follows from the graph's structure alone, never from names:
 
-- A Delay of at least one step waits by itself: its output depends on earlier steps only, so what enters it may come last.
+- A Delay of at least one step breaks every cycle it is on, and nothing waits for it: its output depends on earlier steps
+  only, so it answers first in a step, and takes its input last.  One with an element of no step is a node like any other.
 - In every strongly connected component that is left, the *entry nodes* are those fed from outside of it.  The edges that
   come from inside the component into its entry nodes wait one step.  What remains is treated likewise, component by
   component, until no cycle is left.
 - A component without an entry node has no such edge, and is refused.
+
+What a waiting edge carries in the first step is what its source answers to silence (see ``Simulator``).
 """
 
 from __future__ import annotations
@@ -26,14 +29,16 @@ Edge = tuple[str, str]
 class Stage:
     """Nodes that are evaluated together.
 
-    nodes : in the order of evaluation within a step
-    waiting : edges inside the stage whose value is the one of the step before
+    nodes : in the order of evaluation within a step, ``ahead`` last
     cyclic : whether the stage must be run step by step
+    waiting : edges inside the stage whose value is the one of the step before
+    ahead : the Delays that break cycles; in each step their output is known before their input
     """
 
     nodes: tuple[str, ...]
-    waiting: frozenset[Edge]
-    cyclic: bool
+    cyclic: bool = False
+    waiting: frozenset[Edge] = frozenset()
+    ahead: tuple[str, ...] = ()
 
 
 def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]:
@@ -47,12 +52,14 @@ def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]
     for members in components(graph.nodes, edges):
         inside = _inside(members, edges)
         if not inside:
-            found.append(Stage((members[0],), frozenset(), cyclic=False))
+            found.append(Stage((members[0],)))
             continue
-        waiting = {edge for edge in inside if is_delayed(edge[1])}
-        waiting |= _waiting(members, [edge for edge in inside if edge not in waiting], edges)
-        order = _topological(members, [edge for edge in inside if edge not in waiting])
-        found.append(Stage(tuple(order), frozenset(waiting), cyclic=True))
+        ahead = tuple(sorted(name for name in members if is_delayed(name)))
+        others = [name for name in members if not is_delayed(name)]
+        left = _inside(others, inside)
+        waiting = _waiting(others, left, edges)
+        order = _topological(others, [edge for edge in left if edge not in waiting])
+        found.append(Stage((*order, *ahead), True, frozenset(waiting), ahead))
     return tuple(found)
 
 
@@ -64,17 +71,20 @@ def _inside(members: Iterable[str], edges: Iterable[Edge]) -> list[Edge]:
 def _waiting(members: Iterable[str], candidates: list[Edge], edges: tuple[Edge, ...]) -> set[Edge]:
     """The edges among ``candidates`` that must wait so that the members have no cycle left."""
     found: set[Edge] = set()
-    for part in components(members, candidates):
-        inside = _inside(part, candidates)
-        if not inside:
-            continue
-        chosen = set(part)
-        entries = {target for source, target in edges if target in chosen and source not in chosen}
-        if not entries:
-            raise InvalidGraph(f"the cycle {' → '.join(part)} has no entry: feed one of its nodes from outside")
-        waiting = {edge for edge in inside if edge[1] in entries}
-        found |= waiting
-        found |= _waiting(part, [edge for edge in inside if edge not in waiting], edges)
+    left = [(members, candidates)]
+    while left:
+        members, candidates = left.pop()
+        for part in components(members, candidates):
+            inside = _inside(part, candidates)
+            if not inside:
+                continue
+            chosen = set(part)
+            entries = {target for source, target in edges if target in chosen and source not in chosen}
+            if not entries:
+                raise InvalidGraph(f"the cycle {' → '.join(part)} has no entry: feed one of its nodes from outside")
+            waiting = {edge for edge in inside if edge[1] in entries}
+            found |= waiting
+            left.append((part, [edge for edge in inside if edge not in waiting]))
     return found
 
 

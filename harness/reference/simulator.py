@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import BadStimulus
-from harness.graphs import SPIKING, Array, Graph, Node, inline, validate
+from harness.graphs import NEURONS, SPIKING, Array, Graph, Node, inline, validate
 from harness.recording import Recording
 from harness.reference.exact.element import ExactElement
 from harness.reference.neurons import Delay, Element, Neuron, State, Trace, delay_steps
@@ -49,6 +49,11 @@ class _Record:
     margin: float = float("inf")
 
 
+class Wait(Node):
+    """A waiting edge as a node, so that a graph can say which edges wait: a Delay that carries at first, in the place of
+    zeros, what its sources answer to silence."""
+
+
 class Stateless:
     """A node without memory, over a sequence: steps and samples are one dimension to its operator."""
 
@@ -70,8 +75,14 @@ class Simulator:
 
     graph : may be nested; it is validated and inlined
     dt : the step [s]
-    rule : one update rule for all neurons, or one per primitive (``{"LIF": rule}``, the others having NIR's meaning)
+    rule : one update rule for all neurons, or one per primitive (``{"LIF": rule}``, the others having NIR's meaning).  Of
+        those for primitives of the graph, one is enough to make feedback biases absent everywhere; single precision is for
+        all or none, and taken where all of them say so
     neuron : makes a neuron from (node, shape, dt); by default a :class:`Neuron` under the rule
+
+    Before the first step a waiting edge carries what its source answers to silence: neurons and Delays are silent, all
+    waiting edges carry zeros, and stateless nodes answer to what then reaches them, one after another in the order of a
+    step.  So a bias is there from t = 0, and a cycle of stateless nodes has been gone round once up to its waiting edge.
 
     Raises InvalidGraph.  Warns of delays that are no whole number of steps.
     """
@@ -87,18 +98,20 @@ class Simulator:
         self.shapes = validate(graph)
         self.graph = inline(graph)
         self.dt = dt
-        self.rules = {} if isinstance(rule, UpdateRule) else dict(rule)
-        self.rule = rule if isinstance(rule, UpdateRule) else NIR_MEANING
-        single = self.rule.precision is Precision.FLOAT32
-        self.dtype = torch.float32 if single else torch.float64
+        self.rules = dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else dict(rule)
+        given = [rule] if isinstance(rule, UpdateRule) else [rule[kind] for kind in sorted(rule) if self.graph.of_kind(kind)]
+        self.silent = any(each.feedback_bias is FeedbackBias.ABSENT for each in given)
+        single = bool(given) and all(each.precision is Precision.FLOAT32 for each in given)
+        self.precision, self.dtype = (Precision.FLOAT32, torch.float32) if single else (Precision.FLOAT64, torch.float64)
         self._neuron = neuron or self._ruled
         self.stages = stages(self.graph, self._is_delayed)
         self.elements = {name: self._element(name, node) for name, node in self.graph.primitives()}
+        self.delays = {name: element for name, element in self.elements.items() if isinstance(element, Delay)}
         self.sources = {name: self.graph.into(name) for name in self.graph.nodes}
         (self.input,) = self.graph.of_kind("Input")
 
     def run(self, stimulus: Array, memory: Memory | None = None, *, membranes: bool = True) -> tuple[Recording, Memory]:
-        r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended.
+        r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended; ``memory`` stays as it is.
 
         Raises BadStimulus where the stimulus does not fit the graph's input.
         """
@@ -109,7 +122,7 @@ class Simulator:
         record = _Record()
         with torch.no_grad():
             x = torch.tensor(stimulus, dtype=self.dtype)
-            memory = memory or self._silence(x.shape[1])
+            memory = Memory(dict(memory.nodes), dict(memory.waiting)) if memory else self._silence(x.shape[1])
             widest = max(int(np.prod(shape)) for _, shape in self.shapes.values())
             for block in torch.split(x, max(1, BLOCK // (x.shape[1] * widest))):
                 self._advance(block, memory, record, membranes)
@@ -131,7 +144,7 @@ class Simulator:
         steps, sources = len(values[self._fed(stage, values)]), {source for source, _ in stage.waiting}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
         for t in range(steps):
-            now: dict[str, Tensor] = {}
+            now = {name: self.delays[name].ahead(memory.nodes[name]) for name in stage.ahead}
             for name in stage.nodes:
                 parts = [
                     memory.waiting[source] if (source, name) in stage.waiting
@@ -163,36 +176,46 @@ class Simulator:
         return next(source for name in stage.nodes for source in self.sources[name] if source in values)
 
     def _silence(self, batch: int) -> Memory:
-        """The memory before the first step: zero states, and on each waiting edge its source's answer to silence.
-
-        A neuron and a delay are silent; a stateless node answers to what it gets, so a bias is there from t = 0.
-        """
+        """The memory before the first step: zero states, and on each waiting edge its source's answer to silence."""
         memory = Memory({name: element.start(batch) for name, element in self.elements.items()}, {})
-        for source in sorted({source for stage in self.stages for source, _ in stage.waiting}):
-            silent = self.rule.feedback_bias is FeedbackBias.ABSENT
-            memory.waiting[source] = self._at_rest(source, batch, silent)
+        waiting = sorted({source for stage in self.stages for source, _ in stage.waiting})
+        waits = [name for name, node in self.graph.primitives() if isinstance(node, Wait)]
+        answers = self._answers_to_silence() if waiting or waits else {}
+        for source in waiting:
+            memory.waiting[source] = answers[source].expand(-1, batch, *self.shapes[source][1])
+        for name in waits:
+            past = memory.nodes[name]["past"]
+            memory.nodes[name] = {"past": _add([past, *(answers[source] for source in self.sources[name])])}
         return memory
 
-    def _at_rest(self, name: str, batch: int, silent: bool) -> Tensor:
-        element = self.elements[name]
-        if silent or not isinstance(element, Stateless) or self.graph.nodes[name].kind == "Input":
-            return torch.zeros((1, batch, *self.shapes[name][1]), dtype=self.dtype)
-        x = _add([self._at_rest(source, batch, silent) for source in self.sources[name]])
-        return element.sequence(x, {}).output
+    def _answers_to_silence(self) -> dict[str, Tensor]:
+        """What each node gives out before the first step, for one sample."""
+
+        def zeros(shape: Shape) -> Tensor:
+            return torch.zeros((1, 1, *shape), dtype=self.dtype)
+
+        answers = {name: zeros(outgoing) for name, (_, outgoing) in self.shapes.items()}
+        for stage in () if self.silent else self.stages:
+            for name in stage.nodes:
+                element = self.elements[name]
+                if isinstance(element, Stateless) and name != self.input:
+                    heard = [answers[source] for source in self.sources[name] if (source, name) not in stage.waiting]
+                    answers[name] = element.sequence(_add([zeros(self.shapes[name][0]), *heard]), {}).output
+        return answers
 
     def _element(self, name: str, node: Node) -> Element:
         shape = self.shapes[name][0]
         if node.kind == "Delay":
             self._flag_delay(name, node)
-            waited = any((source, name) in stage.waiting for stage in self.stages for source in self.graph.into(name))
-            return Delay(node, shape, self.dt, int(waited))
+            return Delay(node, shape, self.dt, self.dtype)
         if "r" in node.params:
             return self._neuron(node, shape, self.dt)
         return Stateless(node, self.dtype)
 
     def _ruled(self, node: Node, shape: Shape, dt: float) -> Neuron:
-        rule = self.rules.get(node.kind, self.rule)
-        return Neuron(node, shape, dt, rule.but(precision=self.rule.precision))
+        rule = self.rules.get(node.kind, NIR_MEANING)
+        fixed = rule.precision is Precision.FIXED
+        return Neuron(node, shape, dt, rule if fixed else rule.but(precision=self.precision))
 
     def _is_delayed(self, name: str) -> bool:
         node = self.graph.nodes[name]
@@ -238,5 +261,7 @@ def _counted(spikes: Tensor) -> Tensor:
 
 def _output(values: Array) -> Array:
     """Spike counts as uint8 where they fit, other values as they are."""
+    if values.dtype == np.uint8 or not (values.min(initial=0) >= 0 and values.max(initial=0) < 256):
+        return values
     counts = values.astype(np.uint8)
     return counts if np.array_equal(counts, values) else values

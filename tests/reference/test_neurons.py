@@ -183,7 +183,7 @@ def test_single_precision_computes_in_float32() -> None:
 
 
 def test_a_delay_rounds_half_to_even_and_gives_zeros_before() -> None:
-    subject = Delay(node("Delay", delay=[0.0, 2.5 * DT, 3.5 * DT]), (3,), DT)
+    subject = Delay(node("Delay", delay=[0.0, 2.5 * DT, 3.5 * DT]), (3,), DT, torch.float64)
     x = torch.arange(1.0, 7.0).reshape(6, 1, 1).expand(6, 1, 3)
     y = subject.sequence(x, subject.start(1)).output[:, 0].T.tolist()
     assert y == [[1, 2, 3, 4, 5, 6], [0, 0, 1, 2, 3, 4], [0, 0, 0, 0, 1, 2]]

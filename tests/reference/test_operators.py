@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -49,12 +50,19 @@ def test_a_convolution_in_one_dimension_is_one_in_two_with_a_single_row() -> Non
     np.testing.assert_allclose(apply(one, x), apply(two, x[:, :, None])[:, :, 0], atol=1e-12)
 
 
-def test_same_padding_keeps_the_size_and_valid_has_none() -> None:
+@pytest.mark.parametrize("text", [str, np.array], ids=["text", "array"])
+def test_same_padding_keeps_the_size_and_valid_has_none(text: Callable[[str], object]) -> None:
     x, w, b = np.ones((1, 1, 5, 5)), np.ones((1, 1, 3, 3)), np.zeros(1)
-    same = node("Conv2d", weight=w, bias=b, stride=1, padding="same", dilation=1, groups=1)
-    valid = node("Conv2d", weight=w, bias=b, stride=1, padding="valid", dilation=1, groups=1)
+    plain = node("Conv2d", weight=w, bias=b, stride=1, dilation=1, groups=1)
+    same, valid = (Node("Conv2d", {**plain.params, "padding": text(word)}) for word in ("same", "valid"))
     assert apply(same, x)[0, 0, 0].tolist() == [4, 6, 6, 6, 4]
     assert apply(valid, x).shape == (1, 1, 3, 3)
+
+
+def test_same_padding_of_an_even_kernel_has_the_odd_zero_at_the_end() -> None:
+    x, w = np.arange(1.0, 7.0).reshape(1, 1, 2, 3), np.ones((1, 1, 1, 2))
+    plain = node("Conv2d", weight=w, bias=[0.0], stride=1, dilation=1, groups=1)
+    assert apply(Node("Conv2d", {**plain.params, "padding": "same"}), x)[0, 0].tolist() == [[3, 5, 3], [9, 11, 6]]
 
 
 def test_pools_count_their_padding_as_zeros() -> None:

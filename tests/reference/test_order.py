@@ -54,7 +54,19 @@ def test_a_self_loop_waits() -> None:
 
 def test_a_delay_on_the_cycle_breaks_it_and_nothing_more_waits() -> None:
     edges = [("in", "a"), ("a", "d"), ("d", "a"), ("a", "out")]
-    assert waiting(edges, delays=("d",)) == {("a", "d")}
+    (loop,) = [stage for stage in ordered(edges, delays=("d",)) if stage.cyclic]
+    assert loop == Stage(("a", "d"), cyclic=True, ahead=("d",))
+    assert waiting(edges) == {("d", "a")}
+
+
+def test_delays_that_break_a_cycle_come_last_and_another_cycle_beside_them_waits() -> None:
+    edges = [("in", "d"), ("d", "a"), ("a", "d"), ("a", "b"), ("b", "a"), ("b", "d"), ("b", "out")]
+    (loop,) = [stage for stage in ordered(edges, delays=("d",)) if stage.cyclic]
+    assert loop == Stage(("a", "b", "d"), True, frozenset({("b", "a")}), ("d",))
+
+
+def test_a_delay_outside_a_cycle_is_a_node_like_any_other() -> None:
+    assert not any(stage.ahead for stage in ordered([("in", "d"), ("d", "out")], delays=("d",)))
 
 
 def test_a_cycle_without_entry_is_refused() -> None:
