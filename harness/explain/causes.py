@@ -161,7 +161,8 @@ class Found:
 
 
 def between_rules(replays: Replays, graph: Graph, source: Setting, target: Setting) -> list[Found]:
-    """The axes that make the difference between a graph under two settings: the smallest set that repairs every output.
+    """The axes that make the difference between a graph under two settings: those that change outputs alone, and those
+    without which not every output can be repaired.
 
     Each axis of the target's setting is put back to the source's alone, which counts what it repairs.  Then the axes are
     taken out of the full set one by one, those that repair least first, as long as all outputs stay repaired.
@@ -173,19 +174,16 @@ def between_rules(replays: Replays, graph: Graph, source: Setting, target: Setti
         return []
     axes = _differing(source, target)
 
-    def repaired(chosen: tuple[str, ...]) -> int:
+    def still(chosen: tuple[str, ...]) -> Mask | None:
         mended = target.take(chosen, source)
-        still = gap(before, replays.run(graph, mended.dt, mended.rules))
-        return 0 if still is None else max(0, count(mask) - count(still))
+        return gap(before, replays.run(graph, mended.dt, mended.rules))
 
-    alone = {axis: repaired((axis,)) for axis in axes}
-    needed = smallest(axes, alone, repaired, count(mask))
-    found = []
-    for axis in needed:
-        rest = tuple(other for other in needed if other != axis)
-        outputs = alone[axis] or count(mask) - repaired(rest)
-        found.append(_found(replays, graph, source, target, axis, outputs, mask))
-    return found
+    def changed(axis: str) -> Mask | None:
+        mended = target.take((axis,), source)
+        return gap(after, replays.run(graph, mended.dt, mended.rules))
+
+    outputs = at_work(axes, mask, still, changed)
+    return [_found(replays, graph, source, target, axis, outputs[axis]) for axis in outputs]
 
 
 def _differing(source: Setting, target: Setting) -> tuple[str, ...]:
@@ -198,7 +196,35 @@ def _differing(source: Setting, target: Setting) -> tuple[str, ...]:
 Key = TypeVar("Key")
 
 
-def smallest(
+def at_work(
+    keys: tuple[Key, ...],
+    mask: Mask,
+    still: Callable[[tuple[Key, ...]], Mask | None],
+    changed: Callable[[Key], Mask | None],
+) -> dict[Key, int]:
+    """What makes a difference, and how many outputs each repairs, or else changes: alone, or else together with the others.
+
+    mask : the outputs that differ while nothing is repaired
+    still : those that differ while some are repaired, None where that cannot be told
+    changed : those that one changes that is repaired alone, rightly or not
+    """
+
+    def repaired(chosen: tuple[Key, ...]) -> int:
+        left = still(chosen)
+        return 0 if left is None else max(0, count(mask) - count(left))
+
+    alone = {key: repaired((key,)) for key in keys}
+    needed = _smallest(keys, alone, repaired, count(mask))
+    outputs = {}
+    for key in keys:
+        rest = tuple(other for other in needed if other != key)
+        touched = count(changed(key))
+        if key in needed or touched:
+            outputs[key] = alone[key] or touched or count(mask) - repaired(rest)
+    return outputs
+
+
+def _smallest(
     keys: tuple[Key, ...], alone: Mapping[Key, int], repaired: Callable[[tuple[Key, ...]], int], whole: int
 ) -> tuple[Key, ...]:
     """The smallest set that repairs as much as all of them: one alone, or what is left when the others are taken out."""
@@ -217,7 +243,7 @@ def smallest(
     return tuple(needed)
 
 
-def _found(replays: Replays, graph: Graph, source: Setting, target: Setting, axis: str, outputs: int, mask: Mask) -> Found:
+def _found(replays: Replays, graph: Graph, source: Setting, target: Setting, axis: str, outputs: int) -> Found:
     kinds = [kind for kind in source.rules if source.value(axis, kind) != target.value(axis, kind)]
     if axis == DT:
         says = f"imported at {target.dt:g} s, exported at {source.dt:g} s"

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.explain.causes import Found, smallest
-from harness.explain.replay import Replays, Rules, count, gap
+from harness.explain.causes import Found, at_work
+from harness.explain.replay import Mask, Replays, Rules, gap
 from harness.explain.structure import pruned, reshaped, without
 from harness.graphs import Difference, Graph, Node, canonical, correspondence, difference
+from harness.recording import Recording
 from harness.vocabulary import Blame, Cause
 
 _SINGLE_PRECISION = 1e-6
@@ -37,7 +38,7 @@ class _Change:
 
 
 def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, rules: Rules) -> list[Found]:
-    """The exporter's changes that count: the smallest set without which the exported graph would do what was intended.
+    """The exporter's changes that count: those that change outputs alone, and those without which not all are repaired.
 
     A gain that moved between weights and resistances is a change of parameters that changes no output, and is not named.
     """
@@ -48,19 +49,22 @@ def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, r
     if not changes or (mask is not None and not mask.any()):
         return []
     causes = tuple(changes)
-    whole = count(mask)
     graphs: dict[tuple[Cause, ...], Graph] = {}
 
-    def repaired(chosen: tuple[Cause, ...]) -> int:
+    def without_some(chosen: tuple[Cause, ...]) -> Recording | None:
         applied = tuple(cause for cause in causes if cause not in chosen)
         if applied not in graphs:
             graphs[applied] = _apply(meant, written, [changes[cause] for cause in applied])
-        still = gap(before, replays.run(graphs[applied], dt, rules))
-        return 0 if still is None else max(0, whole - count(still))
+        return replays.run(graphs[applied], dt, rules)
 
-    alone = {cause: repaired((cause,)) for cause in causes}
-    needed = smallest(causes, alone, repaired, whole) if whole else causes
-    return [Found(cause, alone[cause] or whole, changes[cause].nodes, Blame.EXPORTER, changes[cause].says) for cause in needed]
+    def still(chosen: tuple[Cause, ...]) -> Mask | None:
+        return gap(before, without_some(chosen))
+
+    def changed(cause: Cause) -> Mask | None:
+        return gap(after, without_some((cause,)))
+
+    outputs = dict.fromkeys(causes, 0) if mask is None else at_work(causes, mask, still, changed)
+    return [Found(cause, outputs[cause], changes[cause].nodes, Blame.EXPORTER, changes[cause].says) for cause in outputs]
 
 
 def exporter_changes(intended: Graph, exported: Graph, dt: float) -> tuple[Cause, ...]:
@@ -98,9 +102,8 @@ def _changes(meant: Graph, written: Graph, dt: float) -> list[_Change]:
             groups.setdefault(Cause.BIAS_LOST, []).append(each)
         else:
             groups.setdefault(Cause.PARAMETER_LOST, []).append(each)
-    if times:
-        unit = all(_is_unit(each, dt) for each in times)
-        groups[Cause.TIME_UNIT if unit else Cause.TAU_REWRITTEN] = times
+    for each in times:
+        groups.setdefault(Cause.TIME_UNIT if _is_unit(each, dt) else Cause.TAU_REWRITTEN, []).append(each)
     return [_Change(cause, tuple(found)) for cause, found in groups.items()]
 
 
@@ -108,7 +111,8 @@ def _is_unit(each: Difference, dt: float) -> bool:
     before, after = (np.asarray(value, dtype=np.float64) for value in (each.before, each.after))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = after / before
-    return any(bool(np.allclose(ratio[np.isfinite(ratio)], unit, rtol=1e-3)) for unit in (1 / dt, *_UNITS))
+    ratio = ratio[~np.isnan(ratio)]
+    return bool(ratio.size) and any(bool(np.allclose(ratio, unit, rtol=1e-3)) for unit in (1 / dt, *_UNITS))
 
 
 def _apply(meant: Graph, written: Graph, changes: list[_Change]) -> Graph:

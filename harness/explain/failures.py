@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from harness.errors import InvalidGraph
 from harness.explain.causes import Found
 from harness.explain.replay import Rules
-from harness.explain.structure import candidates, swallowed
+from harness.explain.rewrites import candidates
+from harness.explain.structure import swallowed
 from harness.graphs import Graph, validate
 from harness.rule import TimeStep
 from harness.vocabulary import Blame, Cause

@@ -6,33 +6,25 @@ have left over, so that the product of all axes is never searched.  At the end t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-import torch
-
 from harness.errors import InvalidGraph, RunFailed
-from harness.explain.probes import BATTERY, Gains, Probe, Question, Variation, gains_of, neuron, stimuli
+from harness.explain.probes import BATTERY, STRUCTURAL, Gains, Probe, Question, Variation, gains_of, neuron, stimuli
 from harness.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, RESET, RESPONSE, START
 from harness.explain.probes.candidates import extended, first_candidates
-from harness.explain.probes.graphs import SINGLE, single
-from harness.explain.probes.parameters import SIZE
+from harness.explain.probes.equality import equality
+from harness.explain.probes.evidence import Neighbour, Run, evidence
+from harness.explain.probes.graphs import SINGLE
+from harness.explain.probes.leftover import INPUTS, accepted, separating
 from harness.fingerprint import Fingerprint, Identified, Refusal, Side, Tie, differing_axes
-from harness.graphs import NEURONS, SPIKING, Array, Graph
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.reference.neurons import Neuron
+from harness.graphs import NEURONS, SPIKING, Array, Node
 from harness.rule import NIR_MEANING, Axis, Precision, TimeStep, UpdateRule
 from harness.vocabulary import Status
 
-Run = Callable[[Graph, Array, float], Recording]
-
-KINDS = (*NEURONS, "Threshold", "Delay")
-"""Primitives that are identified; the last two have no axes, only evidence."""
-
-NEIGHBOUR = 2.0**-18
-"""How far beside equality its neighbours are: more than single precision rounds, less than anything else does."""
+KINDS = tuple(dict.fromkeys([*NEURONS, *sorted({probe.kind for probe in STRUCTURAL})]))
+"""What is identified: neurons, and with evidence alone the primitives without axes and ``join``."""
 
 PLACES = 3
 """At how many places of r and w_in the sub-threshold response is asked for."""
@@ -51,8 +43,44 @@ def identify(run: Run, *, name: str, side: Side = Side.IMPORT, options: str = ""
         inquiry.ask()
     decided = _decided(inquiries.values())
     rules = {kind: inquiry.result(decided) for kind, inquiry in inquiries.items()}
-    rules |= {kind: _evidence(run, kind) for kind in kinds if kind not in inquiries}
+    neighbour = _neighbour(inquiries.values(), rules)
+    for kind in kinds:
+        probes = [probe for probe in STRUCTURAL if probe.kind == kind]
+        if kind not in inquiries:
+            found = evidence(run, probes, neighbour)
+            rules[kind] = replace(found, refuses=_as_a_whole(kind, found.refuses, found.outputs > 0))
+        elif probes and not inquiries[kind].rules:
+            rules[kind] = _among_others(rules[kind], evidence(run, probes, neighbour))
     return Fingerprint(name, side, options, {kind: rule for kind, rule in sorted(rules.items())})
+
+
+def _neighbour(inquiries: Iterable[Inquiry], rules: dict[str, Identified]) -> Neighbour | None:
+    """A spiking neuron that the backend takes, off neutral values as far as may be."""
+    for inquiry in sorted(inquiries, key=lambda inquiry: inquiry.kind == "IF"):
+        if inquiry.kind in SPIKING and inquiry.rules:
+            kind, dt, gains = inquiry.kind, 1.0 if inquiry.in_steps() else DT, inquiry.places[0]
+            question = Question.of(Probe("neighbour", ALL, stimuli.random, (1.0, 1.0), dt=dt), kind, gains)
+            question.scale([rules[kind].rule])
+            strength = 1.0 if question.amplitude is None else float(question.amplitude.mean())
+
+            def cell(size: int, kind: str = kind, dt: float = dt, gains: Gains = gains) -> Node:
+                return neuron(kind, dt, gains, Variation(), size)
+
+            return Neighbour(cell, {kind: rules[kind].rule}, dt, strength)
+    return None
+
+
+def _as_a_whole(kind: str, refuses: tuple[Refusal, ...], answered: bool) -> tuple[Refusal, ...]:
+    """A primitive that is refused everywhere, in the same words, is refused as such."""
+    words = {(refusal.status, refusal.message) for refusal in refuses}
+    return (Refusal(kind, *words.pop()),) if len(words) == 1 and not answered else refuses
+
+
+def _among_others(alone: Identified, found: Identified) -> Identified:
+    """What becomes of a neuron among other nodes, where it is not taken alone."""
+    said = {(refusal.status, refusal.message) for refusal in alone.refuses}
+    further = tuple(refusal for refusal in found.refuses if (refusal.status, refusal.message) not in said)
+    return replace(alone, outputs=0 if found.mismatched else found.outputs, refuses=alone.refuses + further)
 
 
 def _decided(inquiries: Iterable[Inquiry]) -> frozenset[tuple[str, Axis]]:
@@ -75,17 +103,20 @@ class Inquiry:
     refused: list[tuple[Question, Refusal]] = field(default_factory=list)
     rules: list[UpdateRule] = field(default_factory=list)
     misrun: list[Refusal] = field(default_factory=list)
+    places: list[Gains] = field(default_factory=list)
 
     def ask(self) -> None:
         """Ask stage by stage; ``rules`` are those that answer as the backend does."""
-        places = self._places()
-        if not places:
+        self.places = self._places()
+        if not self.places:
             return
-        self._respond(places)
+        self._respond()
         for stage in (START, RESET, COMPARISON, COLLAPSE, FEEDBACK, ALL):
             self.rules = extended(self.rules, self.kind, stage)
-            for question in self._comparisons(places) if stage == COMPARISON else self._questions(stage, places):
+            for question in self._comparisons() if stage == COMPARISON else self._questions(stage):
                 self._narrow(question)
+        for question in separating(self.kind, self.rules, accepted(asked for asked, _ in self.answered)):
+            self._narrow(question)
 
     def result(self, decided: frozenset[tuple[str, Axis]] = frozenset()) -> Identified:
         """The rule nearest to NIR's meaning, then to what is decided elsewhere; the replay; and what is not separated."""
@@ -112,9 +143,9 @@ class Inquiry:
                 found.append(gains)
         return found[:PLACES]
 
-    def _respond(self, places: list[Gains]) -> None:
+    def _respond(self) -> None:
         """How the membrane answers below its threshold; in fixed point where no other arithmetic fits."""
-        questions = list(self._questions(RESPONSE, places))
+        questions = list(self._questions(RESPONSE))
         kept: dict[Precision, tuple[int, list[UpdateRule]]] = {}
         for precision in (Precision.FLOAT64, Precision.FIXED):
             self.rules = first_candidates(self.kind, precision)
@@ -125,14 +156,14 @@ class Inquiry:
         best = min(kept, key=lambda precision: kept[precision][0])
         self.rules = kept[best][1]
 
-    def _questions(self, stage: str, places: list[Gains]) -> Iterator[Question]:
+    def _questions(self, stage: str) -> Iterator[Question]:
         for probe in BATTERY:
             if probe.stage == stage and probe.fits(self.kind):
-                asked = replace(probe, dt=1.0) if stage != RESPONSE and self._in_steps() else probe
-                for gains in places if probe.every_gain else places[:1]:
+                asked = replace(probe, dt=1.0) if stage != RESPONSE and self.in_steps() else probe
+                for gains in self.places if probe.every_gain else self.places[:1]:
                     yield Question.of(asked, self.kind, gains)
 
-    def _in_steps(self) -> bool:
+    def in_steps(self) -> bool:
         """Whether time constants are read as numbers of steps: then they are so many seconds at a dt of 1 s."""
         return {rule.time_step for rule in self.rules} == {TimeStep.UNIT}
 
@@ -186,25 +217,26 @@ class Inquiry:
             self.answered.append((question, again))
         return observed[0]
 
-    def _comparisons(self, places: list[Gains]) -> Iterator[Question]:
-        """Inputs after which the membrane equals the threshold, in single precision as well as in double."""
+    def _comparisons(self) -> Iterator[Question]:
+        """Inputs after which the membrane equals the threshold, in single precision as well as in double; one at each dt."""
         rule = self.rules[0]
         if self.kind not in SPIKING:
             return
         for dt in (DT, 1e-4, 1.0):
-            for gains in places:
-                for tau in (4.0, 2.0, 2.0**-8):
-                    question = equality(self.kind, gains, dt, tau, rule)
-                    if question is not None:
-                        yield question
+            for gains, tau in itertools.product(self.places, (4.0, 2.0, 2.0**-8)):
+                question = equality(self.kind, gains, dt, tau, rule)
+                if question is None:
+                    continue
+                yield question
+                answered = any(asked is question for asked, _ in self.answered)
+                if answered and len({rule.comparison for rule in self.rules}) == 1:
+                    break
 
     def _refusals(self) -> tuple[Refusal, ...]:
-        """Each once; a primitive that is refused everywhere, in the same words, is refused as such."""
+        """Each once."""
         found = {refusal.parameter: refusal for _, refusal in reversed(self.refused)}
-        words = {(refusal.status, refusal.message) for refusal in found.values()}
-        if not self.rules and len(words) == 1:
-            return (Refusal(self.kind, *words.pop()),)
-        return (*(found[name] for name in sorted(found)), *self.misrun)
+        once = tuple(found[name] for name in sorted(found))
+        return (*_as_a_whole(self.kind, once, bool(self.rules)), *self.misrun)
 
     def _ties(self, chosen: UpdateRule) -> Iterator[Tie]:
         """The axes that the answers leave open."""
@@ -221,55 +253,21 @@ class Inquiry:
         return sorted(self.rules, key=lambda rule: -len(differing_axes(rule, chosen)))
 
     def _splits(self, one: UpdateRule, other: UpdateRule) -> str:
-        """An input that would tell two rules apart, and why it could not be had."""
+        """An input that would tell two rules apart, and why it could not be had; and how far they agree without it."""
+        agreeing = f"{INPUTS:,} random inputs agree"
+        if all(question.key(one) == question.key(other) for question, _ in self.answered if question.probe.graph == SINGLE):
+            agreeing = "the same equation in the accepted domain"
         if differing_axes(one, other) == ("feedback_bias",):
             return "a recurrence with a bias, which is not run as such"
         if differing_axes(one, other) == ("comparison",):
-            return "a membrane that equals its threshold exactly; no accepted parameters make one"
+            return f"a membrane that equals its threshold exactly, which no accepted parameters make; {agreeing}"
         for question, refusal in self.refused:
             probe = replace(question.probe, waveform=stimuli.random, level=(0.5, 6.0), steps=32, batch=32)
             asked = Question.of(probe, self.kind, question.gains)
             asked.scale([one])
             if asked.key(one) != asked.key(other) and asked.mismatched(asked.answer(one), asked.answer(other)):
-                return f"{refusal.parameter}: {refusal.status} ({refusal.message})"
-        if all(question.key(one) == question.key(other) for question, _ in self.answered if question.probe.graph == SINGLE):
-            return "none: the same equation in the accepted domain"
-        inputs = sum(seen.shape[1] for question, seen in self.answered if question.probe.stage == ALL)
-        return f"none found: {inputs:,} random inputs agree"
-
-
-def equality(kind: str, gains: Gains, dt: float, tau: float, rule: UpdateRule) -> Question | None:
-    """A question whose membrane equals its threshold, or None where the rule's arithmetic is not exact there.
-
-    Beside the input that makes it equal stand its nearest neighbours: the one must not spike, the other must.
-    """
-    variation = Variation(tau=tau, tau_syn=2.0)
-    probe = Probe(f"equality at dt {dt:g}, tau {tau:g} dt", COMPARISON, stimuli.impulse, None, variation, dt, steps=8, batch=3)
-    question = Question(probe, kind, gains, neuron(kind, dt, gains, variation, dtype=np.float64))
-    threshold = _peak(question, rule)
-    if not 0 < threshold < 1e30 or any(_peak(question, each) != threshold for each in _precisions(rule)):
-        return None
-    question.node = neuron(kind, dt, gains, replace(variation, threshold=threshold), dtype=np.float64)
-    question.graph = single(question.node, SIZE)
-    question.amplitude = np.array([1 - NEIGHBOUR, 1.0, 1 + NEIGHBOUR])
-    question.stimulus = (question.waveform() * question.amplitude[None, :, None]).astype(np.float32)
-    return question
-
-
-def _precisions(rule: UpdateRule) -> tuple[UpdateRule, ...]:
-    if rule.precision is Precision.FIXED:
-        return (rule,)
-    return rule.but(precision=Precision.FLOAT64), rule.but(precision=Precision.FLOAT32)
-
-
-def _peak(question: Question, rule: UpdateRule) -> float:
-    """The highest membrane under a unit impulse, of a neuron that does not reach its threshold."""
-    params = dict(question.node.params) | {"v_threshold": np.full(SIZE, 1e30)}
-    element = Neuron(replace(question.node, params=params), (SIZE,), question.probe.dt, rule)
-    x = torch.tensor(question.waveform()[:, :1])
-    with torch.no_grad():
-        trace = element.sequence(x.to(element.dtype), element.start(1))
-    return float(trace.membrane.max()) if trace.membrane is not None else 0.0
+                return f"{refusal.parameter}: {refusal.status} ({refusal.message}); elsewhere {agreeing}"
+        return f"none{'' if agreeing.startswith('the same') else ' found'}: {agreeing}"
 
 
 def _parameter(question: Question) -> str:
@@ -279,19 +277,3 @@ def _parameter(question: Question) -> str:
     step = f"dt = {question.probe.dt:g}" if question.probe.dt != DT else ""
     gains = "" if (varied or graph) and question.gains == gains_of(question.kind)[0] else question.gains.says(question.kind)
     return ", ".join(text for text in (varied, graph, gains, step) if text)
-
-
-def _evidence(run: Run, kind: str) -> Identified:
-    """How far a primitive without axes does as NIR says."""
-    node = neuron(kind, DT, Gains(), Variation())
-    graph = single(node, SIZE)
-    stimulus = stimuli.random(np.random.default_rng(0), 24, 32, SIZE).astype(np.float32)
-    try:
-        seen = run(graph, stimulus, DT).output
-    except RunFailed as error:
-        message = ": ".join(text for text in (error.error_type, error.message) if text)
-        return Identified(NIR_MEANING, refuses=(Refusal(kind, error.status, message),))
-    meant = simulate(graph, stimulus, DT).output
-    if seen.shape != meant.shape:
-        return Identified(NIR_MEANING, refuses=(Refusal(kind, str(Status.WRONG_SHAPE), f"the output has axes {seen.shape}"),))
-    return Identified(NIR_MEANING, meant.size, int((seen.astype(np.float32) != meant.astype(np.float32)).sum()))

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from harness.compare.nodes import differs, output_of
 from harness.compare.rasters import is_counts
 from harness.errors import InvalidGraph
-from harness.graphs import NEURONS, STATELESS, Array, Graph, Node, components, inline
+from harness.graphs import NEURONS, Array, Graph, inline
 from harness.recording import Recording
 from harness.reference import Simulator
-from harness.reference.neurons import Element, Neuron
 from harness.reference.simulator import NeuronFactory
-from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule
+from harness.rule import NIR_MEANING, Precision, UpdateRule
 
 Mask = NDArray[np.bool_]
 Rules = Mapping[str, UpdateRule]
@@ -35,8 +34,7 @@ class Replays:
     r"""Runs graphs over one stimulus, axes (T, B, \*shape), and remembers what came out.
 
     Numbers are float64, fixed-point where a rule says so: a rule in float32 is replayed in float64, since what single precision
-    changes is proven apart (see :mod:`harness.explain.rounding`).  A feedback bias is absent for the whole graph where the
-    rule of one of its primitives says so.
+    changes is proven apart (see :mod:`harness.explain.rounding`).
     """
 
     def __init__(self, stimulus: Array) -> None:
@@ -56,8 +54,6 @@ class Replays:
         return self._kept[key][1]
 
     def _run(self, graph: Graph, dt: float, rules: Rules, again: bool) -> Recording | None:
-        if _runs_in_circles(graph):
-            return None
         try:
             simulator = simulator_for(graph, dt, rules)
             if self.stimulus.shape[2:] != simulator.shapes[simulator.input][1]:
@@ -69,38 +65,14 @@ class Replays:
             return None
 
 
-def _runs_in_circles(graph: Graph) -> bool:
-    """Whether a cycle holds no memory: what it answers to silence before the first step has no beginning."""
-    edges = set(graph.edges)
-    return any(
-        all(graph.nodes[name].kind in STATELESS for name in members) and (len(members) > 1 or (members[0],) * 2 in edges)
-        for members in components(graph.nodes, graph.edges)
-    )
-
-
-def base_rule(rules: Rules) -> UpdateRule:
-    """The axes that belong to a whole simulation."""
-    absent = any(rule.feedback_bias is FeedbackBias.ABSENT for rule in rules.values())
-    fixed = any(rule.precision is Precision.FIXED for rule in rules.values())
-    return NIR_MEANING.but(
-        feedback_bias=FeedbackBias.ABSENT if absent else FeedbackBias.PRESENT,
-        precision=Precision.FIXED if fixed else Precision.FLOAT64,
-    )
-
-
 def simulator_for(graph: Graph, dt: float, rules: Rules, factory: NeuronFactory | None = None) -> Simulator:
     """A simulator under one rule per primitive, of neurons from a factory where there is one.  Raises InvalidGraph."""
-    base = base_rule(rules)
-
-    def neuron(node: Node, shape: tuple[int, ...], step: float) -> Element:
-        if factory is not None:
-            return factory(node, shape, step)
-        return Neuron(node, shape, step, rules.get(node.kind, NIR_MEANING).but(precision=base.precision))
-
+    single = [kind for kind, rule in rules.items() if rule.precision is Precision.FLOAT32]
+    double = {kind: rules[kind].but(precision=Precision.FLOAT64) for kind in single}
     with warnings.catch_warnings():
         # That a delay is off the grid has been said where the cell was run.
         warnings.filterwarnings("ignore", "the delay of node", UserWarning)
-        return Simulator(graph, dt, base, neuron=neuron)
+        return Simulator(graph, dt, {**rules, **double}, neuron=factory)
 
 
 def flat(graph: Graph) -> Graph:

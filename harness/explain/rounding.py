@@ -15,7 +15,7 @@ values within the bound.  Only neurons are guided: a Threshold node decides for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 from harness.compare.nodes import differs, match_nodes, output_of
 from harness.compare.rasters import is_counts
 from harness.errors import InvalidGraph
-from harness.explain.replay import base_rule, rules_for, simulator_for
+from harness.explain.replay import rules_for, simulator_for
 from harness.graphs import NEURONS, Array, Graph, Node, inline
 from harness.recording import MEMBRANE_SAMPLES, Recording
 from harness.reference.coefficients import Memory
@@ -182,9 +182,9 @@ def guided(
     r"""Replay a graph under a rule, guided by a target's recording; stimulus with axes (T, B, \*shape)."""
     tally = Guidance()
     flat = inline(graph)
-    flat = Graph({name: Node(node.kind, node.params) for name, node in flat.primitives()}, flat.edges)
+    flat = Graph({name: replace(node) for name, node in flat.primitives()}, flat.edges)
     rules = rules_for(flat, dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else rule)
-    if base_rule(rules).precision is not Precision.FLOAT64:
+    if any(each.precision is Precision.FIXED for each in rules.values()):
         return tally
     names = {id(node): name for name, node in flat.primitives()}
     spiking = [name for name, node in flat.primitives() if "v_threshold" in node.params]

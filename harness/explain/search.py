@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,79 +11,134 @@ import numpy as np
 from harness.compare.nodes import differs, flatten, match_nodes, output_of
 from harness.explain.causes import Found, Setting
 from harness.explain.replay import Replays, count, gap
-from harness.explain.structure import Candidate, candidates, suspects
+from harness.explain.rewrites import Candidate, candidates
+from harness.explain.structure import suspects
 from harness.graphs import Graph
 from harness.recording import Recording
 from harness.vocabulary import Blame
 
 MOST_CANDIDATES = 150
 """Rewrites of one graph that are replayed."""
-BEAM = 3
-"""Rewrites that are tried together with a second one."""
+MOST_PAIRS = 600
+"""Pairs of rewrites, each at every place, that are replayed."""
+BEAM, MOST_BEHIND = 3, 60
+"""Rewrites that are tried together with a second one at any place, and how many of these for each."""
 CHANCE = 0.01
 """A rewrite that leaves a larger share of all outputs unlike the target's may be a chance hit, and is not named."""
 
 
 @dataclass(frozen=True)
-class _Tried:
-    """A rewrite, its replay, the outputs that are still unlike the target's, and the share of all recorded nodes that is."""
+class Outside:
+    """What an importer made of a graph, what comes out of that under its rule, and the causes.
 
-    candidate: Candidate
+    graph : None where no rewrite is known that gives the target; the recording is then the graph's own
+    """
+
+    graph: Graph | None
+    recording: Recording | None
+    found: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Rewrites, one after the other, with their replay.
+
+    left : outputs that are still unlike the target's
+    apart : share of all recorded nodes that is
+    """
+
+    rewrites: tuple[Candidate, ...]
     recording: Recording
     left: float
     apart: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        return self.left, self.apart
 
-def outside_the_rule(
-    replays: Replays, graph: Graph, setting: Setting, replay: Recording | None, target: Recording
-) -> tuple[Recording | None, list[Found]]:
+
+def outside_the_rule(replays: Replays, graph: Graph, setting: Setting, replay: Recording | None, target: Recording) -> Outside:
     """What reproduces the target best, and the causes; the replay itself and nothing where no rewrite does."""
-    before = gap(replay, target)
-    whole = float("inf") if before is None else float(count(before))
-    tried = _tried(replays, graph, setting, replay, target)
-    if not tried:
-        return replay, []
-    best = tried[0]
-    chosen: tuple[_Tried, ...] = (best,)
-    if best.left:
-        for first in sorted(tried, key=lambda each: each.apart)[:BEAM]:
-            further = _tried(replays, first.candidate.graph, setting, first.recording, target)
-            if further and further[0].left < best.left:
-                chosen, best = (first, further[0]), further[0]
-            if not best.left:
+    search = _Search(replays, graph, setting, replay, target)
+    best, output = search.best(), output_of(target)
+    whole = search.whole if search.whole is not None else 0 if output is None else output.size
+    if best is None or output is None or best.left >= (search.whole or float("inf")) or best.left > CHANCE * output.size:
+        return Outside(None, replay)
+    first, *second = best.rewrites
+    alone = max(0.0, whole - (search.left(first) if second else best.left))
+    gained = [alone or whole - best.left, *(whole - best.left - alone or whole for _ in second)]
+    found = [
+        Found(each.cause, int(outputs), each.nodes, Blame.IMPORTER, each.says)
+        for each, outputs in zip(best.rewrites, gained, strict=True)
+    ]
+    return Outside(best.rewrites[-1].graph, best.recording, tuple(found))
+
+
+@dataclass
+class _Search:
+    replays: Replays
+    graph: Graph
+    setting: Setting
+    replay: Recording | None
+    target: Recording
+
+    def __post_init__(self) -> None:
+        before = gap(self.replay, self.target)
+        self.whole = None if before is None else count(before)
+
+    def best(self) -> _Tried | None:
+        """One rewrite; else two at every place; else two at any place: the first that gives the target, or the closest."""
+        near = self._near(self.graph, self.replay)
+        tried = self._tried(((each,) for each in near), MOST_CANDIDATES)
+        for ways, most in ((self._pairs, MOST_PAIRS), (self._behind, BEAM * MOST_BEHIND)):
+            if tried and tried[0].left:
+                tried = sorted([*tried, *self._tried(ways(tried), most)], key=lambda each: each.rank)
+        return tried[0] if tried else None
+
+    def left(self, rewrite: Candidate) -> float:
+        """The outputs that a rewrite alone leaves unlike the target's."""
+        mask = gap(self._replayed((rewrite,)), self.target)
+        return float("inf") if mask is None else float(count(mask))
+
+    def _near(self, graph: Graph, replay: Recording | None) -> list[Candidate]:
+        """The rewrites of a graph, first those at nodes where the fault must lie."""
+        near = suspects(graph, replay, self.target) if replay is not None else frozenset(graph.nodes)
+        return sorted(candidates(graph, self.setting.dt), key=lambda each: bool(each.nodes) and not near & set(each.nodes))
+
+    def _pairs(self, tried: list[_Tried]) -> Iterator[tuple[Candidate, ...]]:
+        """Two causes, each at every place where it can be."""
+        singles = [each for each in tried if len(each.rewrites) == 1 and each.rewrites[0].everywhere]
+        for one in sorted(singles, key=lambda each: each.apart):
+            (first,) = one.rewrites
+            further = list(candidates(first.graph, self.setting.dt))
+            earlier = [number for number, each in enumerate(further, start=1) if each.cause is first.cause]
+            for second in further[max(earlier, default=0) :]:
+                if second.everywhere:
+                    yield first, second
+
+    def _behind(self, tried: list[_Tried]) -> Iterator[tuple[Candidate, ...]]:
+        """The closest rewrites, each with a second one."""
+        singles = [each for each in tried if len(each.rewrites) == 1]
+        for one in sorted(singles, key=lambda each: each.apart)[:BEAM]:
+            for second in self._near(one.rewrites[0].graph, one.recording)[:MOST_BEHIND]:
+                yield *one.rewrites, second
+
+    def _tried(self, ways: Iterable[tuple[Candidate, ...]], most: int) -> list[_Tried]:
+        """Rewrites, those that leave fewest outputs first; the search ends with one that leaves none, at no node."""
+        found: list[_Tried] = []
+        for rewrites in itertools.islice(ways, most):
+            recording = self._replayed(rewrites)
+            mask = gap(recording, self.target)
+            if mask is None or recording is None:
+                continue
+            found.append(_Tried(rewrites, recording, float(count(mask)), _apart(recording, self.target)))
+            if found[-1].rank == (0.0, 0.0):
                 break
-    output = output_of(target)
-    if output is None or best.left >= whole or best.left > CHANCE * output.size:
-        return replay, []
-    return best.recording, [_found(each.candidate, _gained(whole, each.left, output.size)) for each in chosen]
+        return sorted(found, key=lambda each: each.rank)
 
-
-def _found(candidate: Candidate, outputs: int) -> Found:
-    return Found(candidate.cause, outputs, candidate.nodes, Blame.IMPORTER, candidate.says)
-
-
-def _gained(whole: float, left: float, outputs: int) -> int:
-    """Outputs that a rewrite repairs; all of them where there were none of the right shape before."""
-    return int(max(0, (outputs if whole == float("inf") else whole) - min(left, outputs)))
-
-
-def _tried(replays: Replays, graph: Graph, setting: Setting, replay: Recording | None, target: Recording) -> list[_Tried]:
-    """The rewrites of a graph, those that leave fewest outputs first; the search ends with one that leaves none, at no node.
-
-    Those at nodes where the fault must lie are tried first.
-    """
-    near = suspects(graph, replay, target) if replay is not None else frozenset(graph.nodes)
-    ranked = sorted(candidates(graph, setting.dt), key=lambda each: bool(each.nodes) and not near & set(each.nodes))
-    found: list[_Tried] = []
-    for each in ranked[:MOST_CANDIDATES]:
-        recording = replays.run(each.graph, setting.dt, setting.rules, again=each.again)
-        mask = gap(recording, target)
-        if recording is None or mask is None:
-            continue
-        found.append(_Tried(each, recording, float(count(mask)), _apart(recording, target)))
-        if not found[-1].left and not found[-1].apart:
-            break
-    return sorted(found, key=lambda each: (each.left, each.apart))
+    def _replayed(self, rewrites: tuple[Candidate, ...]) -> Recording | None:
+        again = any(each.again for each in rewrites)
+        return self.replays.run(rewrites[-1].graph, self.setting.dt, self.setting.rules, again=again)
 
 
 def _apart(recording: Recording, target: Recording) -> float:

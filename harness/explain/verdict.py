@@ -20,15 +20,16 @@ from harness.compare.comparison import MINIMUM_SPIKES
 from harness.compare.nodes import differs, output_of
 from harness.compare.rasters import is_constant, is_counts
 from harness.explain.causes import Found, Setting, between_rules, settle
-from harness.explain.exporting import by_exporter, exporter_changes
+from harness.explain.exporting import exporter_changes
 from harness.explain.failures import reason
 from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
 from harness.explain.rounding import guided
-from harness.explain.search import outside_the_rule
-from harness.explain.structure import swallowed
+from harness.explain.search import Outside, outside_the_rule
+from harness.explain.source import distance, source_side
+from harness.explain.structure import split_batch
 from harness.graphs import Array, Graph
 from harness.recording import Recording
-from harness.rule import Gain, TimeStep, UpdateRule, Use
+from harness.rule import TimeStep
 from harness.vocabulary import Blame, Cause, Status
 
 
@@ -112,12 +113,23 @@ class _Case:
         status = _status(ours, mismatch)
         if mismatch is not None and not mismatch.any():
             return Verdict(status, Blame.NONE, explained=1.0)
-        source, before, found = self._source_side(native)
+        target, swallowing = split_batch(self.exported, target, self.replays.stimulus.shape[1])
+        source, before, found = source_side(
+            self.replays, self.exported, self.intended, self.source_rule, self.dt_export, native
+        )
         rounded = before is not None and count(gap(native, before)) == 0
-        stepped = self._target_setting()
-        found += [self._renamed(each) for each in between_rules(self.replays, self.exported, source, stepped)]
-        predicted, outside = self._target_side(stepped, target)
-        found += outside
+        stepped = self._target_setting(target)
+        outside = self._target_side(stepped, target)
+        predicted, ran = outside.recording, outside.graph or self.exported
+        found += [self._renamed(each) for each in between_rules(self.replays, ran, source, stepped)]
+        found += outside.found
+        if swallowing:
+            says = "the batch is joined with the features"
+            found.append(
+                Found(
+                    Cause.FLATTEN_BATCH, sum(array.size for array in target.outputs.values()), swallowing, Blame.IMPORTER, says
+                )
+            )
         share = _explained(mismatch, native, before, predicted, target)
         if share < 1 and (not found or share == 0):
             left = round((1 - share) * count(mismatch))
@@ -131,37 +143,6 @@ class _Case:
             return Verdict(Status.ROUNDING if status is Status.MISMATCH else status, Blame.NONE, (share_of,), share)
         return Verdict(status, self._blame(found), _shares(found), share)
 
-    def _source_side(self, native: Recording) -> tuple[Setting, Recording | None, list[Found]]:
-        """The source's setting, the recording that its rule makes of the exported graph's origin, and the gaps 1 and 2."""
-        variants = [settle(self.exported, self.dt_export, rules) for rules in _readings(self.source_rule, self.exported)]
-        tried = [(setting, self.replays.run(self.exported, setting.dt, setting.rules)) for setting in variants]
-        gaps = [_distance(gap(native, recording)) for _, recording in tried]
-        source, exported = tried[int(np.argmin(gaps))]
-        if min(gaps) == 0:
-            return source, exported, []
-        proof = guided(self.exported, source.dt, source.rules, self.replays.stimulus, native)
-        if proof.proven:
-            return source, proof.recording, []
-        if self.intended is None:
-            why = "the exported graph under the source's own rule is not what the source computed"
-            return source, exported, [Found(Cause.NOT_EXPRESSIBLE, int(min(gaps)), (), Blame.FORMAT, why)]
-        wanted = flat(self.intended)
-        meant = [
-            (setting, self.replays.run(wanted, self.dt_export, setting.rules))
-            for setting in (Setting(self.dt_export, rules) for rules in _readings(self.source_rule, wanted))
-        ]
-        distances = [_distance(gap(native, recording)) for _, recording in meant]
-        chosen, first = meant[int(np.argmin(distances))]
-        found = by_exporter(self.replays, wanted, self.exported, self.dt_export, chosen.rules)
-        if min(distances):
-            proof = guided(wanted, self.dt_export, chosen.rules, self.replays.stimulus, native)
-            if not proof.proven:
-                why = "the source's network is not the network that was asked for"
-                found.append(Found(Cause.UNEXPLAINED, count(gap(native, first)), (), Blame.BUILDER, why))
-            else:
-                first = proof.recording
-        return source, first, found
-
     def _proven(self, source: Setting, stepped: Setting, native: Recording, target: Recording) -> bool:
         """Whether guided replays reach both recordings."""
         ways = ((source, native), (stepped, target))
@@ -170,12 +151,17 @@ class _Case:
             for setting, recording in ways
         )
 
-    def _target_setting(self) -> Setting:
-        """The importer's setting, at the step it took where that is its own choice."""
+    def _target_setting(self, target: Recording) -> Setting:
+        """The importer's setting, at the step it took where that is its own choice.
+
+        Where its neurons take a step of their own, the one it took may count for delays or for nothing: what is closer tells.
+        """
         rules = rules_for(self.exported, self.target_rule)
+        taken = self.dt_import if self.dt_effective is None else self.dt_effective
         given = all(rule.time_step is TimeStep.GIVEN for rule in rules.values())
-        step = self.dt_effective if given and self.dt_effective is not None else self.dt_import
-        return settle(self.exported, step, rules)
+        settings = [settle(self.exported, step, rules) for step in dict.fromkeys([taken] if given else [self.dt_import, taken])]
+        gaps = [gap(self.replays.run(self.exported, each.dt, each.rules), target) for each in settings[1:] and settings]
+        return settings[int(np.argmin([distance(mask) for mask in gaps]))] if gaps else settings[0]
 
     def _renamed(self, each: Found) -> Found:
         """A step that nobody asked for is the importer's."""
@@ -183,34 +169,16 @@ class _Case:
             return each
         return Found(Cause.DT_DEFAULT, each.outputs, each.nodes, Blame.IMPORTER, each.says)
 
-    def _target_side(self, setting: Setting, target: Recording) -> tuple[Recording | None, list[Found]]:
+    def _target_side(self, setting: Setting, target: Recording) -> Outside:
         """What reproduces the target, and the causes of gap 4."""
         replay = self.replays.run(self.exported, setting.dt, setting.rules)
         mask = gap(replay, target)
         if mask is not None and not mask.any():
-            return replay, []
+            return Outside(None, replay)
         proof = guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, target)
         if proof.proven:
-            return proof.recording, []
-        if mask is None and replay is not None:
-            joined = self._swallowed(replay, target)
-            if joined is not None:
-                return joined
+            return Outside(None, proof.recording)
         return outside_the_rule(self.replays, self.exported, setting, replay, target)
-
-    def _swallowed(self, replay: Recording, target: Recording) -> tuple[Recording, list[Found]] | None:
-        """The replay with its batch joined to its features, where that is what a Flatten made of the target."""
-        nodes = tuple(sorted(swallowed(self.exported, self.replays.stimulus.shape[1])))
-        shapes = {name: array.shape for name, array in target.outputs.items()}
-        if not nodes or any(shapes.get(name, ()) == array.shape for name, array in replay.outputs.items()):
-            return None
-        if any(name not in shapes or array.size != np.prod(shapes[name]) for name, array in replay.outputs.items()):
-            return None
-        joined = Recording({name: array.reshape(shapes[name]) for name, array in replay.outputs.items()})
-        if count(gap(joined, target)):
-            return None
-        outputs = sum(array.size for array in joined.outputs.values())
-        return joined, [Found(Cause.FLATTEN_BATCH, outputs, nodes, Blame.IMPORTER, "the batch is joined with the features")]
 
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""
@@ -239,20 +207,6 @@ def _status(ours: Array | None, mismatch: Mask | None) -> Status:
     if is_constant(ours) or (is_counts(ours) and int(ours.sum()) < MINIMUM_SPIKES):
         return Status.VACUOUS
     return Status.MISMATCH if mismatch.any() else Status.EXACT
-
-
-def _readings(rules: Rules, graph: Graph) -> list[dict[str, UpdateRule]]:
-    """A source's rules, and the same with NIR's gains: a cell that takes its input as it is may have them in its weights."""
-    plain = rules_for(graph, rules)
-    folded = {
-        kind: rule.but(gain=Gain.STEP, synapse_gain=Gain.STEP, resistance=Use.USED, input_weight=Use.USED)
-        for kind, rule in plain.items()
-    }
-    return [plain] if folded == plain else [plain, folded]
-
-
-def _distance(mask: Mask | None) -> float:
-    return float("inf") if mask is None else float(count(mask))
 
 
 def _explained(

@@ -182,15 +182,16 @@ class FakeBackend:
                 elements[name] = Line(node, silence.shape, dt)
         return _Memory(elements, {source: self._at_rest(wiring, source, given) for source, _ in wiring.waiting})
 
-    def _at_rest(self, wiring: Wiring, name: str, given: Mapping[str, Values], path: tuple[str, ...] = ()) -> Values:
-        """What a node answers to silence: a neuron and a Delay are silent, and so is a node that is met again on the way."""
+    def _at_rest(self, wiring: Wiring, name: str, given: Mapping[str, Values]) -> Values:
+        """What a node answers to silence: neurons, Delays and edges that wait are silent."""
         node = wiring.nodes[name]
         if node.kind not in STATELESS:
             return given[name]
-        if node.kind == "Input" or self.rule.feedback_bias is FeedbackBias.ABSENT or name in path:
+        if node.kind == "Input" or self.rule.feedback_bias is FeedbackBias.ABSENT:
             return apply(node, given[name], self.faults) * 0
-        sources = [self._at_rest(wiring, source, given, (*path, name)) for source in wiring.sources(name)]
-        return apply(node, sum(sources), self.faults)
+        heard = [source for source in wiring.sources(name) if (source, name) not in wiring.waiting]
+        silence = np.zeros_like(given[name], dtype=float)
+        return apply(node, sum((self._at_rest(wiring, source, given) for source in heard), silence), self.faults)
 
     def _run(self, wiring: Wiring, stimulus: Values, memory: _Memory) -> Recording:
         sources = {name: wiring.sources(name) for name in wiring.nodes}

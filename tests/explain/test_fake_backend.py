@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import NotExpressible, RunFailed
-from harness.graphs import NEURONS, Graph, Node, components, from_nir, validate
+from harness.graphs import Graph, Node, from_nir, validate
 from harness.networks import catalogue, names
 from harness.networks.intended import intended_graph
 from harness.reference import Simulator, simulate
@@ -26,7 +26,7 @@ from tests.explain.fake_backend import (
     observe,
 )
 from tests.explain.fault_graphs import graph_for
-from tests.strategies import DT, chain, graphs, neuron, node, port, stimulus
+from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 
 BY_NAME = {"ids": str}
 seeds = st.integers(0, 2**32 - 1)
@@ -55,33 +55,6 @@ def test_without_faults_it_computes_the_catalogue(name: str) -> None:
     expected = simulate(graph, x, DT)
     assert all(spikes.any() for spikes in expected.spikes.values())
     assert_same(FakeBackend()(graph, x, DT), expected)
-
-
-@st.composite
-def cyclic_graphs(draw: st.DrawFn) -> Graph:
-    """A chain with edges back and across: cycles within cycles, with several entries; a neuron on each."""
-    rng = np.random.default_rng(draw(seeds))
-    size, count = 2, int(rng.integers(3, 8))
-    nodes = {"input": port("Input", size), "output": port("Output", size)}
-    for number in range(count):
-        makers = (
-            lambda: neuron(str(rng.choice(["LIF", "IF", "CubaLIF", "LI"])), size, rng),
-            lambda: node("Affine", weight=rng.normal(0, 0.5, (size, size)), bias=rng.normal(0, 0.3, size)),
-            lambda: node("Scale", scale=rng.normal(0, 0.5, size)),
-            lambda: node("Threshold", threshold=rng.normal(0, 0.5, size)),
-        )
-        nodes[f"{rng.choice(list('adkqz'))}{number}"] = makers[rng.integers(len(makers))]()
-    inner = [name for name in nodes if name not in ("input", "output")]
-    edges = {*zip(["input", *inner], [*inner, "output"], strict=True)}
-    for _ in range(int(rng.integers(1, 5))):
-        edges.add((inner[rng.integers(count)], inner[rng.integers(count)]))
-    if rng.random() < 0.5:
-        edges.add(("input", inner[rng.integers(count)]))
-    stateless = [name for name in inner if nodes[name].kind not in NEURONS]
-    between = [edge for edge in edges if set(edge) <= set(stateless)]
-    assume(all(len(members) == 1 for members in components(stateless, between)))
-    assume(not any(source == target for source, target in between))
-    return Graph(nodes, tuple(sorted(edges)))
 
 
 @given(graph=cyclic_graphs(), seed=seeds)

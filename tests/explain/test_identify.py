@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import fields
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from harness.environments import backend
 from harness.errors import RunFailed
 from harness.explain.identify import KINDS, identify
+from harness.explain.probes import JOIN
 from harness.explain.probes.battery import STAGES
 from harness.explain.probes.candidates import axes
 from harness.explain.says import says
+from harness.explain.structure import without
 from harness.fingerprint import Fingerprint, Identified, differing_axes
-from harness.graphs import Array, Graph
-from harness.matrix.live import LiveBackend
+from harness.graphs import NEURONS, Array, Graph
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import (
@@ -37,6 +39,7 @@ from harness.rule import (
 )
 from harness.vocabulary import Cause
 from tests.explain.fake_backend import FakeBackend
+from tests.explain.library_graphs import fingerprint_of
 
 
 def unlike(identified: Identified, rule: UpdateRule) -> list[str]:
@@ -172,17 +175,79 @@ def test_an_output_of_another_shape_is_no_answer() -> None:
     assert refusal.status == "wrong_shape"
 
 
+STRUCTURES = {
+    Cause.POOL_PADDING: ("SumPool2d", "AvgPool2d"),
+    Cause.FLATTEN_BATCH: ("Flatten",),
+    Cause.WEIGHT_TRANSPOSED: ("Affine", "Linear"),
+    Cause.BIAS_DROPPED: ("Affine",),
+    Cause.JOIN_MISRUN: (JOIN,),
+    Cause.NODE_DROPPED: ("Delay",),
+}
+
+
+@pytest.mark.parametrize("cause", STRUCTURES)
+def test_a_structure_that_a_fake_backend_misruns_shows_in_its_evidence(cause: Cause) -> None:
+    kinds = STRUCTURES[cause]
+    sound = identify(FakeBackend(), name="fake", kinds=["LIF", *kinds])
+    faulty = identify(FakeBackend(frozenset({cause})), name="fake", kinds=["LIF", *kinds])
+    assert faulty.rules["LIF"].mismatched == 0
+    for kind in kinds:
+        assert sound.rules[kind].outputs > 0
+        assert sound.rules[kind].mismatched == 0
+        assert faulty.rules[kind].mismatched > 0 or "wrong_shape" in {each.status for each in faulty.rules[kind].refuses}, kind
+
+
+def test_a_structure_that_comes_out_otherwise_each_time_is_unstable() -> None:
+    calls = itertools.count()
+
+    def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        output = simulate(graph, stimulus, dt).outputs["output"]
+        return Recording({"output": output[..., :-1] if next(calls) % 2 else -output})
+
+    scale = identify(run, name="moody", kinds=["Scale"]).rules["Scale"]
+    assert {refusal.status for refusal in scale.refuses} == {"unstable"}
+    assert scale.outputs == 0
+
+
+def test_a_neuron_that_is_refused_alone_and_dropped_among_layers_says_both() -> None:
+    def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        (name,) = graph.of_kind("LI")
+        if len(graph.nodes) == 3:
+            raise RunFailed("import_error", "ValueError", "an empty graph")
+        return simulate(without(graph, name), stimulus, dt)
+
+    identified = identify(run, name="careless", kinds=["LI"]).rules["LI"]
+    assert [(refusal.parameter, refusal.status) for refusal in identified.refuses] == [
+        ("LI", "import_error"),
+        ("between two layers", "mismatch"),
+    ]
+    assert identified.mismatched == 0, "the rule was not compared"
+
+
 @pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
 def library(request: pytest.FixtureRequest) -> Fingerprint:
     installed = backend(request.param)
     if installed.missing:
         pytest.skip(installed.hint)
-    with LiveBackend(installed) as run:
-        return identify(run, name=request.param)
+    return fingerprint_of(request.param)
+
+
+def test_the_structures_that_each_library_misruns_are_those_that_were_measured_by_hand(library: Fingerprint) -> None:
+    def ends(kind: str) -> dict[str, str]:
+        return {refusal.parameter: refusal.status for refusal in library.rules[kind].refuses}
+
+    assert ends("SumPool2d")["padding"] == "wrong_shape"
+    assert ends("SumPool2d")["padding that no shape shows"] == "mismatch"
+    assert library.rules["Linear"].mismatched == library.rules["Affine"].mismatched == 0
+    assert (library.rules[JOIN].mismatched > 0) == (library.backend == "norse")
+    assert ("dims 0 to -1" in ends("Flatten")) == (library.backend != "spikingjelly")
+    assert "dims -3 to -1" not in ends("Flatten")
+    if library.backend == "norse":
+        assert ends("LI")["between two layers"] == "unstable"
 
 
 def test_every_library_is_identified_without_a_mismatch(library: Fingerprint) -> None:
-    assert [kind for kind, identified in library.rules.items() if identified.mismatched] == []
+    assert [kind for kind in NEURONS if library.rules[kind].mismatched] == []
     assert library.rules["LIF"].outputs > 100_000
     assert library.rules["CubaLIF"].outputs > 100_000
 

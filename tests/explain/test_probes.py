@@ -3,13 +3,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.explain.identify import equality
-from harness.explain.probes import BATTERY, Gains, Question, Variation, gains_of, neuron
-from harness.explain.probes.battery import COMPARISON, DT, STAGES
-from harness.explain.probes.candidates import axes, extended, first_candidates
-from harness.graphs import NEURONS, validate
+from harness.explain.probes import (
+    BATTERY,
+    JOIN,
+    STRUCTURAL,
+    Gains,
+    Probe,
+    Question,
+    Structural,
+    Variation,
+    gains_of,
+    neuron,
+    stimuli,
+)
+from harness.explain.probes.battery import ALL, COMPARISON, DT, STAGES
+from harness.explain.probes.candidates import NOT_RUN, axes, extended, first_candidates
+from harness.explain.probes.equality import equality
+from harness.explain.probes.graphs import single
+from harness.explain.probes.leftover import INPUTS, separating
+from harness.graphs import NEURONS, STATELESS, validate
 from harness.reference import simulate
-from harness.rule import NIR_MEANING, Comparison, Decay, Gain, Precision, ResetKind, SpikesPerStep, UpdateRule
+from harness.rule import NIR_MEANING, Axis, Comparison, Decay, Gain, Precision, ResetKind, SpikesPerStep, Start, UpdateRule
 
 SAME_EQUATION = {
     ("gain", Gain.COMPLEMENT): "one minus the Euler decay is the Euler gain",
@@ -104,3 +118,59 @@ def test_the_first_place_of_r_and_w_in_is_off_neutral_values_and_fixed_points(ki
 def test_probes_have_names_of_their_own() -> None:
     names = [probe.name for probe in BATTERY]
     assert len(set(names)) == len(names)
+
+
+def test_every_primitive_without_a_rule_has_a_structural_probe_and_so_has_a_join() -> None:
+    assert {probe.kind for probe in STRUCTURAL} >= {*STATELESS, "Delay", JOIN} - {"Input", "Output"}
+    names = [(probe.kind, probe.name) for probe in STRUCTURAL]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("probe", STRUCTURAL, ids=[f"{probe.kind}-{probe.name}" for probe in STRUCTURAL])
+def test_a_structural_probe_is_a_valid_graph_that_answers(probe: Structural) -> None:
+    graph = probe.graph(lambda size: neuron("LIF", DT, Gains("matched"), Variation(), size))
+    validate(graph)
+    stimulus = np.random.default_rng(0).normal(0.4, 1.0, (24, 4, *probe.shape))
+    output = simulate(graph, stimulus, DT).outputs["output"]
+    assert output.shape == (24, 4, *probe.to)
+    assert len(np.unique(output)) > 1
+
+
+def test_flatten_is_probed_with_each_pair_of_dims_from_either_end() -> None:
+    pairs = {
+        (int(node["start_dim"]), int(node["end_dim"]))
+        for probe in STRUCTURAL
+        for node in probe.nodes.values()
+        if probe.kind == "Flatten"
+    }
+    assert pairs == {(start + a, end + b) for start, end in ((0, 1), (0, 2), (1, 2)) for a in (0, -3) for b in (0, -3)}
+
+
+def test_the_values_that_no_candidate_has_are_those_that_the_simulator_reads_as_another() -> None:
+    run: set[tuple[str, Axis]] = set()
+    for kind in NEURONS:
+        for stage in STAGES:
+            run |= {(axis, value) for axis, values in axes(kind, stage).items() for value in values}
+    every = {(axis, value) for axis, own in vars(NIR_MEANING).items() if axis != "precision" for value in type(own)}
+    assert every - run == set(NOT_RUN)
+    node = neuron("CubaLIF", DT, Gains(), Variation(threshold=0.75, different=frozenset({"w_in", "v_threshold"})))
+    graph = single(node, 3)
+    stimulus = np.random.default_rng(0).normal(3.0, 6.0, (40, 4, 3))
+    plain = simulate(graph, stimulus, DT).output
+    assert plain.any()
+    for axis, value in NOT_RUN:
+        assert np.array_equal(simulate(graph, stimulus, DT, NIR_MEANING.but(**{axis: value})).output, plain), (
+            "now it is run: a candidate"
+        )
+
+
+def test_rules_that_the_battery_leaves_over_are_told_apart_by_random_inputs_where_they_can_be() -> None:
+    other = NIR_MEANING.but(start=Start.RESET)
+    plain = Probe("plain", ALL, stimuli.random, (0.3, 8.0), steps=24)
+    off = Probe("off", ALL, stimuli.random, (0.3, 8.0), Variation(reset=-0.4375), steps=24)
+    assert list(separating("LIF", [NIR_MEANING, other], [(Gains(), plain)])) == []
+    (question,) = separating("LIF", [NIR_MEANING, other], [(Gains(), plain), (Gains(), off)])
+    assert question.mismatched(question.answer(NIR_MEANING), question.answer(other)) > 0
+    assert INPUTS >= 10_000
+    same = NIR_MEANING.but(gain=Gain.COMPLEMENT)
+    assert list(separating("LIF", [NIR_MEANING, same], [(Gains(), plain), (Gains(), off)])) == []

@@ -1,9 +1,10 @@
-"""The probes: small graphs and stimuli that tell update rules apart."""
+"""The probes: small graphs and stimuli that tell update rules apart, or show how a backend runs a structure."""
 
 from __future__ import annotations
 
 from harness.explain.probes.battery import BATTERY, Probe
 from harness.explain.probes.parameters import Gains, Variation, gains_of, neuron
 from harness.explain.probes.prediction import Question
+from harness.explain.probes.structural import JOIN, STRUCTURAL, Structural
 
-__all__ = ["BATTERY", "Gains", "Probe", "Question", "Variation", "gains_of", "neuron"]
+__all__ = ["BATTERY", "JOIN", "STRUCTURAL", "Gains", "Probe", "Question", "Structural", "Variation", "gains_of", "neuron"]

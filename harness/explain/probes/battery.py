@@ -85,7 +85,8 @@ def _response() -> list[Probe]:
     probes.append(
         Probe("time constants of 2.5 steps", waveform=stimuli.noise, variation=Variation(tau=2.5, tau_syn=3.5), **shared)
     )
-    probes.append(Probe("a time constant below dt", waveform=stimuli.random, variation=Variation(tau=0.625), **shared))
+    for name, below in (("a time", Variation(tau=0.625)), ("a synaptic time", Variation(tau_syn=0.625))):
+        probes.append(Probe(f"{name} constant below dt", waveform=stimuli.random, variation=below, **shared))
     return probes
 
 
@@ -116,6 +117,8 @@ def _reset() -> list[Probe]:
             Probe(f"negative, then positive drive{says}", waveform=stimuli.swing, level=(0.5, 4.0), batch=32, **shared),
             Probe(f"random drive{says}", waveform=stimuli.random, level=(1.0, 6.0), repeats=2, **shared),
         ]
+    other = Variation(threshold=1.375)
+    probes.append(Probe("random drive, v_threshold 1.375", RESET, stimuli.random, (1.0, 6.0), other, kinds=SPIKING_NEURONS))
     return probes
 
 
@@ -140,7 +143,7 @@ def _graphs() -> list[Probe]:
 
 
 def _random() -> list[Probe]:
-    """At least 2,000 random inputs over the accepted domain, 500 or more at each place of it."""
+    """Evidence for the whole rule; what the battery leaves over gets more of them (see ``leftover``)."""
     return [
         Probe("random inputs", ALL, stimuli.random, (0.3, 8.0), batch=1000, steps=24, every_gain=True),
         Probe("random inputs, v_leak and v_reset", ALL, stimuli.random, (0.3, 8.0), LEAKS[3], batch=500, steps=24),

@@ -31,6 +31,12 @@ from harness.rule import Start as StartValue
 
 Values = Mapping[str, tuple[Axis, ...]]
 
+NOT_RUN: Mapping[tuple[str, Axis], str] = {
+    ("input_weight", Use.COLLAPSED): "may exist (one gain of the synapse for a whole layer); the simulator reads it as used",
+    ("threshold", Use.IGNORED): "may exist (a threshold of 1, whatever the file says); the simulator reads it as used",
+}
+"""Values that a rule may have and that no candidate has, since the simulator does not run them as they are meant."""
+
 
 def axes(kind: str, stage: str) -> Values:
     """Axis → its possible values, of the axes that a stage decides for a primitive."""

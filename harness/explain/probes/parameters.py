@@ -90,6 +90,7 @@ class Variation:
         wanted = set(self.different)
         wanted |= {"v_leak"} if self.leak else set()
         wanted |= {"v_reset"} if self.reset else set()
+        wanted |= {"v_threshold"} if self.threshold != plain.threshold else set()
         wanted |= {"tau"} if self.tau != plain.tau else set()
         wanted |= {"tau_syn"} if self.tau_syn != plain.tau_syn else set()
         return all(name in names or (name == "tau" and "tau_mem" in names) for name in wanted)
@@ -103,9 +104,12 @@ class Variation:
             texts += ["v_leak off 0"] if self.leak else []
             texts += ["v_reset off 0"] if self.reset else []
         texts += ["tau below dt"] if self.tau < 1 else []
+        texts += ["tau_syn below dt"] if self.tau_syn < 1 else []
         texts += [f"heterogeneous {name}" for name in sorted(self.different)]
         if not texts and self != replace(plain, threshold=self.threshold):
             texts.append(f"tau = {self.tau:g} dt")
+        if self == replace(plain, threshold=self.threshold) != plain:
+            texts.append("v_threshold off 1")
         return ", ".join(texts)
 
 

@@ -220,6 +220,11 @@ class Question:
             kept &= (shifted.answer(rule) == own).all(axis=(0, 2))
         return kept
 
+    @property
+    def inputs(self) -> int:
+        """Samples in the stimulus."""
+        return 0 if self.stimulus is None else int(self.stimulus.shape[1])
+
     def keep(self, samples: NDArray[np.bool_]) -> None:
         """Forget the other samples."""
         if self.stimulus is None:
@@ -240,12 +245,16 @@ class Question:
 
     def mismatched(self, answer: Array, observed: Array) -> int:
         """How many outputs differ."""
+        return int(self.unlike(answer, observed).sum())
+
+    def unlike(self, answer: Array, observed: Array) -> NDArray[np.bool_]:
+        """Which outputs differ, spikes at all and membranes by more than rounding."""
         if self.spiking:
-            return int((answer != observed).sum())
+            return np.asarray(answer != observed)
         meant, seen = answer.astype(np.float64), observed.astype(np.float64)
         single = np.abs(meant) < LARGEST
         scale = max(1.0, float(np.abs(meant[single]).max(initial=0.0)))
-        return int((~(np.abs(meant - seen) <= ROUNDING * scale) & single).sum())
+        return np.asarray(~(np.abs(meant - seen) <= ROUNDING * scale) & single)
 
 
 def _dtype(rule: UpdateRule) -> torch.dtype:

@@ -1,0 +1,43 @@
+"""The verdict on a cell whose target solves the equations in continuous time: what is left is that the source takes steps.
+
+::
+
+    native ── … ── ref(exported, NIR's meaning) ──── exact
+
+Everything before the last gap is explained as for any importer; the last gap is nobody's fault: NIR gives equations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from harness.compare.nodes import differs, output_of
+from harness.explain.replay import Replays, count, flat, gap
+from harness.explain.verdict import CauseShare, Verdict, explain_cell
+from harness.graphs import Array, Graph
+from harness.recording import Recording
+from harness.vocabulary import Blame, Cause, Status
+
+
+def explain_continuous(
+    *, exported: Graph, native: Recording, target: Recording, stimulus: Array, dt_import: float, **cell: Any
+) -> Verdict:
+    """As :func:`harness.explain.verdict.explain_cell`, for a target without an update rule."""
+    stepped = Replays(stimulus).run(flat(exported), dt_import, {})
+    ours, theirs = output_of(native), output_of(target)
+    if stepped is None or ours is None or theirs is None or ours.shape != theirs.shape:
+        return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)
+    cell |= {"exported": exported, "native": native, "stimulus": stimulus, "dt_import": dt_import, "dt_effective": dt_import}
+    before = explain_cell(**(cell | {"target_rule": {}}), target=stepped)
+    differing, apart = count(differs(ours, theirs)), count(gap(stepped, target))
+    if not differing:
+        return Verdict(before.status, Blame.NONE, explained=1.0)
+    if not apart:
+        return before
+    share = CauseShare(Cause.DISCRETISATION, apart, (), "NIR's equations in steps are not its equations in continuous time")
+    known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
+    causes = tuple(sorted((*known, share), key=lambda each: (each.cause is Cause.UNEXPLAINED, -each.outputs, str(each.cause))))
+    status = Status.MISMATCH if before.status.agrees else before.status
+    blame = Blame.FORMAT if causes[0] is share and before.blame is not Blame.SETTING else before.blame
+    return replace(before, status=status, blame=blame, causes=causes)

@@ -1,0 +1,116 @@
+"""How far a backend runs a structural probe as NIR says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import RunFailed
+from harness.explain.probes.battery import DT
+from harness.explain.probes.prediction import GRAZING, ROUNDING
+from harness.explain.probes.structural import Cell, Structural
+from harness.fingerprint import Identified, Refusal
+from harness.graphs import Array, Graph
+from harness.recording import Recording
+from harness.reference import simulate
+from harness.rule import NIR_MEANING, UpdateRule
+from harness.vocabulary import Status
+
+Run = Callable[[Graph, Array, float], Recording]
+Ends = tuple[str, str]
+
+STEPS, BATCH = 24, 8
+
+REPEATS = 12
+"""Runs of a probe that was not run as meant: an importer that depends on the order of a set gives this now, that later."""
+
+DECLINED = frozenset({str(Status.REFUSED), str(Status.IMPORT_ERROR), str(Status.READ_ERROR), str(Status.TIMEOUT)})
+"""Ends that do not depend on chance, or cost too much to be seen again."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The neuron that a backend takes, for probes that need one.
+
+    dt : seconds, at which it was identified
+    amplitude : of the input that brings it to its threshold, in amperes
+    """
+
+    cell: Cell
+    rules: Mapping[str, UpdateRule]
+    dt: float
+    amplitude: float
+
+
+def evidence(run: Run, probes: Iterable[Structural], neighbour: Neighbour | None) -> Identified:
+    """What a backend makes of the probes of one primitive.
+
+    A probe that is refused, or whose output has another shape, adds no outputs; each that is not run as NIR says is a Refusal.
+    """
+    outputs = mismatched = 0
+    refuses: list[Refusal] = []
+    for probe in probes:
+        if probe.spiking and neighbour is None:
+            continue
+        compared, missed, end = _asked(run, probe, neighbour)
+        outputs, mismatched = outputs + compared, mismatched + missed
+        if end is not None:
+            refuses.append(Refusal(probe.name, *end))
+    return Identified(NIR_MEANING, outputs, mismatched, refuses=tuple(refuses))
+
+
+def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[int, int, Ends | None]:
+    """Outputs compared and mismatched, and how it ended where not as meant."""
+    dt = neighbour.dt if probe.spiking and neighbour is not None else DT
+    graph = probe.graph() if neighbour is None or not probe.spiking else probe.graph(neighbour.cell, neighbour.amplitude)
+    rules: Mapping[str, UpdateRule] = neighbour.rules if neighbour is not None else {}
+    stimulus = np.random.default_rng(0).normal(0.4, 1.0, (STEPS, BATCH, *probe.shape)).astype(np.float32)
+    if probe.spiking and neighbour is not None:
+        stimulus *= np.float32(neighbour.amplitude)
+        kept = _settled(graph, stimulus, dt, rules)
+        stimulus = stimulus[:, kept]
+    meant = simulate(graph, stimulus, dt, rules).outputs["output"]
+    ends: dict[Ends | None, int] = {}
+    missed = 0
+    for number in range(REPEATS):
+        end, missed = _compared(run, graph, stimulus, dt, meant)
+        ends[end] = missed
+        if end is None and number == 0:
+            return meant.size, 0, None
+        if end is not None and end[0] in DECLINED:
+            break
+    if len(ends) > 1:
+        said = sorted("as NIR says" if end is None else f"{end[0]}: {end[1]}" for end in ends)
+        return 0, 0, (str(Status.UNSTABLE), " or ".join(said))
+    (end,) = ends
+    return (meant.size if end is not None and end[0] == Status.MISMATCH else 0), missed, end
+
+
+def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[Ends | None, int]:
+    try:
+        seen = next(iter(run(graph, stimulus, dt).outputs.values()))
+    except RunFailed as error:
+        return (error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
+    if seen.shape != meant.shape:
+        return (str(Status.WRONG_SHAPE), f"an output of axes {_axes(seen)} for {_axes(meant)}"), 0
+    scale = max(1.0, float(np.abs(meant).max(initial=0.0)))
+    apart = ~(np.abs(meant.astype(np.float64) - seen.astype(np.float64)) <= ROUNDING * scale)
+    missed = int(apart.sum())
+    return ((str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ"), missed) if missed else (None, 0)
+
+
+def _axes(array: Array) -> str:
+    return "×".join(map(str, array.shape[1:]))
+
+
+def _settled(graph: Graph, stimulus: Array, dt: float, rules: Mapping[str, UpdateRule]) -> Array:
+    """The samples whose answer stays the same if the input is a little stronger or weaker."""
+    own = simulate(graph, stimulus, dt, rules).output
+    kept = np.ones(stimulus.shape[1], dtype=bool)
+    for factor in (1 - GRAZING, 1 + GRAZING):
+        other = simulate(graph, stimulus.astype(np.float64) * factor, dt, rules).output
+        close = np.isclose(own, other, rtol=1e-4, atol=1e-4).reshape(*own.shape[:2], -1)
+        kept &= close.all(axis=(0, 2))
+    return kept

@@ -1,0 +1,78 @@
+"""Cells without a recording: whose deed it is, from the stage, the graph and the library's domain."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.errors import RunFailed
+from harness.explain.endings import attributed, without_graph, without_meaning
+from harness.explain.verdict import CauseShare, Verdict
+from harness.fingerprint import Refusal
+from harness.graphs import Graph, Node
+from harness.vocabulary import Blame, Cause, Stage, Status
+
+
+def port(kind: str) -> Node:
+    return Node(kind, {"shape": np.array([2])})
+
+
+def lif(**params: float) -> Node:
+    values = {"tau": 1e-2, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0} | params
+    return Node("LIF", {name: np.full(2, value) for name, value in values.items()})
+
+
+def graph(**params: float) -> Graph:
+    return Graph(
+        {"input": port("Input"), "lif": lif(**params), "output": port("Output")}, (("input", "lif"), ("lif", "output"))
+    )
+
+
+def test_what_nir_cannot_say_is_the_format_s() -> None:
+    verdict = without_graph(RunFailed("refused", "NotExpressible", "NIR has no max pooling"), Stage.BUILD)
+    assert (verdict.status, verdict.blame, verdict.codes) == (Status.REFUSED, Blame.FORMAT, ("not_expressible",))
+    assert verdict.causes[0].says == "NotExpressible: NIR has no max pooling"
+
+
+def test_a_network_that_a_library_cannot_hold_is_the_builder_s_and_a_failed_export_the_exporter_s() -> None:
+    refused = RunFailed("refused", "CannotBuild", "no module for sum pooling")
+    assert without_graph(refused, Stage.BUILD).blame is Blame.BUILDER
+    for stage in (Stage.EXPORT, Stage.WRITE):
+        verdict = without_graph(RunFailed("write_error", "TypeError", "no scalars"), stage)
+        assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.EXPORTER, ("unsupported",), 1.0)
+
+
+def test_a_library_that_is_not_installed_is_the_caller_s_setting() -> None:
+    assert without_graph(RunFailed("env_missing"), Stage.BUILD).blame is Blame.SETTING
+    missing = RunFailed("env_missing")
+    verdict = attributed(Verdict(Status.ENV_MISSING, Blame.UNEXPLAINED), missing, graph(), {})
+    assert verdict.blame is Blame.SETTING
+
+
+def test_a_graph_that_means_nothing_is_the_exporter_s_whoever_refuses_it() -> None:
+    failure = RunFailed("refused", "ValueError", "tau must be finite")
+    verdict = without_meaning(failure, graph(), graph(tau=float("inf")), 1e-4)
+    assert verdict is not None
+    assert verdict.blame is Blame.EXPORTER
+    assert Cause.TAU_REWRITTEN in [each.cause for each in verdict.causes]
+    assert without_meaning(failure, graph(), graph(), 1e-4) is None
+
+
+def test_what_the_probes_saw_refused_is_the_cause_whatever_the_numbers() -> None:
+    refusals = {"LIF": [Refusal("r off 1 and tau/dt", "refused", "ValueError: nir.LIF.r must equal 1 or 100")]}
+    failure = RunFailed("refused", "ValueError", "nir.LIF.r must equal 1 or 20")
+    verdict = attributed(Verdict(Status.REFUSED, Blame.UNEXPLAINED), failure, graph(r=2.5), refusals)
+    assert (verdict.blame, verdict.codes) == (Blame.IMPORTER, ("unsupported",))
+    assert verdict.causes[0].nodes == ("lif",)
+    assert verdict.causes[0].says.startswith("r off 1 and tau/dt: ValueError")
+
+
+def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
+    failure = RunFailed("import_error", "AttributeError", "no attribute 'items'")
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), {})
+    assert (verdict.blame, verdict.causes) == (Blame.IMPORTER, ())
+
+
+def test_a_cause_that_is_known_stays() -> None:
+    share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
+    known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
+    assert attributed(known, RunFailed("refused"), graph(), {}) is known

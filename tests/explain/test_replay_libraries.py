@@ -1,0 +1,116 @@
+"""The identified rules against the libraries themselves, on random graphs that these take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from harness.compare.nodes import differs, output_of
+from harness.environments import backend
+from harness.errors import RunFailed
+from harness.explain.depth_first import depth_first
+from harness.explain.replay import Replays, flat, gap
+from harness.explain.rounding import guided
+from harness.explain.verdict import explain_cell
+from harness.graphs import Array, Graph
+from harness.matrix.live import LiveBackend
+from harness.recording import Recording
+from harness.rule import UpdateRule
+from harness.vocabulary import Cause
+from tests.explain.library_graphs import Domain, Draw, fingerprint_of
+
+ACCEPTED = 200
+"""Graphs for each library that give a recording."""
+
+MOST_TRIES = 400
+
+STRUCTURAL = frozenset(
+    {Cause.JOIN_MISRUN, Cause.RECURRENCE_REWIRED, Cause.FLATTEN_BATCH, Cause.POOL_PADDING, Cause.CYCLE_ORDER}
+)
+"""What these libraries are known to do outside any rule."""
+
+
+@dataclass
+class Tally:
+    """How the graphs of one library came out."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    open: list[int] = field(default_factory=list)
+
+
+@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    installed = backend(name)
+    if installed.missing:
+        pytest.skip(installed.hint)
+    fingerprint = fingerprint_of(name)
+    rules = fingerprint.by_primitive()
+    tally = Tally()
+    with LiveBackend(installed) as run:
+        for seed in range(MOST_TRIES):
+            graph, stimulus, dt = Draw(Domain(fingerprint), seed).case()
+            try:
+                theirs = run(graph, stimulus, dt)
+            except RunFailed as error:
+                tally.ends[f"not run: {error.status}"] += 1
+                continue
+            tally.ends["accepted"] += 1
+            _judge(tally, seed, graph, stimulus, dt, rules, theirs)
+            if tally.ends["accepted"] == ACCEPTED:
+                break
+    with capsys.disabled():
+        print(f"\n{name}: {', '.join(f'{end} {count}' for end, count in sorted(tally.ends.items()) if count)}")
+        print(f"  causes {dict(sorted(tally.causes.items()))}; graphs with {dict(sorted(tally.kinds.items()))}")
+    assert tally.open == [], "seeds of graphs that neither the rules nor a cause reproduce"
+    assert tally.ends["accepted"] == ACCEPTED
+    reproduced = tally.ends["exact"] + tally.ends["rounding of values"] + tally.ends["rounding of decisions"]
+    assert reproduced + tally.ends["structural"] == ACCEPTED
+    assert reproduced >= 0.7 * ACCEPTED
+    assert tally.ends["rounding of decisions"] <= 0.02 * ACCEPTED
+    assert tally.ends["silent"] <= 0.05 * ACCEPTED, "a silent network proves nothing"
+    for ingredient in ("recurrent", "nested", "Conv2d", *Domain(fingerprint).kinds):
+        assert tally.kinds[ingredient] >= 5, ingredient
+
+
+def _judge(
+    tally: Tally, seed: int, graph: Graph, stimulus: Array, dt: float, rules: dict[str, UpdateRule], theirs: Recording
+) -> None:
+    flattened = flat(graph)
+    ours = Replays(stimulus).run(flattened, dt, rules)
+    assert ours is not None
+    tally.kinds.update({node.kind for _, node in flattened.primitives()} - {"Input", "Output", "Affine", "Linear"})
+    tally.kinds["nested"] += flattened is not graph and len(flattened.nodes) != len(graph.nodes)
+    tally.kinds["recurrent"] += any("back" in name or "w_rec" in name for name in flattened.nodes)
+    tally.ends["silent"] += not any(spikes.any() for spikes in ours.spikes.values())
+    here, there = output_of(ours), output_of(theirs)
+    assert here is not None
+    if there is not None and here.shape == there.shape and not differs(here, there).any():
+        tally.ends["exact"] += 1
+        return
+    if guided(flattened, dt, rules, stimulus, theirs).proven:
+        unequal = gap(ours, theirs)
+        tally.ends["rounding of decisions" if unequal is not None and unequal.any() else "rounding of values"] += 1
+        return
+    verdict = explain_cell(
+        intended=graph, exported=graph, source_rule=rules, target_rule=rules, native=ours, target=theirs,
+        stimulus=stimulus, dt_export=dt, dt_import=dt,
+    )  # fmt: skip
+    named = {share.cause for share in verdict.causes}
+    if verdict.explained == 1 and named and named <= STRUCTURAL:
+        tally.ends["structural"] += 1
+        tally.causes[", ".join(verdict.codes)] += 1
+    elif any(_agrees(Replays(stimulus).run(each.graph, dt, rules), theirs) for each in depth_first(flattened, dt)):
+        tally.ends["structural"] += 1
+        tally.causes["run depth first"] += 1
+    else:
+        tally.open.append(seed)
+
+
+def _agrees(ours: Recording | None, theirs: Recording) -> bool:
+    unequal = gap(ours, theirs)
+    return unequal is not None and not bool(np.any(unequal))
