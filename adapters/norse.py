@@ -94,6 +94,11 @@ output = np.stack(outputs)
         module = Sequence(modules) if is_chain(network) else Joined(modules, network.sources())
         return Built(module, network, factors, idiom)
 
+    def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
+        if isinstance(layer, LIF):
+            return f"LIFBoxCell(reset_method=reset_{network.reset.value})"
+        return {CubaLIF: "LIFCell", IF: "IAFCell", LI: "LIBoxCell"}[type(layer)]
+
     def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
         slope = SURROGATE_SLOPE if settings.surrogate_slope is None else settings.surrogate_slope
         for cell in model.module.modules():

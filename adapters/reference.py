@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from harness.adapter import Adapter, Array, Model
-from harness.networks import Network
+from harness.networks import Network, Neuron
 from harness.recording import Recording
-from harness.vocabulary import Idiom
+from harness.vocabulary import Idiom, Reset
 
 if TYPE_CHECKING:
     import nir
@@ -55,6 +55,12 @@ output = Simulator(read(Path("graph.nir")), DT).run(stimulus)[0].output
 
         intended = network.to_nir()
         return _Model(self._simulator(from_nir(intended), dt), intended)
+
+    def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
+        """NIR's own nodes; a soft reset is a composition of several."""
+        if network.reset is Reset.SUBTRACT and layer.spiking:
+            return {"IF": "I + Threshold + Scale", "LIF": "LI + Threshold + Scale"}[type(layer).__name__]
+        return type(layer).__name__
 
     def export(self, model: Model, sample: Array, dt: float) -> nir.NIRGraph:
         """The intended graph."""

@@ -97,6 +97,12 @@ output = np.stack(outputs)
         module = nn.Sequential(modules) if is_chain(network) else Joined(modules, network.sources())
         return Built(module, network, factors, idiom)
 
+    def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
+        name = ("" if layer.feedback is None else "R") + ("Synaptic" if isinstance(layer, CubaLIF) else "Leaky")
+        mechanism = _reset_mechanism(layer, network)
+        late = f", reset_delay={idiom is Idiom.TUTORIAL}" if layer.spiking else ""
+        return f"{name}(reset_mechanism={mechanism!r}{late})"
+
     def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
         slope = SURROGATE_SLOPE if settings.surrogate_slope is None else settings.surrogate_slope
         for neuron in _neurons(model.module):
@@ -208,8 +214,7 @@ def _neuron(
         return word(kept)
 
     options: dict[str, Any] = {"threshold": word(values.get("v_threshold", 1.0)), "init_hidden": True, "output": last}
-    kind = "zero" if network.reset is Reset.VALUE else "subtract"
-    options["reset_mechanism"] = kind if layer.spiking else "none"
+    options["reset_mechanism"] = _reset_mechanism(layer, network)
     if idiom is Idiom.PORTABLE:
         options["reset_delay"] = False
     if isinstance(layer, CubaLIF):
@@ -223,6 +228,11 @@ def _neuron(
     module: nn.Module = recurrent(all_to_all=True, linear_features=shape[0], **options)
     hold(module.get_submodule("recurrent"), parameters, f"{layer.name}.feedback")
     return module
+
+
+def _reset_mechanism(layer: Neuron, network: Network) -> str:
+    kind = "zero" if network.reset is Reset.VALUE else "subtract"
+    return kind if layer.spiking else "none"
 
 
 def _held(model: Built) -> dict[str, nn.Parameter]:

@@ -45,6 +45,8 @@ Array = NDArray[Any]
 SURROGATE_SLOPE = 1.0
 """Of ``ATan``, whose default is 2."""
 
+_KINDS: Mapping[type[Neuron], type[nn.Module]] = {IF: neurons.IFNode, LIF: neurons.LIFNode, CubaLIF: neurons.CUBALIFNode}
+
 
 class SpikingJelly(Adapter):
     """SpikingJelly 2.0.0."""
@@ -96,6 +98,11 @@ output = np.stack(outputs)
                 modules[layer.name] = stateless(layer, parameters, words, pair=pair, start_dim=batched_start(layer))
         module = nn.Sequential(modules) if is_chain(network) else Joined(modules, network.sources())
         return Built(module, network, factors, idiom)
+
+    def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
+        rest = "None" if network.reset is Reset.SUBTRACT else "float"
+        decays = f"decay_input={not _keeps_input(layer, dt)}, " if isinstance(layer, LIF) else ""
+        return f"{_KINDS[type(layer)].__name__}({decays}v_reset={rest})"
 
     def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
         for layer in model.network.neurons():
@@ -205,8 +212,7 @@ def _neuron(network: Network, layer: Neuron, dt: float) -> nn.Module:
         if min(values["tau_syn"], values["tau_mem"]) < dt:
             raise CannotBuild(f"layer {layer.name!r}: SpikingJelly's decays lie in [0, 1); time constants must be at least dt")
         options |= {"c_decay": 1 - dt / values["tau_syn"], "v_decay": 1 - dt / values["tau_mem"]}
-    kinds = {IF: neurons.IFNode, LIF: neurons.LIFNode, CubaLIF: neurons.CUBALIFNode}
-    made: nn.Module = kinds[type(layer)](**options)
+    made: nn.Module = _KINDS[type(layer)](**options)
     return made
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.errors import CannotBuild, ReadFailed, UnknownName
 from harness.learning import Samples, TrainingSettings
-from harness.networks import Network
+from harness.networks import Network, Neuron
 from harness.recording import Recording
 from harness.vocabulary import Idiom
 
@@ -67,6 +67,13 @@ class Adapter(ABC):
 
         Raises CannotBuild, with the reason, where the library has no words for it.
         """
+
+    def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
+        """How :meth:`build` writes a layer of neurons, with the options that decide its update rule.
+
+        Layers of one label and one kind are stepped alike.
+        """
+        return f"{type(layer).__name__}(reset={network.reset})"
 
     def train(self, model: Model, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
         """Train by surrogate gradient in the library's own idiom, in place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,11 +20,10 @@ def rules(
     results: Annotated[Path, typer.Option("--results", help="Where rules.csv is written.")] = RESULTS,
     json: Json = False,
 ) -> None:
-    """Identify how each library's importer steps NIR's neurons, and write results/rules.csv."""
+    """Identify how each library steps NIR's neurons, its importer's and its own, and write results/rules.csv."""
     from harness.environments import backend as find
     from harness.environments import backends
-    from harness.explain.says import says
-    from harness.matrix.fingerprints import import_fingerprint
+    from harness.matrix.fingerprints import import_fingerprint, native_neurons
     from harness.matrix.store import Store as Cells
     from harness.report.files import write_rules
 
@@ -31,26 +31,40 @@ def rules(
         [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]
     )
     cells = Cells(store)
-    found = [(each, import_fingerprint(each, cells)) for each in chosen if each.installed]
+    found: list[tuple[str, Fingerprint]] = []
+    for each in chosen:
+        if each.installed:
+            own = [native_neurons(each, cells, recurrent=recurrent).fingerprints for recurrent in (False, True)]
+            found += [(each.version, fingerprint) for fingerprint in (import_fingerprint(each, cells), *own[0], *own[1])]
     if not backend:
-        write_rules([(each.version, fingerprint) for each, fingerprint in found], results)
+        write_rules(found, results)
     if json:
-        document = {
-            fingerprint.backend: {
-                fingerprint.side.value: {kind: _facts(one, says(one.rule)) for kind, one in sorted(fingerprint.rules.items())}
-            }
-            for _, fingerprint in found
-        }
-        print_json(document)
+        print_json(_document([fingerprint for _, fingerprint in found]))
         return
     for _, fingerprint in found:
         _show(fingerprint)
 
 
-def _facts(one: Identified, sentence: str) -> dict[str, Any]:
+def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
+    """Backend → side → primitive → facts, under a native neuron's options; and NIR's own meaning."""
+    from harness.explain.says import says
+    from harness.fingerprint import Side
+    from harness.rule import NIR_MEANING
+
+    document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
+    for fingerprint in found:
+        sides = document.setdefault(fingerprint.backend, {side.value: {} for side in Side})
+        facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
+        sides[fingerprint.side.value] |= {fingerprint.options: facts} if fingerprint.side is Side.NATIVE else facts
+    return document
+
+
+def _facts(kind: str, one: Identified) -> dict[str, Any]:
+    from harness.report.files import sentence
+
     return {
         **one.rule.as_dict(),
-        "says": sentence,
+        "says": sentence(kind, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
         "outputs": one.outputs,
@@ -59,11 +73,12 @@ def _facts(one: Identified, sentence: str) -> dict[str, Any]:
 
 
 def _show(fingerprint: Fingerprint) -> None:
-    from harness.explain.says import says
+    from harness.report.files import sentence
 
-    typer.echo(f"{fingerprint.backend} ({fingerprint.side.value})")
+    side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
+    typer.echo(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
-        typer.echo(f"  {kind}: {says(one.rule)}; {one.mismatched} of {one.outputs} outputs differ")
+        typer.echo(f"  {kind}: {sentence(kind, one)}; {one.mismatched} of {one.outputs} outputs differ")
         for tie in one.ties:
             typer.echo(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
         for refusal in one.refuses:

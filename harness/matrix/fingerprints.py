@@ -3,17 +3,79 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.environments import Backend
 from harness.explain.identify import identify
-from harness.fingerprint import Fingerprint
+from harness.explain.probes import Variation, gains_of, neuron
+from harness.explain.probes.battery import DT
+from harness.explain.probes.graphs import single
+from harness.explain.probes.parameters import SIZE
+from harness.fingerprint import Fingerprint, Identified, Side
 from harness.matrix.keys import with_backend
+from harness.matrix.layered import layered
 from harness.matrix.live import LiveBackend
+from harness.matrix.native import NATIVE_NEURONS
 from harness.matrix.store import Store
+from harness.networks import Network
+from harness.rule import UpdateRule
+from harness.vocabulary import Idiom, Reset
 
 LIMIT = 10.0
 """Seconds that one probe may take."""
+
+NATIVE_KINDS = tuple(kind.__name__ for kind in NATIVE_NEURONS)
+"""Primitives that a network has layers of."""
+
+Way = tuple[Reset, Idiom]
+"""How a network is asked for, as far as it decides how its neurons are written."""
+
+
+@dataclass(frozen=True)
+class NativeRules:
+    """A backend's own neurons.
+
+    fingerprints : each with its options, in the library's own words, sorted by them
+    ways : (reset, idiom) → primitive → options it is written with; several where its parameters decide
+    """
+
+    backend: str
+    fingerprints: tuple[Fingerprint, ...]
+    ways: Mapping[Way, Mapping[str, tuple[str, ...]]]
+
+    def by_way(self) -> dict[Way, Fingerprint]:
+        """(reset, idiom) → what building makes of each primitive; its options are those of all of them."""
+        named = {fingerprint.options: fingerprint.rules for fingerprint in self.fingerprints}
+        found: dict[Way, Fingerprint] = {}
+        for way, written in self.ways.items():
+            known = {
+                kind: [named[each][kind] for each in names if named[each][kind].outputs] for kind, names in written.items()
+            }
+            rules = {kind: _merged(ones) for kind, ones in known.items() if ones}
+            options = "; ".join(sorted({each for kind in rules for each in written[kind]}))
+            found[way] = Fingerprint(self.backend, Side.NATIVE, options, rules)
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for the store."""
+        ways = [
+            {"reset": reset.value, "idiom": idiom.value, "options": {kind: list(names) for kind, names in written.items()}}
+            for (reset, idiom), written in self.ways.items()
+        ]
+        return {"backend": self.backend, "fingerprints": [each.as_dict() for each in self.fingerprints], "ways": ways}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> NativeRules:
+        """The neurons that :meth:`as_dict` wrote."""
+        ways = {
+            (Reset(each["reset"]), Idiom(each["idiom"])): {kind: tuple(names) for kind, names in each["options"].items()}
+            for each in document["ways"]
+        }
+        fingerprints = tuple(Fingerprint.from_dict(each) for each in document["fingerprints"])
+        return cls(document["backend"], fingerprints, ways)
 
 
 def import_fingerprint(backend: Backend, store: Store) -> Fingerprint:
@@ -28,8 +90,110 @@ def import_fingerprint(backend: Backend, store: Store) -> Fingerprint:
     return found
 
 
+def native_fingerprints(backend: Backend, store: Store) -> dict[Way, Fingerprint]:
+    """(reset, idiom) → what a library's own neurons do, as its adapter writes them; empty where it builds none.
+
+    A primitive that it has no neuron for, or none with that reset, is not there.
+    """
+    return native_neurons(backend, store).by_way()
+
+
+def native_rules(backend: Backend, network: Network, idiom: Idiom, store: Store) -> dict[str, UpdateRule]:
+    """Primitive → rule of a network's neurons as a library builds them; primitives that are not there have none.
+
+    Where a library writes neurons that feed themselves otherwise, theirs is the rule of a primitive that only they have.
+    """
+    way = (network.reset, idiom)
+    closed: dict[str, bool] = {}
+    for layer in network.neurons():
+        kind = type(layer).__name__
+        closed[kind] = closed.get(kind, True) and layer.feedback is not None
+    found = [native_fingerprints(backend, store)]
+    if any(closed.values()):
+        found.append(native_neurons(backend, store, recurrent=True).by_way())
+    plain, *recurrent = [each[way].by_primitive() if way in each else {} for each in found]
+    own = {kind: rule for rules in recurrent for kind, rule in rules.items() if closed.get(kind)}
+    return {kind: rule for kind, rule in {**plain, **own}.items() if kind in closed}
+
+
+def native_neurons(
+    backend: Backend, store: Store, *, recurrent: bool = False, kinds: Iterable[str] = NATIVE_KINDS
+) -> NativeRules:
+    """A library's own neurons, each with its options, from the store or by probing them now.
+
+    recurrent : those that feed themselves, where the library writes them otherwise; else those that do not
+    kinds : primitives that are asked for
+    """
+    wanted = tuple(kinds)
+    asked = {"what": "native fingerprints", "probes": _probes_digest(), "kinds": wanted, "recurrent": recurrent}
+    key = with_backend(backend, asked)
+    known = store.get("fingerprints", key)
+    if known is not None:
+        return NativeRules.from_dict(known)
+    with LiveBackend(backend, limit=LIMIT) as live:
+        found = _probed(live, wanted, recurrent)
+    store.put("fingerprints", key, found.as_dict())
+    return found
+
+
+def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
+    ways = _ways(live, kinds, recurrent=False)
+    if recurrent:
+        plain = {each for written in ways.values() for names in written.values() for each in names}
+        own = _ways(live, kinds, recurrent=True)
+        ways = {way: {kind: names for kind, names in written.items() if not plain & {*names}} for way, written in own.items()}
+    asked: dict[str, tuple[Way, set[str]]] = {}
+    for way, written in ways.items():
+        for kind, names in written.items():
+            for options in names:
+                asked.setdefault(options, (way, set()))[1].add(kind)
+    fingerprints = tuple(
+        identify(
+            live.native(*way, options, recurrent=recurrent),
+            name=live.backend.name,
+            side=Side.NATIVE,
+            options=options,
+            kinds=sorted(each),
+        )
+        for options, (way, each) in sorted(asked.items())
+    )
+    return NativeRules(live.backend.name, fingerprints, ways)
+
+
+def _ways(live: LiveBackend, kinds: Iterable[str], *, recurrent: bool) -> dict[Way, dict[str, tuple[str, ...]]]:
+    """How each primitive is written, wherever the probes put its r and w_in; nothing where it cannot be."""
+    asked = [
+        (reset, kind, layered(single(neuron(kind, DT, gains, Variation()), SIZE), DT, reset, recurrent=recurrent))
+        for reset in Reset
+        for kind in kinds
+        for gains in gains_of(kind)
+    ]
+    found: dict[Way, dict[str, tuple[str, ...]]] = {}
+    for idiom, labels in live.native_labels([network for *_, network in asked]).items():
+        for (reset, kind, _), names in zip(asked, labels, strict=True):
+            if names is not None:
+                written = found.setdefault((reset, idiom), {})
+                written[kind] = tuple(sorted({*written.get(kind, ()), *names}))
+    return found
+
+
+def _merged(known: list[Identified]) -> Identified:
+    """One rule of neurons that are written in several ways, which their parameters decide.
+
+    What is open for all of them is open, and what they all refuse is refused; where their rules differ, the one with most
+    evidence stands.
+    """
+    chosen = max(known, key=lambda one: one.outputs)
+    agreeing = [one for one in known if one.rule == chosen.rule]
+    ties = [tie for tie in chosen.ties if all(any(tie.axis == each.axis for each in one.ties) for one in agreeing)]
+    refuses = [each for each in chosen.refuses if all(each.parameter in {no.parameter for no in one.refuses} for one in known)]
+    outputs, mismatched = sum(one.outputs for one in agreeing), sum(one.mismatched for one in agreeing)
+    return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refuses))
+
+
 def _probes_digest() -> str:
     """Of the sources that identify: other probes may find another rule."""
     folder = Path(__file__).resolve().parents[1]
+    own = [folder / "matrix" / f"{name}.py" for name in ("fingerprints", "layered", "live", "native")]
     sources = [*sorted((folder / "explain").rglob("*.py")), *sorted((folder / "reference").rglob("*.py")), folder / "rule.py"]
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*own, *sources])).hexdigest()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,13 +13,16 @@ from typing import Any
 import execnet
 
 from harness.environments import Backend
-from harness.errors import RunFailed
+from harness.errors import CannotBuild, RunFailed
 from harness.graphs import Graph, inline, write
 from harness.matrix.arrays import Array, save_arrays
 from harness.matrix.job import OK
+from harness.matrix.layered import layered
+from harness.matrix.native import document_of
 from harness.matrix.pool import Died, TimedOut, Worker
+from harness.networks import Network
 from harness.recording import Recording
-from harness.vocabulary import Status
+from harness.vocabulary import Idiom, Reset, Status
 
 
 class LiveBackend:
@@ -43,28 +48,57 @@ class LiveBackend:
         self._folder.cleanup()
 
     def __call__(self, graph: Graph, stimulus: Array, dt: float) -> Recording:
-        r"""The recording of a graph; stimulus with axes (T, B, \*shape)."""
+        r"""The recording of an imported graph; stimulus with axes (T, B, \*shape)."""
+        nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
+        with self._files() as folder:
+            write(folder / "graph.nir", graph)
+            job = {"kind": "meaning", "dt": dt, "nodes": nodes, "graph": str(folder / "graph.nir")}
+            return self._recorded(job, stimulus, folder)
+
+    def native(
+        self, reset: Reset, idiom: Idiom, label: str = "", *, recurrent: bool = False
+    ) -> Callable[[Graph, Array, float], Recording]:
+        """The library's own neurons as a callable: a graph's layers, built in its words.
+
+        label : how its neurons are to be written, as the adapter's ``native_label`` says; empty: however they are
+        recurrent : whether neurons that do not feed themselves do so through weights of 0
+
+        Calling it raises RunFailed, refused, where the library has no words for a graph.
+        """
+
+        def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+            try:
+                network = layered(graph, dt, reset, recurrent=recurrent)
+            except CannotBuild as error:
+                raise RunFailed(str(Status.REFUSED), type(error).__name__, str(error)) from error
+            with self._files() as folder:
+                job = {"kind": "native", "network": document_of(network), "idiom": idiom.value, "label": label}
+                return self._recorded(job, stimulus, folder)
+
+        return run
+
+    def native_labels(self, networks: Sequence[Network]) -> dict[Idiom, list[list[str] | None]]:
+        """Of each network, how its neurons are written in each of the library's idioms; None where it cannot be built."""
+        outcome = self._work({"kind": "native_labels", "networks": [document_of(network) for network in networks]})
+        return {Idiom(idiom): labels for idiom, labels in outcome["labels"].items()}
+
+    @contextmanager
+    def _files(self) -> Iterator[Path]:
         self._runs += 1
         folder = Path(self._folder.name) / str(self._runs)  # a worker remembers the stimuli it has read, by their paths
         folder.mkdir()
-        paths = {"graph": folder / "graph.nir", "stimulus": folder / "stimulus.npz", "save": folder / "recording.npz"}
-        write(paths["graph"], graph)
-        save_arrays(paths["stimulus"], {"input": stimulus})
-        nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
-        job = {
-            "kind": "meaning",
-            "dt": dt,
-            "seed": self.seed,
-            "nodes": nodes,
-            **{name: str(path) for name, path in paths.items()},
-        }
         try:
-            outcome = self._work(job)
-            if outcome["status"] != OK:
-                raise RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
-            return Recording.load(paths["save"])
+            yield folder
         finally:
             shutil.rmtree(folder)
+
+    def _recorded(self, job: dict[str, Any], stimulus: Array, folder: Path) -> Recording:
+        paths = {"stimulus": folder / "stimulus.npz", "save": folder / "recording.npz"}
+        save_arrays(paths["stimulus"], {"input": stimulus})
+        outcome = self._work({**job, "seed": self.seed, **{name: str(path) for name, path in paths.items()}})
+        if outcome["status"] != OK:
+            raise RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
+        return Recording.load(paths["save"])
 
     def _work(self, job: dict[str, Any]) -> dict[str, Any]:
         if self._worker is None:

@@ -20,12 +20,24 @@ import time
 from typing import Any
 
 from harness.adapter import Adapter
+from harness.matrix import explaining
 from harness.matrix import job as jobs
 from harness.matrix.capture import Capture, guarded
 from harness.matrix.messages import describe
+from harness.matrix.native import native, native_labels
 from harness.matrix.repeats import cell, meaning
 
-_WORK = {"train": jobs.train, "source": jobs.source, "intended": jobs.intended, "cell": cell, "meaning": meaning}
+_WORK = {
+    "train": jobs.train,
+    "source": jobs.source,
+    "intended": jobs.intended,
+    "cell": cell,
+    "meaning": meaning,
+    "native": native,
+    "native_labels": native_labels,
+    "identify": explaining.identify,
+    "explain": explaining.explain,
+}
 _LARGEST_FILE = 2**30
 """Bytes: a library that prints for ever must not fill the disk."""
 _LOOK_EVERY = 0.5

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.explain.says import says
 from harness.fingerprint import Fingerprint, Identified, Side
+from harness.graphs import NEURONS
 from harness.rule import NIR_MEANING
 from harness.schema import REPORT, RULES, SOURCES, TIMINGS, write_table
 
@@ -31,8 +32,8 @@ def write_results(found: Results, folder: Path, rows: Sequence[Mapping[str, Any]
 
 
 def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
-    """Write rules.csv: version and fingerprint of each backend, and NIR's own meaning beside them."""
-    kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules})
+    """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
+    kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules if kind in NEURONS})
     meaning = Fingerprint("NIR", Side.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
     rows = [
         {
@@ -42,7 +43,7 @@ def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
             "options": fingerprint.options or None,
             "primitive": kind,
             **one.rule.as_dict(),
-            "says": says(one.rule),
+            "says": says(one.rule, kind) if fingerprint is meaning else sentence(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
@@ -55,3 +56,12 @@ def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
     path = folder / RULES.name
     write_table(path, rows, RULES)
     return path
+
+
+def sentence(kind: str, one: Identified) -> str:
+    """What was found of a primitive, as a sentence; a rule only where there is one."""
+    if not one.outputs:
+        return "not taken"
+    if kind in NEURONS:
+        return says(one.rule, kind)
+    return "as NIR says" if not one.mismatched else "not as NIR says"

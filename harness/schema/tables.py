@@ -178,7 +178,7 @@ RULES = Table(
         _text("backend", "library, or NIR's own meaning", required=True),
         _text("version", "its version"),
         Column("side", "import: what its importer makes of a NIR node; native: its own neuron", required=True),
-        _text("options", "of a native neuron, as the library writes them"),
+        _text("options", "of a native neuron, as the library writes it"),
         _text("primitive", "neuron of NIR", required=True),
         *(_text(axis.name, axis.type.__doc__ or axis.name) for axis in AXES),
         _text("says", "the rule as a sentence"),
