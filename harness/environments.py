@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, entry_points, requires
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UnknownName
 
@@ -60,6 +61,16 @@ class Backend:
     def hint(self) -> str:
         """What is missing and what to do, in a line."""
         return f"{self.name}: {', '.join(self.missing)} not installed; run pip install '{SUITE}[{self.name}]'"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for another process."""
+        return {**vars(self), "python": str(self.python), "search": [str(folder) for folder in self.search]}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Backend:
+        """The backend that :meth:`as_dict` wrote."""
+        folders = {"python": Path(document["python"]), "search": tuple(Path(folder) for folder in document["search"])}
+        return cls(**{**document, "distributions": tuple(document["distributions"]), **folders})
 
     @property
     def own_interpreter(self) -> bool:

@@ -170,6 +170,8 @@ class Cause(Word):
     WEIGHT_TRANSPOSED = "weight_transposed", "a weight is transposed"
     BIAS_DROPPED = "bias_dropped", "the importer left a bias out"
     DT_REQUESTED = "dt_requested", "the caller asked for another time step than the export's"
+    UNSUPPORTED = "unsupported", "the library has no such primitive, layer or parameter"
+    DISCRETISATION = "discretisation", "steps where the target solves the equations in continuous time"
     NOT_EXPRESSIBLE = "not_expressible", "NIR cannot say it"
     ROUNDING = "rounding", "floating-point rounding at the threshold"
     UNEXPLAINED = "unexplained", "not known"

@@ -1,6 +1,6 @@
 """The command line, ``nir-interop``: one module a verb.
 
-Exit status: 0 complete; 1 something differs (``check``); 2 bad usage or unreadable input, one line on stderr;
+Exit status: 0 complete; 1 something differs (``check``, ``explain``); 2 bad usage or unreadable input, one line on stderr;
 3 partial; 130 interrupted.  A verb imports what it needs when it runs, so that ``--help`` answers at once.
 """
 
@@ -12,6 +12,7 @@ import typer
 
 from harness.cli.backends import backends
 from harness.cli.check import check
+from harness.cli.explain import explain
 from harness.cli.matrix import matrix
 from harness.cli.repro import repro
 from harness.cli.rules import rules
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(matrix)
 app.command()(check)
+app.command()(explain)
 app.command()(repro)
 app.command()(rules)
 app.command()(sweep)

@@ -18,6 +18,7 @@ def matrix(
     seed: Seed = 0,
     jobs: Jobs = 0,
     time_limit: TimeLimit = 20.0,
+    explain: Annotated[bool, typer.Option(help="Say of every cell that differs who and why.")] = True,
     store: Store = STORE,
     results: Annotated[Path, typer.Option("--results", help="Where the tables are written.")] = RESULTS,
     json: Json = False,
@@ -32,7 +33,7 @@ def matrix(
 
     plan = make_plan(networks=network, exporters=exporter, importers=importer, dts=tuple(dt or DTS), seed=seed)
     with Progress(quiet=json) as progress:
-        found = run(plan, Cells(store), jobs=jobs, time_limit=time_limit, on_event=progress.show)
+        found = run(plan, Cells(store), jobs=jobs, time_limit=time_limit, on_event=progress.show, explain=explain)
     rows = found.report_rows()
     written = write_results(found, results, rows)
     surprises = stale(rows, found.issues) if plan.default else []

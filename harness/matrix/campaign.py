@@ -9,18 +9,17 @@ from typing import Any
 
 from harness.environments import Backend
 from harness.matrix.arrays import save_arrays
+from harness.matrix.explanations import Explanations
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
 from harness.matrix.keys import stimulus_key, with_backend
-from harness.matrix.outcomes import CellResult, Limits, SourceResult, Stimuli, graph_facts
+from harness.matrix.outcomes import REFERENCE, CellResult, Limits, SourceResult, Stimuli, graph_facts
 from harness.matrix.plan import CellJob, Plan, SourceJob
 from harness.matrix.slots import Slots, Task
 from harness.matrix.store import Store
 from harness.networks import catalogue
 from harness.vocabulary import Idiom, Stage, Status
 
-REFERENCE = "reference"
-"""The backend that sources are compared with."""
-_DESCRIBE, _STIMULUS, _TRAIN, _SOURCE, _INTENDED, _CELL = range(6)
+_DESCRIBE, _STIMULUS, _IDENTIFY, _TRAIN, _SOURCE, _INTENDED, _CELL, _EXPLAIN = range(8)
 
 
 class Campaign:
@@ -30,7 +29,14 @@ class Campaign:
     """
 
     def __init__(
-        self, plan: Plan, store: Store, slots: Slots, limits: Limits, stimuli: Stimuli, tell: Callable[[Any], None]
+        self,
+        plan: Plan,
+        store: Store,
+        slots: Slots,
+        limits: Limits,
+        stimuli: Stimuli,
+        tell: Callable[[Any], None],
+        explain: bool = False,
     ) -> None:
         self.plan, self.store, self.slots, self.limits, self.stimuli, self.tell = plan, store, slots, limits, stimuli, tell
         self.described: dict[str, Outcome] = {}
@@ -42,9 +48,14 @@ class Campaign:
         self._begun: set[Any] = set()
         self._waiting: dict[tuple[str, str], list[Callable[[Outcome, bool], None]]] = {}
         self._found: dict[tuple[str, str], Outcome] = {}
+        self.explanations: Explanations | None = None
+        if explain and REFERENCE in plan.backends and plan.backends[REFERENCE].installed:
+            self.explanations = Explanations(plan, store, self._once, (_IDENTIFY, _EXPLAIN), self._explained)
 
     def begin(self) -> None:
         """Queue what depends on nothing."""
+        if self.explanations is not None:
+            self.explanations.begin()
         for network in self.plan.networks:
             self._stimulus(network)
         for backend in self.plan.backends.values():
@@ -62,7 +73,7 @@ class Campaign:
             return
         self._once(
             "backends", with_backend(backend, {"what": "description"}), known,
-            Task(backend.name, _DESCRIBE, (backend.name,), 4.0, 0.0, lambda folder: None, _described, _nobody),
+            Task(backend.name, _DESCRIBE, (backend.name,), 4.0, 0.0, lambda folder: None, _described),
         )  # fmt: skip
 
     def _stimulus(self, network: str) -> None:
@@ -82,7 +93,7 @@ class Campaign:
 
         self._once(
             "stimuli", stimulus_key(network=network, seed=self.plan.seed, maker=type(self.stimuli).__qualname__), known,
-            Task("", _STIMULUS, (network,), 0.1, 0.0, make, lambda outcome, folder: outcome, _nobody),
+            Task("", _STIMULUS, (network,), 0.1, 0.0, make),
         )  # fmt: skip
 
     def _advance(self) -> None:
@@ -137,7 +148,7 @@ class Campaign:
         size = sum(array.size for array in entry.build(self.plan.seed).parameters().values())
         cost = 1.0 + steps * (0.5 if size > 20000 else 0.01)
         limit = max(self.limits.training, self.limits.source)
-        task = Task(exporter, _TRAIN, (-cost, network), cost, limit, prepare, self._kept(PARAMETERS), _nobody)
+        task = Task(exporter, _TRAIN, (-cost, network), cost, limit, prepare, self._kept(PARAMETERS))
         self._once("trainings", with_backend(self.plan.backends[exporter], job), known, task, limit)
 
     def _source(self, job: SourceJob, training: Outcome | None, training_cached: bool) -> None:
@@ -154,7 +165,7 @@ class Campaign:
 
         task = Task(
             job.exporter, _SOURCE, (job.network, job.idiom), 0.2, self.limits.source,
-            lambda folder: parts | paths | {"folder": str(folder)}, self._kept(RECORDING, GRAPH), _nobody,
+            lambda folder: parts | paths | {"folder": str(folder)}, self._kept(RECORDING, GRAPH),
         )  # fmt: skip
         self._once("sources", with_backend(self.plan.backends[job.exporter], parts), known, task, self.limits.source)
 
@@ -190,7 +201,7 @@ class Campaign:
 
         task = Task(
             REFERENCE, _INTENDED, (job.network, job.exporter, job.idiom), 0.3, self.limits.source,
-            lambda folder: parts | paths | {"folder": str(folder)}, lambda outcome, folder: outcome, _nobody,
+            lambda folder: parts | paths | {"folder": str(folder)},
         )  # fmt: skip
         self._once("intended", with_backend(backend, parts), known, task, self.limits.source)
 
@@ -225,14 +236,22 @@ class Campaign:
 
         task = Task(
             job.importer, _CELL, (job.source.network, objects[GRAPH], dt, job.cell_id), 0.05, self.limits.cell,
-            lambda folder: parts | paths | {"nodes": graph["nodes"], "order": graph["order"]},
-            lambda outcome, folder: outcome, _nobody,
+            lambda folder: parts | paths | {"nodes": graph["nodes"], "order": graph["order"], "folder": str(folder)},
+            self._kept(RECORDING),
         )  # fmt: skip
         self._once("cells", with_backend(self.plan.backends[job.importer], parts), known, task, self.limits.cell)
 
     def _cell_known(self, cell: CellResult) -> None:
         self.cells[cell.job] = cell
         self.tell(cell)
+        if self.explanations is not None:
+            self.known += cell.outcome["status"] != Status.EXACT
+            self.explanations.ask(cell)
+
+    def _explained(self, cell: CellResult) -> None:
+        self.cells[cell.job] = cell
+        if cell.outcome["status"] != Status.EXACT:
+            self.tell(cell)
 
     def _once(self, kind: str, name: str, known: Callable[[Outcome, bool], None], task: Task, limit: float = 0.0) -> None:
         """Answer from this run or from the store; else queue the task, once for all who ask."""
@@ -282,10 +301,3 @@ class Campaign:
 
 def _described(outcome: Outcome, folder: Path) -> Outcome:
     return {name: value for name, value in outcome.items() if name not in ("text", "problem", "cpu_seconds")}
-
-
-def _nobody(outcome: Outcome) -> None:
-    """Replaced when the task is queued."""
-
-
-__all__ = ["REFERENCE", "Campaign", "CellResult", "Limits", "SourceResult", "Stimuli"]

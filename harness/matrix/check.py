@@ -11,9 +11,8 @@ from typing import Any
 from harness.environments import Backend
 from harness.errors import BackendMissing, InvalidGraph
 from harness.matrix.arrays import Array, save_arrays
-from harness.matrix.campaign import REFERENCE
 from harness.matrix.job import OK, RECORDING, Outcome
-from harness.matrix.outcomes import graph_facts
+from harness.matrix.outcomes import REFERENCE, graph_facts
 from harness.matrix.slots import Slots, Task
 from harness.vocabulary import Readout, Status
 

@@ -23,6 +23,8 @@ _WORKER = (
 """Sources that shape every outcome."""
 _REFERENCE = ("reference", "graphs", "graphs.py", "rule.py")
 """Sources of the backends of our own."""
+_EXPLAIN = ("explain", "fingerprint.py", *(f"matrix/{name}.py" for name in ("explaining", "fingerprints", "live", "native")))
+"""Sources that identify and explain."""
 _STIMULI = ("stimuli.py", "stimuli", "datasets", "datasets.py", "networks", "networks.py")
 
 
@@ -52,6 +54,12 @@ def backend_key(backend: Backend) -> str:
 def with_backend(backend: Backend, parts: Mapping[str, Any]) -> str:
     """The key of something a backend does."""
     return key(backend=backend_key(backend), **parts)
+
+
+def explanation_key(reference: Backend, backend: Backend | None = None, **parts: Any) -> str:
+    """A name for what explaining gives: the reference does it; ``backend`` is what it asks, if any."""
+    asked = None if backend is None else backend_key(backend)
+    return key(reference=backend_key(reference), sources=_digest_of(_EXPLAIN), backend=asked, **parts)
 
 
 def _adapter_digest(module: str, search: Iterable[Path]) -> str:

@@ -12,6 +12,10 @@ from harness.matrix.arrays import Array
 from harness.matrix.job import OK, Outcome
 from harness.matrix.plan import CellJob, SourceJob
 from harness.networks import Catalogued, Network
+from harness.vocabulary import Status
+
+REFERENCE = "reference"
+"""The backend that sources are compared with, and in whose process the explaining is done."""
 
 
 class Stimuli(Protocol):
@@ -53,12 +57,22 @@ class SourceResult:
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell's outcome; ``cached`` where it was known, or another cell of this run did the same work."""
+    """A cell's outcome; ``cached`` where it was known, or another cell of this run did the same work.
+
+    verdict : status, blame, causes and explained, where the cell was explained
+    """
 
     job: CellJob
     source: SourceResult
     outcome: Outcome
     cached: bool = False
+    verdict: Outcome | None = None
+
+    @property
+    def status(self) -> str:
+        """How the cell ended: a mismatch that is proven to be rounding is one no longer."""
+        proven = self.verdict is not None and self.verdict["status"] == Status.ROUNDING
+        return str(Status.ROUNDING if proven else self.outcome["status"])
 
 
 def graph_facts(path: Path) -> Outcome:

@@ -18,7 +18,7 @@ import numpy as np
 from harness.adapter import Adapter
 from harness.compare import compare
 from harness.matrix.arrays import Array
-from harness.matrix.job import GRAPH, OK, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
+from harness.matrix.job import GRAPH, OK, RECORDING, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
 from harness.recording import Recording
 from harness.vocabulary import Readout, Stage, Status
 
@@ -95,7 +95,8 @@ def _attempt(adapter: Adapter, job: Job, stimulus: Array, progress: Progress) ->
 def cell(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """Import, run and compare with the source's recording; see the module for how often.
 
-    ``save`` in the job is where the recording is to be written.
+    ``save`` in the job is where the recording is to be written; without membranes it goes to RECORDING in the job's
+    ``folder`` where it differs, to be explained.
     """
     given = stimulus_at(job["stimulus"])
     stimulus = given["input"]
@@ -119,7 +120,10 @@ def cell(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     if job.get("save"):
         full.recording.save(Path(job["save"]))
     progress.enter(Stage.COMPARE)
-    return found | _compared(full.recording, job, given.get("labels"))
+    found |= _compared(full.recording, job, given.get("labels"))
+    if job.get("folder") and found["status"] != Status.EXACT:
+        Recording(full.recording.outputs, full.recording.spikes).save(Path(job["folder"]) / RECORDING)
+    return found
 
 
 def meaning(adapter: Adapter, job: Job, progress: Progress) -> Outcome:

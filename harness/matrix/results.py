@@ -12,13 +12,13 @@ from typing import Any
 
 from harness.environments import suite_version
 from harness.learning import wilson_interval
-from harness.matrix.campaign import REFERENCE
 from harness.matrix.job import GRAPH, OK
 from harness.matrix.known_issues import Issue, mark
-from harness.matrix.outcomes import CellResult, SourceResult
+from harness.matrix.outcomes import REFERENCE, CellResult, SourceResult
 from harness.matrix.plan import Plan
 from harness.networks import catalogue
 from harness.schema import REPORT, SOURCES
+from harness.schema.columns import SEPARATOR
 from harness.vocabulary import Against, Blame, Idiom, Status
 
 Row = dict[str, Any]
@@ -42,7 +42,7 @@ class Results:
 
     def counts(self) -> Counter[str]:
         """Cells by status."""
-        return Counter(cell.outcome["status"] for cell in self.cells)
+        return Counter(cell.status for cell in self.cells)
 
     @property
     def library_cpu_seconds(self) -> float:
@@ -115,7 +115,8 @@ class Results:
             "dt_import": job.dt_import,
             "dt_effective": outcome.get("dt_effective"),
             "stage": outcome.get("stage") or None,
-            "status": outcome["status"],
+            "status": cell.status,
+            **_verdict(cell.verdict),
             "warned": bool(outcome.get("warned")),
             "samples": row["samples"] if row["samples"] is not None else source.outcome.get("samples"),
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
@@ -170,8 +171,16 @@ def _facts(source: SourceResult) -> Row:
     }
 
 
+def _verdict(verdict: Mapping[str, Any] | None) -> Row:
+    """The columns that a verdict fills."""
+    if verdict is None or "causes" not in verdict:
+        return {}
+    causes = SEPARATOR.join(each["cause"] for each in verdict["causes"])
+    return {"blame": verdict["blame"], "causes": causes or None, "explained": verdict.get("explained")}
+
+
 def _assign_blame(rows: Iterable[Row]) -> None:
-    """What can be told without an explanation: nobody where all agrees, the caller where another step made the difference.
+    """Nobody's where all agrees; the caller's where another step than the export's made the difference.
 
     An error that comes at the step of the export too is not the caller's doing.
     """
@@ -181,8 +190,10 @@ def _assign_blame(rows: Iterable[Row]) -> None:
             row["blame"] = str(Blame.NONE)
         elif row["importer"] and row["dt_import"] != row["dt_export"]:
             other = at_export.get(_sibling(row))
-            same = other is not None and row["error_type"] and _ended(other) == _ended(row)
-            row["blame"] = None if same else str(Blame.SETTING)
+            if other is not None and row["error_type"] and _ended(other) == _ended(row):
+                row |= {name: other[name] for name in ("blame", "causes", "explained")}
+            else:
+                row["blame"] = str(Blame.SETTING)
 
 
 def _sibling(row: Row) -> tuple[Any, ...]:

@@ -21,12 +21,12 @@ from harness.matrix.store import Store
 
 @dataclass(frozen=True)
 class Event:
-    """A source or cell is known.
+    """A source, a cell or the verdict on a cell is known.
 
-    kind : ``source`` or ``cell``
+    kind : ``source``, ``cell`` or ``verdict``
     name : its id
     status : how it ended
-    done, total : sources and cells known so far, and to be known; the total grows as sources are exported
+    done, total : sources, cells and verdicts known so far, and to be known; the total grows as sources are exported
     counts : cells by status so far
     cached : whether it was known before
     """
@@ -65,11 +65,13 @@ def run(
     source_limit: float = 120.0,
     on_event: Callable[[Event], None] | None = None,
     stimuli: Stimuli | None = None,
+    explain: bool = False,
 ) -> Results:
     """Run what the store does not know, and give all of the plan's results.
 
     jobs : workers at a time; 0: one per core
     time_limit, source_limit : seconds a cell may take, and building, running and exporting a source
+    explain : whether cells that differ get a verdict
     on_event : called from the workers' threads, one call at a time
 
     KeyboardInterrupt kills the workers; what is finished is stored.
@@ -82,15 +84,16 @@ def run(
     def tell(result: SourceResult | CellResult) -> None:
         nonlocal done
         done += 1
-        status = str(result.outcome["status"])
-        is_cell = isinstance(result, CellResult)
-        if is_cell:
+        if isinstance(result, CellResult):
+            kind, name, status = "cell" if result.verdict is None else "verdict", result.job.cell_id, result.status
             counts[status] += 1
+            counts[str(result.outcome["status"])] -= result.verdict is not None
+        else:
+            kind, name, status = "source", result.job.source_id, str(result.outcome["status"])
         if on_event is not None:
-            name = result.job.cell_id if isinstance(result, CellResult) else result.job.source_id
-            on_event(Event("cell" if is_cell else "source", name, status, done, campaign.known, dict(counts), result.cached))
+            on_event(Event(kind, name, status, done, campaign.known, dict(+counts), result.cached))
 
-    campaign = Campaign(plan, store, slots, Limits(time_limit, source_limit), stimuli or CatalogueStimuli(), tell)
+    campaign = Campaign(plan, store, slots, Limits(time_limit, source_limit), stimuli or CatalogueStimuli(), tell, explain)
     with slots.lock:
         campaign.begin()
     slots.run()

@@ -45,8 +45,8 @@ class Task:
     cost: float
     limit: float
     prepare: Callable[[Path], Mapping[str, Any] | None]
-    finish: Callable[[Outcome, Path], Outcome]
-    done: Callable[[Outcome], None]
+    finish: Callable[[Outcome, Path], Outcome] = lambda outcome, folder: outcome
+    done: Callable[[Outcome], None] = lambda outcome: None
 
     def __lt__(self, other: Task) -> bool:
         return (self.urgency, self.order) < (other.urgency, other.order)

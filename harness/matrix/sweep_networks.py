@@ -16,9 +16,9 @@ from harness.errors import RunFailed
 from harness.graphs import read
 from harness.learning import accuracy, classify
 from harness.matrix.arrays import load_arrays
-from harness.matrix.campaign import SourceResult
 from harness.matrix.job import GRAPH, RECORDING
 from harness.matrix.live import LiveBackend
+from harness.matrix.outcomes import SourceResult
 from harness.matrix.plan import make_plan
 from harness.matrix.runner import run as run_plan
 from harness.matrix.store import Store

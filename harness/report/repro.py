@@ -15,7 +15,7 @@ from harness.matrix.arrays import load_arrays
 from harness.recording import Recording
 
 if TYPE_CHECKING:
-    from harness.matrix.campaign import CellResult
+    from harness.matrix.outcomes import CellResult
     from harness.matrix.store import Store
 
 SCRIPT = Template('''\

@@ -1,0 +1,49 @@
+"""``nir-interop explain``: who makes a graph mean something else in a library, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.check import BATCH, RATE, STEPS
+from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, print_json
+
+
+def explain(
+    graph: Annotated[Path, typer.Argument(help="A .nir file.")],
+    backend: Annotated[str, typer.Option("--backend", help="The library that is to run it.")],
+    dt: Annotated[float, typer.Option("--dt", help="Time step, in seconds.")] = 1e-4,
+    input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
+    seed: Seed = 0,
+    store: Store = STORE,
+    time_limit: TimeLimit = 20.0,
+    json: Json = False,
+) -> None:
+    """Run a graph in one library and say why it differs from NIR's own meaning in steps; exit 1 if it does."""
+    from harness.environments import backend as find
+    from harness.errors import BackendMissing, BadInput
+    from harness.graphs import read, validate
+    from harness.matrix.graph_explanation import explain_graph
+    from harness.matrix.store import Store as Cells
+    from harness.report.explanation import paragraphs
+    from harness.stimuli import bernoulli, load_stimulus
+
+    if not 0 < dt < float("inf"):
+        raise BadInput(f"--dt {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
+    chosen = find(backend)
+    if not chosen.installed:
+        raise BackendMissing(chosen.hint)
+    content = read(graph)
+    (entry,) = validate(content) and content.of_kind("Input")
+    shape = tuple(int(size) for size in validate(content)[entry][1])
+    stimulus = load_stimulus(input, shape).input if input else bernoulli(shape, STEPS, BATCH, RATE, seed)
+    found = explain_graph(graph, stimulus, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
+    if json:
+        print_json(found.as_dict())
+    else:
+        for text in paragraphs(found, graph.name):
+            typer.echo(text)
+    if not found.verdict.status.agrees:
+        raise typer.Exit(1)

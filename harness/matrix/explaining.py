@@ -1,0 +1,131 @@
+"""What a worker of the reference does for explanations: identify another backend's rules, and give a cell its verdict.
+
+Both need torch and the whole harness, which a library's own environment may lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.adapter import Adapter
+from harness.errors import NotExpressible, RunFailed
+from harness.matrix.job import OK, Job, Outcome, Progress, network_of, stimulus_at
+from harness.matrix.messages import describe
+from harness.matrix.repeats import recording_at
+from harness.vocabulary import Blame, Cause, Stage
+
+if TYPE_CHECKING:
+    from harness.explain.verdict import Verdict
+    from harness.fingerprint import Refusal
+    from harness.graphs import Graph
+    from harness.rule import UpdateRule
+
+CONTINUOUS = "exact"
+"""The backend that has no update rule: it solves the equations."""
+
+
+def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """The fingerprints of the job's ``backend``: ``import``, and ``native`` by reset and idiom."""
+    from harness.environments import Backend
+    from harness.matrix.fingerprints import import_fingerprint, native_fingerprints
+    from harness.matrix.store import Store
+
+    backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
+    native = {
+        f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in native_fingerprints(backend, store).items()
+    }
+    return {"status": OK, "import": import_fingerprint(backend, store).as_dict(), "native": dict(sorted(native.items()))}
+
+
+def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """The verdict on a cell; one that fails is a bug of ours, shown as a cell that is not explained."""
+    progress.enter(Stage.COMPARE)
+    try:
+        return as_outcome(_verdict(job))
+    except Exception as error:
+        said = describe(error)
+        says = f"{said['error_type']}: {said['error_message']} ({said['error_at']})"
+        return unexplained(says)
+
+
+def unexplained(says: str) -> Outcome:
+    """The verdict where there can be none, and why."""
+    cause = {"cause": str(Cause.UNEXPLAINED), "outputs": 0, "nodes": [], "says": says}
+    return {"status": OK, "blame": str(Blame.UNEXPLAINED), "causes": [cause], "explained": 0.0}
+
+
+def as_outcome(verdict: Verdict) -> Outcome:
+    """A verdict as plain data."""
+    return {
+        "status": str(verdict.status),
+        "blame": str(verdict.blame),
+        "causes": [
+            {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
+            for each in verdict.causes
+        ],
+        "explained": None if verdict.status.is_error and not verdict.causes else verdict.explained,
+    }
+
+
+def _verdict(job: Job) -> Verdict:
+    from harness.explain.continuous import explain_continuous
+    from harness.explain.endings import attributed, without_graph, without_meaning
+    from harness.explain.verdict import explain_cell
+
+    failed = job["failure"] or {}
+    failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
+    if job["graph"] is None:
+        return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
+    graph, intended = graph_at(job["graph"]), _intended(job)
+    cell: dict[str, Any] = {
+        "intended": intended,
+        "exported": graph,
+        "source_rule": rules_of(job["source_rules"]),
+        "target_rule": rules_of(job["target_rules"]),
+        "native": recording_at(job["native"]),
+        "stimulus": stimulus_at(job["stimulus"])["input"],
+        "dt_export": job["dt"],
+        "dt_import": job["dt_import"],
+        "dt_effective": job["dt_effective"],
+    }
+    if job["target"] is not None:
+        judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell
+        return judge(target=recording_at(job["target"]), **cell)
+    meaningless = without_meaning(failure, intended, graph, job["dt"])
+    if meaningless is not None:
+        return meaningless
+    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, _refusals(job["refusals"]))
+
+
+def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
+    """Primitive → rule, from plain data."""
+    from harness.rule import UpdateRule
+
+    return {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(rules.items())}
+
+
+def _refusals(refusals: Mapping[str, Any]) -> dict[str, list[Refusal]]:
+    from harness.fingerprint import Refusal
+
+    return {kind: [Refusal(**each) for each in found] for kind, found in sorted(refusals.items())}
+
+
+@lru_cache(maxsize=3)
+def graph_at(path: str) -> Graph:
+    """A stored graph; consecutive cells share it."""
+    from harness.graphs import read
+
+    return read(Path(path))
+
+
+def _intended(job: Job) -> Graph | None:
+    """What a faultless exporter would have written, or None where NIR cannot say it."""
+    from harness.graphs import from_nir
+
+    try:
+        return from_nir(network_of(job).to_nir())
+    except NotExpressible:
+        return None

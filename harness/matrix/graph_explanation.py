@@ -1,0 +1,121 @@
+"""One graph of a user's in one backend: what it makes of it, who is to blame where that is not NIR's meaning, and why."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.environments import Backend
+from harness.errors import RunFailed
+from harness.explain.continuous import explain_continuous
+from harness.explain.endings import attributed
+from harness.explain.says import says
+from harness.explain.verdict import Verdict, explain_cell
+from harness.fingerprint import Fingerprint
+from harness.graphs import NEURONS, Graph, inline, read
+from harness.matrix.arrays import Array
+from harness.matrix.check import run_graph
+from harness.matrix.explaining import CONTINUOUS
+from harness.matrix.fingerprints import import_fingerprint
+from harness.matrix.job import Outcome
+from harness.matrix.outcomes import REFERENCE
+from harness.matrix.store import Store
+from harness.recording import Recording
+from harness.rule import NIR_MEANING
+
+
+@dataclass(frozen=True)
+class GraphExplanation:
+    """A verdict on a graph in a backend, with the recordings behind it.
+
+    meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
+    """
+
+    backend: Backend
+    graph: Graph
+    dt: float
+    outcome: Outcome
+    verdict: Verdict
+    fingerprint: Fingerprint
+    meant: Recording
+    made: Recording | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``nir-interop explain --json`` prints."""
+        compared = self.outcome.get("comparison") or {}
+        return {
+            "backend": self.backend.name,
+            "version": self.backend.version,
+            "dt": self.dt,
+            "status": str(self.verdict.status),
+            "warned": bool(self.outcome.get("warned")),
+            "error_type": self.outcome.get("error_type") or "",
+            "error_message": self.outcome.get("error_message") or "",
+            "outputs": compared.get("outputs"),
+            "mismatched": compared.get("mismatched"),
+            "blame": str(self.verdict.blame),
+            "causes": [
+                {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
+                for each in self.verdict.causes
+            ],
+            "explained": self.verdict.explained,
+            "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
+        }
+
+    def rules(self) -> dict[str, tuple[dict[str, Any], str]]:
+        """Primitive of the graph → the backend's rule, as plain data and as a sentence."""
+        known = self.fingerprint.by_primitive()
+        kinds = sorted({node.kind for _, node in inline(self.graph).primitives() if node.kind in NEURONS})
+        found = {kind: known.get(kind, NIR_MEANING) for kind in kinds}
+        return {kind: (rule.as_dict(), says(rule, kind)) for kind, rule in found.items()}
+
+
+def explain_graph(
+    path: Path,
+    stimulus: Array,
+    dt: float,
+    backend: Backend,
+    reference: Backend,
+    store: Store,
+    *,
+    time_limit: float = 20.0,
+    seed: int = 0,
+) -> GraphExplanation:
+    r"""Run a graph in a backend and explain what is not NIR's meaning in steps.
+
+    stimulus : axes (T, B, \*shape)
+    dt : the step [s] that the importer is asked for
+    store : keeps the backend's fingerprint, which takes some seconds to find
+
+    Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
+    """
+    graph = read(path)
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
+        (found,) = run_graph(path, stimulus, dt, [backend], reference, **options)
+        meant = Recording.load(here / f"{REFERENCE}.npz")
+        saved = here / f"{backend.name}.npz"
+        made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None
+    own = backend.name in (REFERENCE, CONTINUOUS)
+    fingerprint = Fingerprint(backend.name) if own else import_fingerprint(backend, store)
+    cell: dict[str, Any] = {
+        "intended": graph,
+        "exported": graph,
+        "source_rule": {},
+        "target_rule": fingerprint.by_primitive(),
+        "native": meant,
+        "stimulus": stimulus,
+        "dt_export": dt,
+        "dt_import": dt,
+    }
+    if made is not None:
+        verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)
+    else:
+        outcome = found.outcome
+        failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
+        refusals = {kind: one.refuses for kind, one in fingerprint.rules.items()}
+        verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, refusals)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made)

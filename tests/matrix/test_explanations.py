@@ -1,0 +1,114 @@
+"""From cells to verdicts: when each is asked for, and what becomes of it in the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.environments import backends
+from harness.matrix.explanations import Explanations
+from harness.matrix.outcomes import CellResult, SourceResult
+from harness.matrix.plan import CellJob, SourceJob, make_plan
+from harness.matrix.results import Results
+from harness.matrix.runner import Event, run
+from harness.matrix.slots import Task
+from harness.matrix.store import Store
+from tests.matrix.matrix_runs import tables
+
+OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, list[Event]]:
+    events: list[Event] = []
+    plan = make_plan(networks=["mlp_if"], dts=(1e-4, 1e-3), known=OWN)
+    store = Store(tmp_path_factory.mktemp("store"))
+    return run(plan, store, jobs=1, explain=True, on_event=events.append), events
+
+
+def row(results: Results, importer: str, dt: float) -> Mapping[str, Any]:
+    rows = [each for each in results.report_rows() if each["importer"] == importer and each["dt_import"] == dt]
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_an_exact_cell_has_nobody_to_blame(explained: tuple[Results, list[Event]]) -> None:
+    found = row(explained[0], "reference", 1e-4)
+    assert (found["status"], found["blame"], found["causes"]) == ("exact", "none", None)
+
+
+def test_another_step_on_import_is_the_caller_s_setting(explained: tuple[Results, list[Event]]) -> None:
+    found = row(explained[0], "reference", 1e-3)
+    assert (found["status"], found["blame"], found["causes"]) == ("mismatch", "setting", "dt_requested")
+    assert found["explained"] == 1.0
+
+
+def test_continuous_time_differs_by_the_steps_of_the_source(explained: tuple[Results, list[Event]]) -> None:
+    found = row(explained[0], "exact", 1e-4)
+    assert (found["blame"], found["causes"], found["explained"]) == ("format", "discretisation", 1.0)
+
+
+def test_each_cell_that_differs_tells_twice_and_is_counted_once(explained: tuple[Results, list[Event]]) -> None:
+    results, events = explained
+    differing = [cell for cell in results.cells if cell.status != "exact"]
+    assert len([event for event in events if event.kind == "verdict"]) == len(differing) > 0
+    assert sum(events[-1].counts.values()) == len(results.cells)
+    assert events[-1].done == events[-1].total == len(events)
+
+
+def test_verdicts_are_kept_and_not_made_again(tmp_path: Path) -> None:
+    plan = make_plan(networks=["mlp_if"], dts=(1e-3,), known=OWN)
+    first = run(plan, Store(tmp_path), jobs=1, explain=True)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "verdicts").iterdir()}
+    again = run(plan, Store(tmp_path), jobs=1, explain=True)
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "verdicts").iterdir()}
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    assert tables(first, tmp_path / "a") == tables(again, tmp_path / "b")
+    assert all(cell.cached for cell in again.cells)
+
+
+class Desk:
+    """Stands for the campaign: notes what is asked for, and answers when told to."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.asked: dict[str, Callable[[dict[str, Any], bool], None]] = {}
+        self.told: list[CellResult] = []
+        plan = make_plan(networks=["mlp_if"], dts=(1e-4,))
+        self.explanations = Explanations(plan, Store(tmp_path), self.once, (1, 2), self.told.append)
+
+    def once(self, kind: str, name: str, known: Any, task: Task, limit: float) -> None:
+        self.asked[f"{kind} {task.order[0]}" if kind == "rules" else kind] = known
+
+
+def cell(exporter: str, importer: str) -> CellResult:
+    objects = {"graph.nir": "graph.nir", "recording.npz": "native.npz"}
+    job = SourceJob("mlp_if", "portable", exporter, 1e-4)
+    source = SourceResult(job, {"status": "ok", "objects": objects}, {"objects": {"stimulus": "stimulus.npz"}})
+    return CellResult(CellJob(job, importer, 1e-4), source, {"status": "mismatch", "objects": {"recording.npz": "target.npz"}})
+
+
+def test_a_cell_waits_for_the_rules_of_both_its_sides(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.explanations.begin()
+    assert {"rules norse", "rules snntorch", "rules spikingjelly"} == set(desk.asked)
+    desk.explanations.ask(cell("norse", "snntorch"))
+    identified = {"status": "ok", "import": {"rules": {}}, "native": {}}
+    desk.asked["rules norse"](identified, False)
+    assert "verdicts" not in desk.asked
+    desk.asked["rules snntorch"](identified, False)
+    assert "verdicts" in desk.asked
+
+
+def test_where_the_probes_fail_the_cell_says_so(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.explanations.begin()
+    desk.explanations.ask(cell("reference", "norse"))
+    desk.asked["rules norse"]({"status": "timeout", "error_message": "killed after 600 s"}, False)
+    (told,) = desk.told
+    assert told.verdict is not None
+    assert told.verdict["blame"] == "unexplained"
+    assert "norse: its rules could not be identified: killed after 600 s" in told.verdict["causes"][0]["says"]
