@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
-import numpy as np
-
-from harness.explain.replay import Mask, Replays, Rules, count, gap, rules_for
+from harness.explain.replay import Mask, Replays, count, gap
+from harness.explain.sentences import difference
+from harness.explain.settings import DT, Setting
 from harness.fingerprint import differing_axes
 from harness.graphs import SPIKING, Graph
-from harness.recording import Recording
-from harness.reference.coefficients import FIXED_DT
 from harness.rule import (
     NIR_MEANING,
     Axis,
@@ -20,16 +19,11 @@ from harness.rule import (
     LeakUse,
     Precision,
     ResetKind,
-    SpikesPerStep,
-    Start,
     TimeStep,
     UpdateRule,
     Use,
 )
 from harness.vocabulary import Blame, Cause
-
-DT = "dt"
-"""Stands among the axes for the time step that the caller asks for."""
 
 _SINGLE: dict[str, Cause] = {
     "gain": Cause.GAIN,
@@ -93,60 +87,6 @@ def cause_of(axis: str, a: UpdateRule, b: UpdateRule) -> Cause:
         value = {here, there} == {ResetKind.TO_VALUE, ResetKind.TO_ZERO}
         return Cause.RESET_VALUE_IGNORED if value else Cause.RESET_KIND
     return _RESISTANCE[odd] if axis == "resistance" else _BY_VALUE[odd]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A way to run a graph: the step and one rule per primitive."""
-
-    dt: float
-    rules: Mapping[str, UpdateRule]
-
-    def value(self, axis: str, kind: str) -> Any:
-        """What an axis says for a primitive; the step for DT."""
-        return self.dt if axis == DT else getattr(self.rules[kind], axis)
-
-    def take(self, axes: tuple[str, ...], other: Setting) -> Setting:
-        """This setting with some axes as another has them."""
-        named = [axis for axis in axes if axis != DT]
-        rules = {
-            kind: rule.but(**{axis: getattr(other.rules[kind], axis) for axis in named}) for kind, rule in self.rules.items()
-        }
-        return Setting(other.dt if DT in axes else self.dt, rules)
-
-
-def settle(graph: Graph, dt: float, rules: Rules) -> Setting:
-    """The same setting with NIR's value on each axis whose value makes no difference to the graph's parameters."""
-    return Setting(dt, {kind: _settled(rule, graph, kind, dt) for kind, rule in rules_for(graph, rules).items()})
-
-
-def _settled(rule: UpdateRule, graph: Graph, kind: str, dt: float) -> UpdateRule:
-    """A parameter that is neutral, or the same for all neurons, reads the same in every way of reading it."""
-    nodes = [node for _, node in graph.primitives() if node.kind == kind]
-
-    def everywhere(name: str, holds: Callable[[Any], Any]) -> bool:
-        return all(bool(np.all(holds(np.asarray(node[name])))) for node in nodes if name in node.params)
-
-    def uniform(name: str) -> bool:
-        return everywhere(name, lambda value: value == value.reshape(-1)[:1])
-
-    taus = ("tau", "tau_mem", "tau_syn")
-    plain: dict[str, bool] = {
-        "reset": rule.reset is ResetKind.TO_ZERO and everywhere("v_reset", lambda value: value == 0),
-        "start": everywhere({Start.LEAK: "v_leak"}.get(rule.start, "v_reset"), lambda value: value == 0),
-        "leak": everywhere("v_leak", lambda value: value == 0),
-        "threshold": uniform("v_threshold"),
-        "input_weight": everywhere("w_in", lambda value: value == 1),
-        "resistance": everywhere("r", lambda value: value == 1)
-        if rule.resistance is Use.IGNORED
-        else uniform("r") and all(uniform(tau) for tau in taus),
-        "time_step": rule.time_step is TimeStep.FIXED and dt == FIXED_DT,
-    }
-    if rule.time_step is TimeStep.GIVEN:
-        plain["decay"] = rule.decay is Decay.EULER_CLAMPED and all(everywhere(tau, lambda value: value >= dt) for tau in taus)
-    if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
-        rule = rule.but(reset=ResetKind.SUBTRACT)
-    return rule.but(**{axis: getattr(NIR_MEANING, axis) for axis, holds in plain.items() if holds})
 
 
 @dataclass(frozen=True)
@@ -244,28 +184,37 @@ def _smallest(
 
 
 def _found(replays: Replays, graph: Graph, source: Setting, target: Setting, axis: str, outputs: int) -> Found:
-    kinds = [kind for kind in source.rules if source.value(axis, kind) != target.value(axis, kind)]
     if axis == DT:
         says = f"imported at {target.dt:g} s, exported at {source.dt:g} s"
         return Found(Cause.DT_REQUESTED, outputs, (), Blame.SETTING, says)
+    kinds = [kind for kind, rule in source.rules.items() if axis in dict(causes_between(rule, target.rules[kind], kind))]
     kind = kinds[0]
     cause = cause_of(axis, source.rules[kind], target.rules[kind])
-    there, here = (_means_nir(replays, graph, setting, axis, kinds) for setting in (target, source))
-    blame = Blame.EXPORTER if there else Blame.IMPORTER if here else Blame.BOTH
+    blame = _owner(replays, graph, source, target, axis, kinds)
     if blame is Blame.EXPORTER and axis == "reset":
         cause = Cause.RESET_LOST
-    old, new = (setting.value(axis, kind).value for setting in (source, target))
     nodes = tuple(sorted(name for name in graph.nodes if graph.nodes[name].kind in kinds))
-    says = f"{', '.join(kinds)}: {axis} is {new} in the importer, {old} in the source ({cause.meaning})"
-    return Found(cause, outputs, nodes, blame, says)
+    return Found(cause, outputs, nodes, blame, "; ".join(difference(graph, source, target, axis, each) for each in kinds))
 
 
-def _means_nir(replays: Replays, graph: Graph, setting: Setting, axis: str, kinds: list[str]) -> bool:
-    """Whether an axis has NIR's value, or one that does on this graph what NIR's value does."""
-    default = getattr(NIR_MEANING, axis)
-    if all(setting.value(axis, kind) == default for kind in kinds):
-        return True
-    plain = {kind: rule.but(**{axis: default}) if kind in kinds else rule for kind, rule in setting.rules.items()}
-    recordings: list[Recording | None] = [replays.run(graph, setting.dt, rules) for rules in (setting.rules, plain)]
-    mask = gap(*recordings)
+def _owner(replays: Replays, graph: Graph, source: Setting, target: Setting, axis: str, kinds: list[str]) -> Blame:
+    """Who left NIR's meaning on an axis: in its rule, or else in what the rule does on this graph."""
+    for same in (_says_nir, partial(_does_nir, replays, graph)):
+        if same(source, axis, kinds):
+            return Blame.IMPORTER
+        if same(target, axis, kinds):
+            return Blame.EXPORTER
+    return Blame.BOTH
+
+
+def _says_nir(setting: Setting, axis: str, kinds: list[str]) -> bool:
+    return all(setting.value(axis, kind) == getattr(NIR_MEANING, axis) for kind in kinds)
+
+
+def _does_nir(replays: Replays, graph: Graph, setting: Setting, axis: str, kinds: list[str]) -> bool:
+    """Whether NIR's value of an axis would do on this graph what the setting's does."""
+    plain = {
+        kind: rule.but(**{axis: getattr(NIR_MEANING, axis)}) if kind in kinds else rule for kind, rule in setting.rules.items()
+    }
+    mask = gap(*(replays.run(graph, setting.dt, rules) for rules in (setting.rules, plain)))
     return mask is not None and not mask.any()

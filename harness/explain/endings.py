@@ -9,7 +9,7 @@ from harness.errors import InvalidGraph
 from harness.explain.exporting import exporter_changes
 from harness.explain.verdict import CauseShare, Failure, Verdict
 from harness.fingerprint import Refusal
-from harness.graphs import Graph, Node, inline, validate
+from harness.graphs import Graph, inline, validate
 from harness.vocabulary import Blame, Cause, Stage, Status
 
 Refusals = Mapping[str, Iterable[Refusal]]
@@ -48,17 +48,15 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, refusals: Re
     if verdict.status is Status.ENV_MISSING:
         return Verdict(verdict.status, Blame.SETTING)
     words = _normal(_says(failure))
-    for _, node in inline(exported).primitives():
-        for refusal in refusals.get(node.kind, ()):
-            said = _normal(refusal.message)
-            if said and (said in words or words in said):
-                share = CauseShare(Cause.UNSUPPORTED, 0, _nodes(exported, node), f"{refusal.parameter}: {_says(failure)}")
-                return Verdict(verdict.status, Blame.IMPORTER, (share,), 1.0)
+    graph = inline(exported)
+    for kind in sorted({node.kind for _, node in graph.primitives()}):
+        said = [(_normal(refusal.message), refusal.parameter) for refusal in refusals.get(kind, ())]
+        where = [parameter for message, parameter in said if message and (message in words or words in message)]
+        if where:
+            says = f"{where[0]}: {_says(failure)}" if len(where) == 1 else _says(failure)
+            share = CauseShare(Cause.UNSUPPORTED, 0, tuple(sorted(graph.of_kind(kind))), says)
+            return Verdict(verdict.status, Blame.IMPORTER, (share,), 1.0)
     return Verdict(verdict.status, Blame.IMPORTER)
-
-
-def _nodes(graph: Graph, like: Node) -> tuple[str, ...]:
-    return tuple(sorted(inline(graph).of_kind(like.kind)))
 
 
 def _says(failure: Failure) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from harness.errors import InvalidGraph
 from harness.explain.causes import Found
 from harness.explain.replay import Rules
@@ -13,6 +15,8 @@ from harness.explain.structure import swallowed
 from harness.graphs import Graph, validate
 from harness.rule import TimeStep
 from harness.vocabulary import Blame, Cause
+
+_SINGLE_PRECISION = 1e-5
 
 Steps = tuple[float, float, "float | None"]
 
@@ -33,19 +37,30 @@ def reason(
         cause = Cause.THRESHOLD_COLLAPSED if threshold else Cause.RESISTANCE_COLLAPSED if resistance else None
         return None if cause is None else Found(cause, 0, (), Blame.IMPORTER, message)
     if re.search(r"tau|time constant|\bdt\b", message, re.IGNORECASE):
-        return _time_step(message, rules, steps, exporter_changes)
+        return _time_step(message, graph, rules, steps, exporter_changes)
     return _misfit(message, graph, batch, steps[1])
 
 
-def _time_step(message: str, rules: Rules, steps: Steps, exporter_changes: Sequence[Cause]) -> Found | None:
+def _time_step(message: str, graph: Graph, rules: Rules, steps: Steps, exporter_changes: Sequence[Cause]) -> Found | None:
     exported, asked, used = steps
-    if asked != exported:
+    if _fitting(graph, exported) != _fitting(graph, asked):
         return Found(Cause.DT_REQUESTED, 0, (), Blame.SETTING, message)
     for cause in (Cause.TAU_REWRITTEN, Cause.TIME_UNIT):
         if cause in exporter_changes:
             return Found(cause, 0, (), Blame.EXPORTER, message)
     fixed = any(rule.time_step is TimeStep.FIXED for rule in rules.values())
     return Found(Cause.DT_FIXED, 0, (), Blame.IMPORTER, message) if fixed or used not in (None, asked) else None
+
+
+def _fitting(graph: Graph, dt: float) -> list[tuple[str, str]]:
+    """The parameters that suit a step: time constants of at least one, and gains that its length cancels, r = tau/dt."""
+    found = []
+    for name, node in graph.primitives():
+        for time, gain in (("tau", "r"), ("tau_mem", "r"), ("tau_syn", "w_in")):
+            if time in node.params:
+                found += [(name, time)] if np.all(node[time] >= dt) else []
+                found += [(name, gain)] if np.allclose(node[gain], node[time] / dt, rtol=_SINGLE_PRECISION) else []
+    return found
 
 
 def _misfit(message: str, graph: Graph, batch: int, dt: float) -> Found | None:

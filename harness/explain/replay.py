@@ -66,13 +66,16 @@ class Replays:
 
 
 def simulator_for(graph: Graph, dt: float, rules: Rules, factory: NeuronFactory | None = None) -> Simulator:
-    """A simulator under one rule per primitive, of neurons from a factory where there is one.  Raises InvalidGraph."""
+    """A simulator under one rule per primitive, of neurons from a factory where there is one.
+
+    An infinite parameter means nothing in NIR, but an importer may compute with it, and so does this.  Raises InvalidGraph.
+    """
     single = [kind for kind, rule in rules.items() if rule.precision is Precision.FLOAT32]
     double = {kind: rules[kind].but(precision=Precision.FLOAT64) for kind in single}
     with warnings.catch_warnings():
         # That a delay is off the grid has been said where the cell was run.
         warnings.filterwarnings("ignore", "the delay of node", UserWarning)
-        return Simulator(graph, dt, {**rules, **double}, neuron=factory)
+        return Simulator(graph, dt, {**rules, **double}, neuron=factory, finite=False)
 
 
 def flat(graph: Graph) -> Graph:

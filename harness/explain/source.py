@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.explain.causes import Found, Setting, settle
+from harness.explain.causes import Found
 from harness.explain.exporting import by_exporter
 from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
 from harness.explain.rounding import guided
+from harness.explain.settings import Setting, settle
 from harness.graphs import Graph
 from harness.recording import Recording
 from harness.rule import Gain, UpdateRule, Use
@@ -15,17 +16,17 @@ from harness.vocabulary import Blame, Cause
 
 
 def source_side(
-    replays: Replays, exported: Graph, intended: Graph | None, rules: Rules, dt: float, native: Recording
+    replays: Replays, exported: Graph, intended: Graph | None, rules: Rules, dt: float, native: Recording, who: str
 ) -> tuple[Setting, Recording | None, list[Found]]:
     """The source's setting, the recording that its rule makes of the exported graph's origin, and the causes of gaps 1 and 2.
 
     exported : inlined
     intended : the graph that was asked for, None where NIR cannot say it or nobody asked
-    rules, dt : the source's own, primitive → rule, and its step [s]
+    rules, dt, who : the source's own, primitive → rule, its step [s], and its name
     """
     tried = [
         (setting, replays.run(exported, setting.dt, setting.rules))
-        for setting in (settle(exported, dt, reading) for reading in _readings(rules, exported))
+        for setting in (settle(exported, dt, reading, who) for reading in _readings(rules, exported))
     ]
     gaps = [distance(gap(native, recording)) for _, recording in tried]
     source, recording = tried[int(np.argmin(gaps))]
@@ -35,14 +36,14 @@ def source_side(
     if proof.proven:
         return source, proof.recording, []
     if intended is None:
-        why = "the exported graph under the source's own rule is not what the source computed"
+        why = f"the exported graph under the rule of {who} is not what {who} computed"
         return source, recording, [Found(Cause.NOT_EXPRESSIBLE, int(min(gaps)), (), Blame.FORMAT, why)]
-    first, found = _asked_for(replays, exported, intended, rules, dt, native)
+    first, found = _asked_for(replays, exported, intended, rules, dt, native, who)
     return source, first, found
 
 
 def _asked_for(
-    replays: Replays, exported: Graph, intended: Graph, rules: Rules, dt: float, native: Recording
+    replays: Replays, exported: Graph, intended: Graph, rules: Rules, dt: float, native: Recording, who: str
 ) -> tuple[Recording | None, list[Found]]:
     """What the source's rule makes of the graph that was asked for, and what the builder and the exporter changed."""
     wanted = flat(intended)
@@ -54,7 +55,7 @@ def _asked_for(
         proof = guided(wanted, dt, chosen, replays.stimulus, native)
         if proof.proven:
             return proof.recording, found
-        why = "the source's network is not the network that was asked for"
+        why = f"the network of {who} is not the network that was asked for"
         found.append(Found(Cause.UNEXPLAINED, count(gap(native, first)), (), Blame.BUILDER, why))
     return first, found
 

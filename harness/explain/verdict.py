@@ -19,12 +19,13 @@ import numpy as np
 from harness.compare.comparison import MINIMUM_SPIKES
 from harness.compare.nodes import differs, output_of
 from harness.compare.rasters import is_constant, is_counts
-from harness.explain.causes import Found, Setting, between_rules, settle
+from harness.explain.causes import Found, between_rules
 from harness.explain.exporting import exporter_changes
 from harness.explain.failures import reason
 from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
 from harness.explain.rounding import guided
 from harness.explain.search import Outside, outside_the_rule
+from harness.explain.settings import Setting, settle
 from harness.explain.source import distance, source_side
 from harness.explain.structure import split_batch
 from harness.graphs import Array, Graph
@@ -79,6 +80,7 @@ def explain_cell(
     dt_import: float,
     dt_effective: float | None = None,
     failure: Failure | None = None,
+    names: tuple[str, str] = ("the source", "the importer"),
 ) -> Verdict:
     r"""Say who made a target's outputs differ from its source's, and how.
 
@@ -86,9 +88,13 @@ def explain_cell(
     source_rule, target_rule : primitive → rule, of the source's own neurons and of the importer
     stimulus : (T, B, \*shape)
     dt_effective : the step the library really used, None where unknown
+    names : of the source and of the importer, for the sentences
+
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
-    case = _Case(intended, flat(exported), source_rule, target_rule, Replays(stimulus), dt_export, dt_import, dt_effective)
+    case = _Case(
+        intended, flat(exported), source_rule, target_rule, Replays(stimulus), dt_export, dt_import, dt_effective, names
+    )
     if failure is not None or target is None:
         return case.failed(failure)
     return case.ran(native, target)
@@ -104,6 +110,7 @@ class _Case:
     dt_export: float
     dt_import: float
     dt_effective: float | None
+    names: tuple[str, str]
 
     def ran(self, native: Recording, target: Recording) -> Verdict:
         """The verdict on two recordings."""
@@ -115,7 +122,7 @@ class _Case:
             return Verdict(status, Blame.NONE, explained=1.0)
         target, swallowing = split_batch(self.exported, target, self.replays.stimulus.shape[1])
         source, before, found = source_side(
-            self.replays, self.exported, self.intended, self.source_rule, self.dt_export, native
+            self.replays, self.exported, self.intended, self.source_rule, self.dt_export, native, self.names[0]
         )
         rounded = before is not None and count(gap(native, before)) == 0
         stepped = self._target_setting(target)
@@ -159,7 +166,10 @@ class _Case:
         rules = rules_for(self.exported, self.target_rule)
         taken = self.dt_import if self.dt_effective is None else self.dt_effective
         given = all(rule.time_step is TimeStep.GIVEN for rule in rules.values())
-        settings = [settle(self.exported, step, rules) for step in dict.fromkeys([taken] if given else [self.dt_import, taken])]
+        settings = [
+            settle(self.exported, step, rules, self.names[1])
+            for step in dict.fromkeys([taken] if given else [self.dt_import, taken])
+        ]
         gaps = [gap(self.replays.run(self.exported, each.dt, each.rules), target) for each in settings[1:] and settings]
         return settings[int(np.argmin([distance(mask) for mask in gaps]))] if gaps else settings[0]
 
@@ -192,7 +202,7 @@ class _Case:
         return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
 
     def _blame(self, found: list[Found]) -> Blame:
-        if self.dt_import != self.dt_export:
+        if any(each.blame is Blame.SETTING for each in found):
             return Blame.SETTING
         known = {each.blame for each in found if each.blame is not Blame.UNEXPLAINED}
         if known == {Blame.EXPORTER, Blame.IMPORTER}:

@@ -20,8 +20,10 @@ Shapes = Mapping[str, tuple[Shape, Shape]]
 """Name in the inlined graph → shape of what comes in, shape of what goes out; without time and batch."""
 
 
-def validate(graph: Graph) -> Shapes:
+def validate(graph: Graph, *, finite: bool = True) -> Shapes:
     """Check a graph and find the shape at each of its nodes, keyed by their names in ``inline(graph)``.
+
+    finite : refuse infinite parameters and NaN
 
     Legal: two and more Outputs, and nodes without a way to an Output.
     Raises InvalidGraph for nodes of unknown kind, with missing, unknown, non-finite or senseless parameters; for edges to
@@ -31,7 +33,7 @@ def validate(graph: Graph) -> Shapes:
     flat = flatten(graph)
     for name, node in sorted(flat.nodes.items()):
         with _Where(name, node):
-            check_parameters(node)
+            check_parameters(node, finite=finite)
     _check_ends(graph)
     _check_feeding(flat)
     shapes = _propagate(flat)
@@ -53,7 +55,7 @@ class _Where:
             raise InvalidGraph(f"{self.prefix}: {error}") from None
 
 
-def check_parameters(node: Node) -> None:
+def check_parameters(node: Node, *, finite: bool = True) -> None:
     """What can be said of a node by itself.  Raises InvalidGraph, without the node's name."""
     if node.kind not in PARAMETERS:
         raise InvalidGraph(f"its type {shown(node.kind)} is unknown to NIR; use one of NIR's primitives")
@@ -69,17 +71,17 @@ def check_parameters(node: Node) -> None:
             raise InvalidGraph(f"NIR knows no parameter {shown(name)} here; take it away")
         if name == "padding" and isinstance(value, str) and node.kind.startswith("Conv"):
             continue
-        _check_numbers(name, value)
+        _check_numbers(name, value, finite)
     _check_signs(node)
 
 
-def _check_numbers(name: str, value: Array) -> None:
+def _check_numbers(name: str, value: Array, finite: bool) -> None:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         raise InvalidGraph(f"{name} is not made of numbers; write an array of floats")
     # An Input of one number per sample has the shape (), which is written as an empty list.
     if not value.size and name != "shape":
         raise InvalidGraph(f"{name} is empty (shape {shape_text(value.shape)}); write at least one number")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
+    if finite and value.dtype.kind == "f" and not np.isfinite(value).all():
         word = "NaN" if np.isnan(value).any() else "infinite"
         raise InvalidGraph(f"{name} is {word}{_place(~np.isfinite(value))}; write finite numbers")
 

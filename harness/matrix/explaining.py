@@ -90,6 +90,7 @@ def _verdict(job: Job) -> Verdict:
         "dt_export": job["dt"],
         "dt_import": job["dt_import"],
         "dt_effective": job["dt_effective"],
+        "names": (job["exporter"], job["importer"]),
     }
     if job["target"] is not None:
         judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell

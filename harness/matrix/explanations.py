@@ -91,11 +91,12 @@ class Explanations:
         imported = self.fingerprints[job.importer]["import"]["rules"] if source.exported else {}
         failed = None if target else {name: cell.outcome.get(name) or "" for name in _FAILURE}
         parts: dict[str, Any] = {
-            "kind": "explain", "network": job.source.network, "seed": job.source.seed, "importer": job.importer,
-            "learned": learned, "file": graph, "input": source.stimulus["objects"]["stimulus"], "recordings": [native, target],
+            "kind": "explain", "network": job.source.network, "seed": job.source.seed, "learned": learned, "file": graph,
+            "exporter": job.source.exporter, "importer": job.importer, "recordings": [native, target], "failure": failed,
+            "input": source.stimulus["objects"]["stimulus"],
             "dt": job.source.dt_export, "dt_import": job.dt_import, "dt_effective": cell.outcome.get("dt_effective"),
             "source_rules": self._native(job.source) if source.exported else {}, "target_rules": _rules(imported),
-            "refusals": {kind: found["refuses"] for kind, found in imported.items()}, "failure": failed,
+            "refusals": {kind: found["refuses"] for kind, found in imported.items()},
         }  # fmt: skip
         named = {"graph": graph, "stimulus": parts["input"], "parameters": learned, "native": native, "target": target}
         paths = {name: None if each is None else str(self.store.object(each)) for name, each in named.items()}

@@ -110,6 +110,7 @@ def explain_graph(
         "stimulus": stimulus,
         "dt_export": dt,
         "dt_import": dt,
+        "names": ("NIR", backend.name),
     }
     if made is not None:
         verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)

@@ -41,10 +41,11 @@ def parameter(node: Node, name: str, shape: tuple[int, ...]) -> Values:
 def membrane_memory(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> Memory:
     r"""The membrane: :math:`a` from τ (1 for I and IF), :math:`g` from R, :math:`c` from v_leak."""
     resistance = np.ones(shape) if rule.resistance is Use.IGNORED else parameter(node, "r", shape)
-    tau = _time_constant(node, "tau_mem" if "tau_mem" in node.params else "tau", shape)
+    name = "tau_mem" if "tau_mem" in node.params else "tau"
+    tau = _time_constant(node, name, shape)
     step = _step(rule, dt, tau, node, shape)
     decay = _decay(rule, step, tau)
-    gain = _gain(rule.gain, resistance, step, tau, decay)
+    gain = _gain(rule.gain, resistance, step, tau if name in node.params else None, decay)
     if rule.resistance is Use.COLLAPSED:
         gain = np.full(shape, gain.min())
     leak = parameter(node, "v_leak", shape) if "v_leak" in node.params else np.zeros(shape)
@@ -89,14 +90,16 @@ def _decay(rule: UpdateRule, step: Values, tau: Values) -> Values:
     return euler if rule.decay is Decay.EULER else np.clip(euler, 0, 1)
 
 
-def _gain(kind: Gain, factor: Values, step: Values, tau: Values, decay: Values) -> Values:
+def _gain(kind: Gain, factor: Values, step: Values, tau: Values | None, decay: Values) -> Values:
+    """The gain of an input; tau is None for what does not leak."""
     if kind is Gain.ONE:
         return np.ones_like(decay)
     if kind is Gain.JUMP:
         return decay
-    leaky = np.isfinite(tau)
-    euler = factor * np.where(leaky, step / tau, step)
-    return np.where(leaky, factor * (1 - decay), euler) if kind is Gain.COMPLEMENT else euler
+    if tau is None:
+        return factor * step
+    with np.errstate(invalid="ignore"):  # an infinite factor of an infinite time constant is no number
+        return factor * (1 - decay) if kind is Gain.COMPLEMENT else factor * (step / tau)
 
 
 def _memory(rule: UpdateRule, decay: Values, gain: Values, added: Values, start: Values) -> Memory:

@@ -79,6 +79,7 @@ class Simulator:
         those for primitives of the graph, one is enough to make feedback biases absent everywhere; single precision is for
         all or none, and taken where all of them say so
     neuron : makes a neuron from (node, shape, dt); by default a :class:`Neuron` under the rule
+    finite : refuse a graph with infinite parameters or NaN; else floating-point arithmetic says what comes of them
 
     Before the first step a waiting edge carries what its source answers to silence: neurons and Delays are silent, all
     waiting edges carry zeros, and stateless nodes answer to what then reaches them, one after another in the order of a
@@ -94,8 +95,9 @@ class Simulator:
         rule: UpdateRule | Mapping[str, UpdateRule] = NIR_MEANING,
         *,
         neuron: NeuronFactory | None = None,
+        finite: bool = True,
     ) -> None:
-        self.shapes = validate(graph)
+        self.shapes = validate(graph, finite=finite)
         self.graph = inline(graph)
         self.dt = dt
         self.rules = dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else dict(rule)
