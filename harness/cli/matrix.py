@@ -36,7 +36,7 @@ def matrix(
         found = run(plan, Cells(store), jobs=jobs, time_limit=time_limit, on_event=progress.show, explain=explain)
     rows = found.report_rows()
     written = write_results(found, results, rows)
-    surprises = stale(rows, found.issues) if plan.default else []
+    surprises = stale(rows, found.issues) if plan.default and explain else []
     if json:
         counts = dict(sorted(found.counts().items()))
         print_json(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from harness.errors import InvalidGraph
 from harness.explain.exporting import exporter_changes
+from harness.explain.probes import JOIN, RECURRENCE
 from harness.explain.verdict import CauseShare, Failure, Verdict
-from harness.fingerprint import Refusal
-from harness.graphs import Graph, inline, validate
+from harness.fingerprint import Identified
+from harness.graphs import Graph, components, inline, validate
+from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
-Refusals = Mapping[str, Iterable[Refusal]]
-"""What a backend's importer declines, by primitive: see :class:`harness.fingerprint.Identified`."""
+Domain = Mapping[str, Identified]
+"""What a backend's importer takes and declines, by primitive; and of the wiring, ``join`` and ``recurrence``."""
 
 
 def without_graph(failure: Failure, stage: Stage) -> Verdict:
@@ -38,31 +40,59 @@ def without_meaning(failure: Failure, intended: Graph | None, exported: Graph, d
     return None
 
 
-def attributed(verdict: Verdict, failure: Failure, exported: Graph, refusals: Refusals) -> Verdict:
+def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Domain) -> Verdict:
     """The verdict on a graph that an importer gave no recording of, with its domain as the cause where nothing else is.
 
-    A domain is known from the probes: what is refused in the words of a probe's refusal is refused for the probe's reason.
+    A domain is known from the probes: what fails in the words in which a probe did, fails for the probe's reason; and what
+    no probe of a primitive has got through can do no better.  A refusal says itself what it does not take.
     """
     if verdict.causes:
         return verdict
     if verdict.status is Status.ENV_MISSING:
         return Verdict(verdict.status, Blame.SETTING)
-    words = _normal(_says(failure))
-    graph = inline(exported)
-    for kind in sorted({node.kind for _, node in graph.primitives()}):
-        said = [(_normal(refusal.message), refusal.parameter) for refusal in refusals.get(kind, ())]
+    graph, says = inline(exported), _says(failure)
+    words = _normal(says, graph)
+    parts = _parts(graph)
+    for kind, nodes in parts.items():
+        known = domain.get(kind, Identified(NIR_MEANING))
+        said = [(_normal(refusal.message, graph), refusal.parameter) for refusal in known.refuses]
         where = [parameter for message, parameter in said if message and (message in words or words in message)]
         if where:
-            says = f"{where[0]}: {_says(failure)}" if len(where) == 1 else _says(failure)
-            share = CauseShare(Cause.UNSUPPORTED, 0, tuple(sorted(graph.of_kind(kind))), says)
-            return Verdict(verdict.status, Blame.IMPORTER, (share,), 1.0)
+            return _unsupported(verdict, nodes, f"{kind}, {where[0]}: {says}" if len(where) == 1 else says)
+    for kind, nodes in parts.items():
+        if kind in domain and not domain[kind].outputs:
+            return _unsupported(verdict, nodes, f"{kind}, in whatever way it was tried: {says}")
+    if verdict.status is Status.REFUSED:
+        return _unsupported(verdict, (), says)
     return Verdict(verdict.status, Blame.IMPORTER)
+
+
+def _unsupported(verdict: Verdict, nodes: tuple[str, ...], says: str) -> Verdict:
+    return Verdict(verdict.status, Blame.IMPORTER, (CauseShare(Cause.UNSUPPORTED, 0, nodes, says),), 1.0)
+
+
+def _parts(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """What a graph is made of, primitives and wiring, and the nodes that are it."""
+    kinds = {node.kind for _, node in graph.primitives()} - {"Input", "Output"}
+    parts = {kind: tuple(sorted(graph.of_kind(kind))) for kind in sorted(kinds)}
+    cyclic = sorted(
+        name
+        for group in components(graph.nodes, graph.edges)
+        if len(group) > 1 or (group[0], group[0]) in graph.edges
+        for name in group
+    )
+    joins = sorted(name for name in graph.nodes if len({*graph.into(name)} - {*cyclic}) > 1)
+    wiring = {JOIN: tuple(joins), RECURRENCE: tuple(cyclic)}
+    return parts | {kind: nodes for kind, nodes in wiring.items() if nodes}
 
 
 def _says(failure: Failure) -> str:
     return ": ".join(text for text in (failure.error_type, failure.message) if text)
 
 
-def _normal(message: str) -> str:
-    """A message without what differs from graph to graph: numbers and quoted names."""
-    return re.sub(r"\s+", " ", re.sub(r"'[^']*'|[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "…", message)).strip()
+def _normal(message: str, graph: Graph) -> str:
+    """A message without what differs from graph to graph: numbers, and names, quoted ones and the nodes'."""
+    names = "|".join(re.escape(name) for name in sorted(graph.nodes, key=len, reverse=True))
+    text = re.sub(rf"\b({names})\b", "…", message)
+    text = re.sub(r"'[^']*'|\bn\d+\b|[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "…", text)
+    return re.sub(r"\s+", " ", text).strip()

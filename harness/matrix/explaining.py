@@ -19,7 +19,7 @@ from harness.vocabulary import Blame, Cause, Stage
 
 if TYPE_CHECKING:
     from harness.explain.verdict import Verdict
-    from harness.fingerprint import Refusal
+    from harness.fingerprint import Identified
     from harness.graphs import Graph
     from harness.rule import UpdateRule
 
@@ -98,7 +98,7 @@ def _verdict(job: Job) -> Verdict:
     meaningless = without_meaning(failure, intended, graph, job["dt"])
     if meaningless is not None:
         return meaningless
-    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, _refusals(job["refusals"]))
+    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, _domain(job["domain"]))
 
 
 def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
@@ -108,10 +108,10 @@ def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
     return {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(rules.items())}
 
 
-def _refusals(refusals: Mapping[str, Any]) -> dict[str, list[Refusal]]:
-    from harness.fingerprint import Refusal
+def _domain(domain: Mapping[str, Any]) -> dict[str, Identified]:
+    from harness.fingerprint import Fingerprint
 
-    return {kind: [Refusal(**each) for each in found] for kind, found in sorted(refusals.items())}
+    return dict(Fingerprint.from_dict({"backend": "", "side": "import", "options": "", "rules": domain}).rules)
 
 
 @lru_cache(maxsize=3)

@@ -96,7 +96,7 @@ class Explanations:
             "input": source.stimulus["objects"]["stimulus"],
             "dt": job.source.dt_export, "dt_import": job.dt_import, "dt_effective": cell.outcome.get("dt_effective"),
             "source_rules": self._native(job.source) if source.exported else {}, "target_rules": _rules(imported),
-            "refusals": {kind: found["refuses"] for kind, found in imported.items()},
+            "domain": imported if failed else {},
         }  # fmt: skip
         named = {"graph": graph, "stimulus": parts["input"], "parameters": learned, "native": native, "target": target}
         paths = {name: None if each is None else str(self.store.object(each)) for name, each in named.items()}

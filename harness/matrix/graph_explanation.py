@@ -117,6 +117,5 @@ def explain_graph(
     else:
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
-        refusals = {kind: one.refuses for kind, one in fingerprint.rules.items()}
-        verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, refusals)
+        verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
     return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made)

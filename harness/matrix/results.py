@@ -192,7 +192,7 @@ def _assign_blame(rows: Iterable[Row]) -> None:
             other = at_export.get(_sibling(row))
             if other is not None and row["error_type"] and _ended(other) == _ended(row):
                 row |= {name: other[name] for name in ("blame", "causes", "explained")}
-            else:
+            elif row["causes"] is None:
                 row["blame"] = str(Blame.SETTING)
 
 

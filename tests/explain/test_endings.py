@@ -7,8 +7,9 @@ import numpy as np
 from harness.errors import RunFailed
 from harness.explain.endings import attributed, without_graph, without_meaning
 from harness.explain.verdict import CauseShare, Verdict
-from harness.fingerprint import Refusal
+from harness.fingerprint import Identified, Refusal
 from harness.graphs import Graph, Node
+from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
 
@@ -58,12 +59,13 @@ def test_a_graph_that_means_nothing_is_the_exporter_s_whoever_refuses_it() -> No
 
 
 def test_what_the_probes_saw_refused_is_the_cause_whatever_the_numbers() -> None:
-    refusals = {"LIF": [Refusal("r off 1 and tau/dt", "refused", "ValueError: nir.LIF.r must equal 1 or 100")]}
+    refusal = Refusal("r off 1 and tau/dt", "refused", "ValueError: nir.LIF.r must equal 1 or 100")
+    domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
     failure = RunFailed("refused", "ValueError", "nir.LIF.r must equal 1 or 20")
-    verdict = attributed(Verdict(Status.REFUSED, Blame.UNEXPLAINED), failure, graph(r=2.5), refusals)
+    verdict = attributed(Verdict(Status.REFUSED, Blame.UNEXPLAINED), failure, graph(r=2.5), domain)
     assert (verdict.blame, verdict.codes) == (Blame.IMPORTER, ("unsupported",))
     assert verdict.causes[0].nodes == ("lif",)
-    assert verdict.causes[0].says.startswith("r off 1 and tau/dt: ValueError")
+    assert verdict.causes[0].says.startswith("LIF, r off 1 and tau/dt: ValueError")
 
 
 def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
@@ -76,3 +78,19 @@ def test_a_cause_that_is_known_stays() -> None:
     share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
     known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
     assert attributed(known, RunFailed("refused"), graph(), {}) is known
+
+
+def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
+    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
+    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
+    domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
+    verdict = attributed(Verdict(Status.READ_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
+    assert verdict.codes == ("unsupported",)
+
+
+def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> None:
+    failure = RunFailed("import_error", "KeyError", "'lif'")
+    refusal = Refusal("LIF", "import_error", "ValueError: cannot find the input of an empty graph")
+    domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(refusal,))}
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
+    assert (verdict.codes, verdict.causes[0].nodes) == (("unsupported",), ("lif",))

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def results() -> Results:
-    """Every cell of the default matrix."""
-    return run(make_plan(), Store(ROOT / ".nir-interop"))
+    """Every cell of the default matrix, explained."""
+    return run(make_plan(), Store(ROOT / ".nir-interop"), explain=True)
 
 
 @pytest.fixture(scope="session")

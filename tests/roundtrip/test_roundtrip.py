@@ -24,6 +24,7 @@ Triple = tuple[str, str, str]
 
 COMMITTED = Path(__file__).parents[2] / "results" / "report.csv"
 EXPORTERS = ("norse", "reference", "snntorch", "spikingjelly")
+BLAMED = ("both", "builder", "exporter", "format", "importer", "setting")
 IMPORTERS = tuple(make_plan().importers)
 
 
@@ -52,8 +53,8 @@ def told(row: Row) -> str:
 
 
 def outcome(row: Row) -> tuple[Any, ...]:
-    """What must be as it was: the status, where it came about, and the issue that says so."""
-    return row["status"], row["error_type"], row["error_at"], row["known_issue"]
+    """What must be as it was: the status, where it came about, who and why, and the issue that says so."""
+    return tuple(row[name] for name in ("status", "error_type", "error_at", "blame", "causes", "known_issue"))
 
 
 def committed() -> dict[str, Row]:
@@ -93,6 +94,16 @@ def test_roundtrip(triple: Triple, rows: dict[str, Row]) -> None:
 
 def test_every_known_issue_covers_the_roundtrip_cells_it_says(rows: dict[str, Row]) -> None:
     assert stale(rows.values(), load()) == []
+
+
+def test_every_cell_that_differs_is_explained(rows: dict[str, Row]) -> None:
+    differ = [row for row in rows.values() if row["status"] != "exact"]
+    assert len(differ) > 300
+    assert [told(row) for row in differ if not row["causes"] or "unexplained" in row["causes"] or row["explained"] != 1] == []
+    assert {row["blame"] for row in differ if row["blame"] != "none"} <= {*BLAMED}
+    rounding = [row for row in rows.values() if "rounding" in (row["causes"] or "")]
+    assert len(rounding) <= 0.01 * len(rows), "so much rounding is a bug to find"
+    assert all(row["blame"] == "none" for row in rounding if row["causes"] == "rounding")
 
 
 def test_no_roundtrip_of_the_reference_through_itself_differs(rows: dict[str, Row]) -> None:

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from harness.explain.probes.battery import BATTERY, Probe
+from harness.explain.probes.nodes import NODES
 from harness.explain.probes.parameters import Gains, Variation, gains_of, neuron
 from harness.explain.probes.prediction import Question
-from harness.explain.probes.structural import JOIN, STRUCTURAL, Structural
+from harness.explain.probes.structural import Structural
+from harness.explain.probes.wiring import JOIN, RECURRENCE, WIRING
 
-__all__ = ["BATTERY", "JOIN", "STRUCTURAL", "Gains", "Probe", "Question", "Structural", "Variation", "gains_of", "neuron"]
+__all__ = [
+    "BATTERY",
+    "JOIN",
+    "RECURRENCE",
+    "STRUCTURAL",
+    "Gains",
+    "Probe",
+    "Question",
+    "Structural",
+    "Variation",
+    "gains_of",
+    "neuron",
+]
+
+STRUCTURAL: tuple[Structural, ...] = (*NODES, *WIRING)
+"""Graphs of nodes without an axis, and of wiring."""
