@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from harness.cli.options import RESULTS, STORE, Json, Store, print_json
 
 if TYPE_CHECKING:
-    from harness.fingerprint import Fingerprint, Identified
+    from harness.fingerprint import Fingerprint, Identified, Refusal
 
 
 def rules(
@@ -78,8 +79,18 @@ def _show(fingerprint: Fingerprint) -> None:
     side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
     typer.echo(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
-        typer.echo(f"  {kind}: {sentence(kind, one)}; {one.mismatched} of {one.outputs} outputs differ")
+        compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
+        typer.echo(f"  {kind}: {sentence(kind, one)}{compared}")
         for tie in one.ties:
             typer.echo(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
-        for refusal in one.refuses:
-            typer.echo(f"      does not take {refusal.parameter}: {refusal.message or refusal.status}")
+        for message, parameters in _alike(one.refuses):
+            typer.echo(f"      does not take {'; '.join(parameters)}: {message}")
+
+
+def _alike(refuses: Iterable[Refusal]) -> list[tuple[str, list[str]]]:
+    """Refusals in the same words but for their numbers: the first one's words, and what each is of."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for refusal in refuses:
+        said = refusal.message or refusal.status
+        found.setdefault(re.sub(r"\d+", "0", said), (said, []))[1].append(refusal.parameter)
+    return list(found.values())
