@@ -119,7 +119,7 @@ def _with_values(sentence: str, nodes: list[Node]) -> str:
 
 def _comes_to(nodes: list[Node], source: Setting, target: Setting, axis: str, kind: str) -> Iterator[str]:
     """The factor between the inputs, and the shares that survive a step, where the axis alone makes another."""
-    if axis not in _SCALING:
+    if axis not in _SCALING or not nodes:
         return
     mended = target.take((axis,), source)
     here, there = ([_numbers(node, setting, axis, kind) for node in nodes] for setting in (target, mended))

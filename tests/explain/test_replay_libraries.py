@@ -22,10 +22,13 @@ from harness.rule import UpdateRule
 from harness.vocabulary import Cause
 from tests.explain.library_graphs import Domain, Draw, fingerprint_of
 
-ACCEPTED = 200
-"""Graphs for each library that give a recording."""
+WIRED = 200
+"""Graphs for each library that it runs as they are wired: on these its rules are judged.
 
-MOST_TRIES = 400
+Others it refuses, or rewires; what it rewires must be known as such, every output.
+"""
+
+MOST_TRIES = 600
 
 STRUCTURAL = frozenset(
     {Cause.JOIN_MISRUN, Cause.RECURRENCE_REWIRED, Cause.FLATTEN_BATCH, Cause.POOL_PADDING, Cause.CYCLE_ORDER}
@@ -41,6 +44,11 @@ class Tally:
     causes: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     open: list[int] = field(default_factory=list)
+
+    @property
+    def reproduced(self) -> int:
+        """Graphs on which the rules give every output, apart from proven rounding."""
+        return sum(self.ends[end] for end in ("exact", "rounding of values", "rounding of decisions"))
 
 
 @pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
@@ -59,20 +67,17 @@ def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str
             except RunFailed as error:
                 tally.ends[f"not run: {error.status}"] += 1
                 continue
-            tally.ends["accepted"] += 1
             _judge(tally, seed, graph, stimulus, dt, rules, theirs)
-            if tally.ends["accepted"] == ACCEPTED:
+            if tally.reproduced == WIRED:
                 break
     with capsys.disabled():
         print(f"\n{name}: {', '.join(f'{end} {count}' for end, count in sorted(tally.ends.items()) if count)}")
         print(f"  causes {dict(sorted(tally.causes.items()))}; graphs with {dict(sorted(tally.kinds.items()))}")
     assert tally.open == [], "seeds of graphs that neither the rules nor a cause reproduce"
-    assert tally.ends["accepted"] == ACCEPTED
-    reproduced = tally.ends["exact"] + tally.ends["rounding of values"] + tally.ends["rounding of decisions"]
-    assert reproduced + tally.ends["structural"] == ACCEPTED
-    assert reproduced >= 0.7 * ACCEPTED
-    assert tally.ends["rounding of decisions"] <= 0.02 * ACCEPTED
-    assert tally.ends["silent"] <= 0.05 * ACCEPTED, "a silent network proves nothing"
+    assert tally.reproduced == WIRED
+    assert tally.ends["structural"] <= 0.4 * WIRED
+    assert tally.ends["rounding of decisions"] <= 0.02 * WIRED
+    assert tally.ends["silent"] <= 0.05 * WIRED, "a silent network proves nothing"
     for ingredient in ("recurrent", "nested", "Conv2d", *Domain(fingerprint).kinds):
         assert tally.kinds[ingredient] >= 5, ingredient
 
