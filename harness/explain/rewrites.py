@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import InvalidGraph
+from harness.explain.depth_first import depth_first
 from harness.explain.structure import pruned, replaced, reshaped, without
 from harness.explain.waiting import delayed
 from harness.graphs import Array, Graph, Node, components, validate
@@ -46,6 +47,8 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
     for sites in (_drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins):
         yield from sites(graph)
     yield from _cycles(graph, dt)
+    for each in depth_first(graph, dt):
+        yield Candidate(Cause.JOIN_MISRUN, each.joins, each.graph, each.says)
 
 
 def _each(cause: Cause, graph: Graph, changed: dict[str, Node], says: str) -> Iterator[Candidate]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 
 from harness.compare.nodes import differs, output_of
 from harness.environments import backend
 from harness.errors import RunFailed
-from harness.explain.depth_first import depth_first
 from harness.explain.replay import Replays, flat, gap
 from harness.explain.rounding import guided
 from harness.explain.verdict import explain_cell
@@ -109,13 +107,5 @@ def _judge(
     if verdict.explained == 1 and named and named <= STRUCTURAL:
         tally.ends["structural"] += 1
         tally.causes[", ".join(verdict.codes)] += 1
-    elif any(_agrees(Replays(stimulus).run(each.graph, dt, rules), theirs) for each in depth_first(flattened, dt)):
-        tally.ends["structural"] += 1
-        tally.causes["run depth first"] += 1
     else:
         tally.open.append(seed)
-
-
-def _agrees(ours: Recording | None, theirs: Recording) -> bool:
-    unequal = gap(ours, theirs)
-    return unequal is not None and not bool(np.any(unequal))
