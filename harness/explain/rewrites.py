@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
     Of two that are at work together, the one that comes first here is to be applied first.
     """
     yield Candidate(Cause.STATE_CARRIED, (), graph, "state is carried over from a run of the same input", True, again=True)
-    for sites in (_drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins):
+    for sites in (_drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins, _cuts):
         yield from sites(graph)
     yield from _cycles(graph, dt)
     for each in depth_first(graph, dt):
@@ -77,6 +77,28 @@ def _drops_of_two_kinds(graph: Graph) -> Iterator[Candidate]:
     for one, other in itertools.combinations(sorted(by_kind), 2):
         names = sorted(by_kind[one] + by_kind[other])
         yield Candidate(Cause.NODE_DROPPED, tuple(names), without(graph, *names), f"every {one} and {other} is left out", True)
+
+
+def _cuts(graph: Graph) -> Iterator[Candidate]:
+    """A node that is not taken leaves two parts, and one of them is run."""
+    for name, node in graph.primitives():
+        if node.kind in ("Input", "Output"):
+            continue
+        for side, step in (("before", graph.into), ("behind", graph.out_of)):
+            lost = {name, *_reached(name, step)} - {*graph.of_kind("Input"), *graph.of_kind("Output")}
+            if 1 < len(lost) < len(graph.nodes) - 2:
+                says = f"{node.kind} {name} and all that lies {side} it are left out"
+                yield Candidate(Cause.NODE_DROPPED, tuple(sorted(lost)), without(graph, *lost), says)
+
+
+def _reached(name: str, step: Callable[[str], tuple[str, ...]]) -> set[str]:
+    found, waiting = set[str](), [name]
+    while waiting:
+        for other in step(waiting.pop()):
+            if other not in found:
+                found.add(other)
+                waiting.append(other)
+    return found
 
 
 def _biases(graph: Graph) -> Iterator[Candidate]:
