@@ -17,7 +17,8 @@ def figures() -> list[Figure]:
     import torch
 
     from harness.environments import backends
-    from harness.matrix.fingerprints import import_fingerprint, native_fingerprints
+    from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_fingerprints
+    from harness.matrix.live import LiveBackend
     from harness.matrix.store import Store
 
     torch.set_num_threads(1)
@@ -26,11 +27,11 @@ def figures() -> list[Figure]:
         if not each.installed or each.name in ("reference", "exact"):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            store = Store(Path(folder))
-            begun = time.perf_counter()
-            import_fingerprint(each, store)
-            imported = time.perf_counter() - begun
-            native_fingerprints(each, store)
+            store, begun = Store(Path(folder)), time.perf_counter()
+            with LiveBackend(each, limit=LIMIT) as live:
+                import_fingerprint(each, store, live=live)
+                imported = time.perf_counter() - begun
+                native_fingerprints(each, store, live=live)
             found.append(Figure(f"rules of {each.name}", time.perf_counter() - begun, SLOWEST, "s"))
             found.append(Figure("  of them its importer's", imported, None, "s"))
     return found

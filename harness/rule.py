@@ -21,6 +21,8 @@ from typing import Any
 class Axis(Enum):
     """A choice a library makes; the values of one axis exclude each other."""
 
+    __hash__ = object.__hash__  # members are single; Enum's own hashes their names, which rules are too many for
+
 
 class Decay(Axis):
     """How much of the membrane survives a step."""

@@ -24,7 +24,8 @@ def rules(
     """Identify how each library steps NIR's neurons, its importer's and its own, and write results/rules.csv."""
     from harness.environments import backend as find
     from harness.environments import backends
-    from harness.matrix.fingerprints import import_fingerprint, native_neurons
+    from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_neurons
+    from harness.matrix.live import LiveBackend
     from harness.matrix.store import Store as Cells
     from harness.report.files import write_rules
 
@@ -35,8 +36,10 @@ def rules(
     found: list[tuple[str, Fingerprint]] = []
     for each in chosen:
         if each.installed:
-            own = [native_neurons(each, cells, recurrent=recurrent).fingerprints for recurrent in (False, True)]
-            found += [(each.version, fingerprint) for fingerprint in (import_fingerprint(each, cells), *own[0], *own[1])]
+            with LiveBackend(each, limit=LIMIT) as live:
+                imported = import_fingerprint(each, cells, live=live)
+                own = [native_neurons(each, cells, recurrent=recurrent, live=live).fingerprints for recurrent in (False, True)]
+            found += [(each.version, fingerprint) for fingerprint in (imported, *own[0], *own[1])]
     if not backend:
         write_rules(found, results)
     if json:

@@ -30,14 +30,16 @@ CONTINUOUS = "exact"
 def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """The fingerprints of the job's ``backend``: ``import``, and ``native`` by reset and idiom."""
     from harness.environments import Backend
-    from harness.matrix.fingerprints import import_fingerprint, native_fingerprints
+    from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_fingerprints
+    from harness.matrix.live import LiveBackend
     from harness.matrix.store import Store
 
     backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
-    native = {
-        f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in native_fingerprints(backend, store).items()
-    }
-    return {"status": OK, "import": import_fingerprint(backend, store).as_dict(), "native": dict(sorted(native.items()))}
+    with LiveBackend(backend, limit=LIMIT) as live:
+        imported = import_fingerprint(backend, store, live=live)
+        own = native_fingerprints(backend, store, live=live)
+    native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
+    return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items()))}
 
 
 def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:

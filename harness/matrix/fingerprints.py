@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,24 +79,24 @@ class NativeRules:
         return cls(document["backend"], fingerprints, ways)
 
 
-def import_fingerprint(backend: Backend, store: Store) -> Fingerprint:
-    """What a backend's importer makes of NIR's neurons, from the store or by probing it now."""
+def import_fingerprint(backend: Backend, store: Store, *, live: LiveBackend | None = None) -> Fingerprint:
+    """What a backend's importer makes of NIR's neurons, from the store or by probing it now, live where it is running."""
     key = with_backend(backend, {"what": "import fingerprint", "probes": _probes_digest()})
     known = store.get("fingerprints", key)
     if known is not None:
         return Fingerprint.from_dict(known)
-    with LiveBackend(backend, limit=LIMIT) as run:
+    with _running(backend, live) as run:
         found = identify(run, name=backend.name)
     store.put("fingerprints", key, found.as_dict())
     return found
 
 
-def native_fingerprints(backend: Backend, store: Store) -> dict[Way, Fingerprint]:
+def native_fingerprints(backend: Backend, store: Store, *, live: LiveBackend | None = None) -> dict[Way, Fingerprint]:
     """(reset, idiom) → what a library's own neurons do, as its adapter writes them; empty where it builds none.
 
     A primitive that it has no neuron for, or none with that reset, is not there.
     """
-    return native_neurons(backend, store).by_way()
+    return native_neurons(backend, store, live=live).by_way()
 
 
 def native_rules(backend: Backend, network: Network, idiom: Idiom, store: Store) -> dict[str, UpdateRule]:
@@ -117,7 +118,12 @@ def native_rules(backend: Backend, network: Network, idiom: Idiom, store: Store)
 
 
 def native_neurons(
-    backend: Backend, store: Store, *, recurrent: bool = False, kinds: Iterable[str] = NATIVE_KINDS
+    backend: Backend,
+    store: Store,
+    *,
+    recurrent: bool = False,
+    kinds: Iterable[str] = NATIVE_KINDS,
+    live: LiveBackend | None = None,
 ) -> NativeRules:
     """A library's own neurons, each with its options, from the store or by probing them now.
 
@@ -130,10 +136,15 @@ def native_neurons(
     known = store.get("fingerprints", key)
     if known is not None:
         return NativeRules.from_dict(known)
-    with LiveBackend(backend, limit=LIMIT) as live:
-        found = _probed(live, wanted, recurrent)
+    with _running(backend, live) as run:
+        found = _probed(run, wanted, recurrent)
     store.put("fingerprints", key, found.as_dict())
     return found
+
+
+def _running(backend: Backend, live: LiveBackend | None) -> AbstractContextManager[LiveBackend]:
+    """One process for several questions, where there is one."""
+    return LiveBackend(backend, limit=LIMIT) if live is None else nullcontext(live)
 
 
 def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:

@@ -27,10 +27,10 @@ NATIVE = Fingerprint("norse", Side.NATIVE, OWN, {"LIF": LATE})
 def identified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fingerprints that are known already: identifying has tests of its own."""
 
-    def native(_backend: object, _store: object, *, recurrent: bool = False) -> NativeRules:
+    def native(_backend: object, _store: object, *, recurrent: bool = False, **_: object) -> NativeRules:
         return NativeRules("norse", () if recurrent else (NATIVE,), {})
 
-    monkeypatch.setattr(fingerprints, "import_fingerprint", lambda *_: IMPORT)
+    monkeypatch.setattr(fingerprints, "import_fingerprint", lambda *_, **__: IMPORT)
     monkeypatch.setattr(fingerprints, "native_neurons", native)
 
 

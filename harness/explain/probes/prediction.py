@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,20 @@ LARGEST = 1e30
 Key = tuple[Any, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """What a rule makes of one state of a neuron; there is one object for equal numbers.
+
+    decay : float32, as bytes
+    """
+
+    decay: bytes
+
+
+_NUMBERS: dict[Key, Numbers] = {}
+_BY_NEURON: dict[Key, dict[Key, Numbers]] = {}
+
+
 @dataclass
 class Question:
     """A probe, asked of a primitive at a place of r and w_in.
@@ -49,13 +64,17 @@ class Question:
     amplitude: Values | None = None
     graph: Graph | None = None
     stimulus: Array | None = None
-    _keys: dict[Key, Key] = field(default_factory=dict)
     _answers: dict[Key, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, probe: Probe, kind: str, gains: Gains) -> Question:
         """The question, not scaled yet."""
         return cls(probe, kind, gains, neuron(kind, probe.dt, gains, probe.variation))
+
+    @cached_property
+    def _known(self) -> dict[Key, Numbers]:
+        """The numbers that rules make of this neuron; questions about the same neuron share them."""
+        return _BY_NEURON.setdefault((self.kind, self.gains, self.probe.variation, self.probe.dt), {})
 
     @property
     def spiking(self) -> bool:
@@ -96,15 +115,16 @@ class Question:
 
     def response(self, rule: UpdateRule) -> Key:
         """The numbers that a rule makes of this neuron, without threshold: equal numbers, equal membranes."""
-        parts = [self._numbers(rule, synapse=False)]
+        parts: list[Any] = [self._numbers(rule, synapse=False)]
         if "tau_syn" in self.node.params:
             parts += [self._numbers(rule, synapse=True), (rule.order,)]
         return tuple(parts)
 
-    def _numbers(self, rule: UpdateRule, *, synapse: bool) -> Key:
+    def _numbers(self, rule: UpdateRule, *, synapse: bool) -> Numbers:
         gain = (rule.synapse_gain, rule.input_weight) if synapse else (rule.gain, rule.resistance)
         asked = (synapse, rule.time_step, rule.decay, rule.leak, rule.start, rule.precision, *gain)
-        if asked not in self._keys:
+        known = self._known
+        if asked not in known:
             shape = (SIZE,)
             make = synapse_memory if synapse else membrane_memory
             memory = make(self.node, shape, self.probe.dt, rule)
@@ -112,8 +132,9 @@ class Question:
             decay = memory.advance(one[0], zero[0].clone())
             start = memory.start if synapse else start_value(self.node, shape, rule)
             numbers = [decay.numpy(), memory.drive(one).numpy(), memory.drive(zero).numpy(), start]
-            self._keys[asked] = (*(np.float32(each).tobytes() for each in numbers), rule.precision)
-        return self._keys[asked]
+            kept, *others = (np.float32(each).tobytes() for each in numbers)
+            known[asked] = _NUMBERS.setdefault((kept, *others, rule.precision), Numbers(kept))
+        return known[asked]
 
     def answer(self, rule: UpdateRule) -> Array:
         """What the rule answers: first spikes, spikes, or membranes."""
@@ -136,7 +157,7 @@ class Question:
 
     def _floored(self, rule: UpdateRule) -> bool:
         """Whether a floor can matter before the first spike."""
-        decay = np.frombuffer(self._numbers(rule, synapse=False)[0], dtype=np.float32)
+        decay = np.frombuffer(self._numbers(rule, synapse=False).decay, dtype=np.float32)
         negative = self.stimulus is not None and bool((self.stimulus < 0).any())
         return negative or bool((decay < 0).any()) or self.probe.variation.leak < 0
 
