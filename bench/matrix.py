@@ -23,6 +23,7 @@ def figures() -> list[Figure]:
     """The figures of whole runs of the default matrix."""
     with tempfile.TemporaryDirectory() as folder:
         store, results = Path(folder) / "store", Path(folder) / "results"
+        explained = _matrix(Path(folder) / "explained", results, "--explain")
         cold = _matrix(store, results)
         warm = _matrix(store, results)
         for kind in store.iterdir():
@@ -35,7 +36,8 @@ def figures() -> list[Figure]:
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     outside = 100 * (1 - untrained.library / cpu)
     return [
-        Figure("default matrix, cold, training included", cold.seconds, 120, "s"),
+        Figure("default matrix with explanations, cold, training and identification included", explained.seconds, 180, "s"),
+        Figure("default matrix without explanations, cold, training included", cold.seconds, 120, "s"),
         Figure("default matrix, nothing changed", warm.seconds, 5, "s"),
         Figure(f"{untrained.cells} cells, cold, training not counted", untrained.seconds, None, "s"),
         Figure("the same cells, one process, nothing else", plain, None, "s"),
@@ -54,8 +56,8 @@ class _Run:
     cells: int
 
 
-def _matrix(store: Path, results: Path) -> _Run:
-    seconds, said = _timed("-m", "harness", "matrix", "--store", str(store), "--results", str(results), "--json")
+def _matrix(store: Path, results: Path, explain: str = "--no-explain") -> _Run:
+    seconds, said = _timed("-m", "harness", "matrix", explain, "--store", str(store), "--results", str(results), "--json")
     document = json.loads(said)
     return _Run(seconds, document["library_cpu_seconds"], document["cells"])
 

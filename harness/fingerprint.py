@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from harness.rule import NIR_MEANING, UpdateRule
+from harness.rule import AXES, NIR_MEANING, UpdateRule
 
 
 class Side(Enum):
@@ -102,5 +102,4 @@ class Fingerprint:
 
 def differing_axes(one: UpdateRule, other: UpdateRule = NIR_MEANING) -> tuple[str, ...]:
     """The axes in which two rules differ, in the order of the rule's axes."""
-    here, there = one.as_dict(), other.as_dict()
-    return tuple(axis for axis in here if here[axis] != there[axis])
+    return tuple(axis.name for axis in AXES if getattr(one, axis.name) is not getattr(other, axis.name))

@@ -148,7 +148,7 @@ class Inquiry:
         questions = list(self._questions(RESPONSE))
         kept: dict[Precision, tuple[int, list[UpdateRule]]] = {}
         for precision in (Precision.FLOAT64, Precision.FIXED):
-            self.rules = first_candidates(self.kind, precision)
+            self.rules = [*first_candidates(self.kind, precision)]
             missed = sum([self._narrow(question) for question in questions])
             kept[precision] = (missed, self.rules)
             if missed == 0:

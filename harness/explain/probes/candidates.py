@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from harness.explain.probes.battery import COLLAPSE, COMPARISON, FEEDBACK, RESET, RESPONSE, START
 from harness.graphs import SPIKING
@@ -87,6 +88,7 @@ def extended(rules: Iterable[UpdateRule], kind: str, stage: str) -> list[UpdateR
     return list(found)
 
 
-def first_candidates(kind: str, precision: Precision = Precision.FLOAT64) -> list[UpdateRule]:
+@cache
+def first_candidates(kind: str, precision: Precision = Precision.FLOAT64) -> tuple[UpdateRule, ...]:
     """What may be before anything is known."""
-    return extended([NIR_MEANING.but(precision=precision)], kind, RESPONSE)
+    return tuple(extended([NIR_MEANING.but(precision=precision)], kind, RESPONSE))

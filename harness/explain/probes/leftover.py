@@ -40,9 +40,7 @@ def separating(kind: str, rules: Sequence[UpdateRule], domain: Sequence[Domain])
 
     A sample that grazes the threshold separates nothing.  ``rules`` may be shortened between two questions.
     """
-    places = [
-        (gains, probe) for gains, probe in domain if len({Question.of(probe, kind, gains).key(rule) for rule in rules}) > 1
-    ]
+    places = [(gains, probe) for gains, probe in domain if _differ(Question.of(probe, kind, gains), rules)]
     batch = -(-INPUTS // max(1, len(places)))
     for number, (gains, probe) in enumerate(places):
         question = Question.of(replace(probe, name=f"random inputs {number}", batch=batch), kind, gains)
@@ -61,3 +59,9 @@ def separating(kind: str, rules: Sequence[UpdateRule], domain: Sequence[Domain])
         if differing.any() and question.inputs:
             question.keep(np.arange(question.inputs) < ASKED)
             yield question
+
+
+def _differ(question: Question, rules: Sequence[UpdateRule]) -> bool:
+    """Whether the rules make different numbers of a neuron."""
+    first = question.key(rules[0]) if rules else ()
+    return any(question.key(rule) != first for rule in rules)
