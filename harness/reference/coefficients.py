@@ -133,5 +133,5 @@ def _fixed_point(decay: Values, gain: Values, added: Values, start: Values) -> M
 
 def _shortest(values: Values, dtype: torch.dtype) -> Tensor:
     """One number where all elements agree: multiplying by a scalar is faster than by a tensor."""
-    unique = np.unique(values)
-    return torch.tensor(unique[0] if unique.size == 1 else values, dtype=dtype)
+    first = values.flat[0]
+    return torch.tensor(first if (values == first).all() else values, dtype=dtype)
