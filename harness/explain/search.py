@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from harness.explain.settings import Setting
 from harness.explain.structure import suspects
 from harness.graphs import Graph
 from harness.recording import Recording
-from harness.vocabulary import Blame
+from harness.vocabulary import Blame, Cause
 
 MOST_CANDIDATES = 150
 """Rewrites of one graph that are replayed."""
@@ -58,9 +58,19 @@ class _Tried:
         return self.left, self.apart
 
 
-def outside_the_rule(replays: Replays, graph: Graph, setting: Setting, replay: Recording | None, target: Recording) -> Outside:
-    """What reproduces the target best, and the causes; the replay itself and nothing where no rewrite does."""
-    search = _Search(replays, graph, setting, replay, target)
+def outside_the_rule(
+    replays: Replays,
+    graph: Graph,
+    setting: Setting,
+    replay: Recording | None,
+    target: Recording,
+    likely: Collection[Cause] = (),
+) -> Outside:
+    """What reproduces the target best, and the causes; the replay itself and nothing where no rewrite does.
+
+    likely : causes that are tried first, and so named where others would do as well
+    """
+    search = _Search(replays, graph, setting, replay, target, likely)
     best, output = search.best(), output_of(target)
     whole = search.whole if search.whole is not None else 0 if output is None else output.size
     if best is None or output is None or best.left >= (search.whole or float("inf")) or best.left > CHANCE * output.size:
@@ -82,6 +92,7 @@ class _Search:
     setting: Setting
     replay: Recording | None
     target: Recording
+    likely: Collection[Cause]
 
     def __post_init__(self) -> None:
         before = gap(self.replay, self.target)
@@ -102,9 +113,13 @@ class _Search:
         return float("inf") if mask is None else float(count(mask))
 
     def _near(self, graph: Graph, replay: Recording | None) -> list[Candidate]:
-        """The rewrites of a graph, first those at nodes where the fault must lie."""
+        """The rewrites of a graph, first likely ones, and of these those at nodes where the fault must lie."""
         near = suspects(graph, replay, self.target) if replay is not None else frozenset(graph.nodes)
-        return sorted(candidates(graph, self.setting.dt), key=lambda each: bool(each.nodes) and not near & set(each.nodes))
+
+        def rank(each: Candidate) -> tuple[bool, bool]:
+            return each.cause not in self.likely, bool(each.nodes) and not near & set(each.nodes)
+
+        return sorted(candidates(graph, self.setting.dt), key=rank)
 
     def _pairs(self, tried: list[_Tried]) -> Iterator[tuple[Candidate, ...]]:
         """Two causes, each at every place where it can be."""

@@ -11,6 +11,7 @@ looked at.  See "The way of a graph" in the design.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,6 +82,7 @@ def explain_cell(
     dt_effective: float | None = None,
     failure: Failure | None = None,
     names: tuple[str, str] = ("the source", "the importer"),
+    likely: Collection[Cause] = (),
 ) -> Verdict:
     r"""Say who made a target's outputs differ from its source's, and how.
 
@@ -89,11 +91,12 @@ def explain_cell(
     stimulus : (T, B, \*shape)
     dt_effective : the step the library really used, None where unknown
     names : of the source and of the importer, for the sentences
+    likely : what the importer is known to do outside any rule, see :func:`harness.explain.misruns.misruns`
 
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
     case = _Case(
-        intended, flat(exported), source_rule, target_rule, Replays(stimulus), dt_export, dt_import, dt_effective, names
+        intended, flat(exported), source_rule, target_rule, Replays(stimulus), dt_export, dt_import, dt_effective, names, likely
     )
     if failure is not None or target is None:
         return case.failed(failure)
@@ -111,6 +114,7 @@ class _Case:
     dt_import: float
     dt_effective: float | None
     names: tuple[str, str]
+    likely: Collection[Cause]
 
     def ran(self, native: Recording, target: Recording) -> Verdict:
         """The verdict on two recordings."""
@@ -188,7 +192,7 @@ class _Case:
         proof = guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, target)
         if proof.proven:
             return Outside(None, proof.recording)
-        return outside_the_rule(self.replays, self.exported, setting, replay, target)
+        return outside_the_rule(self.replays, self.exported, setting, replay, target, self.likely)
 
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""

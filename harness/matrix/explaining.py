@@ -28,8 +28,9 @@ CONTINUOUS = "exact"
 
 
 def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
-    """The fingerprints of the job's ``backend``: ``import``, and ``native`` by reset and idiom."""
+    """The fingerprints of the job's ``backend``: ``import``, ``native`` by reset and idiom, and what it does outside rules."""
     from harness.environments import Backend
+    from harness.explain.misruns import misruns
     from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_fingerprints
     from harness.matrix.live import LiveBackend
     from harness.matrix.store import Store
@@ -39,7 +40,8 @@ def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
         imported = import_fingerprint(backend, store, live=live)
         own = native_fingerprints(backend, store, live=live)
     native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
-    return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items()))}
+    seen = sorted(map(str, misruns(imported.rules)))
+    return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items())), "misruns": seen}
 
 
 def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
@@ -93,6 +95,7 @@ def _verdict(job: Job) -> Verdict:
         "dt_import": job["dt_import"],
         "dt_effective": job["dt_effective"],
         "names": (job["exporter"], job["importer"]),
+        "likely": [Cause(each) for each in job["likely"]],
     }
     if job["target"] is not None:
         judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell

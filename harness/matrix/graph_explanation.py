@@ -11,6 +11,7 @@ from harness.environments import Backend
 from harness.errors import RunFailed
 from harness.explain.continuous import explain_continuous
 from harness.explain.endings import attributed
+from harness.explain.misruns import misruns
 from harness.explain.says import says
 from harness.explain.verdict import Verdict, explain_cell
 from harness.fingerprint import Fingerprint
@@ -111,6 +112,7 @@ def explain_graph(
         "dt_export": dt,
         "dt_import": dt,
         "names": ("NIR", backend.name),
+        "likely": misruns(fingerprint.rules),
     }
     if made is not None:
         verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)
