@@ -45,6 +45,7 @@ def rules(
     if json:
         print_json(_document([fingerprint for _, fingerprint in found]))
         return
+    _show_meaning()
     for _, fingerprint in found:
         _show(fingerprint)
 
@@ -74,6 +75,16 @@ def _facts(kind: str, one: Identified) -> dict[str, Any]:
         "outputs": one.outputs,
         "mismatched": one.mismatched,
     }
+
+
+def _show_meaning() -> None:
+    from harness.explain.says import says
+    from harness.graphs import NEURONS
+    from harness.rule import NIR_MEANING
+
+    typer.echo("NIR (its own meaning)")
+    for kind in sorted(NEURONS):
+        typer.echo(f"  {kind}: {says(NIR_MEANING, kind)}")
 
 
 def _show(fingerprint: Fingerprint) -> None:

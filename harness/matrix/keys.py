@@ -23,7 +23,8 @@ _WORKER = (
 """Sources that shape every outcome."""
 _REFERENCE = ("reference", "graphs", "graphs.py", "rule.py")
 """Sources of the backends of our own."""
-_EXPLAIN = ("explain", "fingerprint.py", *(f"matrix/{name}.py" for name in ("explaining", "fingerprints", "layered", "live", "native")))
+_PROBING = ("explaining", "fingerprints", "layered", "live", "native")
+_EXPLAIN = ("explain", "fingerprint.py", *(f"matrix/{name}.py" for name in _PROBING))
 """Sources that identify and explain."""
 _STIMULI = ("stimuli.py", "stimuli", "datasets", "datasets.py", "networks", "networks.py")
 

@@ -54,6 +54,7 @@ def test_json_has_both_sides_and_nirs_own_meaning_beside_them(tmp_path: Path) ->
 
 def test_text_names_a_native_neuron_by_its_options(tmp_path: Path) -> None:
     lines = run(folder=tmp_path).splitlines()
+    assert lines[0] == "NIR (its own meaning)"
     assert "norse (import)" in lines
     assert f"norse (native: {OWN})" in lines
     assert not (tmp_path / "rules.csv").exists(), "a part of the backends is no table of all"
