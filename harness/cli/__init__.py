@@ -14,6 +14,7 @@ from harness.cli.backends import backends
 from harness.cli.check import check
 from harness.cli.explain import explain
 from harness.cli.matrix import matrix
+from harness.cli.reconcile import reconcile
 from harness.cli.repro import repro
 from harness.cli.rules import rules
 from harness.cli.sweep import sweep
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(matrix)
 app.command()(check)
 app.command()(explain)
+app.command()(reconcile)
 app.command()(repro)
 app.command()(rules)
 app.command()(sweep)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import BadStimulus
 from harness.stimuli.stimulus import Stimulus
@@ -50,6 +51,27 @@ def load_stimulus(path: Path, shape: tuple[int, ...]) -> Stimulus:
     if not np.all(np.isfinite(values)):
         raise BadStimulus(f"{KEY!r} in {shown} holds NaN or values beyond float32; remove them")
     return Stimulus(values, None, "file", "given", 0)
+
+
+def load_output(path: Path, stimulus: NDArray[np.float32]) -> NDArray[np.float32]:
+    r"""What came out for the input in the same npz file: key ``output``, or ``expected``, axes (T, B, \*shape).
+
+    Raises BadStimulus where there is none, or it is not of the input's steps and samples.
+    """
+    shown = repr(str(path))
+    with np.load(path, allow_pickle=False) as archive:
+        key = next((name for name in ("output", "expected") if name in archive.files), None)
+        if key is None:
+            raise BadStimulus(f"{shown} has no key 'output', only {_listed(sorted(archive.files))}; write what was computed")
+        try:
+            values: NDArray[np.float32] = archive[key].astype(np.float32)
+        except (*_DAMAGED, TypeError) as error:
+            raise BadStimulus(f"{shown} holds no array that can be read under {key!r}; write numbers") from error
+    if values.shape[:2] != stimulus.shape[:2] or values.ndim < 3:
+        raise BadStimulus(f"{key!r} in {shown} has axes {values.shape}; the input has {stimulus.shape}: write (T, B, *shape)")
+    if not np.all(np.isfinite(values)):
+        raise BadStimulus(f"{key!r} in {shown} holds NaN or values beyond float32")
+    return values
 
 
 def _check_header(path: Path, shape: tuple[int, ...], shown: str) -> None:

@@ -243,7 +243,8 @@ def test_the_structures_that_each_library_misruns_are_those_that_were_measured_b
     assert ("dims 0 to -1" in ends("Flatten")) == (library.backend != "spikingjelly")
     assert "dims -3 to -1" not in ends("Flatten")
     if library.backend == "norse":
-        assert ends("LI")["between two layers"] == "unstable"
+        # The graph falls apart at LI, and which part is run hangs on where objects lie in memory: twelve tries may all agree.
+        assert ends("LI")["between two layers"] in ("unstable", "wrong_shape", "run_error")
 
 
 def test_every_library_is_identified_without_a_mismatch(library: Fingerprint) -> None:
