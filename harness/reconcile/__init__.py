@@ -1,0 +1,1 @@
+"""Graphs rewritten so that a target computes what a source computed."""

@@ -1,0 +1,81 @@
+"""What a rewriting is made of: the two sides, a pass, and what a pass answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from harness.fingerprint import Identified
+from harness.graphs import Graph
+from harness.rule import NIR_MEANING, UpdateRule
+from harness.vocabulary import Cause
+
+
+@dataclass(frozen=True)
+class Side:
+    """How one end runs graphs.
+
+    dt : the step [s]
+    rules : primitive → update rule; NIR's meaning where none is given
+    domain : primitive or wiring → what its importer takes and refuses; empty where that is not known, or of no matter
+    """
+
+    name: str
+    dt: float
+    rules: Mapping[str, UpdateRule] = field(default_factory=dict)
+    domain: Mapping[str, Identified] = field(default_factory=dict)
+
+    def rule(self, kind: str) -> UpdateRule:
+        """The rule of a primitive."""
+        return self.rules.get(kind, NIR_MEANING)
+
+    def take(self, axes: tuple[str, ...], other: Side, kinds: tuple[str, ...]) -> Side:
+        """This side with some axes of some primitives as another has them."""
+        taken = {kind: self.rule(kind).but(**{axis: getattr(other.rule(kind), axis) for axis in axes}) for kind in kinds}
+        return replace(self, rules={**self.rules, **taken})
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What a pass made of a graph.
+
+    nodes : that it changed, named as in the graph that it was given
+    why : one sentence
+    """
+
+    graph: Graph
+    nodes: tuple[str, ...]
+    why: str
+
+
+class Refused(Exception):
+    """A pass is needed, and its condition does not hold.
+
+    Raised before anything is rewritten; the planner lists it under what remains.
+    """
+
+    def __init__(self, cause: Cause, nodes: tuple[str, ...], why: str) -> None:
+        super().__init__(why)
+        self.cause, self.nodes, self.why = cause, nodes, why
+
+
+Rewrite = Callable[[Graph, Side, Side], "Rewritten | None"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A small function graph → graph.
+
+    axes : of the update rule that it makes up for; with none, the graph means the same under every rule, written otherwise
+    answers : causes that it may take away
+    preserves : what stays as it was, in words
+    rewrite : (inlined graph, source, target) → another graph, which under the source's rules with these axes as the target has
+        them computes what the graph computed under the source's rules; None where there is nothing to do.  Raises Refused.
+        It never changes its input
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    answers: frozenset[Cause]
+    preserves: str
+    rewrite: Rewrite

@@ -1,0 +1,166 @@
+"""Which passes make a target compute what a source computed: picked by what is known of the two sides, and checked by replay.
+
+No pair of libraries is named here: a pass looks at the rules and the domains of the sides, and does something or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.compare.nodes import differs, output_of
+from harness.errors import InvalidGraph, RunFailed
+from harness.graphs import NEURONS, Array, Graph, inline
+from harness.reconcile.model import Pass, Refused, Side
+from harness.recording import Recording
+from harness.reference import simulate
+from harness.rule import Precision
+from harness.vocabulary import Cause
+
+Run = Callable[[Graph, Array, float], Recording]
+"""A live target; raises RunFailed."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A pass that was needed, the nodes it changed (as named in the graph it was given), why, and what it preserves."""
+
+    name: str
+    nodes: tuple[str, ...]
+    why: str
+    preserves: str
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What no pass takes away."""
+
+    cause: Cause
+    nodes: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A rewritten graph, and how it got there.
+
+    predicted : outputs in which the reference under the target's rules differs from what the source computed, None where it
+        gives no output of that shape
+    measured : the same for the target itself, None where it was not asked, or gave none
+    """
+
+    graph: Graph
+    passes: tuple[Applied, ...]
+    remaining: tuple[Remaining, ...]
+    outputs: int
+    predicted: int | None
+    measured: int | None = None
+    asked: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether every output is the source's: the target's own where it was asked, else those that its rules predict."""
+        return (self.measured if self.asked else self.predicted) == 0
+
+
+def reconcile(
+    graph: Graph,
+    source: Side,
+    target: Side,
+    stimulus: Array,
+    passes: Sequence[Pass],
+    *,
+    wanted: Recording | None = None,
+    run: Run | None = None,
+) -> Plan:
+    r"""Rewrite a graph for a target.
+
+    stimulus : (T, B, \*shape), on which the result is checked
+    wanted : what the source computed; by default what its rules give
+    run : the target itself, where it can be asked
+
+    Raises InvalidGraph where the graph means nothing.
+    """
+    flat = inline(graph)
+    wanted = wanted if wanted is not None else _replayed(flat, source, stimulus)
+    attempt = _Attempt(flat, source, target, stimulus, wanted, run)
+    plan = attempt.plan(passes)
+    for unneeded in [each for each in passes if each.name in {applied.name for applied in plan.passes}]:
+        kept = [each for each in passes if each is not unneeded and each.name in {applied.name for applied in plan.passes}]
+        shorter = attempt.plan(kept)
+        if _no_worse(shorter, plan):
+            plan = replace(shorter, remaining=plan.remaining)
+    return plan
+
+
+@dataclass
+class _Attempt:
+    graph: Graph
+    source: Side
+    target: Side
+    stimulus: Array
+    wanted: Recording
+    run: Run | None
+
+    def plan(self, passes: Iterable[Pass]) -> Plan:
+        """All passes that have something to do, one after another."""
+        graph, side = self.graph, self.source
+        applied: list[Applied] = []
+        remaining: list[Remaining] = []
+        for each in passes:
+            try:
+                rewritten = each.rewrite(graph, side, self.target)
+            except Refused as refused:
+                remaining.append(Remaining(refused.cause, refused.nodes, refused.why))
+                continue
+            side = side.take(each.axes, self.target, NEURONS)
+            if "time_step" in each.axes:
+                side = replace(side, dt=self.target.dt)
+            if rewritten is not None:
+                graph = inline(rewritten.graph) if each.axes else rewritten.graph
+                applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
+        output = output_of(self.wanted)
+        size = 0 if output is None else output.size
+        plan = Plan(graph, tuple(applied), tuple(remaining), size, self._missed(self._predicted(graph)))
+        if self.run is None:
+            return plan
+        return replace(plan, measured=self._missed(self._made(graph)), asked=True)
+
+    def _predicted(self, graph: Graph) -> Recording | None:
+        try:
+            return _replayed(inline(graph), self.target, self.stimulus)
+        except InvalidGraph:
+            return None
+
+    def _made(self, graph: Graph) -> Recording | None:
+        if self.run is None:
+            return None
+        try:
+            return self.run(graph, self.stimulus, self.target.dt)
+        except RunFailed:
+            return None
+
+    def _missed(self, made: Recording | None) -> int | None:
+        ours, theirs = output_of(self.wanted), None if made is None else output_of(made)
+        if ours is None or theirs is None or ours.shape != theirs.shape:
+            return None
+        return int(np.count_nonzero(differs(ours, theirs)))
+
+
+def _no_worse(one: Plan, other: Plan) -> bool:
+    """Whether one plan is as good as another; without the target itself a pass that answers its domain cannot be judged."""
+    if one.asked:
+        return one.measured is not None and (other.measured is None or one.measured <= other.measured)
+    return False
+
+
+def _replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:
+    """What a side's rules make of a graph, in double precision where they say single."""
+    rules = {kind: rule for kind, rule in side.rules.items() if graph.of_kind(kind)}
+    double = {
+        kind: rule.but(precision=Precision.FLOAT64) if rule.precision is Precision.FLOAT32 else rule
+        for kind, rule in rules.items()
+    }
+    return simulate(graph, stimulus, side.dt, double)
