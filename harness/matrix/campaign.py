@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
+from harness.matrix.answers import Answers
 from harness.matrix.arrays import save_arrays
 from harness.matrix.explanations import Explanations
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
@@ -38,7 +39,7 @@ class Campaign:
         tell: Callable[[Any], None],
         explain: bool = False,
     ) -> None:
-        self.plan, self.store, self.slots, self.limits, self.stimuli, self.tell = plan, store, slots, limits, stimuli, tell
+        self.plan, self.store, self.limits, self.stimuli, self.tell = plan, store, limits, stimuli, tell
         self.described: dict[str, Outcome] = {}
         self.inputs: dict[str, Outcome] = {}
         self.sources: dict[SourceJob, SourceResult] = {}
@@ -46,11 +47,10 @@ class Campaign:
         self.trainings: dict[tuple[str, str], tuple[Outcome, bool]] = {}
         self.known = 0
         self._begun: set[Any] = set()
-        self._waiting: dict[tuple[str, str], list[Callable[[Outcome, bool], None]]] = {}
-        self._found: dict[tuple[str, str], Outcome] = {}
+        self._answers = Answers(store, slots)
         self.explanations: Explanations | None = None
         if explain and REFERENCE in plan.backends and plan.backends[REFERENCE].installed:
-            self.explanations = Explanations(plan, store, self._once, (_IDENTIFY, _EXPLAIN), self._explained)
+            self.explanations = Explanations(plan, store, self._answers.once, (_IDENTIFY, _EXPLAIN), self._explained)
 
     def begin(self) -> None:
         """Queue what depends on nothing."""
@@ -71,7 +71,7 @@ class Campaign:
         if not backend.installed:
             known({"status": str(Status.ENV_MISSING), "error_type": "", "error_message": backend.hint}, True)
             return
-        self._once(
+        self._answers.once(
             "backends", with_backend(backend, {"what": "description"}), known,
             Task(backend.name, _DESCRIBE, (backend.name,), 4.0, 0.0, lambda folder: None, _described),
         )  # fmt: skip
@@ -91,7 +91,7 @@ class Campaign:
             facts = {"dataset": made.dataset, "encoding": made.encoding, "steps": int(steps), "batch": int(batch)}
             return facts | {"status": OK, "digest": made.digest(), "objects": {"stimulus": self.store.adopt(path)}}
 
-        self._once(
+        self._answers.once(
             "stimuli", stimulus_key(network=network, seed=self.plan.seed, maker=type(self.stimuli).__qualname__), known,
             Task("", _STIMULUS, (network,), 0.1, 0.0, make),
         )  # fmt: skip
@@ -149,7 +149,7 @@ class Campaign:
         cost = 1.0 + steps * (0.5 if size > 20000 else 0.01)
         limit = max(self.limits.training, self.limits.source)
         task = Task(exporter, _TRAIN, (-cost, network), cost, limit, prepare, self._kept(PARAMETERS))
-        self._once("trainings", with_backend(self.plan.backends[exporter], job), known, task, limit)
+        self._answers.once("trainings", with_backend(self.plan.backends[exporter], job), known, task, limit)
 
     def _source(self, job: SourceJob, training: Outcome | None, training_cached: bool) -> None:
         stimulus = self.inputs[job.network]
@@ -167,7 +167,7 @@ class Campaign:
             job.exporter, _SOURCE, (job.network, job.idiom), 0.2, self.limits.source,
             lambda folder: parts | paths | {"folder": str(folder)}, self._kept(RECORDING, GRAPH),
         )  # fmt: skip
-        self._once("sources", with_backend(self.plan.backends[job.exporter], parts), known, task, self.limits.source)
+        self._answers.once("sources", with_backend(self.plan.backends[job.exporter], parts), known, task, self.limits.source)
 
     def _source_known(self, source: SourceResult) -> None:
         self.sources[source.job] = source
@@ -203,7 +203,7 @@ class Campaign:
             REFERENCE, _INTENDED, (job.network, job.exporter, job.idiom), 0.3, self.limits.source,
             lambda folder: parts | paths | {"folder": str(folder)},
         )  # fmt: skip
-        self._once("intended", with_backend(backend, parts), known, task, self.limits.source)
+        self._answers.once("intended", with_backend(backend, parts), known, task, self.limits.source)
 
     def _cells(self, source: SourceResult) -> None:
         if not source.exported:
@@ -239,7 +239,7 @@ class Campaign:
             lambda folder: parts | paths | {"nodes": graph["nodes"], "order": graph["order"], "folder": str(folder)},
             self._kept(RECORDING),
         )  # fmt: skip
-        self._once("cells", with_backend(self.plan.backends[job.importer], parts), known, task, self.limits.cell)
+        self._answers.once("cells", with_backend(self.plan.backends[job.importer], parts), known, task, self.limits.cell)
 
     def _cell_known(self, cell: CellResult) -> None:
         self.cells[cell.job] = cell
@@ -252,36 +252,6 @@ class Campaign:
         self.cells[cell.job] = cell
         if cell.outcome["status"] != Status.EXACT:
             self.tell(cell)
-
-    def _once(self, kind: str, name: str, known: Callable[[Outcome, bool], None], task: Task, limit: float = 0.0) -> None:
-        """Answer from this run or from the store; else queue the task, once for all who ask."""
-        place = (kind, name)
-        if place in self._found:
-            known(self._found[place], True)
-            return
-        if place in self._waiting:
-            self._waiting[place].append(known)
-            return
-        outcome = self.store.get(kind, name)
-        if outcome is not None and (outcome.get("status") != Status.TIMEOUT or outcome.get("limit") == limit):
-            self._found[place] = outcome
-            known(outcome, True)
-            return
-        self._waiting[place] = [known]
-        finish = task.finish
-
-        def keep(outcome: Outcome, folder: Path) -> Outcome:
-            kept = finish(outcome, folder)
-            if kept.get("status") != Status.ENV_MISSING:
-                self.store.put(kind, name, kept)
-            return kept
-
-        def done(outcome: Outcome) -> None:
-            self._found[place] = outcome
-            for number, tell in enumerate(self._waiting.pop(place)):
-                tell(outcome, number > 0)
-
-        self.slots.add(replace(task, finish=keep, done=done))
 
     def _path(self, name: str | None) -> str | None:
         return None if name is None else str(self.store.object(name))

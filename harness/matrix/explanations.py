@@ -31,7 +31,7 @@ Once = Callable[[str, str, Callable[[Outcome, bool], None], Task, float], None]
 class Explanations:
     """The verdicts of one run; all methods are called under the slots' lock or before they run.
 
-    once : answers from the store or queues a task, as :meth:`harness.matrix.campaign.Campaign.once`
+    once : answers from the store or queues a task, as :meth:`harness.matrix.answers.Answers.once`
     tell : called with each cell whose verdict is known
     """
 

@@ -1,0 +1,51 @@
+"""One answer for all who ask: from this run, from the store, or by a task that is queued once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness.matrix.job import Outcome
+from harness.matrix.slots import Slots, Task
+from harness.matrix.store import Store
+from harness.vocabulary import Status
+
+
+class Answers:
+    """What this run knows; called under the slots' lock or before they run."""
+
+    def __init__(self, store: Store, slots: Slots) -> None:
+        self._store, self._slots = store, slots
+        self._waiting: dict[tuple[str, str], list[Callable[[Outcome, bool], None]]] = {}
+        self._found: dict[tuple[str, str], Outcome] = {}
+
+    def once(self, kind: str, name: str, known: Callable[[Outcome, bool], None], task: Task, limit: float = 0.0) -> None:
+        """Answer from this run or from the store; else queue the task, once for all who ask."""
+        place = (kind, name)
+        if place in self._found:
+            known(self._found[place], True)
+            return
+        if place in self._waiting:
+            self._waiting[place].append(known)
+            return
+        outcome = self._store.get(kind, name)
+        if outcome is not None and (outcome.get("status") != Status.TIMEOUT or outcome.get("limit") == limit):
+            self._found[place] = outcome
+            known(outcome, True)
+            return
+        self._waiting[place] = [known]
+        finish = task.finish
+
+        def keep(outcome: Outcome, folder: Path) -> Outcome:
+            kept = finish(outcome, folder)
+            if kept.get("status") != Status.ENV_MISSING:
+                self._store.put(kind, name, kept)
+            return kept
+
+        def done(outcome: Outcome) -> None:
+            self._found[place] = outcome
+            for number, tell in enumerate(self._waiting.pop(place)):
+                tell(outcome, number > 0)
+
+        self._slots.add(replace(task, finish=keep, done=done))
