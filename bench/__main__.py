@@ -1,6 +1,6 @@
 """``make bench``: measure the project's figures on this machine and print them beside their targets.
 
-    python -m bench [matrix] [speed] [identify] [verdict]
+    python -m bench [matrix] [speed] [identify] [verdict] [reconcile]
 
 Everything is measured in a fresh folder; nothing under results/ is touched.  Quote medians, and on a quiet machine.
 """
@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import sys
 
-from bench import identify, matrix, speed, verdict
+from bench import identify, matrix, reconcile, speed, verdict
 from bench.figures import Figure, show
 
-SECTIONS = {"matrix": matrix.figures, "speed": speed.figures, "identify": identify.figures, "verdict": verdict.figures}
+SECTIONS = {
+    "matrix": matrix.figures,
+    "speed": speed.figures,
+    "identify": identify.figures,
+    "verdict": verdict.figures,
+    "reconcile": reconcile.figures,
+}
 
 
 def main(wanted: list[str]) -> int:

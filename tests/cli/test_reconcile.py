@@ -1,0 +1,84 @@
+"""``nir-interop reconcile``: bad calls change nothing and say why; good ones write a graph that the library runs as meant."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.environments import backend
+from harness.graphs import read, write
+from harness.matrix.live import LiveBackend
+from harness.reference import simulate
+from harness.stimuli import bernoulli
+from tests.cli.test_cli import lif_graph
+
+STORE = Path(__file__).parents[2] / ".nir-interop"
+"""Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "reconcile", *arguments, "--store", str(STORE)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    path = tmp_path / "graph.nir"
+    write(path, lif_graph(r=[10.0] * 3))
+    return path
+
+
+BAD = {
+    "onto the input": (["graph.nir", "--to", "norse", "-o", "graph.nir"], "that is the graph itself"),
+    "unknown target": (["graph.nir", "--to", "brian", "-o", "out.nir"], "norse"),
+    "unknown source": (["graph.nir", "--from", "brian", "--to", "norse", "-o", "out.nir"], "norse"),
+    "no step": (["graph.nir", "--to", "reference", "--dt-to", "0", "-o", "out.nir"], "--dt-to 0"),
+    "unknown axis": (["graph.nir", "--to", "reference", "--from-rule", "colour=red", "-o", "out.nir"], "no axis 'colour'"),
+    "unknown value": (["graph.nir", "--to", "reference", "--from-rule", "reset=soft", "-o", "out.nir"], "subtract"),
+    "no such graph": (["nothing.nir", "--to", "reference", "-o", "out.nir"], "nothing.nir"),
+    "no output": (["graph.nir", "--to", "reference", "--from-recording", "x.npz", "-o", "out.nir"], "no key 'output'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_call_writes_nothing_and_says_in_one_line_what_to_do(name: str, graph: Path) -> None:
+    arguments, words = BAD[name]
+    np.savez(graph.parent / "x.npz", input=np.zeros((5, 2, 4), dtype=np.float32))
+    before = graph.read_bytes()
+    done = run(*arguments, cwd=graph.parent)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("nir-interop: ")
+    assert words in line
+    assert not (graph.parent / "out.nir").exists()
+    assert graph.read_bytes() == before
+
+
+def test_a_graph_that_needs_nothing_is_written_as_it_is(graph: Path) -> None:
+    done = run("graph.nir", "--to", "reference", "-o", "out.nir", "--json", cwd=graph.parent)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["passes"], document["exact"], document["basis"]) == (0, [], True, "proof")
+    assert read(graph.parent / "out.nir").edges == read(graph).edges
+
+
+def test_what_norse_ignores_is_put_where_norse_reads_it(graph: Path) -> None:
+    """The promise, held with the library's own importer and nothing else of this project's."""
+    installed = backend("norse")
+    if installed.missing:
+        pytest.skip(installed.hint)
+    done = run("graph.nir", "--to", "norse", "-o", "out.nir", "--json", cwd=graph.parent)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exact"], document["basis"], document["mismatched"]) == (0, True, "measured", 0)
+    assert document["mismatched_before"] > 0
+    assert [each["name"] for each in document["passes"]] == ["fold_resistance"]
+    stimulus = bernoulli((4,), 80, 4, 0.3, 7)
+    with LiveBackend(installed) as norse:
+        made = norse(read(graph.parent / "out.nir"), stimulus, 1e-4)
+    meant = simulate(read(graph), stimulus, 1e-4)
+    assert meant.output.sum() > 20
+    np.testing.assert_array_equal(made.output, meant.output)

@@ -1,0 +1,57 @@
+"""A pass put to the proof: the reference before under the old rules, and after under the new ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from harness.graphs import NEURONS, SPIKING, Graph, digest, inline
+from harness.reconcile.model import Pass, Rewritten, Side
+from harness.reference import simulate
+from harness.rule import AXES, Precision, TimeStep, UpdateRule
+from tests.strategies import DT, stimulus
+
+
+def side(rule: UpdateRule, dt: float = DT, **known: object) -> Side:
+    """A side with one rule for all neurons."""
+    return Side("side", dt, dict.fromkeys(NEURONS, rule), **known)  # type: ignore[arg-type]
+
+
+@st.composite
+def rules(draw: st.DrawFn, **fixed: object) -> UpdateRule:
+    """Any rule in double precision at a step that leaves time constants their meaning, some axes given."""
+    chosen = {}
+    for axis in AXES:
+        left_out = {Precision.FLOAT32, Precision.FIXED, TimeStep.UNIT, TimeStep.INFERRED}
+        values = [value for value in axis.type if value not in left_out]
+        chosen[axis.name] = fixed.get(axis.name) or draw(st.sampled_from(values))
+    return UpdateRule().but(**chosen)
+
+
+def proven(one: Pass, graph: Graph, source: Side, target: Side, seed: int = 0) -> Rewritten | None:
+    """Rewrite, and check that the spikes of every node that was there are the same and its analogue values but for rounding.
+
+    Also where the pass has nothing to do, and that it leaves its input as it was.
+    """
+    flat = inline(graph)
+    before = digest(flat)
+    rewritten = one.rewrite(flat, source, target)
+    assert digest(flat) == before
+    (source_node,) = flat.of_kind("Input")
+    x = stimulus(seed, size=int(flat.nodes[source_node]["shape"][0]))  # type: ignore[index]
+    wanted = simulate(flat, x, source.dt, source.rules)
+    taken = source.take(one.axes, target, NEURONS)
+    dt = target.dt if "time_step" in one.axes else source.dt
+    made = simulate(rewritten.graph if rewritten else flat, x, dt, replace(taken, dt=dt).rules)
+    for name in flat.of_kind(*SPIKING):
+        np.testing.assert_array_equal(made.spikes[name], wanted.spikes[name], err_msg=name)
+    np.testing.assert_allclose(made.output, wanted.output, rtol=1e-7, atol=1e-9)
+    return rewritten
+
+
+def parameters(rewritten: Rewritten | None, name: str) -> dict[str, np.ndarray]:
+    """What a node has after a pass."""
+    assert rewritten is not None
+    return dict(rewritten.graph.nodes[name].params)  # type: ignore[union-attr]
