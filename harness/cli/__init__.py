@@ -14,6 +14,7 @@ from harness.cli.backends import backends
 from harness.cli.check import check
 from harness.cli.explain import explain
 from harness.cli.matrix import matrix
+from harness.cli.primitives import primitives
 from harness.cli.reconcile import reconcile
 from harness.cli.repro import repro
 from harness.cli.rules import rules
@@ -33,6 +34,7 @@ app.command()(explain)
 app.command()(reconcile)
 app.command()(repro)
 app.command()(rules)
+app.command()(primitives)
 app.command()(sweep)
 app.command()(backends)
 

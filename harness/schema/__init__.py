@@ -5,10 +5,11 @@ The lists of columns are plain data; pandas and pandera are imported where a tab
 
 from harness.schema.columns import SEPARATOR, Column, Kind, Table
 from harness.schema.files import read_table, write_table
-from harness.schema.tables import DT_SWEEP, REPORT, RULES, SOURCES, TABLES, TIMINGS
+from harness.schema.tables import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, TABLES, TIMINGS
 
 __all__ = [
     "DT_SWEEP",
+    "PRIMITIVES",
     "REPORT",
     "RULES",
     "SEPARATOR",

@@ -191,5 +191,30 @@ RULES = Table(
 )
 """One row a backend, side and neuron primitive; NIR's own meaning stands beside them."""
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS, DT_SWEEP, RULES)}
+PRIMITIVES = Table(
+    "primitives.csv",
+    (
+        _text("suite", "version of the cases", required=True),
+        _text("primitive", "of NIR, or what of the wiring", required=True),
+        _text("aspect", "what of it is asked", required=True),
+        _text("backend", "library", required=True),
+        _text("version", "its version"),
+        Column("direction", "import: its importer is given the graph", required=True, words=("import",)),
+        _real("dt", "time step asked for [s]"),
+        Column(
+            "status",
+            "against NIR's meaning; dropped: the outputs are those of the graph without the primitive",
+            required=True,
+            words=("exact", "rounding", "wrong", "dropped", "refused", "error", "unstable", "hang"),
+        ),
+        _count("outputs", "output elements compared; 0 where there are none of the right shape"),
+        _count("mismatched", "those that differ"),
+        _word("causes", "why outputs differ, most outputs first", Cause, several=True),
+        _text("message", "the library's own, normalised, or what differs"),
+    ),
+    key=("primitive", "aspect", "backend", "direction"),
+)
+"""One row a case of the primitive table and backend."""
+
+TABLES: Mapping[str, Table] = {table.name: table for table in (REPORT, SOURCES, TIMINGS, DT_SWEEP, RULES, PRIMITIVES)}
 """Name of the file → table."""
