@@ -1,0 +1,66 @@
+"""``nir-interop primitives``: every NIR primitive and its aspects, through each library's importer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import RESULTS, STORE, Json, Store, print_json
+
+
+def primitives(
+    backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.")] = None,
+    store: Store = STORE,
+    results: Annotated[Path, typer.Option("--results", help="Where primitives.csv and primitives.md are written.")] = RESULTS,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Write the cases as files into this folder instead of running them.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure what each importer makes of every NIR primitive, and write results/primitives.csv and primitives.md."""
+    from harness.environments import backend as find
+    from harness.environments import backends
+    from harness.errors import BackendMissing, BadInput
+    from harness.matrix.primitives import SUITE, cases, measure_all, write_vectors
+    from harness.matrix.store import Store as Cells
+    from harness.report.primitives import write_primitives
+    from harness.schema import PRIMITIVES
+
+    if write is not None:
+        if backend:
+            raise BadInput("--write writes the cases, which are the same for every backend; name none")
+        written = write_vectors(write)
+        if json:
+            print_json({"suite": SUITE, "cases": len(cases()), "files": len(written)})
+        else:
+            typer.echo(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
+        return
+    chosen = (
+        [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]
+    )
+    absent = [each.name for each in chosen if not each.installed]
+    if backend and absent:
+        raise BackendMissing(f"not installed: {', '.join(absent)}; nir-interop backends lists those that are")
+    rows = measure_all([each for each in chosen if each.installed], Cells(store))
+    if not backend:
+        write_primitives(rows, results)
+    if json:
+        ordered = sorted(rows, key=lambda row: tuple(row[name] for name in PRIMITIVES.key))
+        print_json({"suite": SUITE, "rows": [{name: row[name] for name in PRIMITIVES.names} for row in ordered]})
+        return
+    _show(rows)
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    from harness.report.primitives import by_primitive, summary
+
+    names = sorted({row["backend"] for row in rows})
+    lines = [("", *names)]
+    for primitive, per_backend in by_primitive(rows).items():
+        lines.append((primitive, *(summary(per_backend[name]) for name in names)))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
+    for line in lines:
+        typer.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
