@@ -66,9 +66,7 @@ def reconcile(
     cells = Cells(store)
     left = side_from_rule(from_rule, dt_from) if from_rule else side_of(source, dt_from, cells, known)
     right = side_of(target, dt_to, cells, known)
-    found = reconcile_graph(
-        graph, stimulus, left, right, known[target], wanted=wanted, limit=time_limit
-    )
+    found = reconcile_graph(graph, stimulus, left, right, known[target], wanted=wanted, limit=time_limit)
     if found.plan.exact:
         write(out, found.plan.graph)
     if json:
