@@ -1,6 +1,6 @@
 """``make bench``: measure the project's figures on this machine and print them beside their targets.
 
-    python -m bench [matrix] [speed] [identify] [verdict] [reconcile]
+    python -m bench [matrix] [speed] [identify] [verdict] [reconcile] [primitives]
 
 Everything is measured in a fresh folder; nothing under results/ is touched.  Quote medians, and on a quiet machine.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import identify, matrix, reconcile, speed, verdict
+from bench import identify, matrix, primitives, reconcile, speed, verdict
 from bench.figures import Figure, show
 
 SECTIONS = {
@@ -18,6 +18,7 @@ SECTIONS = {
     "identify": identify.figures,
     "verdict": verdict.figures,
     "reconcile": reconcile.figures,
+    "primitives": primitives.figures,
 }
 
 
