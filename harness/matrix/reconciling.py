@@ -28,6 +28,10 @@ NIR = "nir"
 """The side that means what NIR says."""
 
 
+_SHORT = {("timing", "late"): "next_step"}
+"""What is said for short."""
+
+
 @dataclass(frozen=True)
 class Reconciled:
     """A plan, and the sides it is between.
@@ -79,6 +83,7 @@ def side_from_rule(text: str, dt: float) -> Side:
     values = {axis.name: [each.value for each in axis.type] for axis in AXES}
     for pair in filter(None, text.split(",")):
         name, _, value = (part.strip() for part in pair.partition("="))
+        value = _SHORT.get((name, value), value)
         if name not in values:
             raise BadInput(f"--from-rule {pair}: no axis {name!r}; there are {', '.join(values)}")
         if value not in values[name]:
