@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.inputs import check_step, stimulus_of
 from harness.cli.options import Backends, Jobs, Json, Seed, TimeLimit, print_json
 
 if TYPE_CHECKING:
     from harness.matrix.check import Checked
-
-STEPS, BATCH, RATE = 100, 4, 0.3
-"""The random input where none is given: steps, samples, spike probability."""
 
 
 def check(
@@ -35,19 +33,12 @@ def check(
 
     from harness.environments import backend as find
     from harness.environments import backends
-    from harness.errors import BadInput
-    from harness.graphs import read, validate
     from harness.matrix.check import run_graph
-    from harness.stimuli import bernoulli, load_stimulus
     from harness.vocabulary import Status
 
-    if not 0 < dt < float("inf"):
-        raise BadInput(f"--dt {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
+    check_step(dt)
     chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
-    content = read(graph)
-    (entry,) = validate(content) and content.of_kind("Input")
-    shape = tuple(int(size) for size in validate(content)[entry][1])
-    stimulus = load_stimulus(input, shape).input if input else bernoulli(shape, STEPS, BATCH, RATE, seed)
+    stimulus = stimulus_of(graph, input, seed)
     found = run_graph(
         graph, stimulus, dt, chosen, find("reference"),
         jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.check import BATCH, RATE, STEPS
+from harness.cli.inputs import check_step, stimulus_of
 from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, print_json
 
 
@@ -23,22 +23,16 @@ def explain(
 ) -> None:
     """Run a graph in one library and say why it differs from NIR's own meaning in steps; exit 1 if it does."""
     from harness.environments import backend as find
-    from harness.errors import BackendMissing, BadInput
-    from harness.graphs import read, validate
+    from harness.errors import BackendMissing
     from harness.matrix.graph_explanation import explain_graph
     from harness.matrix.store import Store as Cells
     from harness.report.explanation import paragraphs
-    from harness.stimuli import bernoulli, load_stimulus
 
-    if not 0 < dt < float("inf"):
-        raise BadInput(f"--dt {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
+    check_step(dt)
     chosen = find(backend)
     if not chosen.installed:
         raise BackendMissing(chosen.hint)
-    content = read(graph)
-    (entry,) = validate(content) and content.of_kind("Input")
-    shape = tuple(int(size) for size in validate(content)[entry][1])
-    stimulus = load_stimulus(input, shape).input if input else bernoulli(shape, STEPS, BATCH, RATE, seed)
+    stimulus = stimulus_of(graph, input, seed)
     found = explain_graph(graph, stimulus, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
     if json:
         print_json(found.as_dict())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.check import BATCH, RATE, STEPS
+from harness.cli.inputs import STEPS, check_step, stimulus_of
 from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, print_json
 
 if TYPE_CHECKING:
@@ -39,15 +39,14 @@ def reconcile(
     from harness.environments import backend as find
     from harness.environments import backends
     from harness.errors import BackendMissing, BadInput
-    from harness.graphs import read, validate, write
+    from harness.graphs import write
     from harness.matrix.reconciling import NIR, reconcile_graph, side_from_rule, side_of
     from harness.matrix.store import Store as Cells
     from harness.recording import Recording
-    from harness.stimuli import bernoulli, load_output, load_stimulus
+    from harness.stimuli import load_output
 
-    for name, dt in (("--dt-from", dt_from), ("--dt-to", dt_to)):
-        if not 0 < dt < float("inf"):
-            raise BadInput(f"{name} {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
+    check_step(dt_from, "--dt-from")
+    check_step(dt_to, "--dt-to")
     if out.exists() and graph.exists() and out.samefile(graph):
         raise BadInput(f"-o {out}: that is the graph itself; name another file")
     known = {each.name: each for each in backends()}
@@ -56,12 +55,7 @@ def reconcile(
             raise BackendMissing(find(name).hint)
     if from_recording is not None and input is not None:
         raise BadInput("--input: the recording has an input of its own; give one of the two")
-    content = read(graph)
-    shapes = validate(content)
-    (entry,) = content.of_kind("Input")
-    shape = tuple(int(size) for size in shapes[entry][1])
-    given = from_recording or input
-    stimulus = load_stimulus(given, shape).input if given else bernoulli(shape, steps, BATCH, RATE, seed)
+    stimulus = stimulus_of(graph, from_recording or input, seed, steps)
     wanted = Recording({"output": load_output(from_recording, stimulus)}) if from_recording else None
     cells = Cells(store)
     left = side_from_rule(from_rule, dt_from) if from_rule else side_of(source, dt_from, cells, known)

@@ -1,0 +1,35 @@
+"""What a user's graph is fed, checked in one way by every verb that runs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.recording import Array
+
+STEPS, BATCH, RATE = 100, 4, 0.3
+"""The random input where none is given: steps, samples, spike probability."""
+
+
+def check_step(dt: float, option: str = "--dt") -> None:
+    """Raises BadInput for what is no time step."""
+    from harness.errors import BadInput
+
+    if not 0 < dt < float("inf"):
+        raise BadInput(f"{option} {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
+
+
+def stimulus_of(path: Path, given: Path | None, seed: int, steps: int = STEPS) -> Array:
+    r"""What a graph file is fed, axes (T, B, \*shape): the input in another file, or a seeded one.
+
+    Raises UnreadableGraph, InvalidGraph and BadStimulus.
+    """
+    from harness.graphs import read, validate
+    from harness.stimuli import bernoulli, load_stimulus
+
+    graph = read(path)
+    shapes = validate(graph)
+    (entry,) = graph.of_kind("Input")
+    shape = tuple(int(size) for size in shapes[entry][1])
+    return load_stimulus(given, shape).input if given else bernoulli(shape, steps, BATCH, RATE, seed)
