@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +118,6 @@ def _with_remaining(
     plan: Plan, graph: Graph, stimulus: Array, source: Side, target: Side, meant: Recording, run: LiveBackend
 ) -> Plan:
     """The plan with the causes of the original mismatch that no pass of it answers."""
-    from dataclasses import replace
-
     failure, made = None, None
     try:
         made = run(graph, stimulus, target.dt)
