@@ -66,6 +66,7 @@ DESIGNED = [
     "agreement",
     "samples",
     "remedy",
+    "forbidden",
     "repro",
 ]
 

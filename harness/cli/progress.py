@@ -58,13 +58,24 @@ class Progress:
         self, rows: Sequence[Mapping[str, Any]], seconds: float, surprises: Sequence[str], written: Sequence[Path]
     ) -> None:
         """The table at the end, what known_issues.toml does not know, and where the results are."""
-        from harness.report.tables import summary_table
+        from harness.report.tables import natively, reconciliation, summary_table
 
         console = Console(highlight=False)
         console.print(summary_table(rows))
+        found = reconciliation(rows)
+        if any(row["mode"] == "reconciled" for row in rows):
+            console.print(_reconciled(**found), soft_wrap=True)
         for line in surprises:
             console.print(f"known issues: {line}", soft_wrap=True, markup=False)
-        console.print(f"{len(rows)} cells in {seconds:.1f} s → {written[0]}", soft_wrap=True)
+        cells = len(natively(rows))
+        console.print(f"{cells} cells in {seconds:.1f} s → {written[0]}", soft_wrap=True)
+
+
+def _reconciled(differ: int, reconciled: int, allowed: int) -> str:
+    """One line on what reconciling does."""
+    share = f" ({reconciled / differ:.0%})" if differ else ""
+    of = f"; {reconciled} of the {allowed} that nothing forbids ({reconciled / allowed:.0%})" if allowed else ""
+    return f"reconciled: {reconciled} of {differ} cells that differ at no one's setting{share}{of}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

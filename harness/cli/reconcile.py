@@ -83,6 +83,6 @@ def _show(found: Reconciled, out: Path) -> None:
         return
     after = "no output that could be compared" if plan.measured is None else f"{plan.measured} of {plan.outputs} differ"
     typer.echo(f"Not reconciled: {after}; nothing is written.")
-    for left in plan.remaining:
+    for left in found.remaining:
         where = f" at {', '.join(left.nodes)}" if left.nodes else ""
-        typer.echo(f"- {left.cause}{where}: {left.why}")
+        typer.echo(f"- {left.cause}{where}: {left.says}")

@@ -11,6 +11,9 @@ from harness.matrix.slots import Slots, Task
 from harness.matrix.store import Store
 from harness.vocabulary import Status
 
+Once = Callable[[str, str, Callable[[Outcome, bool], None], Task, float], None]
+"""As :meth:`Answers.once`."""
+
 
 class Answers:
     """What this run knows; called under the slots' lock or before they run."""

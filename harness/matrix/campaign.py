@@ -13,14 +13,15 @@ from harness.matrix.arrays import save_arrays
 from harness.matrix.explanations import Explanations
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
 from harness.matrix.keys import stimulus_key, with_backend
-from harness.matrix.outcomes import REFERENCE, CellResult, Limits, SourceResult, Stimuli, graph_facts
+from harness.matrix.outcomes import REFERENCE, CellResult, Limits, Rewriting, SourceResult, Stimuli, graph_facts
 from harness.matrix.plan import CellJob, Plan, SourceJob
+from harness.matrix.reconciliations import Reconciliations, verdict_after
 from harness.matrix.slots import Slots, Task
 from harness.matrix.store import Store
 from harness.networks import catalogue
 from harness.vocabulary import Idiom, Stage, Status
 
-_DESCRIBE, _STIMULUS, _IDENTIFY, _TRAIN, _SOURCE, _INTENDED, _CELL, _EXPLAIN = range(8)
+_DESCRIBE, _STIMULUS, _IDENTIFY, _TRAIN, _SOURCE, _INTENDED, _CELL, _EXPLAIN, _REWRITE = range(9)
 
 
 class Campaign:
@@ -51,6 +52,9 @@ class Campaign:
         self.explanations: Explanations | None = None
         if explain and REFERENCE in plan.backends and plan.backends[REFERENCE].installed:
             self.explanations = Explanations(plan, store, self._answers.once, (_IDENTIFY, _EXPLAIN), self._explained)
+            self.reconciliations = Reconciliations(
+                self.explanations, store, self._answers.once, _REWRITE, limits.cell, self._rewritten
+            )
 
     def begin(self) -> None:
         """Queue what depends on nothing."""
@@ -214,7 +218,7 @@ class Campaign:
                 self._begun.add(job)
                 self._cell(job, source, described)
 
-    def _cell(self, job: CellJob, source: SourceResult, described: Outcome) -> None:
+    def _cell(self, job: CellJob, source: SourceResult, described: Outcome, made: Rewriting | None = None) -> None:
         if "status" in described:
             self._cell_known(CellResult(job, source, {**described, "stage": str(Stage.IMPORT)}))
             return
@@ -232,7 +236,7 @@ class Campaign:
         }
 
         def known(outcome: Outcome, cached: bool) -> None:
-            self._cell_known(CellResult(job, source, {**outcome, "dt_effective": dt}, cached))
+            self._cell_known(CellResult(job, source, {**outcome, "dt_effective": dt}, cached, rewriting=made))
 
         task = Task(
             job.importer, _CELL, (job.source.network, objects[GRAPH], dt, job.cell_id), 0.05, self.limits.cell,
@@ -242,9 +246,11 @@ class Campaign:
         self._answers.once("cells", with_backend(self.plan.backends[job.importer], parts), known, task, self.limits.cell)
 
     def _cell_known(self, cell: CellResult) -> None:
+        if cell.rewriting is not None:
+            cell = replace(cell, verdict=verdict_after(cell))
         self.cells[cell.job] = cell
         self.tell(cell)
-        if self.explanations is not None:
+        if self.explanations is not None and cell.rewriting is None:
             self.known += cell.outcome["status"] != Status.EXACT
             self.explanations.ask(cell)
 
@@ -252,6 +258,12 @@ class Campaign:
         self.cells[cell.job] = cell
         if cell.outcome["status"] != Status.EXACT:
             self.tell(cell)
+        if self.reconciliations.wanted(cell):
+            self.known += 1
+            self.reconciliations.ask(cell)
+
+    def _rewritten(self, job: CellJob, source: SourceResult, made: Rewriting) -> None:
+        self._cell(job, source, self.described[job.importer], made)
 
     def _path(self, name: str | None) -> str | None:
         return None if name is None else str(self.store.object(name))

@@ -83,7 +83,7 @@ def _verdict(job: Job) -> Verdict:
     failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
     if job["graph"] is None:
         return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
-    graph, intended = graph_at(job["graph"]), _intended(job)
+    graph, intended = graph_at(job["graph"]), intended_graph(job)
     cell: dict[str, Any] = {
         "intended": intended,
         "exported": graph,
@@ -127,7 +127,7 @@ def graph_at(path: str) -> Graph:
     return read(Path(path))
 
 
-def _intended(job: Job) -> Graph | None:
+def intended_graph(job: Job) -> Graph | None:
     """What a faultless exporter would have written, or None where NIR cannot say it."""
     from harness.graphs import from_nir
 

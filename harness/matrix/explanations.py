@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from harness.environments import Backend
+from harness.matrix.answers import Once
 from harness.matrix.explaining import CONTINUOUS, unexplained
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
 from harness.matrix.keys import explanation_key
 from harness.matrix.outcomes import REFERENCE, CellResult
-from harness.matrix.plan import Plan
+from harness.matrix.plan import Plan, SourceJob
 from harness.matrix.slots import Task
 from harness.matrix.store import Store
 from harness.networks import catalogue
@@ -24,8 +25,6 @@ IDENTIFY_COST, EXPLAIN_COST = 30.0, 0.2
 """Guesses of the same, for the order of work."""
 
 _FAILURE = ("status", "stage", "error_type", "error_message")
-
-Once = Callable[[str, str, Callable[[Outcome, bool], None], Task, float], None]
 
 
 class Explanations:
@@ -95,7 +94,7 @@ class Explanations:
             "exporter": job.source.exporter, "importer": job.importer, "recordings": [native, target], "failure": failed,
             "input": source.stimulus["objects"]["stimulus"],
             "dt": job.source.dt_export, "dt_import": job.dt_import, "dt_effective": cell.outcome.get("dt_effective"),
-            "source_rules": self._native(job.source) if source.exported else {}, "target_rules": _rules(imported),
+            "source_rules": self.native_rules(job.source) if source.exported else {}, "target_rules": _rules(imported),
             "domain": imported if failed else {},
             "likely": self.fingerprints[job.importer]["misruns"] if source.exported else [],
         }  # fmt: skip
@@ -117,7 +116,7 @@ class Explanations:
         found: str | None = (outcome.get("objects") or {}).get(name)
         return found
 
-    def _native(self, source: Any) -> dict[str, Any]:
+    def native_rules(self, source: SourceJob) -> dict[str, Any]:
         """Primitive → rule of a library's own neurons, as it writes this network; where none is known, NIR's meaning."""
         reset = catalogue(source.network).build(source.seed).reset
         found = self.fingerprints[source.exporter]["native"].get(f"{reset} {source.idiom}")

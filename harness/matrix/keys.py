@@ -26,6 +26,8 @@ _REFERENCE = ("reference", "graphs", "graphs.py", "rule.py")
 _PROBING = ("explaining", "fingerprints", "layered", "live", "native")
 _EXPLAIN = ("explain", "fingerprint.py", *(f"matrix/{name}.py" for name in _PROBING))
 """Sources that identify and explain."""
+_REWRITE = ("reconcile", *(f"matrix/{name}.py" for name in ("remains", "rewriting")))
+"""Sources that reconcile."""
 _STIMULI = ("stimuli.py", "stimuli", "datasets", "datasets.py", "networks", "networks.py")
 
 
@@ -61,6 +63,11 @@ def explanation_key(reference: Backend, backend: Backend | None = None, **parts:
     """A name for what explaining gives: the reference does it; ``backend`` is what it asks, if any."""
     asked = None if backend is None else backend_key(backend)
     return key(reference=backend_key(reference), sources=_digest_of(_EXPLAIN), backend=asked, **parts)
+
+
+def rewriting_key(reference: Backend, backend: Backend, **parts: Any) -> str:
+    """A name for what reconciling gives: the reference does it, and asks ``backend``."""
+    return explanation_key(reference, backend, rewriting=_digest_of(_REWRITE), **parts)
 
 
 def _adapter_digest(module: str, search: Iterable[Path]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.schema.columns import SEPARATOR
-from harness.vocabulary import Blame, Cause, Status
+from harness.vocabulary import Blame, Cause, Mode, Status
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,6 +52,7 @@ class Issue:
         """Whether a row of report.csv is a case of it; what the caller's setting is to blame for never is."""
         return (
             row["status"] == self.status
+            and row["mode"] == Mode.NATIVE
             and row["blame"] != Blame.SETTING
             and row[self.role] == self.backend
             and row[f"{self.role}_version"] in self.versions

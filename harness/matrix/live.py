@@ -30,7 +30,7 @@ class LiveBackend:
 
     limit : seconds a run may take; the process is replaced after a timeout or a crash
 
-    Calling it raises RunFailed where the library gives no recording.  Use it in a ``with`` block.
+    Calling it raises RunFailed where the library gives no recording.  Use it in a ``with`` block, or close it.
     """
 
     def __init__(self, backend: Backend, *, limit: float = 20.0, seed: int = 0) -> None:
@@ -44,6 +44,10 @@ class LiveBackend:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
         self._drop()
         self._folder.cleanup()
 

@@ -56,10 +56,26 @@ class SourceResult:
 
 
 @dataclass(frozen=True)
+class Rewriting:
+    """What was made of a source's graph for one importer.
+
+    passes : names, in order
+    verdict : on what remains, None where nothing does
+    forbidden : causes among it that no rewriting of a graph takes away
+    """
+
+    passes: tuple[str, ...]
+    verdict: Outcome | None
+    forbidden: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CellResult:
     """A cell's outcome; ``cached`` where it was known, or another cell of this run did the same work.
 
+    source : as it was rewritten, in a reconciled cell
     verdict : status, blame, causes and explained, where the cell was explained
+    rewriting : of a reconciled cell
     """
 
     job: CellJob
@@ -67,6 +83,7 @@ class CellResult:
     outcome: Outcome
     cached: bool = False
     verdict: Outcome | None = None
+    rewriting: Rewriting | None = None
 
     @property
     def status(self) -> str:

@@ -174,6 +174,7 @@ def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
     path = os.pathsep.join(map(str, (*backend.search, _importable(backend, folder))))
     variables = {**ENVIRONMENT, "PYTHONPATH": path, "TMPDIR": str(folder)}
     specification = execnet.XSpec("popen")
+    specification.chdir = str(folder)  # the starter's own may be that of a job, and go with it
     assignments = [f"{name}={value}" for name, value in variables.items()]
     specification.python = shlex.join(["/usr/bin/env", *assignments, str(backend.python)])
     return specification

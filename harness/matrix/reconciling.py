@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
-from harness.errors import BadInput, RunFailed
-from harness.explain.misruns import misruns
-from harness.explain.verdict import explain_cell
-from harness.graphs import NEURONS, Graph, read
+from harness.errors import BadInput
+from harness.explain.verdict import CauseShare
+from harness.graphs import NEURONS, read
 from harness.matrix.arrays import Array
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
 from harness.matrix.outcomes import REFERENCE
+from harness.matrix.remains import remains, settled
 from harness.matrix.store import Store
 from harness.reconcile.model import Side
 from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import Plan, Remaining, reconcile
+from harness.reconcile.planner import Plan, reconcile
 from harness.recording import Recording
-from harness.reference import simulate
 from harness.rule import AXES, UpdateRule
 
 NIR = "nir"
@@ -34,12 +33,13 @@ _SHORT = {("timing", "late"): "next_step"}
 
 @dataclass(frozen=True)
 class Reconciled:
-    """A plan, and the sides it is between.
+    """A plan, what it leaves, and the sides it is between.
 
     before : outputs that differ without it, None where the target gives none
     """
 
     plan: Plan
+    remaining: tuple[CauseShare, ...]
     source: Side
     target: Side
     before: int | None
@@ -62,7 +62,7 @@ class Reconciled:
             "mismatched_before": self.before,
             "mismatched": plan.measured,
             "predicted_mismatched": plan.predicted,
-            "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.why} for each in plan.remaining],
+            "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.says} for each in self.remaining],
         }
 
 
@@ -104,45 +104,13 @@ def reconcile_graph(
     graph = read(path)
     if backend.name == REFERENCE:
         plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted)
-        return Reconciled(plan, source, target, reconcile(graph, source, target, stimulus, (), wanted=wanted).predicted)
+        before = reconcile(graph, source, target, stimulus, (), wanted=wanted).predicted
+        left = () if plan.exact else remains(plan, target, stimulus).causes
+        return Reconciled(plan, left, source, target, before)
     with LiveBackend(backend, limit=limit) as run:
         plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
         plan = plain if plain.exact else reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
-        if not plan.exact:
-            meant = wanted or simulate(graph, stimulus, source.dt, source.rules)
-            plan = _with_remaining(plan, graph, stimulus, source, target, meant, run)
-    return Reconciled(plan, source, target, plain.measured)
-
-
-def _with_remaining(
-    plan: Plan, graph: Graph, stimulus: Array, source: Side, target: Side, meant: Recording, run: LiveBackend
-) -> Plan:
-    """The plan with the causes of the original mismatch that no pass of it answers."""
-    failure, made = None, None
-    try:
-        made = run(graph, stimulus, target.dt)
-    except RunFailed as failed:
-        failure = failed
-    verdict = explain_cell(
-        intended=None,
-        exported=graph,
-        source_rule=source.rules,
-        target_rule=target.rules,
-        native=meant,
-        target=made,
-        stimulus=stimulus,
-        dt_export=source.dt,
-        dt_import=target.dt,
-        failure=failure,
-        names=(source.name, target.name),
-        likely=misruns(target.domain),
-    )
-    used = {each.name for each in plan.passes}
-    answered = {cause for each in PASSES if each.name in used for cause in each.answers}
-    known = {each.cause for each in plan.remaining}
-    further = [
-        Remaining(share.cause, share.nodes, share.says)
-        for share in verdict.causes
-        if share.cause not in answered and share.cause not in known
-    ]
-    return replace(plan, remaining=(*plan.remaining, *further))
+    if plan.exact:
+        return Reconciled(plan, (), source, target, plain.measured)
+    own, lost = (source, ()) if wanted is None else settled(graph, None, source, stimulus, wanted)
+    return Reconciled(plan, remains(plan, target, stimulus, lost).causes, own, target, plain.measured)

@@ -14,12 +14,12 @@ from harness.environments import suite_version
 from harness.learning import wilson_interval
 from harness.matrix.job import GRAPH, OK
 from harness.matrix.known_issues import Issue, mark
-from harness.matrix.outcomes import REFERENCE, CellResult, SourceResult
+from harness.matrix.outcomes import REFERENCE, CellResult, Rewriting, SourceResult
 from harness.matrix.plan import Plan
 from harness.networks import catalogue
 from harness.schema import REPORT, SOURCES
 from harness.schema.columns import SEPARATOR
-from harness.vocabulary import Against, Blame, Idiom, Status
+from harness.vocabulary import Against, Blame, Idiom, Mode, Status
 
 Row = dict[str, Any]
 
@@ -41,8 +41,8 @@ class Results:
     issues: tuple[Issue, ...] = field(default=())
 
     def counts(self) -> Counter[str]:
-        """Cells by status."""
-        return Counter(cell.status for cell in self.cells)
+        """Cells by status, as they are without reconciling."""
+        return Counter(cell.status for cell in self.cells if cell.job.mode == Mode.NATIVE)
 
     @property
     def library_cpu_seconds(self) -> float:
@@ -55,6 +55,7 @@ class Results:
         margins = self._margins()
         rows = [self._cell(cell, margins) for cell in sorted(self.cells, key=lambda cell: cell.job.cell_id)]
         _assign_blame(rows)
+        _name_remedies(rows)
         mark(rows, self.issues)
         return rows
 
@@ -117,6 +118,7 @@ class Results:
             "stage": outcome.get("stage") or None,
             "status": cell.status,
             **_verdict(cell.verdict),
+            **_rewritten(cell.rewriting),
             "warned": bool(outcome.get("warned")),
             "samples": row["samples"] if row["samples"] is not None else source.outcome.get("samples"),
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
@@ -179,17 +181,36 @@ def _verdict(verdict: Mapping[str, Any] | None) -> Row:
     return {"blame": verdict["blame"], "causes": causes or None, "explained": verdict.get("explained")}
 
 
+def _rewritten(made: Rewriting | None) -> Row:
+    """The columns that a rewriting fills."""
+    if made is None:
+        return {}
+    return {"remedy": SEPARATOR.join(made.passes) or None, "forbidden": SEPARATOR.join(made.forbidden) or None}
+
+
+def _name_remedies(rows: Iterable[Row]) -> None:
+    """A native cell's remedy is what reconciled it, where that came out right."""
+    right = {
+        (*_sibling(row), row["dt_import"]): row["remedy"]
+        for row in rows
+        if row["mode"] == Mode.RECONCILED and Status(row["status"]).agrees
+    }
+    for row in rows:
+        if row["mode"] == Mode.NATIVE:
+            row["remedy"] = right.get((*_sibling(row), row["dt_import"]))
+
+
 def _assign_blame(rows: Iterable[Row]) -> None:
     """Nobody's where all agrees; the caller's where another step than the export's made the difference.
 
     An error that comes at the step of the export too is not the caller's doing.
     """
-    at_export = {_sibling(row): row for row in rows if row["dt_import"] == row["dt_export"]}
+    at_export = {(row["mode"], *_sibling(row)): row for row in rows if row["dt_import"] == row["dt_export"]}
     for row in rows:
         if Status(row["status"]).agrees:
             row["blame"] = str(Blame.NONE)
         elif row["importer"] and row["dt_import"] != row["dt_export"]:
-            other = at_export.get(_sibling(row))
+            other = at_export.get((row["mode"], *_sibling(row)))
             if other is not None and row["error_type"] and _ended(other) == _ended(row):
                 row |= {name: other[name] for name in ("blame", "causes", "explained")}
             elif row["causes"] is None:
@@ -197,7 +218,7 @@ def _assign_blame(rows: Iterable[Row]) -> None:
 
 
 def _sibling(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("network", "idiom", "exporter", "importer", "dt_export", "mode", "seed"))
+    return tuple(row[name] for name in ("network", "idiom", "exporter", "importer", "dt_export", "seed"))
 
 
 def _ended(row: Row) -> tuple[Any, ...]:

@@ -23,11 +23,11 @@ from harness.matrix.store import Store
 class Event:
     """A source, a cell or the verdict on a cell is known.
 
-    kind : ``source``, ``cell`` or ``verdict``
+    kind : ``source``, ``cell``, ``verdict`` or ``reconciled``
     name : its id
     status : how it ended
-    done, total : sources, cells and verdicts known so far, and to be known; the total grows as sources are exported
-    counts : cells by status so far
+    done, total : of all of these, known so far and to be known; the total grows as sources are exported
+    counts : cells by status so far, as they are without reconciling
     cached : whether it was known before
     """
 
@@ -84,7 +84,9 @@ def run(
     def tell(result: SourceResult | CellResult) -> None:
         nonlocal done
         done += 1
-        if isinstance(result, CellResult):
+        if isinstance(result, CellResult) and result.rewriting is not None:
+            kind, name, status = "reconciled", result.job.cell_id, result.status
+        elif isinstance(result, CellResult):
             kind, name, status = "cell" if result.verdict is None else "verdict", result.job.cell_id, result.status
             counts[status] += 1
             counts[str(result.outcome["status"])] -= result.verdict is not None

@@ -20,7 +20,7 @@ import time
 from typing import Any
 
 from harness.adapter import Adapter
-from harness.matrix import explaining
+from harness.matrix import explaining, rewriting
 from harness.matrix import job as jobs
 from harness.matrix.capture import Capture, guarded
 from harness.matrix.messages import describe
@@ -37,6 +37,7 @@ _WORK = {
     "native_labels": native_labels,
     "identify": explaining.identify,
     "explain": explaining.explain,
+    "rewrite": rewriting.rewrite,
 }
 _LARGEST_FILE = 2**30
 """Bytes: a library that prints for ever must not fill the disk."""

@@ -49,6 +49,8 @@ class Plan:
     predicted : outputs in which the reference under the target's rules differs from what the source computed, None where it
         gives no output of that shape
     measured : the same for the target itself, None where it was not asked, or gave none
+    side : the source with the axes of the passes as the target has them: the graph under it computes what the source computed
+    answer : what the target itself gave, or how it failed; None where it was not asked
     """
 
     graph: Graph
@@ -56,8 +58,14 @@ class Plan:
     remaining: tuple[Remaining, ...]
     outputs: int
     predicted: int | None
+    side: Side
     measured: int | None = None
-    asked: bool = False
+    answer: Recording | RunFailed | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the target itself was asked."""
+        return self.answer is not None
 
     @property
     def exact(self) -> bool:
@@ -84,13 +92,13 @@ def reconcile(
     Raises InvalidGraph where the graph means nothing.
     """
     flat = inline(graph)
-    wanted = wanted if wanted is not None else _replayed(flat, source, stimulus)
+    wanted = wanted if wanted is not None else replayed(flat, source, stimulus)
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     for unneeded in [each for each in passes if each.name in {applied.name for applied in plan.passes}]:
         kept = [each for each in passes if each is not unneeded and each.name in {applied.name for applied in plan.passes}]
         shorter = attempt.plan(kept)
-        if _no_worse(shorter, plan):
+        if _no_worse(shorter, plan, target):
             plan = replace(shorter, remaining=plan.remaining)
     return plan
 
@@ -123,24 +131,23 @@ class _Attempt:
                 applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
         output = output_of(self.wanted)
         size = 0 if output is None else output.size
-        plan = Plan(graph, tuple(applied), tuple(remaining), size, self._missed(self._predicted(graph)))
+        plan = Plan(graph, tuple(applied), tuple(remaining), size, self._missed(self._predicted(graph)), side)
         if self.run is None:
             return plan
-        return replace(plan, measured=self._missed(self._made(graph)), asked=True)
+        answer = self._answer(self.run, graph)
+        return replace(plan, measured=self._missed(None if isinstance(answer, RunFailed) else answer), answer=answer)
 
     def _predicted(self, graph: Graph) -> Recording | None:
         try:
-            return _replayed(inline(graph), self.target, self.stimulus)
+            return replayed(inline(graph), self.target, self.stimulus)
         except InvalidGraph:
             return None
 
-    def _made(self, graph: Graph) -> Recording | None:
-        if self.run is None:
-            return None
+    def _answer(self, run: Run, graph: Graph) -> Recording | RunFailed:
         try:
-            return self.run(graph, self.stimulus, self.target.dt)
-        except RunFailed:
-            return None
+            return run(graph, self.stimulus, self.target.dt)
+        except RunFailed as failed:
+            return failed
 
     def _missed(self, made: Recording | None) -> int | None:
         ours, theirs = output_of(self.wanted), None if made is None else output_of(made)
@@ -149,14 +156,15 @@ class _Attempt:
         return int(np.count_nonzero(differs(ours, theirs)))
 
 
-def _no_worse(one: Plan, other: Plan) -> bool:
-    """Whether one plan is as good as another; without the target itself a pass that answers its domain cannot be judged."""
-    if one.asked:
-        return one.measured is not None and (other.measured is None or one.measured <= other.measured)
-    return False
+def _no_worse(one: Plan, other: Plan, target: Side) -> bool:
+    """Whether one plan is as good as another; what a target's domain wants cannot be judged without the target itself."""
+    if not one.asked and target.domain:
+        return False
+    ours, theirs = (one.measured, other.measured) if one.asked else (one.predicted, other.predicted)
+    return ours is not None and (theirs is None or ours <= theirs)
 
 
-def _replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:
+def replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:
     """What a side's rules make of a graph, in double precision where they say single."""
     rules = {kind: rule for kind, rule in side.rules.items() if graph.of_kind(kind)}
     double = {

@@ -3,35 +3,75 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.vocabulary import Status
+from harness.vocabulary import Blame, Mode, Status
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[str, Any]
 
-SHORT = {"rounding": "round", "mismatch": "differ", "refused": "refuse", "errors": "error"}
+SHORT = {"reconciled": "after", "rounding": "round", "mismatch": "differ", "refused": "refuse", "errors": "error"}
 """Column heads that leave room for the names on a terminal of 80 columns."""
-COLUMNS = ("exact", "rounding", "mismatch", "silent", "other", "refused", "errors")
-"""``silent``: the mismatches about which the library said nothing, counted among the mismatches too;
+COLUMNS = ("exact", "reconciled", "rounding", "mismatch", "silent", "other", "refused", "errors")
+"""``reconciled``: exact or rounding, as they are or once reconciled;
+``silent``: the mismatches about which the library said nothing, counted among the mismatches too;
 ``other``: vacuous, unstable, and outputs of the wrong shape."""
 
 
 def headline(rows: Iterable[Row]) -> list[Row]:
-    """The cells that count: those imported at the step of their export, and failed exports."""
+    """The cells that count, of either mode: those imported at the step of their export, and failed exports."""
     return [row for row in rows if not row["importer"] or row["dt_import"] == row["dt_export"]]
+
+
+def natively(rows: Iterable[Row]) -> list[Row]:
+    """The cells as the libraries leave them."""
+    return [row for row in rows if row["mode"] == Mode.NATIVE]
+
+
+def reconciliation(rows: Sequence[Row]) -> dict[str, int]:
+    """How far reconciling comes, over every cell that differs but those that a setting made differ, and the vacuous ones.
+
+    ``differ``: how many there are; ``reconciled``: how many become exact or rounding; ``allowed``: how many of them nothing
+    forbids, which those that are reconciled are counted among
+    """
+    differ = [
+        row
+        for row in natively(rows)
+        if row["importer"]
+        and row["blame"] != Blame.SETTING
+        and not Status(row["status"]).agrees
+        and row["status"] not in (Status.VACUOUS, Status.ENV_MISSING)
+    ]
+    after = {_place(row): row for row in rows if row["mode"] == Mode.RECONCILED}
+    found = Counter(differ=len(differ), reconciled=0, allowed=0)
+    for row in differ:
+        other = after.get(_place(row))
+        right = other is not None and Status(other["status"]).agrees
+        forbidden = other["forbidden"] if other is not None else row["causes"]
+        found["reconciled"] += right
+        found["allowed"] += right or not forbidden
+    return dict(found)
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("network", "idiom", "exporter", "importer", "dt_export", "dt_import", "seed"))
 
 
 def summary(rows: Iterable[Row]) -> dict[tuple[str, str], Counter[str]]:
     """(exporter, importer) → counts of COLUMNS over the headline cells; importer '' stands for a failed export."""
+    rows = headline(rows)
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for row in headline(rows):
+    for row in rows:
+        if row["mode"] == Mode.RECONCILED:
+            counts.setdefault((row["exporter"], row["importer"]), Counter())["reconciled"] += Status(row["status"]).agrees
+    for row in natively(rows):
         count = counts.setdefault((row["exporter"], row["importer"] or ""), Counter())
         status = Status(row["status"])
         count[_column(status)] += 1
+        count["reconciled"] += status.agrees
         if is_silent(row):
             count["silent"] += 1
     return dict(sorted(counts.items()))
@@ -54,8 +94,8 @@ def summary_table(rows: Iterable[Row]) -> Table:
     from rich import box
     from rich.table import Table
 
-    title = "cells imported at the step they were exported for"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    title = "cells imported at the step they were exported for (after: once reconciled)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for name in ("exporter", "importer", *(SHORT.get(column, column) for column in COLUMNS)):
         table.add_column(name, justify="left" if name.endswith("porter") else "right", no_wrap=True)
     for (exporter, importer), count in summary(rows).items():

@@ -92,7 +92,8 @@ REPORT = Table(
         _real("accuracy_delta", "target − source", -1, 1),
         _share("agreement", "share of samples read the same on both sides"),
         _count("samples", "samples these shares are of"),
-        _text("remedy", "what to change"),
+        _text("remedy", "passes of nir-interop reconcile: that were applied, or would make a native cell right"),
+        _word("forbidden", "causes that no rewriting of the graph takes away", Cause, several=True),
         _text("repro", "command that shows the difference"),
     ),
     key=("network", "idiom", "exporter", "dt_export", "importer", "dt_import", "mode", "against", "seed", "cell_id"),
@@ -199,7 +200,12 @@ PRIMITIVES = Table(
         _text("aspect", "what of it is asked", required=True),
         _text("backend", "library", required=True),
         _text("version", "its version"),
-        Column("direction", "import: its importer is given the graph", required=True, words=("import",)),
+        Column(
+            "direction",
+            "import: its importer is given the graph; export: its exporter writes it, which NIR's meaning then runs",
+            required=True,
+            words=("import", "export"),
+        ),
         _real("dt", "time step asked for [s]"),
         Column(
             "status",

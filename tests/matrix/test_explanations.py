@@ -30,7 +30,8 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, list[E
 
 
 def row(results: Results, importer: str, dt: float) -> Mapping[str, Any]:
-    rows = [each for each in results.report_rows() if each["importer"] == importer and each["dt_import"] == dt]
+    of = {"importer": importer, "dt_import": dt, "mode": "native"}
+    rows = [each for each in results.report_rows() if all(each[name] == value for name, value in of.items())]
     assert len(rows) == 1
     return rows[0]
 

@@ -28,7 +28,7 @@ def write(folder: Path, *entries: dict[str, Any]) -> Path:
 def row(**values: Any) -> dict[str, Any]:
     base: dict[str, Any] = dict.fromkeys(("error_at", "error_message", "causes", "known_issue", "blame"))
     return base | {
-        "network": "csnn", "status": "mismatch", "importer": "norse", "importer_version": "1.1.0",
+        "network": "csnn", "mode": "native", "status": "mismatch", "importer": "norse", "importer_version": "1.1.0",
         "causes": "decay;node_dropped",
     } | values  # fmt: skip
 

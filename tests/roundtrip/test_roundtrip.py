@@ -38,7 +38,7 @@ def cells_of(rows: Mapping[str, Row], triple: Triple) -> dict[str, Row]:
     return {
         cell_id: row
         for cell_id, row in rows.items()
-        if (row["network"], row["exporter"]) == (network, exporter)
+        if (row["network"], row["exporter"], row["mode"]) == (network, exporter, "native")
         and row["importer"] in (importer, None)
         and (row["importer"] is None or row["dt_import"] == row["dt_export"])
     }
