@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness.reconcile.gains import GAINS
+from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
 from harness.reconcile.steps import STEPS
 from harness.reconcile.wiring import WIRING
 
-PASSES: tuple[Pass, ...] = (*STEPS, *OFFSETS, *GAINS, *OPERATORS, *WIRING)
+PASSES: tuple[Pass, ...] = (*INTEGRATORS, *STEPS, *OFFSETS, *GAINS, *OPERATORS, *WIRING)

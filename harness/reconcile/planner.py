@@ -12,12 +12,12 @@ import numpy as np
 
 from harness.compare.nodes import differs, output_of
 from harness.errors import InvalidGraph, RunFailed
-from harness.graphs import NEURONS, Array, Graph, inline
+from harness.graphs import NEURONS, Array, Graph, inline, validate
 from harness.reconcile.model import Pass, Refused, Side
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import Precision
-from harness.vocabulary import Cause
+from harness.vocabulary import Cause, Status
 
 Run = Callable[[Graph, Array, float], Recording]
 """A live target; raises RunFailed."""
@@ -89,12 +89,13 @@ def reconcile(
     wanted : what the source computed; by default what its rules give
     run : the target itself, where it can be asked
 
-    Raises InvalidGraph where the graph means nothing.
+    Raises InvalidGraph where the graph means nothing, and no pass makes it mean something.
     """
     flat = inline(graph)
     wanted = wanted if wanted is not None else replayed(flat, source, stimulus)
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
+    validate(inline(plan.graph))
     for unneeded in [each for each in passes if each.name in {applied.name for applied in plan.passes}]:
         kept = [each for each in passes if each is not unneeded and each.name in {applied.name for applied in plan.passes}]
         shorter = attempt.plan(kept)
@@ -123,6 +124,8 @@ class _Attempt:
             except Refused as refused:
                 remaining.append(Remaining(refused.cause, refused.nodes, refused.why))
                 continue
+            except InvalidGraph:
+                break  # of a graph that means nothing, nothing can be made any more
             side = side.take(each.axes, self.target, NEURONS)
             if "time_step" in each.axes:
                 side = replace(side, dt=self.target.dt)
@@ -148,6 +151,8 @@ class _Attempt:
             return run(graph, self.stimulus, self.target.dt)
         except RunFailed as failed:
             return failed
+        except InvalidGraph as meaningless:
+            return RunFailed(str(Status.IMPORT_ERROR), type(meaningless).__name__, str(meaningless))
 
     def _missed(self, made: Recording | None) -> int | None:
         ours, theirs = output_of(self.wanted), None if made is None else output_of(made)
@@ -158,10 +163,9 @@ class _Attempt:
 
 def _no_worse(one: Plan, other: Plan, target: Side) -> bool:
     """Whether one plan is as good as another; what a target's domain wants cannot be judged without the target itself."""
-    if not one.asked and target.domain:
-        return False
-    ours, theirs = (one.measured, other.measured) if one.asked else (one.predicted, other.predicted)
-    return ours is not None and (theirs is None or ours <= theirs)
+    if not one.asked:
+        return one.exact and not target.domain
+    return one.measured is not None and (other.measured is None or one.measured <= other.measured)
 
 
 def replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:

@@ -1,0 +1,82 @@
+"""Infinite time constants: written as the integrators that they are, or refused where nobody knows their gain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import InvalidGraph
+from harness.graphs import Graph, validate
+from harness.reconcile.integrators import INTEGRATORS, infinite_as_integrator
+from harness.reconcile.model import Refused, Side
+from harness.reconcile.planner import reconcile
+from harness.reference import Simulator
+from harness.rule import NIR_MEANING, Gain, ResetKind
+from harness.vocabulary import Cause
+from tests.strategies import DT, chain, node
+
+SIZE = 4
+AS_IT_IS = NIR_MEANING.but(gain=Gain.ONE)
+SOURCE = Side("source", DT, {"LIF": AS_IT_IS})
+NIR = Side("nir", DT)
+
+
+def endless(seed: int, **given: float) -> Graph:
+    rng = np.random.default_rng(seed)
+    values = {"tau": np.inf, "r": np.inf, "v_leak": 0.0, "v_reset": 0.0} | given
+    lif = node("LIF", **{name: np.full(SIZE, value) for name, value in values.items()}, v_threshold=rng.uniform(0.5, 1.5, SIZE))
+    return chain(node("Affine", weight=rng.normal(0.2, 0.4, (SIZE, SIZE)), bias=rng.normal(0, 0.1, SIZE)), lif, size=SIZE)
+
+
+def stimulus(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.5, 0.5, (50, 3, SIZE))
+
+
+@given(seed=st.integers(0, 10_000), gain=st.sampled_from([Gain.STEP, Gain.ONE]))
+def test_an_integrator_fires_when_the_endless_neuron_did(seed: int, gain: Gain) -> None:
+    graph = endless(seed)
+    source = replace(SOURCE, rules={**SOURCE.rules, "IF": NIR_MEANING.but(gain=gain)})
+    before = Simulator(graph, DT, source.rules, finite=False).run(stimulus(seed))[0]
+    found = infinite_as_integrator(graph, source, NIR)
+    assert found is not None and found.nodes == ("n1",)
+    validate(found.graph)
+    after = Simulator(found.graph, DT, source.rules).run(stimulus(seed))[0]
+    assert before.output.any()
+    assert (before.output == after.output).all()
+    assert graph.nodes["n1"].kind == "LIF"
+
+
+def test_what_leaks_is_left_alone() -> None:
+    assert infinite_as_integrator(endless(0, tau=20 * DT, r=1.0), SOURCE, NIR) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (Side("source", DT), "both are infinite"),
+        (replace(SOURCE, rules={**SOURCE.rules, "IF": NIR_MEANING.but(reset=ResetKind.SUBTRACT)}), "no integrator"),
+    ],
+)
+def test_a_gain_or_a_neuron_that_nobody_knows_is_refused(source: Side, words: str) -> None:
+    with pytest.raises(Refused, match=words) as refused:
+        infinite_as_integrator(endless(0), source, NIR)
+    assert refused.value.cause is Cause.PARAMETER_LOST
+
+
+def test_a_layer_of_which_a_part_leaks_is_refused() -> None:
+    graph = endless(0)
+    tau = np.array([np.inf, 20 * DT, np.inf, np.inf])
+    mixed = Graph({**graph.nodes, "n1": node("LIF", **{**graph.nodes["n1"].params, "tau": tau})}, graph.edges)  # type: ignore[union-attr]
+    with pytest.raises(Refused, match="others do not"):
+        infinite_as_integrator(mixed, SOURCE, NIR)
+
+
+def test_a_graph_that_means_nothing_is_one_line_where_no_pass_helps() -> None:
+    wanted = Simulator(endless(1), DT, SOURCE.rules, finite=False).run(stimulus(1))[0]
+    assert reconcile(endless(1), SOURCE, NIR, stimulus(1), INTEGRATORS, wanted=wanted).exact
+    with pytest.raises(InvalidGraph, match="infinite"):
+        reconcile(endless(1), Side("source", DT), NIR, stimulus(1), INTEGRATORS, wanted=wanted)
