@@ -62,11 +62,13 @@ class Rewriting:
     passes : names, in order
     verdict : on what remains, None where nothing does
     forbidden : causes among it that no rewriting of a graph takes away
+    seconds : it took
     """
 
     passes: tuple[str, ...]
     verdict: Outcome | None
     forbidden: tuple[str, ...]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ class Reconciliations:
             objects = {**source.outcome["objects"], **outcome["objects"]}
             source = replace(source, outcome={**source.outcome, "objects": objects, "graph": outcome["graph"]})
         job = replace(cell.job, mode=str(Mode.RECONCILED))
-        self.imported(job, source, Rewriting(passes, verdict, tuple(outcome.get("forbidden") or ())))
+        seconds = (outcome.get("timing") or {}).get("seconds", 0.0)
+        self.imported(job, source, Rewriting(passes, verdict, tuple(outcome.get("forbidden") or ()), seconds))
 
 
 def verdict_after(cell: CellResult) -> Outcome:

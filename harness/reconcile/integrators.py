@@ -21,7 +21,8 @@ def infinite_as_integrator(graph: Graph, source: Side, target: Side) -> Rewritte
     A library that adds its input as it is has :math:`g = 1` whatever :math:`R/\tau = \infty/\infty` may be; an IF with
     :math:`R\,\Delta t = 1` has it too.  Spikes and membranes are as they were.
 
-    Refuses, with ``parameter_lost``, a source whose gain is computed from :math:`R` and :math:`\tau`, which nobody knows; layers of which only some neurons do not leak; and a source whose integrators differ from its leaky neurons in more than that.
+    Refuses, with ``parameter_lost``, a source whose gain is computed from :math:`R` and :math:`\tau`, which nobody knows;
+    layers of which only some neurons do not leak; and a source whose integrators differ from its leaky neurons in more than that.
     """
     nodes, changed = dict(graph.nodes), []
     for name, node in graph.primitives():

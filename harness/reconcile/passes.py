@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from harness.reconcile.composition import COMPOSITIONS
 from harness.reconcile.gains import GAINS
 from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass
+from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
+from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
 from harness.reconcile.wiring import WIRING
 
-PASSES: tuple[Pass, ...] = (*INTEGRATORS, *STEPS, *OFFSETS, *GAINS, *OPERATORS, *WIRING)
+PASSES: tuple[Pass, ...] = (
+    *INTEGRATORS,
+    *COMPOSITIONS,
+    *NEURON_PASSES,
+    *STEPS,
+    *OFFSETS,
+    *GAINS,
+    *SPLITTING,
+    *OPERATORS,
+    *WIRING,
+)

@@ -1,0 +1,290 @@
+"""An IF written as a LIF, thresholds moved by a float: the same spikes where the conditions hold, a refusal just outside."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.environments import backend
+from harness.fingerprint import Identified, Refusal
+from harness.graphs import NEURONS, Graph, Node, digest, inline, validate
+from harness.matrix.live import LiveBackend
+from harness.reconcile.gains import GAINS
+from harness.reconcile.model import Pass, Refused, Side
+from harness.reconcile.neurons import NEURON_PASSES
+from harness.reconcile.planner import reconcile
+from harness.reference import simulate
+from harness.rule import (
+    NIR_MEANING,
+    Axis,
+    Comparison,
+    Decay,
+    FeedbackBias,
+    Floor,
+    Gain,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    Start,
+    TimeStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
+from harness.vocabulary import Cause
+from tests.explain.library_graphs import fingerprint_of
+from tests.reconcile.replays import parameters, proven, rules, side
+from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
+
+NEXT_FLOAT, AS_LEAKY = NEURON_PASSES
+RNG = np.random.default_rng(0)
+TAKEN, NOT_TAKEN = Identified(NIR_MEANING, 100), Identified(NIR_MEANING, refuses=(Refusal("r = 1", "refused", "no IF"),))
+NO_IF = {"domain": {"IF": NOT_TAKEN, "LIF": TAKEN}}
+ABOVE, AT_OR_ABOVE = NIR_MEANING, NIR_MEANING.but(comparison=Comparison.AT_OR_ABOVE)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def refused(one: Pass, graph: Graph, source: Side, target: Side) -> Cause:
+    flat = inline(graph)
+    before = digest(flat)
+    with pytest.raises(Refused) as caught:
+        one.rewrite(flat, source, target)
+    assert digest(flat) == before
+    assert set(caught.value.nodes) <= set(flat.nodes)
+    return caught.value.cause
+
+
+def integrators(size: int = 4, **values: object) -> Graph:
+    """A layer of IF."""
+    cell = neuron("IF", size, RNG)
+    cell = Node("IF", {**cell.params, **{name: np.broadcast_to(value, size) for name, value in values.items()}})
+    return chain(node("Linear", weight=RNG.normal(0.5, 1, (size, 3))), cell, size=3)
+
+
+@given(st.data(), graphs(), seeds)
+@settings(max_examples=80, deadline=None)
+def test_an_if_is_a_lif_that_does_not_leak(data: st.DataObject, graph: Graph, seed: int) -> None:
+    free = {"gain": Gain.STEP, "resistance": Use.USED, "start": data.draw(st.sampled_from([Start.ZERO, Start.RESET]))}
+    source = data.draw(rules(**free))
+    rewritten = proven(AS_LEAKY, graph, side(source), side(source, **NO_IF), seed)
+    ifs = inline(graph).of_kind("IF")
+    assert (rewritten.nodes if rewritten else ()) == ifs
+    assert not (rewritten.graph if rewritten else inline(graph)).of_kind("IF")
+
+
+@given(cyclic_graphs(), st.sampled_from(FeedbackBias), seeds)
+@settings(max_examples=60, deadline=None)
+def test_an_if_on_a_cycle_is_a_lif_on_it(graph: Graph, bias: FeedbackBias, seed: int) -> None:
+    source = NIR_MEANING.but(feedback_bias=bias)
+    proven(AS_LEAKY, graph, side(source), side(source, **NO_IF), seed)
+
+
+@pytest.mark.parametrize(("decay", "dt"), [*product(Decay, (1e-6, 1e-4, 1e-3, 1.0))])
+def test_membranes_of_such_a_lif_are_the_ifs_to_the_last_bit_in_both_precisions(decay: Decay, dt: float) -> None:
+    graph, x = integrators(r=0.7 / dt), stimulus(3, steps=200).astype(np.float32)
+    rewritten = AS_LEAKY.rewrite(graph, side(NIR_MEANING.but(decay=decay), dt), side(NIR_MEANING, dt, **NO_IF))
+    assert rewritten is not None
+    for precision in (Precision.FLOAT32, Precision.FLOAT64):
+        rule = dict.fromkeys(NEURONS, NIR_MEANING.but(decay=decay, precision=precision))
+        wanted, made = simulate(graph, x, dt, rule), simulate(rewritten.graph, x, dt, rule)
+        np.testing.assert_array_equal(made.membranes["n1"], wanted.membranes["n1"])
+        np.testing.assert_array_equal(made.output, wanted.output)
+        assert wanted.output.sum() > 100
+
+
+def test_a_target_that_takes_an_if_or_of_which_nothing_is_known_gets_it() -> None:
+    for known in ({}, {"domain": {"IF": TAKEN, "LIF": TAKEN}}):
+        assert proven(AS_LEAKY, integrators(), side(NIR_MEANING), side(NIR_MEANING, **known)) is None
+
+
+def test_a_target_that_takes_neither_primitive_is_refused() -> None:
+    neither = side(NIR_MEANING, domain={"IF": NOT_TAKEN, "LIF": NOT_TAKEN})
+    assert refused(AS_LEAKY, integrators(), side(NIR_MEANING), neither) is Cause.UNSUPPORTED
+
+
+def other_lif(**axes: Axis) -> Side:
+    """A source whose LIF is not its IF."""
+    return Side("source", DT, {"IF": NIR_MEANING, "LIF": NIR_MEANING.but(**axes)})
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "cause"),
+    [
+        ("comparison", Comparison.AT_OR_ABOVE, Cause.COMPARISON),
+        ("timing", Timing.NEXT_STEP, Cause.RESET_LATE),
+        ("spikes", SpikesPerStep.MANY, Cause.SPIKES_PER_STEP),
+        ("floor", Floor.MINUS_THRESHOLD, Cause.FLOOR),
+        ("spike_from", SpikeFrom.PREVIOUS, Cause.LAYER_DELAY),
+        ("feedback_bias", FeedbackBias.ABSENT, Cause.FEEDBACK_BIAS_AT_START),
+        ("precision", Precision.FIXED, Cause.ROUNDING),
+        ("reset", ResetKind.SUBTRACT, Cause.RESET_KIND),
+        ("reset", ResetKind.TO_ZERO, Cause.RESET_VALUE_IGNORED),
+        ("start", Start.RESET, Cause.START),
+        ("threshold", Use.COLLAPSED, Cause.THRESHOLD_COLLAPSED),
+        ("gain", Gain.COMPLEMENT, Cause.GAIN),
+        ("resistance", Use.IGNORED, Cause.GAIN),
+        ("resistance", Use.COLLAPSED, Cause.GAIN),
+        ("time_step", TimeStep.INFERRED, Cause.DT_GUESSED),
+    ],
+    ids=str,
+)
+def test_a_source_whose_lif_is_not_its_if_is_refused(axis: str, value: Axis, cause: Cause) -> None:
+    assert refused(AS_LEAKY, integrators(), other_lif(**{axis: value}), side(NIR_MEANING, **NO_IF)) is cause
+
+
+def test_rules_that_differ_where_this_neuron_does_not_are_no_obstacle() -> None:
+    source = other_lif(reset=ResetKind.TO_ZERO, start=Start.RESET, threshold=Use.COLLAPSED, resistance=Use.COLLAPSED)
+    plain = integrators(v_reset=0.0, v_threshold=1.0, r=1e4)
+    assert proven(AS_LEAKY, plain, source, side(NIR_MEANING, **NO_IF)) is not None
+
+
+def test_snntorch_runs_an_if_as_a_lif_with_a_matched_gain() -> None:
+    found = fingerprint_of("snntorch")
+    target = Side("snntorch", DT, found.by_primitive(), found.rules)
+    graph = integrators(8, r=2.5e3, v_reset=0.0, v_threshold=1.0)
+    x = np.random.default_rng(1).integers(0, 2, (60, 2, 3)).astype(np.float32)
+    with LiveBackend(backend("snntorch")) as live:
+        before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
+        after = reconcile(graph, Side("nir", DT), target, x, (*NEURON_PASSES, *GAINS), run=live)
+    assert before.measured is None
+    assert after.exact
+    assert "integrator_as_leaky" in {each.name for each in after.passes}
+
+
+def on_a_grid(seed: int, kind: str, size: int = 4) -> Graph:
+    """Neurons with a decay of a half and gains of 1, whose membranes are often just at their thresholds."""
+    rng = np.random.default_rng(seed)
+    values = {"v_threshold": rng.integers(2, 6, size) / 4, "v_reset": -rng.integers(0, 2, size) / 4}
+    matched = np.full(size, 2 * DT)
+    families = {
+        "IF": {"r": np.full(size, 1 / DT)},
+        "LIF": {"tau": matched, "r": np.full(size, 2.0), "v_leak": np.zeros(size)},
+        "CubaLIF": dict.fromkeys(("tau_syn", "tau_mem"), matched) | dict.fromkeys(("r", "w_in"), np.full(size, 2.0)),
+    }
+    families["CubaLIF"]["v_leak"] = np.zeros(size)
+    weights = [node("Linear", weight=rng.integers(-2, 5, (size, inputs)) / 4) for inputs in (3, size)]
+    cells = [node(kind, **families[kind], **values) for _ in range(2)]
+    return chain(weights[0], cells[0], weights[1], cells[1], size=3)
+
+
+SHORT = 12
+"""Steps in which no membrane of such a neuron comes nearer to its threshold than a float of single precision."""
+
+
+def grid_input(seed: int, steps: int = 40) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 3, (steps, 3, 3)).astype(np.float32)
+
+
+@given(st.sampled_from(["IF", "LIF", "CubaLIF"]), seeds, st.sampled_from([ABOVE, AT_OR_ABOVE]))
+@settings(max_examples=80, deadline=None)
+def test_membranes_that_meet_their_threshold_fire_as_they_did(kind: str, seed: int, old: UpdateRule) -> None:
+    graph, whole = on_a_grid(seed, kind), grid_input(seed)
+    (new,) = {ABOVE, AT_OR_ABOVE} - {old}
+    rewritten = NEXT_FLOAT.rewrite(graph, side(old), side(new))
+    assert rewritten is not None
+    assert rewritten.nodes == ("n1", "n3")
+    for precision, x in ((Precision.FLOAT32, whole), (Precision.FLOAT64, whole[:SHORT])):
+        wanted = simulate(graph, x, DT, side(old.but(precision=precision)).rules)
+        made = simulate(rewritten.graph, x, DT, side(new.but(precision=precision)).rules)
+        for name in ("n1", "n3"):
+            np.testing.assert_array_equal(made.spikes[name], wanted.spikes[name])
+
+
+@pytest.mark.parametrize("kind", ["IF", "LIF", "CubaLIF"])
+def test_without_the_next_float_such_membranes_do_not(kind: str) -> None:
+    graph, x = on_a_grid(1, kind), grid_input(1)
+    assert (simulate(graph, x, DT, ABOVE).spikes["n1"] != simulate(graph, x, DT, AT_OR_ABOVE).spikes["n1"]).any()
+
+
+def test_in_double_precision_a_membrane_may_lie_between_the_thresholds() -> None:
+    cell = node("LIF", tau=[2 * DT], r=[2.0], v_leak=[0.0], v_threshold=[1.0], v_reset=[0.0])
+    graph, x = chain(node("Linear", weight=[[0.5, 0.0, 0.0]]), cell, size=3), np.ones((40, 1, 3))
+    rewritten = NEXT_FLOAT.rewrite(graph, side(AT_OR_ABOVE), side(ABOVE))
+    assert rewritten is not None
+    wanted, made = simulate(graph, x, DT, AT_OR_ABOVE), simulate(rewritten.graph, x, DT, ABOVE)
+    assert wanted.output.sum() == 0
+    assert made.output.sum() > 0
+    single = simulate(graph, x, DT, AT_OR_ABOVE.but(precision=Precision.FLOAT32))
+    np.testing.assert_array_equal(
+        simulate(rewritten.graph, x, DT, ABOVE.but(precision=Precision.FLOAT32)).output, single.output
+    )
+
+
+@given(st.data(), graphs(), seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_next_float_changes_no_other_spike(data: st.DataObject, graph: Graph, seed: int) -> None:
+    kept = {"spikes": SpikesPerStep.ONE, "floor": Floor.NONE, "threshold": Use.USED}
+    reset = data.draw(st.sampled_from([ResetKind.TO_VALUE, ResetKind.TO_ZERO]))
+    source = data.draw(rules(reset=reset, **kept))
+    (other,) = set(Comparison) - {source.comparison}
+    rewritten = proven(NEXT_FLOAT, graph, side(source), side(source.but(comparison=other)), seed)
+    spiking = [name for name, each in inline(graph).primitives() if "v_threshold" in each.params]
+    assert (rewritten.nodes if rewritten else ()) == tuple(spiking)
+
+
+def test_a_moved_threshold_is_the_next_number_of_single_precision() -> None:
+    graph = integrators(2, v_threshold=[1.0, 0.25])
+    for source, target, towards in ((ABOVE, AT_OR_ABOVE, np.inf), (AT_OR_ABOVE, ABOVE, -np.inf)):
+        rewritten = NEXT_FLOAT.rewrite(graph, side(source), side(target))
+        expected = np.nextafter(np.float32([1.0, 0.25]), np.float32(towards))
+        np.testing.assert_array_equal(parameters(rewritten, "n1")["v_threshold"], expected)
+        assert rewritten is not None
+        validate(rewritten.graph)
+
+
+def test_nothing_moves_between_sides_that_compare_alike() -> None:
+    for rule in (ABOVE, AT_OR_ABOVE):
+        assert proven(NEXT_FLOAT, integrators(), side(rule), side(rule)) is None
+    assert proven(NEXT_FLOAT, chain(neuron("LI", 3, RNG), size=3), side(ABOVE), side(AT_OR_ABOVE)) is None
+
+
+@pytest.mark.parametrize("whose", ["source", "target"])
+@pytest.mark.parametrize(
+    ("axis", "value", "cause"),
+    [
+        ("reset", ResetKind.SUBTRACT, Cause.COMPARISON),
+        ("reset", ResetKind.SUBTRACT_ALL, Cause.COMPARISON),
+        ("spikes", SpikesPerStep.MANY, Cause.COMPARISON),
+        ("floor", Floor.MINUS_THRESHOLD, Cause.COMPARISON),
+        ("threshold", Use.COLLAPSED, Cause.COMPARISON),
+        ("precision", Precision.FIXED, Cause.ROUNDING),
+    ],
+    ids=str,
+)
+def test_a_threshold_that_says_more_than_when_to_fire_stays(axis: str, value: Axis, cause: Cause, whose: str) -> None:
+    odd = {axis: value}
+    source = AT_OR_ABOVE.but(**odd) if whose == "source" else AT_OR_ABOVE
+    target = ABOVE.but(**odd) if whose == "target" else ABOVE
+    assert refused(NEXT_FLOAT, integrators(), side(source), side(target)) is cause
+
+
+def test_one_threshold_for_all_is_moved_where_it_is_everyones() -> None:
+    one = side(AT_OR_ABOVE.but(threshold=Use.COLLAPSED))
+    assert proven(NEXT_FLOAT, integrators(v_threshold=0.75), one, side(ABOVE)) is not None
+
+
+def test_a_reset_that_is_the_next_float_leaves_no_room() -> None:
+    below = np.float64(np.nextafter(np.float32(1), np.float32(0)))
+    graph = integrators(v_threshold=1.0, v_reset=below)
+    assert refused(NEXT_FLOAT, graph, side(AT_OR_ABOVE), side(ABOVE)) is Cause.COMPARISON
+    assert proven(NEXT_FLOAT, graph, side(ABOVE), side(AT_OR_ABOVE)) is not None
+
+
+@pytest.mark.parametrize(("name", "source"), [("spikingjelly", ABOVE), ("norse", AT_OR_ABOVE)])
+def test_a_library_that_compares_otherwise_fires_where_the_source_did(name: str, source: UpdateRule) -> None:
+    found = fingerprint_of(name)
+    graph, x = on_a_grid(4, "LIF"), grid_input(4)
+    plain = {"v_reset": np.zeros(4), "v_threshold": np.ones(4)}
+    nodes = {key: Node(each.kind, {**each.params, **plain}) if each.kind == "LIF" else each for key, each in graph.primitives()}
+    graph = Graph(nodes, graph.edges)
+    at, target = Side("source", DT, {"LIF": source}), Side(name, DT, found.by_primitive(), found.rules)
+    with LiveBackend(backend(name)) as live:
+        before = reconcile(graph, at, target, x, GAINS, run=live)
+        after = reconcile(graph, at, target, x, (NEXT_FLOAT, *GAINS), run=live)
+    assert before.measured != 0
+    assert after.exact

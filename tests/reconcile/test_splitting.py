@@ -1,0 +1,198 @@
+"""Layers divided into nodes of equal neurons: every number is the same to the last bit; what cannot be divided is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.environments import backend
+from harness.fingerprint import Identified, Refusal
+from harness.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
+from harness.matrix.live import LiveBackend
+from harness.reconcile.gains import GAINS
+from harness.reconcile.model import Refused, Rewritten, Side
+from harness.reconcile.planner import reconcile
+from harness.reconcile.splitting import SPLITTING
+from harness.reference import simulate
+from harness.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
+from harness.vocabulary import Cause
+from tests.explain.library_graphs import fingerprint_of
+from tests.reconcile.replays import rules, side
+from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
+
+(UNIFORM,) = SPLITTING
+RNG = np.random.default_rng(0)
+PARAMETERS = ("tau", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset")
+seeds = st.integers(0, 2**32 - 1)
+
+
+def known(*parameters: str, outputs: int = 1) -> Identified:
+    return Identified(NIR_MEANING, outputs, refuses=tuple(Refusal(text, "refused", "must be uniform") for text in parameters))
+
+
+def asking(*names: str, join: Identified | None = None, rule: UpdateRule = NIR_MEANING) -> Side:
+    """A target that wants some parameters to be one for a layer."""
+    found = dict.fromkeys(NEURONS, known(*(f"heterogeneous {name}" for name in names)))
+    return side(rule, domain=found if join is None else {**found, "join": join})
+
+
+def divided(graph: Graph, source: Side, target: Side, seed: int = 0) -> Rewritten | None:
+    """Rewrite, and check that all outputs and all spikes are the same to the last bit, and that the graph stays as it was."""
+    flat = inline(graph)
+    before = digest(flat)
+    rewritten = UNIFORM.rewrite(flat, source, target)
+    assert digest(flat) == before
+    if rewritten is None:
+        return None
+    (entry,) = flat.of_kind("Input")
+    x = stimulus(seed, size=int(flat.nodes[entry]["shape"][0]))  # type: ignore[index]
+    wanted, made = simulate(flat, x, DT, source.rules), simulate(rewritten.graph, x, DT, source.rules)
+    np.testing.assert_array_equal(made.output, wanted.output)
+    for name in set(flat.of_kind(*SPIKING)) - set(rewritten.nodes):
+        np.testing.assert_array_equal(made.spikes[name], wanted.spikes[name], err_msg=name)
+    new = rewritten.graph.nodes.keys() - flat.nodes.keys()
+    spikes = sum(int(made.spikes[name].sum()) for name in new & made.spikes.keys())
+    assert spikes == sum(int(wanted.spikes[name].sum()) for name in set(rewritten.nodes) & wanted.spikes.keys())
+    return rewritten
+
+
+def spread(graph: Graph, names: set[str]) -> list[str]:
+    """Layers in which neurons differ in some parameters."""
+    names = names | {"tau_mem"} if "tau" in names else names
+    return [
+        name
+        for name, each in inline(graph).primitives()
+        if each.kind in NEURONS and any(np.unique(each[key]).size > 1 for key in names & each.params.keys())
+    ]
+
+
+@given(st.data(), graphs(), st.sets(st.sampled_from(PARAMETERS), min_size=1), seeds)
+@settings(max_examples=80, deadline=None)
+def test_neurons_that_are_alike_share_a_node(data: st.DataObject, graph: Graph, names: set[str], seed: int) -> None:
+    source = data.draw(rules(threshold=Use.USED, resistance=data.draw(st.sampled_from([Use.USED, Use.IGNORED]))))
+    rewritten = divided(graph, side(source), asking(*names), seed)
+    assert (rewritten.nodes if rewritten else ()) == tuple(spread(graph, names))
+    if rewritten is not None:
+        assert spread(rewritten.graph, names) == []
+
+
+@given(cyclic_graphs(), st.sampled_from(FeedbackBias), st.sampled_from(Start), seeds)
+@settings(max_examples=150, deadline=None)
+def test_a_divided_layer_waits_on_a_cycle_where_it_did(graph: Graph, bias: FeedbackBias, start: Start, seed: int) -> None:
+    divided(graph, side(NIR_MEANING.but(feedback_bias=bias, start=start)), asking("tau", "v_threshold"), seed)
+
+
+def lif(**values: object) -> Node:
+    return node("LIF", **{"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, **values})
+
+
+def layer(cell: Node, size: int = 4) -> Graph:
+    return chain(node("Affine", weight=RNG.normal(3, 2, (size, 3)), bias=RNG.normal(size=size)), cell, size=3)
+
+
+FOUR = lif(tau=[1e-3, 2e-3, 1e-3, 2e-3], r=np.full(4, 2.0), v_leak=np.zeros(4), v_threshold=np.ones(4), v_reset=np.zeros(4))
+
+
+def test_equal_neurons_keep_together_and_one_identity_gathers_them() -> None:
+    rewritten = divided(layer(FOUR), side(NIR_MEANING), asking("tau"))
+    assert rewritten is not None
+    parts = [each for _, each in rewritten.graph.primitives() if each.kind == "LIF"]
+    assert [part["tau"].tolist() for part in parts] == [[1e-3, 1e-3], [2e-3, 2e-3]]
+    assert rewritten.graph.into("output") == ("n1_joined",)
+    assert rewritten.nodes == ("n1",)
+    assert UNIFORM.rewrite(rewritten.graph, side(NIR_MEANING), asking("tau")) is None
+
+
+def test_names_that_are_taken_are_left_to_those_that_have_them() -> None:
+    graph = layer(FOUR)
+    taken = {**graph.nodes, "n1_joined": lif()}
+    edges = tuple((start, "n1_joined" if end == "output" else end) for start, end in graph.edges)
+    rewritten = divided(Graph(taken, (*edges, ("n1_joined", "output"))), side(NIR_MEANING), asking("tau"))
+    assert rewritten is not None
+    assert rewritten.graph.nodes["n1_joined"].kind == "LIF"
+
+
+@pytest.mark.parametrize(
+    "words", ["heterogeneous r, r = tau/dt", "v_leak off 0, heterogeneous v_leak, r = 1", "r off 1 and tau/dt"]
+)
+def test_layers_stay_whole_where_only_other_parameters_must_be_one(words: str) -> None:
+    assert divided(layer(FOUR), side(NIR_MEANING), side(NIR_MEANING, domain={"LIF": known(words)})) is None
+
+
+def test_a_parameter_that_is_refused_off_zero_is_no_reason_to_divide() -> None:
+    leaking = layer(Node("LIF", {**FOUR.params, "v_leak": np.array([0.1, 0.2, 0.1, 0.2])}))
+    spread, off, both = "v_leak off 0, heterogeneous v_leak", "v_leak off 0", "v_leak = v_reset off 0"
+    for words, is_divided in (((spread,), True), ((spread, off), True), ((spread, off, both), False)):
+        target = side(NIR_MEANING, domain={"LIF": known(*words)})
+        assert (divided(leaking, side(NIR_MEANING), target) is not None) is is_divided
+
+
+def test_layers_stay_whole_where_nothing_is_refused() -> None:
+    assert divided(layer(FOUR), side(NIR_MEANING), side(NIR_MEANING)) is None
+    assert divided(layer(FOUR), side(NIR_MEANING), asking()) is None
+
+
+def refused(graph: Graph, source: Side, target: Side) -> Cause:
+    before = digest(graph)
+    with pytest.raises(Refused) as caught:
+        UNIFORM.rewrite(graph, source, target)
+    assert digest(graph) == before
+    assert set(caught.value.nodes) <= set(graph.nodes)
+    return caught.value.cause
+
+
+def test_neurons_of_an_image_are_refused() -> None:
+    weight = RNG.normal(size=(1, 1, 1, 1))
+    conv = node(
+        "Conv2d", input_shape=[2, 2], weight=weight, stride=[1, 1], padding=[0, 0], dilation=[1, 1], groups=1, bias=[0.0]
+    )
+    cell = lif(tau=[[[1e-3, 2e-3], [1e-3, 2e-3]]])
+    whole = {key: np.broadcast_to(value, (1, 2, 2)) for key, value in cell.params.items()}
+    nodes = {"input": node("Input", shape=[1, 2, 2]), "conv": conv, "cell": Node("LIF", whole)}
+    graph = Graph(
+        {**nodes, "output": node("Output", shape=[1, 2, 2])}, (("input", "conv"), ("conv", "cell"), ("cell", "output"))
+    )
+    assert refused(graph, side(NIR_MEANING), asking("tau")) is Cause.UNSUPPORTED
+
+
+def test_a_target_that_misruns_joins_at_layers_is_refused_and_one_that_misruns_them_at_the_output_is_not() -> None:
+    for join in (known("two branches into a layer"), Identified(NIR_MEANING, 10, 3)):
+        assert refused(layer(FOUR), side(NIR_MEANING), asking("tau", join=join)) is Cause.JOIN_MISRUN
+    assert divided(layer(FOUR), side(NIR_MEANING), asking("tau", join=known("two branches into the Output"))) is not None
+
+
+def test_one_gain_or_threshold_for_a_layer_must_be_everyones() -> None:
+    lowest = side(NIR_MEANING.but(resistance=Use.COLLAPSED))
+    assert refused(layer(FOUR), lowest, asking("tau")) is Cause.RESISTANCE_COLLAPSED
+    matched = Node("LIF", {**FOUR.params, "r": FOUR["tau"] / DT})
+    assert divided(layer(matched), lowest, asking("tau")) is not None
+    mixed = Node("LIF", {**FOUR.params, "v_threshold": np.array([1.0, 1.5, 1.0, 1.0])})
+    shared = side(NIR_MEANING.but(threshold=Use.COLLAPSED))
+    assert refused(layer(mixed), shared, asking("tau")) is Cause.THRESHOLD_COLLAPSED
+    assert divided(layer(FOUR), shared, asking("tau")) is not None
+
+
+def test_neurons_that_feed_themselves_are_divided_with_their_weights_whole() -> None:
+    nodes = {"input": port("Input", 3), "in": node("Linear", weight=RNG.normal(2, 1, (4, 3))), "cell": neuron("LIF", 4, RNG)}
+    nodes |= {"rec": node("Affine", weight=RNG.normal(size=(4, 4)), bias=RNG.normal(size=4)), "output": port("Output", 4)}
+    edges = (("input", "in"), ("in", "cell"), ("cell", "rec"), ("rec", "cell"), ("cell", "cell"), ("cell", "output"))
+    rewritten = divided(Graph(nodes, edges), side(NIR_MEANING), asking("tau"))
+    assert rewritten is not None
+    assert rewritten.graph.nodes["rec"] is nodes["rec"]
+
+
+def test_spikingjelly_runs_neurons_with_time_constants_of_their_own() -> None:
+    found = fingerprint_of("spikingjelly")
+    target = Side("spikingjelly", DT, found.by_primitive(), found.rules)
+    cell = lif(tau=[1e-3, 3e-3, 1e-3], v_threshold=[1.0, 0.5, 1.0], **dict.fromkeys(("r", "v_leak", "v_reset"), np.zeros(3)))
+    cell = Node("LIF", {**cell.params, "r": np.ones(3, dtype=np.float32)})
+    weights = [node("Linear", weight=RNG.normal(4, 6, (3, 3)).astype(np.float32)) for _ in range(2)]
+    graph, x = chain(weights[0], cell, weights[1], cell, size=3), stimulus(1).astype(np.float32)
+    with LiveBackend(backend("spikingjelly")) as live:
+        before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
+        after = reconcile(graph, Side("nir", DT), target, x, (*GAINS, *SPLITTING), run=live)
+    assert before.measured is None
+    assert after.exact
+    assert "uniform_neurons" in {each.name for each in after.passes}
