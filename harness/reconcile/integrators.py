@@ -22,7 +22,7 @@ def infinite_as_integrator(graph: Graph, source: Side, target: Side) -> Rewritte
     :math:`R\,\Delta t = 1` has it too.  Spikes and membranes are as they were.
 
     Refuses, with ``parameter_lost``, a source whose gain is computed from :math:`R` and :math:`\tau`, which nobody knows;
-    layers of which only some neurons do not leak; and a source whose integrators differ from its leaky neurons in more than that.
+    layers of which only some neurons do not leak; a source whose integrators differ from its leaky neurons in more than that.
     """
     nodes, changed = dict(graph.nodes), []
     for name, node in graph.primitives():
