@@ -1,4 +1,4 @@
-"""``nir-interop primitives``: every NIR primitive and its aspects, through each library's importer."""
+"""``nir-interop primitives``: every NIR primitive and its aspects, through each library's importer and exporter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def primitives(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure what each importer makes of every NIR primitive, and write results/primitives.csv and primitives.md."""
+    """Measure what each importer and exporter makes of every NIR primitive; write results/primitives.csv and primitives.md."""
     from harness.environments import backend as find
     from harness.environments import backends
     from harness.errors import BackendMissing, BadInput
@@ -55,12 +55,13 @@ def primitives(
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:
-    from harness.report.primitives import by_primitive, summary
+    from harness.report.primitives import DIRECTIONS, by_primitive, summary
 
     names = sorted({row["backend"] for row in rows})
-    lines = [("", *names)]
+    lines = [(" / ".join(DIRECTIONS), *names)]
     for primitive, per_backend in by_primitive(rows).items():
-        lines.append((primitive, *(summary(per_backend[name]) for name in names)))
+        marks = [[summary(per_backend[name][direction]) for direction in DIRECTIONS] for name in names]
+        lines.append((primitive, *(" / ".join(each) for each in marks)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
     for line in lines:
         typer.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())

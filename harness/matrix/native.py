@@ -1,9 +1,10 @@
-"""A library's own neurons, in a worker: networks travel as JSON, are built by the adapter and run; no graph in between."""
+"""A library's own networks, in a worker: they travel as JSON, are built by the adapter, run, and exported where asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,24 @@ import numpy as np
 from harness.adapter import Adapter
 from harness.errors import CannotBuild, NotExpressible
 from harness.matrix.job import OK, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
-from harness.networks import IF, LI, LIF, Affine, CubaLIF, Feedback, Layer, Network, Neuron
+from harness.matrix.messages import text_of
+from harness.networks import IF, LI, LIF, Affine, Conv, CubaLIF, Feedback, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
 from harness.vocabulary import Idiom, Reset, Stage, Status
 
 NATIVE_NEURONS: tuple[type[Neuron], ...] = (IF, LI, LIF, CubaLIF)
-"""What a network may have; each bears the name of NIR's primitive."""
+"""Neurons that a network may have; each bears the name of NIR's primitive."""
 
-_LAYERS: Mapping[str, type[Layer]] = {kind.__name__: kind for kind in (*NATIVE_NEURONS, Affine)}
+_LAYERS: Mapping[str, type[Layer]] = {kind.__name__: kind for kind in (*NATIVE_NEURONS, Affine, Conv, Pool2d, Flatten)}
 
 
 def document_of(network: Network) -> dict[str, Any]:
-    """A network of neurons and affine layers, its gains free, as plain data; numbers keep all their digits."""
+    """A network, its gains free, as plain data; numbers keep all their digits."""
     return {
         "input_shape": list(network.input_shape),
         "dt": network.dt,
         "reset": network.reset.value,
         "layers": [
-            {"kind": type(layer).__name__, **{each.name: _plain(getattr(layer, each.name)) for each in fields(layer)}}
+            {"layer": type(layer).__name__, **{each.name: _plain(getattr(layer, each.name)) for each in fields(layer)}}
             for layer in network.layers
         ],
     }
@@ -37,7 +39,9 @@ def document_of(network: Network) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Feedback):
         return {"weight": _plain(value.weight), "bias": _plain(value.bias)}
-    return np.asarray(value, dtype=np.float64).tolist() if isinstance(value, (np.ndarray, float, int)) else value
+    if isinstance(value, Enum):
+        return value.value
+    return np.asarray(value, dtype=np.float64).tolist() if isinstance(value, (np.ndarray, float)) else value
 
 
 def network_from(document: Mapping[str, Any]) -> Network:
@@ -47,11 +51,13 @@ def network_from(document: Mapping[str, Any]) -> Network:
 
 
 def _layer(document: Mapping[str, Any]) -> Layer:
-    values = {name: _array(value) for name, value in document.items() if name not in ("kind", "name", "inputs", "feedback")}
+    values = {name: _array(value) for name, value in document.items() if name not in ("layer", "name", "inputs", "feedback")}
+    if "kind" in values:
+        values["kind"] = PoolKind(values["kind"])
     feedback = document.get("feedback")
     if feedback is not None:
         values["feedback"] = Feedback(**{name: _array(value) for name, value in feedback.items()})
-    return _LAYERS[document["kind"]](name=document["name"], inputs=tuple(document["inputs"]), **values)
+    return _LAYERS[document["layer"]](name=document["name"], inputs=tuple(document["inputs"]), **values)
 
 
 def _array(value: Any) -> Any:
@@ -61,11 +67,13 @@ def _array(value: Any) -> Any:
 def native(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """Build the job's network and run it; the recording goes to ``save``.
 
-    ``label``, where the job has one, is how its neurons are to be written: a network that the adapter writes otherwise is
-    refused.
+    ``label``, where it is not empty, is how its neurons are to be written: a network that the adapter writes otherwise is
+    refused.  ``graph``, where the job has it, is where the network is written after the run, by the library's own exporter.
     """
     try:
         network, idiom = network_from(job["network"]), Idiom(job["idiom"])
+        if idiom not in adapter.idioms:
+            raise CannotBuild(f"{adapter.name} has no {idiom} way to write a network")
         reseed(job["seed"])
         with progress.library(Stage.BUILD):
             model = adapter.build(network, network.dt, idiom)
@@ -75,11 +83,31 @@ def native(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
         with progress.library(Stage.NATIVE):
             recording = adapter.run(model, stimulus_at(job["stimulus"])["input"].copy())
         recording.save(Path(job["save"]))
+        if job.get("graph"):
+            _write(adapter, model, job, network.dt, progress)
         return {"status": OK}
     except (CannotBuild, NotExpressible) as error:
         return failure(error, Status.REFUSED, Stage.BUILD)
     except BaseException as error:
+        if progress.stage in (Stage.EXPORT, Stage.WRITE):
+            return _export_failure(adapter, error, progress.stage, job["graph"])
         return import_failure(adapter, error, progress.stage, {})
+
+
+def _write(adapter: Adapter, model: Any, job: Job, dt: float, progress: Progress) -> None:
+    """The library's own exporter, given one step of one sample, and NIR's own writer."""
+    import nir
+
+    sample = stimulus_at(job["stimulus"])["input"][0, :1]
+    with progress.library(Stage.EXPORT):
+        graph = adapter.export(model, sample, dt)
+    with progress.library(Stage.WRITE):
+        nir.write(job["graph"], graph)
+
+
+def _export_failure(adapter: Adapter, error: BaseException, stage: Stage, path: str) -> Outcome:
+    failed = Status.EXPORT_ERROR if stage is Stage.EXPORT else Status.WRITE_ERROR
+    return failure(error, Status.REFUSED if adapter.refuses(text_of(error)) else failed, stage, {path: ""})
 
 
 def native_labels(adapter: Adapter, job: Job, progress: Progress) -> Outcome:

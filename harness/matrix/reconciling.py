@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 from harness.environments import Backend
 from harness.errors import BadInput
+from harness.explain.causes import Found
 from harness.explain.verdict import CauseShare
-from harness.graphs import NEURONS, read
+from harness.graphs import NEURONS, Graph, inline, read, validate
 from harness.matrix.arrays import Array
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
@@ -100,17 +102,31 @@ def reconcile_graph(
     stimulus : axes (T, B, \*shape)
     wanted : what the source computed; by default what its rules give
     limit : seconds that one run of the backend may take
+
+    Raises BadInput where the source gave another number of outputs than the graph has.
     """
     graph = read(path)
+    lost: tuple[Found, ...] = ()
+    if wanted is not None:
+        _check_outputs(graph, wanted)
+        source, lost = settled(graph, None, source, stimulus, wanted)
     if backend.name == REFERENCE:
         plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted)
         before = reconcile(graph, source, target, stimulus, (), wanted=wanted).predicted
-        left = () if plan.exact else remains(plan, target, stimulus).causes
+        left = () if plan.exact else remains(plan, target, stimulus, lost).causes
         return Reconciled(plan, left, source, target, before)
     with LiveBackend(backend, limit=limit) as run:
         plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
         plan = plain if plain.exact else reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
     if plan.exact:
         return Reconciled(plan, (), source, target, plain.measured)
-    own, lost = (source, ()) if wanted is None else settled(graph, None, source, stimulus, wanted)
-    return Reconciled(plan, remains(plan, target, stimulus, lost).causes, own, target, plain.measured)
+    return Reconciled(plan, remains(plan, target, stimulus, lost).causes, source, target, plain.measured)
+
+
+def _check_outputs(graph: Graph, wanted: Recording) -> None:
+    flat = inline(graph)
+    shapes = validate(flat, finite=False)
+    there = sum(math.prod(shapes[name][1]) for name in flat.of_kind("Output"))
+    asked = wanted.output.shape[2]
+    if there != asked:
+        raise BadInput(f"the recording has {asked} outputs a sample, the graph {there}: no rewriting changes their number")

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 
 def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
-    """The rewritten graph, in GRAPH of the job's folder; its ``passes``, the ``verdict`` on what remains, and what of it is ``forbidden``
-    to be reconciled.
+    """The rewritten graph, in GRAPH of the job's folder, if any; ``passes``, the ``verdict`` on what remains, ``forbidden`` causes.
 
     A rewriting that fails is a bug of ours, shown as a cell that is not explained.
     """

@@ -50,8 +50,9 @@ def fold_resistance(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     target makes one gain, the smallest, every neuron's.  A synapse without leak is linear, so that what is scaled before it is
     scaled behind it: :math:`i' = k \odot i`.  Spikes and membranes are as they were.
 
-    Refuses where something other than weights feeds neurons that are no vector, where *k* differs within a channel of a
-    convolution, where the target's gain is zero or its step is guessed from R, and a synapse with a leak of its own.
+    Refuses where something other than weights, or pools and Flatten behind weights, feeds neurons that are no vector, where *k*
+    differs within a channel of a convolution, where the target's gain is zero or its step is guessed from R, and a synapse with
+    a leak of its own.
     """
     return _fold(_R, graph, source, target)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-from harness.graphs import Graph, Node, Shapes, validate
+from harness.graphs import Graph, Node, Shapes, validate, whole_numbers
 from harness.reconcile.model import Refused
 from harness.reconcile.steps import agree, as_precise
 from harness.reference.coefficients import Values
@@ -15,6 +17,7 @@ from harness.vocabulary import Cause
 
 DENSE = ("Affine", "Linear")
 WEIGHTS = (*DENSE, "Conv1d", "Conv2d")
+POOLS = ("AvgPool2d", "SumPool2d")
 
 
 class Inputs:
@@ -37,11 +40,18 @@ class Inputs:
         self.touched.add(name)
 
     def scale(self, name: str, ratio: Values, cause: Cause) -> None:
-        r"""Multiply all that reaches a neuron, :math:`x \leftarrow k \odot x`: the rows of every weight that feeds it."""
+        r"""Multiply all that reaches a neuron, :math:`x \leftarrow k \odot x`: the rows of every weight that feeds it.
+
+        Also through Flatten, and through pools, :math:`\mathrm{pool}(k_c x_c) = k_c\,\mathrm{pool}(x_c)`.
+        """
         if (ratio == 1).all():
             return
         for source in [source for source, target in self.edges if target == name]:
-            own = self._own(source, name, cause)
+            passed = self._passed(source, ratio)
+            own = self._own(source, name, cause, through=passed is not None)
+            if passed is not None:
+                self.scale(own, passed, cause)
+                continue
             node, channels = self._channels(own, ratio, name, cause)
             weight, bias = node["weight"], node.get("bias")
             params = {**node.params, "weight": as_precise(_along(channels, weight.ndim) * weight, weight)}
@@ -52,11 +62,16 @@ class Inputs:
     def shift(self, name: str, bias: Values, cause: Cause) -> None:
         r"""Add to what reaches a neuron at every step, :math:`x \leftarrow x + b`: at one weight, which does not wait.
 
-        There is one: the edges that wait lead to entries of a cycle, and those are fed from outside of it as well.
+        There is one: the edges that wait lead to entries of a cycle, and those are fed from outside of it as well.  Also
+        through Flatten, and through pools without padding, :math:`\mathrm{mean}(x + b) = \mathrm{mean}(x) + b` and
+        :math:`\sum_{i \le n} (x_i + b/n) = \sum x_i + b`.
         """
-        waiting = self._waiting(self.before)
-        free = [source for source, target in self.edges if target == name and (self._stands_for[source], name) not in waiting]
-        own = self._own(min(free, key=self._preference), name, cause)
+        source = min(self._free(name), key=lambda each: self._preference(each, bias))
+        passed = self._passed(source, bias, added=True)
+        own = self._own(source, name, cause, through=passed is not None)
+        if passed is not None:
+            self.shift(own, passed, cause)
+            return
         node, channels = self._channels(own, bias, name, cause)
         old = node.get("bias")
         shifted = as_precise(channels if old is None else channels + old, node["weight"] if old is None else old)
@@ -79,14 +94,17 @@ class Inputs:
                 )
         return after
 
-    def _own(self, source: str, name: str, cause: Cause) -> str:
-        """The weight on an edge that feeds nothing else: the source, its copy, or an identity put between."""
-        node = self.nodes[source]
+    def _own(self, source: str, name: str, cause: Cause, *, through: bool) -> str:
+        """The weight on an edge that feeds nothing else: the source, its copy, or an identity put between.
+
+        through : whether the source is a pool or a Flatten that passes on what weights before it do
+        """
+        node, origin = self.nodes[source], self._stands_for[name]
         self.touched.add(self._stands_for[source])
-        weight = isinstance(node, Node) and node.kind in WEIGHTS
+        weight = through or (isinstance(node, Node) and node.kind in WEIGHTS)
         if weight and [target for start, target in self.edges if start == source] == [name]:
             return source
-        new, shape = self._free_name(source, name), self.shapes[name][0]
+        new, shape = self._free_name(source, name), self.shapes[origin][0]
         self._stands_for[new] = self._stands_for[source]
         into = [(start, new) for start, target in self.edges if target == source] if weight else [(source, new)]
         if weight:
@@ -95,31 +113,75 @@ class Inputs:
             self._between.add(new)
             self.nodes[new] = Node("Linear", {"weight": np.eye(shape[0])})
         else:
-            why = f"{source} feeds {name} without a weight between, and {name} is no vector for which one could be put there"
-            raise Refused(cause, (source, name), why)
+            start = self._stands_for[source]
+            why = f"{start} feeds {origin} without a weight between, and {origin} is no vector for which one could be put there"
+            raise Refused(cause, (start, origin), why)
         place = self.edges.index((source, name))
         self.edges[place : place + 1] = [*into, (new, name)]
         return new
 
-    def _channels(self, weights: str, values: Values, name: str, cause: Cause) -> tuple[Node, Values]:
-        """A weight node, and values of the neurons that it feeds as one per output channel."""
-        node = self.nodes[weights]
-        if not isinstance(node, Node):
-            raise Refused(cause, (weights, name), f"{weights} is a graph of its own; inline it")
-        shape = self.shapes[name][0]
-        axis = len(shape) - 1 if node.kind in DENSE else 0
-        rows = np.moveaxis(np.broadcast_to(values, shape), axis, 0).reshape(shape[axis], -1)
+    def _passed(self, source: str, values: Values, *, added: bool = False, seen: frozenset[str] = frozenset()) -> Values | None:
+        """What is to be done to all that a pool or a Flatten hears, for as much to be done to what it gives.
+
+        added : values are addends, which one of the weights before it takes, and not factors, which all of them take
+        None where there are no such weights, and for another node.
+        """
+        before = None if source in seen else self._before(source, values, added)
+        if before is None:
+            return None
+        heard = self._free(source) if added else [start for start, target in self.edges if target == source]
+        taken = [self._takes(each, before, added, seen | {source}) for each in heard]
+        return before if (any(taken) if added else all(taken)) else None
+
+    def _takes(self, source: str, values: Values, added: bool, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether a node is weights that can give out what is wanted, or passes on what such weights give."""
+        node = self.nodes[source]
+        if isinstance(node, Node) and node.kind in WEIGHTS:
+            return all(agree(row, np.full_like(row, row[0])) for row in self._rows(source, node, values))
+        return self._passed(source, values, added=added, seen=seen) is not None
+
+    def _before(self, source: str, values: Values, added: bool) -> Values | None:
+        node, (into, out) = self.nodes[source], self.shapes[self._stands_for[source]]
+        if isinstance(node, Node) and node.kind == "Flatten":
+            return np.broadcast_to(values, out).reshape(into)
+        if not isinstance(node, Node) or node.kind not in POOLS or (added and any(whole_numbers(node, "padding", 2))):
+            return None
+        rows = np.broadcast_to(values, out).reshape(out[0], -1)
         if not all(agree(row, np.full_like(row, row[0])) for row in rows):
-            origin = self._stands_for[weights]
-            raise Refused(
-                cause, (origin, name), f"{name} differs within a channel of {origin}, whose weights are one for all of it"
-            )
+            return None
+        count = prod(whole_numbers(node, "kernel_size", 2)) if added and node.kind == "SumPool2d" else 1
+        return np.broadcast_to(rows[:, 0, None, None] / count, into)
+
+    def _channels(self, weights: str, values: Values, name: str, cause: Cause) -> tuple[Node, Values]:
+        """A weight node, and values of what it feeds as one per output channel."""
+        node, origin, fed = self.nodes[weights], self._stands_for[weights], self._stands_for[name]
+        if not isinstance(node, Node):
+            raise Refused(cause, (origin, fed), f"{origin} is a graph of its own; inline it")
+        rows = self._rows(weights, node, values)
+        if not all(agree(row, np.full_like(row, row[0])) for row in rows):
+            why = f"{fed} differs within a channel of {origin}, whose weights are one for all of it"
+            raise Refused(cause, (origin, fed), why)
         return node, rows[:, 0].copy()
 
-    def _preference(self, source: str) -> tuple[int, str]:
-        """Weights that feed nothing else first, then other weights, then what needs a node put between."""
-        node, feeds = self.nodes[source], [target for start, target in self.edges if start == source]
-        return (2 if node.kind not in WEIGHTS else len(feeds) > 1, source)
+    def _rows(self, weights: str, node: Node, values: Values) -> Values:
+        """Values of what weights give out, one row per output channel."""
+        shape = self._given(weights)
+        axis = len(shape) - 1 if node.kind in DENSE else 0
+        return np.moveaxis(np.broadcast_to(values, shape), axis, 0).reshape(shape[axis], -1)
+
+    def _given(self, name: str) -> tuple[int, ...]:
+        """The shape of what a node gives out; an identity gives what it hears from the node for which it stands."""
+        return self.shapes[self._stands_for[name]][1]
+
+    def _free(self, name: str) -> list[str]:
+        """What feeds a node without waiting."""
+        waiting, stands = self._waiting(self.before), self._stands_for
+        return [source for source, target in self.edges if target == name and (stands[source], stands[name]) not in waiting]
+
+    def _preference(self, source: str, values: Values) -> tuple[bool, bool, bool, str]:
+        """Weights that feed nothing else first, then others, weights before a pool, and what needs a node put between."""
+        feeds = [target for start, target in self.edges if start == source]
+        return not self._takes(source, values, True), self.nodes[source].kind not in WEIGHTS, len(feeds) > 1, source
 
     def _free_name(self, source: str, name: str) -> str:
         new = f"{source}>{name}"

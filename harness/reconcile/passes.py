@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from harness.reconcile.composition import COMPOSITIONS
+from harness.reconcile.convolutions import CONVOLUTIONS
 from harness.reconcile.gains import GAINS
 from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
+from harness.reconcile.relays import RELAYS
+from harness.reconcile.sizes import SIZES
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
 from harness.reconcile.wiring import WIRING
 
 PASSES: tuple[Pass, ...] = (
     *INTEGRATORS,
+    *CONVOLUTIONS,
     *COMPOSITIONS,
     *NEURON_PASSES,
     *STEPS,
@@ -22,5 +26,7 @@ PASSES: tuple[Pass, ...] = (
     *GAINS,
     *SPLITTING,
     *OPERATORS,
+    *SIZES,
+    *RELAYS,
     *WIRING,
 )

@@ -11,11 +11,10 @@ from harness.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from harness.reconcile.gains import refuses
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.steps import PER_NEURON, Shape, agree, membrane
+from harness.reconcile.wiring import misruns
 from harness.reference.coefficients import Values, parameter
 from harness.rule import Use
 from harness.vocabulary import Cause
-
-_INTO_LAYER = ("two branches into a layer", "two spiking sources into a layer")
 
 
 def uniform_neurons(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -75,8 +74,7 @@ def _refuse(name: str, node: Node, shape: Shape, source: Side, target: Side) -> 
     """Raise Refused where a layer of neurons that differ cannot be divided."""
     if len(shape) != 1:
         raise Refused(Cause.UNSUPPORTED, (name,), f"the neurons of {name} differ, and are no vector that could be divided")
-    joins = target.domain.get("join")
-    if joins is not None and (any(refuses(joins, words) for words in _INTO_LAYER) or (joins.mismatched and not joins.refuses)):
+    if misruns(target, "Linear"):
         why = f"the neurons of {name} differ, and the importer misruns the join of nodes that stand for them"
         raise Refused(Cause.JOIN_MISRUN, (name,), why)
     rule = source.rule(node.kind)

@@ -23,7 +23,7 @@ _INTO_NEURON = ("two branches into a neuron", "two spiking sources into a neuron
 _INTO_LAYER = ("two branches into a layer", "two spiking sources into a layer")
 
 
-def _misruns(side: Side, kind: str) -> bool:
+def misruns(side: Side, kind: str) -> bool:
     """Whether the probes saw a join into a node of this kind go wrong."""
     known = side.domain.get("join")
     if known is None:
@@ -32,9 +32,9 @@ def _misruns(side: Side, kind: str) -> bool:
     return any(refusal.parameter in names for refusal in known.refuses) or (known.mismatched > 0 and not known.refuses)
 
 
-def _joins(graph: Graph, target: Side) -> list[str]:
+def joins(graph: Graph, target: Side) -> list[str]:
     """The nodes with several sources whose kind the target misruns a join at."""
-    return [name for name, node in graph.primitives() if _misruns(target, node.kind) and len(graph.into(name)) > 1]
+    return [name for name, node in graph.primitives() if misruns(target, node.kind) and len(graph.into(name)) > 1]
 
 
 def _branches(graph: Graph, join: str) -> list[tuple[str, ...]]:
@@ -54,9 +54,9 @@ def _one_affine(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     On a cycle, too: what such layers hear and feed is the same, so that the same edges wait before and after.
     """
     nodes, gone, touched = dict(graph.nodes), set[str](), set[str]()
-    for join in _joins(graph, target):
+    for join in joins(graph, target):
         for group in _branches(graph, join):
-            nodes[group[0]] = _summed([node for name, node in graph.primitives() if name in group])
+            nodes[group[0]] = summed([node for name, node in graph.primitives() if name in group])
             gone.update(group[1:])
             touched.update(group)
     if not touched:
@@ -67,7 +67,7 @@ def _one_affine(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     return Rewritten(Graph(left, edges, graph.metadata), tuple(sorted(touched)), why)
 
 
-def _summed(layers: list[Node]) -> Node:
+def summed(layers: list[Node]) -> Node:
     weight = lossless(_total(layer["weight"] for layer in layers), layers[0]["weight"].dtype)
     biases = [bias for layer in layers if (bias := layer.get("bias")) is not None]
     if not biases:
@@ -90,7 +90,7 @@ def _identity_before_output(graph: Graph, _source: Side, target: Side) -> Rewrit
 
     Needed where the target adds up what comes into a layer, and not what comes into an Output.
     """
-    names = tuple(name for name in _joins(graph, target) if _gathers(graph, name, target))
+    names = tuple(name for name in joins(graph, target) if _gathers(graph, name, target))
     if not names:
         return None
     shapes, nodes, edges = validate(graph), dict(graph.nodes), graph.edges
@@ -105,13 +105,13 @@ def _identity_before_output(graph: Graph, _source: Side, target: Side) -> Rewrit
 def _gathers(graph: Graph, join: str, target: Side) -> bool:
     node = graph.nodes[join]
     flat = isinstance(node, Node) and node.kind == "Output" and node["shape"].size == 1
-    return flat and not _misruns(target, "Linear")
+    return flat and not misruns(target, "Linear")
 
 
 def _refuse_joins(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     """Refuse the joins that no other pass takes away: several sources from outside a cycle that stay several."""
     home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
-    for join in _joins(graph, target):
+    for join in joins(graph, target):
         merged = {name for group in _branches(graph, join) for name in group[1:]}
         apart = [source for source in graph.into(join) if home[source] != home[join] and source not in merged]
         if len(apart) > 1 and not _gathers(graph, join, target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from harness.cli import app
 from harness.errors import BadInput, UnknownName
 from harness.matrix import primitives
 from harness.matrix.live import LiveBackend
-from harness.matrix.primitives import cases
+from harness.matrix.primitives import cases, networks
 from harness.schema import PRIMITIVES, read_table
+from harness.vocabulary import Idiom
 
 
 def run(*arguments: str, folder: Path) -> str:
@@ -32,7 +34,9 @@ def test_the_reference_is_exact_in_every_case_and_a_second_run_starts_no_process
     first = run("reference", "--json", folder=tmp_path)
     document = json.loads(first)
     assert document["suite"] == "1"
-    assert len(document["rows"]) == len(cases())
+    directions = Counter(row["direction"] for row in document["rows"])
+    portable = [each for each in networks() if Idiom.PORTABLE in each.idioms]
+    assert directions == {"import": len(cases()), "export": len(portable)}, "it has no tutorial"
     assert {row["status"] for row in document["rows"]} == {"exact"}
     assert not (tmp_path / "results").exists(), "a part of the backends is no table of all"
 
@@ -42,8 +46,9 @@ def test_the_reference_is_exact_in_every_case_and_a_second_run_starts_no_process
     monkeypatch.setattr(LiveBackend, "_work", started)
     assert run("reference", "--json", folder=tmp_path) == first
     lines = run("reference", folder=tmp_path).splitlines()
-    assert lines[0].split() == ["reference"]
-    assert ["LIF", "exact"] in [line.split() for line in lines]
+    assert lines[0].split() == ["import", "/", "export", "reference"]
+    assert ["LIF", "exact", "/", "exact"] in [line.split() for line in lines]
+    assert ["Scale", "exact", "/", "—"] in [line.split() for line in lines]
 
 
 def test_all_backends_give_the_table_and_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from harness.environments import backend
 from harness.graphs import read, write
 from harness.matrix.live import LiveBackend
 from harness.reference import simulate
+from harness.rule import NIR_MEANING, Gain
 from harness.stimuli import bernoulli
 from tests.cli.test_cli import lif_graph
 
@@ -41,6 +42,10 @@ BAD = {
     "unknown axis": (["graph.nir", "--to", "reference", "--from-rule", "colour=red", "-o", "out.nir"], "no axis 'colour'"),
     "unknown value": (["graph.nir", "--to", "reference", "--from-rule", "reset=soft", "-o", "out.nir"], "subtract"),
     "no such graph": (["nothing.nir", "--to", "reference", "-o", "out.nir"], "nothing.nir"),
+    "another number of outputs": (
+        ["graph.nir", "--to", "reference", "--from-recording", "more.npz", "-o", "out.nir"],
+        "no rewriting changes their number",
+    ),
     "no output": (["graph.nir", "--to", "reference", "--from-recording", "x.npz", "-o", "out.nir"], "no key 'output'"),
 }
 
@@ -48,7 +53,9 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_call_writes_nothing_and_says_in_one_line_what_to_do(name: str, graph: Path) -> None:
     arguments, words = BAD[name]
-    np.savez(graph.parent / "x.npz", input=np.zeros((5, 2, 4), dtype=np.float32))
+    nothing = np.zeros((5, 2, 4), dtype=np.float32)
+    np.savez(graph.parent / "x.npz", input=nothing)
+    np.savez(graph.parent / "more.npz", input=nothing, output=np.zeros((5, 2, 7), dtype=np.float32))
     before = graph.read_bytes()
     done = run(*arguments, cwd=graph.parent)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -82,3 +89,15 @@ def test_what_norse_ignores_is_put_where_norse_reads_it(graph: Path) -> None:
     meant = simulate(read(graph), stimulus, 1e-4)
     assert meant.output.sum() > 20
     np.testing.assert_array_equal(made.output, meant.output)
+
+
+def test_what_a_library_computed_tells_how_the_file_that_it_wrote_is_to_be_read(graph: Path) -> None:
+    """A source that adds its input as it is, and wrote r = 10: under NIR's meaning its file is something else."""
+    stimulus = bernoulli((4,), 80, 4, 0.3, 7)
+    made = simulate(read(graph), stimulus, 1e-4, {"LIF": NIR_MEANING.but(gain=Gain.ONE)})
+    np.savez(graph.parent / "native.npz", input=stimulus, output=made.output)
+    done = run("graph.nir", "--to", "reference", "--from-recording", "native.npz", "-o", "out.nir", "--json", cwd=graph.parent)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exact"], document["mismatched"]) == (0, True, None)
+    assert document["mismatched_before"] > 0
+    np.testing.assert_array_equal(simulate(read(graph.parent / "out.nir"), stimulus, 1e-4).output, made.output)

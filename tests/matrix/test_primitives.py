@@ -214,9 +214,10 @@ def test_vectors_are_not_written_over_a_file(tmp_path: Path) -> None:
 def test_a_summary_is_one_word_where_all_aspects_end_alike_and_a_count_where_not() -> None:
     ends = {name: row_of(LIF, name) for name in ("exact", "rounding", "refused", "wrong")}
     assert summary([ends["exact"]] * 2) == "exact"
-    assert summary([ends["exact"], ends["rounding"]]) == "exact or rounding"
+    assert summary([ends["exact"], ends["rounding"]]) == "right"
     assert summary([ends["refused"]] * 3) == "refused"
     assert summary([ends["exact"], ends["rounding"], ends["wrong"]]) == "2 of 3"
+    assert summary([]) == "—"
 
 
 def test_the_page_marks_where_the_documentation_is_contradicted() -> None:
@@ -226,8 +227,8 @@ def test_the_page_marks_where_the_documentation_is_contradicted() -> None:
     assert contradicts(support, "norse", "LI", [li]), "it says that Norse reads LI"
     assert not contradicts(support, "norse", "self-loop", [lif]), "it says nothing of wiring"
     page = list(page_lines([lif, li], support))
-    assert "| LIF | exact; docs: yes |" in page
-    assert "| LI | error [1](#1); docs: yes **≠** |" in page
+    assert "| LIF | exact / — | yes / yes |" in page
+    assert "| LI | error [1](#1) / — | yes **≠** / yes |" in page
     assert r"- error (no \*such\* node): r = 1" in page
 
 

@@ -155,9 +155,9 @@ def conv(**bias: np.ndarray) -> Node:
 
 def picture(*between: Node, r: np.ndarray) -> Graph:
     """Three inputs made two channels of 1 x 3 by a convolution and, after other nodes, a LIF; then joined again."""
-    same = np.full((2, 1, 3), 1.0)
+    same = np.ones_like(r)
     lif = node("LIF", tau=same * 1e-3, r=r, v_leak=0 * same, v_threshold=same, v_reset=0 * same)
-    nodes = {"input": node("Input", shape=[1, 1, 5]), "output": node("Output", shape=[2, 1, 3])}
+    nodes = {"input": node("Input", shape=[1, 1, 5]), "output": node("Output", shape=r.shape)}
     named = {f"n{number}": each for number, each in enumerate([*between, lif])}
     names = ["input", *named, "output"]
     return Graph(nodes | named, tuple(itertools.pairwise(names)))
@@ -182,10 +182,12 @@ def test_a_ratio_that_differs_within_a_channel_is_refused() -> None:
 
 
 def test_a_picture_without_a_weight_before_it_is_refused() -> None:
-    pool = node("SumPool2d", kernel_size=[1, 1], stride=[1, 1], padding=[0, 0])
+    pool = node("SumPool2d", kernel_size=[1, 3], stride=[1, 1], padding=[0, 0])
+    lone = node("Threshold", threshold=np.array(0.5))
     with pytest.raises(Refused, match="without a weight") as caught:
-        folded(picture(conv(), pool, r=np.full((2, 1, 3), 2.0)))
+        folded(picture(conv(), lone, pool, r=np.full((2, 1, 1), 2.0)))
     assert caught.value.cause is Cause.RESISTANCE_IGNORED
+    assert caught.value.nodes == ("n2", "n3")
 
 
 def test_a_synapse_that_leaks_is_refused() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +12,22 @@ from harness.compare.nodes import differs, output_of
 from harness.errors import RunFailed
 from harness.explain.replay import VALUE_ROUNDING
 from harness.graphs import Graph
-from harness.matrix.primitives.case import Array, Case
+from harness.matrix.messages import one_line
+from harness.matrix.primitives.case import SUITE, Array, Case
 from harness.recording import Recording
+from harness.schema import SEPARATOR
 from harness.vocabulary import Status, Word
 
+Row = dict[str, Any]
 Run = Callable[[Graph, Array, float], Recording]
 
 
+IMPORT, EXPORT = "import", "export"
+"""Directions."""
+
+
 class Outcome(Word):
-    """What a backend makes of a case."""
+    """What a backend makes of a case; of an export, what the graph that it wrote means."""
 
     EXACT = "exact", "every output is the same; values are compared in float32"
     ROUNDING = "rounding", "values differ by no more than float32 rounding of the largest"
@@ -74,11 +82,32 @@ def _judged(run: Run, case: Case) -> Judged:
     try:
         seen = run(case.graph, case.stimulus, case.dt)
     except RunFailed as error:
-        outcome = _ENDS.get(error.status, Outcome.ERROR)
-        # Where it failed: a file that NIR's own reader refuses is not the importer's fault.
-        stage = error.status if outcome is Outcome.ERROR else ""
-        return Judged(outcome, message=": ".join(text for text in (stage, error.error_type, error.message) if text))
+        return failed(error)
     return compared(case, seen)
+
+
+def failed(error: RunFailed) -> Judged:
+    """What a backend that gave no answer is judged as."""
+    outcome = _ENDS.get(error.status, Outcome.ERROR)
+    # Where it failed: a file that NIR's own reader refuses is not the importer's fault.
+    stage = error.status if outcome is Outcome.ERROR else ""
+    return Judged(outcome, message=": ".join(text for text in (stage, error.error_type, error.message) if text))
+
+
+def row(case: Case, direction: str, judged: Judged, causes: Sequence[str] = ()) -> Row:
+    """The columns of primitives.csv, without the backend's."""
+    return {
+        "suite": SUITE,
+        "primitive": case.primitive,
+        "aspect": case.aspect,
+        "direction": direction,
+        "dt": case.dt,
+        "status": str(judged.outcome),
+        "outputs": judged.outputs,
+        "mismatched": judged.mismatched,
+        "causes": SEPARATOR.join(causes) or None,
+        "message": one_line(judged.message) or None,
+    }
 
 
 def compared(case: Case, seen: Recording) -> Judged:
@@ -100,9 +129,12 @@ def compared(case: Case, seen: Recording) -> Judged:
 
 def _is_dropped(case: Case, seen: Recording) -> bool:
     without = case.without()
-    if without is None:
-        return False
-    pairs = _pairs(without, seen)
+    return without is not None and same_outputs(without, seen)
+
+
+def same_outputs(one: Recording, other: Recording) -> bool:
+    """Whether outputs have the same axes, and values that rounding explains."""
+    pairs = _pairs(one, other)
     return pairs is not None and all(_is_rounded(ours, theirs) for ours, theirs in pairs)
 
 

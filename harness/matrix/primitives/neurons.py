@@ -97,7 +97,11 @@ def _forms(kind: str, case: Any) -> Iterator[Case]:
 
 
 def _different(kind: str, name: str, plain: Mapping[str, float]) -> Node:
-    """One parameter that differs; r and w_in stay at tau/dt where it is a time constant."""
+    return node(kind, **{each: value.astype(np.float32) for each, value in different(name, plain).items()})
+
+
+def different(name: str, plain: Mapping[str, float]) -> dict[str, Array]:
+    """One parameter that differs, float64; r and w_in stay at tau/dt where it is a time constant."""
     arrays: dict[str, Array] = {each: np.full(3, value) for each, value in plain.items()}
     # Potentials at 0 are moved, not stretched.
     arrays[name] = SPREAD * arrays[name] if plain[name] else 0.25 - 0.5 * SPREAD
@@ -105,7 +109,7 @@ def _different(kind: str, name: str, plain: Mapping[str, float]) -> Node:
         arrays["r"] = arrays[name] / DT
     if name == "tau_syn" and "w_in" in arrays:
         arrays["w_in"] = arrays[name] / DT
-    return node(kind, **{each: value.astype(np.float32) for each, value in arrays.items()})
+    return arrays
 
 
 def _fed(kind: str, aspect: str, each: Node, values: Mapping[str, float], shape: Shape, dt: float) -> Case:

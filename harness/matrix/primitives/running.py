@@ -6,32 +6,30 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from harness.environments import Backend
 from harness.environments import backend as find
 from harness.explain.misruns import misruns
 from harness.explain.verdict import explain_cell
 from harness.fingerprint import Fingerprint
+from harness.matrix.fingerprints import LIMIT as PROBE_LIMIT
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.keys import explanation_key
 from harness.matrix.live import LiveBackend
-from harness.matrix.messages import one_line
+from harness.matrix.primitives.axes import by_axes
 from harness.matrix.primitives.case import SUITE, Case
 from harness.matrix.primitives.cases import cases
-from harness.matrix.primitives.judging import Judged, Outcome, Run, judge
+from harness.matrix.primitives.exporting import Exporting, exported_rows
+from harness.matrix.primitives.judging import IMPORT, Judged, Outcome, Row, Run, judge, row
+from harness.matrix.primitives.networks import networks
 from harness.matrix.store import Store
-from harness.schema import SEPARATOR
 from harness.vocabulary import Cause
 
-Row = dict[str, Any]
-
-LIMIT = 5.0
-"""Seconds a case may take."""
-
-IMPORT = "import"
+LIMIT, PATIENCE = 5.0, 2.5
+"""Seconds a case may take, and one of which it is known that libraries may never come back from it."""
 
 
 def measure_all(backends: Sequence[Backend], store: Store, *, jobs: int | None = None) -> list[Row]:
@@ -40,6 +38,8 @@ def measure_all(backends: Sequence[Backend], store: Store, *, jobs: int | None =
     jobs : processes at a time; one a core by default
     """
     pending = [each for each in backends if store.get("primitives", _key(each, LIMIT)) is None]
+    # Our own takes least time: at the end it keeps no other waiting.
+    pending.sort(key=lambda each: each.name == "reference")
     if len(pending) > 1:
         # Fresh processes: a copy of this one could hold locks of its libraries.
         with ProcessPoolExecutor(min(len(pending), jobs or os.cpu_count() or 1), get_context("spawn")) as pool:
@@ -58,18 +58,25 @@ def measure(backend: Backend, store: Store, *, limit: float = LIMIT) -> list[Row
     known = store.get("primitives", key)
     if known is not None:
         return list(known["rows"])
-    with LiveBackend(backend, limit=limit) as live:
-        fingerprints: list[Fingerprint] = []
-
-        def fingerprint() -> Fingerprint:
-            if not fingerprints:
-                fingerprints.append(import_fingerprint(backend, store))
-            return fingerprints[0]
-
-        named = {"backend": backend.name, "version": backend.version or None}
-        rows = [{**row, **named} for row in rows_of(live, cases(), fingerprint)]
+    with (live := Exporting(backend, limit=limit)):
+        fingerprint = cache(partial(_fingerprint, backend, store, live))
+        rows = rows_of(live, [case for case in cases() if not case.late], fingerprint)
+        rows += exported_rows(live.export, networks())
+        live.limit = min(limit, PATIENCE)
+        rows += rows_of(live, [case for case in cases() if case.late], fingerprint)
+    named = {"backend": backend.name, "version": backend.version or None}
+    rows = [{**row, **named} for row in rows]
     store.put("primitives", key, {"rows": rows})
     return rows
+
+
+def _fingerprint(backend: Backend, store: Store, live: LiveBackend) -> Fingerprint:
+    """What the importer makes of neurons, by the process that is running, under the time limit that probes have."""
+    before, live.limit = live.limit, PROBE_LIMIT
+    try:
+        return import_fingerprint(backend, store, live=live)
+    finally:
+        live.limit = before
 
 
 def rows_of(run: Run, some: Iterable[Case], fingerprint: Callable[[], Fingerprint]) -> list[Row]:
@@ -82,22 +89,13 @@ def rows_of(run: Run, some: Iterable[Case], fingerprint: Callable[[], Fingerprin
 
 def _row(case: Case, judged: Judged, fingerprint: Callable[[], Fingerprint]) -> Row:
     causes: Sequence[str] = ()
-    if judged.outcome is Outcome.WRONG:
-        causes = _causes(case, judged, fingerprint())
-    if judged.outcome is Outcome.DROPPED:
+    if judged.outcome in (Outcome.WRONG, Outcome.DROPPED) and judged.recording is not None:
+        causes = by_axes(case, judged.recording)
+    if judged.outcome is Outcome.WRONG and not causes:
+        causes = _causes(case, judged, fingerprint()) or (str(Cause.UNEXPLAINED),)
+    if judged.outcome is Outcome.DROPPED and not causes:
         causes = (str(Cause.NODE_DROPPED),)
-    return {
-        "suite": SUITE,
-        "primitive": case.primitive,
-        "aspect": case.aspect,
-        "direction": IMPORT,
-        "dt": case.dt,
-        "status": str(judged.outcome),
-        "outputs": judged.outputs,
-        "mismatched": judged.mismatched,
-        "causes": SEPARATOR.join(causes) or None,
-        "message": one_line(judged.message) or None,
-    }
+    return row(case, IMPORT, judged, causes)
 
 
 def _causes(case: Case, judged: Judged, fingerprint: Fingerprint) -> Sequence[str]:
