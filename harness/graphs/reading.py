@@ -27,6 +27,9 @@ _MOST_TEXT = 2**26
 """Bytes, in all edges of a graph together: one text of the file may stand in many of them."""
 _MOST_EDGES = 2**20
 
+_NO_MAXIMUM = "a maximum is no sum, so none of its primitives can stand for it; train with average or sum pooling"
+_INSTEAD = dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _NO_MAXIMUM)
+
 _DERIVED = frozenset({"input_type", "output_type"})
 
 
@@ -117,7 +120,8 @@ class _Reader:
             elif kind in PARAMETERS:
                 nodes[name] = Node(kind, self._parameters(node, member, kind, here))
             else:
-                raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; use one of its primitives")
+                instead = _INSTEAD.get(kind, "use one of its primitives")
+                raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; {instead}")
         metadata = layout.get("metadata")
         known = self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
         return Graph(nodes, self._edges(group, where), known)

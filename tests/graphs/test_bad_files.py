@@ -348,3 +348,13 @@ def test_a_text_in_chunks_is_refused(tmp_path: Path) -> None:
         del file["node/edges"]
         file.create_dataset("node/edges", data=edges, dtype=h5py.string_dtype(), chunks=True)
     refused(path, "stored in chunks")
+
+
+def test_max_pooling_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    write(tmp_path / "graph.nir", small())
+    with h5py.File(tmp_path / "graph.nir", "r+") as file:
+        nodes = file["node/nodes"]
+        name = next(name for name in nodes if nodes[name]["type"][()] == b"Affine")
+        del nodes[name]["type"]
+        nodes[name]["type"] = b"MaxPool2d"
+    refused(tmp_path / "graph.nir", "MaxPool2d", "average or sum pooling")
