@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, Json, Store, TimeLimit, print_json
+from harness.cli.options import STORE, Json, Store, TimeLimit, print_json, say
 
 
 def repro(
@@ -18,17 +18,22 @@ def repro(
     json: Json = False,
 ) -> None:
     """Write the graph, the input, the expected output and a short script that needs only the library itself."""
+    from harness.errors import BadInput
     from harness.matrix.plan import parse_cell_id
     from harness.matrix.runner import run
     from harness.matrix.store import Store as Cells
     from harness.report.repro import write_repro
+    from harness.vocabulary import Mode
 
     plan, job = parse_cell_id(cell_id)
     cells = Cells(store)
-    found = run(plan, cells, time_limit=time_limit)
+    found = run(plan, cells, time_limit=time_limit, explain=job.mode == Mode.RECONCILED)
+    cell = next((cell for cell in found.cells if cell.job == job), None)
+    if cell is None:
+        raise BadInput(f"{cell_id}: there is no such cell; a graph is reconciled only where its import differs")
     folder = out or Path("repro") / cell_id
-    files = write_repro(next(cell for cell in found.cells if cell.job == job), cells, folder)
+    files = write_repro(cell, cells, folder)
     if json:
         print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
     else:
-        typer.echo(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {folder} && python repro.py")
+        say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {folder} && python repro.py")
