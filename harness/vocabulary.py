@@ -127,6 +127,31 @@ class Readout(Word):
     LAST = "last", "the largest value at the last step"
 
 
+class Direction(Word):
+    """Which way a primitive goes."""
+
+    IMPORT = "import", "a graph with it, read by the library"
+    EXPORT = "export", "a network with it, written by the library"
+
+
+class Outcome(Word):
+    """What a backend makes of a case; of an export, what the graph that it wrote means."""
+
+    EXACT = "exact", "every output is the same; values are compared in float32"
+    ROUNDING = "rounding", "values differ by no more than float32 rounding of the largest"
+    WRONG = "wrong", "outputs differ, or have another shape"
+    DROPPED = "dropped", "the outputs are those of the graph without the primitive"
+    REFUSED = "refused", "the library declined on purpose, and said so"
+    ERROR = "error", "the library failed"
+    UNSTABLE = "unstable", "outcomes differ between repeats of the same import"
+    HANG = "hang", "no answer within the time limit"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the library computed what the graph means."""
+        return self in (Outcome.EXACT, Outcome.ROUNDING)
+
+
 class Cause(Word):
     """Why outputs differ. ``*_lost`` is the exporter's, ``*_dropped`` and ``*_ignored`` the importer's."""
 

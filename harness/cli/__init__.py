@@ -1,54 +1,113 @@
 """The command line, ``nir-interop``: one module a verb.
 
-Exit status: 0 complete; 1 something differs (``check``, ``explain``); 2 bad usage or unreadable input, one line on stderr;
-3 partial; 130 interrupted.  A verb imports what it needs when it runs, so that ``--help`` answers at once.
+Exit status: 0 complete; 1 something differs (``check``, ``explain``) or got worse (``diff``); 2 bad usage or unreadable input,
+one line on stderr; 3 partial; 130 interrupted.  A verb imports what it needs when it runs, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from harness.cli.backends import backends
 from harness.cli.check import check
+from harness.cli.diff import diff
+from harness.cli.experiment import experiment
 from harness.cli.explain import explain
 from harness.cli.matrix import matrix
 from harness.cli.primitives import primitives
 from harness.cli.reconcile import reconcile
+from harness.cli.report import report
 from harness.cli.repro import repro
 from harness.cli.rules import rules
 from harness.cli.sweep import sweep
 from harness.errors import NirInteropError
 
+FIRST = """\
+What every NIR graph does in every spiking-network library. Begin with one of:
+
+  nir-interop check my_graph.nir                   every library, against NIR
+  nir-interop explain my_graph.nir --backend norse what differs, and why
+  nir-interop reconcile my_graph.nir --to norse -o out.nir   so that it is right
+  nir-interop matrix                               each library with each other
+  nir-interop backends                             what is installed
+
+nir-interop --help lists every verb, nir-interop VERB --help what it takes.
+"""
+"""What ``nir-interop`` alone says."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
+
+class _Verbs(TyperGroup):
+    """Verbs that say in one line what is kept when they are interrupted."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            kept = (
+                str(interrupt) or "interrupted; what was finished is kept in the store, and the same command goes on from there"
+            )
+            typer.echo(f"nir-interop: {kept}", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+
 app = typer.Typer(
     name="nir-interop",
+    cls=_Verbs,
     help="What every NIR graph does in every spiking-network library: measured, explained, reconciled.",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _first(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST, nl=False)
+
+
 app.command()(matrix)
 app.command()(check)
 app.command()(explain)
 app.command()(reconcile)
+app.command()(diff)
 app.command()(repro)
+app.command()(report)
 app.command()(rules)
 app.command()(primitives)
 app.command()(sweep)
-app.command()(backends)
+app.add_typer(backends, name="backends")
+app.command()(experiment)
 
 
 def main() -> None:
-    """Run a verb; errors on purpose become one line on stderr."""
+    """Run a verb; errors on purpose and bad usage become one line on stderr."""
     try:
-        app()
+        status = app(standalone_mode=False, prog_name="nir-interop")
     except NirInteropError as error:
         typer.echo(f"nir-interop: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("nir-interop: interrupted; finished cells are stored, run the same command to go on", err=True)
-        sys.exit(130)
+    except typer.Abort:
+        sys.exit(1)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # click's errors, or those of typer's own copy of it
+        if usage is None:
+            raise
+        context = getattr(error, "ctx", None)
+        asks = f"; {context.command_path} --help says what it takes" if context is not None else ""
+        typer.echo(f"nir-interop: {' '.join(usage().split()).rstrip('.')}{asks}", err=True)
+        sys.exit(2)
+    if status == INTERRUPTED:  # no worker is left, and taking down what torch and execnet hold takes a second
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 __all__ = ["app", "main"]

@@ -1,16 +1,24 @@
-"""``nir-interop backends``: what is installed, without importing any of it."""
+"""``nir-interop backends``: what is installed, without importing any of it; and other versions beside it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from harness.cli.options import Json, print_json
+from harness.cli.options import Json, Quiet, print_json, say
+
+backends = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
 
-def backends(json: Json = False) -> None:
-    """List the backends, their versions and whether they are installed."""
+@backends.callback()
+def show(context: typer.Context, json: Json = False) -> None:
+    """List the backends, their versions and whether they are installed; or install another version of one."""
     from harness.environments import backends as find
 
+    if context.invoked_subcommand is not None:
+        return
     found = find()
     if json:
         print_json(
@@ -20,4 +28,25 @@ def backends(json: Json = False) -> None:
     width = max(len(each.name) for each in found)
     for each in found:
         versions = ", ".join(f"{name} {version}" for name, version in each.versions.items())
-        typer.echo(f"{each.name:<{width}}  {versions if each.installed else 'not installed'}")
+        say(f"{each.name:<{width}}  {versions if each.installed else 'not installed'}")
+
+
+@backends.command()
+def install(
+    what: Annotated[str, typer.Argument(help="NAME==VERSION, a wheel, or a folder with a checkout.")],
+    label: Annotated[str, typer.Option("--label", help="Name it NAME==LABEL; the version by default.")] = "",
+    find_links: Annotated[list[str] | None, typer.Option("--find-links", help="Passed to pip (repeatable).")] = None,
+    no_index: Annotated[bool, typer.Option("--no-index", help="Passed to pip: look in --find-links alone.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Put another version of a library beside the installed one, in .envs/: one more exporter and importer of the matrix."""
+    from harness.installing import install as put
+
+    options = [*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ())]
+    made = put(what, Path.cwd(), options, label)
+    if json:
+        print_json({"name": made.name, "versions": made.versions, "folder": str(Path(".envs") / made.name)})
+    elif not quiet:
+        say(f"{made.name}: {made.library} {made.version} in {Path('.envs') / made.name}")
+        say(f"now a backend beside {made.library}: nir-interop matrix --importer {made.library} --importer {made.name}")

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from harness.cli.inputs import check_step, stimulus_of
-from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, print_json
+from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 
 def explain(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
-    backend: Annotated[str, typer.Option("--backend", help="The library that is to run it.")],
+    backend: Annotated[str, typer.Option("--backend", help="The library that is to run it.", autocompletion=complete_backend)],
     dt: Annotated[float, typer.Option("--dt", help="Time step, in seconds.")] = 1e-4,
     input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
     seed: Seed = 0,
@@ -38,6 +38,6 @@ def explain(
         print_json(found.as_dict())
     else:
         for text in paragraphs(found, graph.name):
-            typer.echo(text)
+            say(text)
     if not found.verdict.status.agrees:
         raise typer.Exit(1)

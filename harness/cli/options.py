@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+
+def complete_backend(incomplete: str) -> list[str]:
+    """Names of backends, for the shell."""
+    from harness.environments import backends
+
+    return [each.name for each in backends() if each.name.startswith(incomplete)]
+
+
+def complete_network(incomplete: str) -> list[str]:
+    """Names of networks, for the shell."""
+    from harness.networks import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 Seed = Annotated[int, typer.Option("--seed", help="Of weights and stimuli.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Worker processes at a time; 0: one per core.")]
-Backends = Annotated[list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).")]
+Backends = Annotated[
+    list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).", autocompletion=complete_backend)
+]
 Store = Annotated[Path, typer.Option("--store", help="Where finished cells are kept for reuse.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds a cell may take.")]
 
@@ -22,3 +44,32 @@ RESULTS = Path("results")
 def print_json(document: Any) -> None:
     """The one object that ``--json`` promises."""
     typer.echo(json.dumps(document, indent=2, sort_keys=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print on stdout; on a terminal, lines that are wider than it are cut at spaces, and what follows is indented."""
+    if not sys.stdout.isatty():
+        typer.echo(text)
+        return
+    width = shutil.get_terminal_size().columns
+    for line in text.split("\n"):
+        indent = " " * min(len(line) - len(line.lstrip()) + 2, width // 2)
+        cut = textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, replace_whitespace=False)
+        typer.echo("\n".join(cut) if len(line) > width else line)
+
+
+def say_table(lines: Sequence[Sequence[str]]) -> None:
+    """Print cells in aligned columns; on a terminal, those that have no room follow below, beside the first one again."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) + 2 * len(widths)
+    blocks: list[list[int]] = [[]]
+    for column in range(1, len(widths)):
+        taken = widths[0] + sum(2 + widths[each] for each in blocks[-1])
+        if blocks[-1] and taken + 2 + widths[column] > room:
+            blocks.append([])
+        blocks[-1].append(column)
+    for number, block in enumerate(blocks):
+        if number:
+            typer.echo()
+        for line in lines:
+            typer.echo("  ".join(f"{line[each]:<{widths[each]}}" for each in (0, *block)).rstrip())

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Store, print_json
+from harness.cli.options import RESULTS, STORE, Json, Store, complete_backend, print_json, say, say_table
 
 
 def primitives(
-    backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.")] = None,
+    backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
     store: Store = STORE,
     results: Annotated[Path, typer.Option("--results", help="Where primitives.csv and primitives.md are written.")] = RESULTS,
     write: Annotated[
@@ -36,7 +36,7 @@ def primitives(
         if json:
             print_json({"suite": SUITE, "cases": len(cases()), "files": len(written)})
         else:
-            typer.echo(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
+            say(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
     chosen = (
         [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]
@@ -62,6 +62,4 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     for primitive, per_backend in by_primitive(rows).items():
         marks = [[summary(per_backend[name][direction]) for direction in DIRECTIONS] for name in names]
         lines.append((primitive, *(" / ".join(each) for each in marks)))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
-    for line in lines:
-        typer.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+    say_table(lines)

@@ -14,16 +14,23 @@ from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
     from harness.matrix.runner import Event
+    from harness.report.difference import Difference
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""
 
 
 class Progress:
-    """Shows events; on stderr, so that stdout holds results only."""
+    """Shows events; on stderr, so that stdout holds results only.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    An interrupt leaves it with a message that says what is kept in ``store``.
+    """
+
+    def __init__(self, *, quiet: bool = False, store: Path | None = None) -> None:
         self.quiet = quiet
+        self.store = store
+        self._done = 0
+        self._total = 0
         self.console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Bar(*columns, TextColumn("{task.fields[counts]}"), console=self.console, transient=True)
@@ -38,6 +45,8 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._draws:
             self._bar.stop()
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.store is not None:
+            raise KeyboardInterrupt(interrupted(self._done, self._total, self.store)) from error
 
     @property
     def _draws(self) -> bool:
@@ -45,6 +54,7 @@ class Progress:
 
     def show(self, event: Event) -> None:
         """Tell that one more source or cell is known."""
+        self._done, self._total = event.done, event.total
         if self.quiet:
             return
         counts = _counted(event.counts)
@@ -60,15 +70,37 @@ class Progress:
         """The table at the end, what known_issues.toml does not know, and where the results are."""
         from harness.report.tables import natively, reconciliation, summary_table
 
+        if self.quiet:
+            return
         console = Console(highlight=False)
         console.print(summary_table(rows))
         found = reconciliation(rows)
         if any(row["mode"] == "reconciled" for row in rows):
-            console.print(_reconciled(**found), soft_wrap=True)
+            tell(console, _reconciled(**found))
         for line in surprises:
-            console.print(f"known issues: {line}", soft_wrap=True, markup=False)
-        cells = len(natively(rows))
-        console.print(f"{cells} cells in {seconds:.1f} s → {written[0]}", soft_wrap=True)
+            tell(console, f"known issues: {line}")
+        tell(console, f"{len(natively(rows))} cells in {seconds:.1f} s → {written[0]}")
+
+    def compare(self, difference: Difference | None, unread: str) -> None:
+        """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
+        from harness.report.difference_text import few_lines
+
+        if self.quiet:
+            return
+        console = Console(highlight=False)
+        for line in few_lines(difference) if difference is not None else [unread] * bool(unread):
+            tell(console, line)
+
+
+def tell(console: Console, line: str) -> None:
+    """One line as it is; on a terminal cut into as many as its width asks for."""
+    console.print(line, soft_wrap=not console.is_terminal, markup=False)
+
+
+def interrupted(done: int, total: int, store: Path) -> str:
+    """What an interrupted run of the matrix leaves behind, and how to go on."""
+    known = f"{done} of at least {total} results are" if done else "what was finished is"
+    return f"interrupted; {known} stored in {store}, no table was written; the same command goes on from there"
 
 
 def _reconciled(differ: int, reconciled: int, allowed: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.inputs import STEPS, check_step, stimulus_of
-from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, print_json
+from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
     from harness.matrix.reconciling import Reconciled
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def reconcile(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
-    target: Annotated[str, typer.Option("--to", help="The library that is to run it.")],
+    target: Annotated[str, typer.Option("--to", help="The library that is to run it.", autocompletion=complete_backend)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the rewritten graph goes.")],
     source: Annotated[str, typer.Option("--from", help="Whose importer has it right; nir: NIR's own meaning.")] = "nir",
     dt_from: Annotated[float, typer.Option("--dt-from", help="The source's time step, in seconds.")] = 1e-4,
@@ -74,15 +74,15 @@ def reconcile(
 def _show(found: Reconciled, out: Path) -> None:
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
-    typer.echo(f"{sides}: {before} as it is.")
+    say(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        typer.echo(f"{number}. {each.name} at {', '.join(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say(f"{number}. {each.name} at {', '.join(each.nodes)}: {each.why} (preserves {each.preserves})")
     if plan.exact:
         how = "its own importer gives" if plan.asked else "its rules predict"
-        typer.echo(f"Rewritten, {how} every one of the {plan.outputs} outputs → {out}")
+        say(f"Rewritten, {how} every one of the {plan.outputs} outputs → {out}")
         return
     after = "no output that could be compared" if plan.measured is None else f"{plan.measured} of {plan.outputs} differ"
-    typer.echo(f"Not reconciled: {after}; nothing is written.")
+    say(f"Not reconciled: {after}; nothing is written.")
     for left in found.remaining:
         where = f" at {', '.join(left.nodes)}" if left.nodes else ""
-        typer.echo(f"- {left.cause}{where}: {left.says}")
+        say(f"- {left.cause}{where}: {left.says}")

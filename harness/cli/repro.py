@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,4 +37,4 @@ def repro(
     if json:
         print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
     else:
-        say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {folder} && python repro.py")
+        say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {shlex.quote(str(folder))} && python repro.py")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Store, print_json
+from harness.cli.options import RESULTS, STORE, Json, Store, complete_backend, print_json, say
 
 if TYPE_CHECKING:
     from harness.fingerprint import Fingerprint, Identified, Refusal
 
 
 def rules(
-    backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.")] = None,
+    backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
     store: Store = STORE,
     results: Annotated[Path, typer.Option("--results", help="Where rules.csv is written.")] = RESULTS,
     json: Json = False,
@@ -82,23 +82,23 @@ def _show_meaning() -> None:
     from harness.graphs import NEURONS
     from harness.rule import NIR_MEANING
 
-    typer.echo("NIR (its own meaning)")
+    say("NIR (its own meaning)")
     for kind in sorted(NEURONS):
-        typer.echo(f"  {kind}: {says(NIR_MEANING, kind)}")
+        say(f"  {kind}: {says(NIR_MEANING, kind)}")
 
 
 def _show(fingerprint: Fingerprint) -> None:
     from harness.report.files import sentence
 
     side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
-    typer.echo(f"{fingerprint.backend} ({side})")
+    say(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-        typer.echo(f"  {kind}: {sentence(kind, one)}{compared}")
+        say(f"  {kind}: {sentence(kind, one)}{compared}")
         for tie in one.ties:
-            typer.echo(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
+            say(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
         for message, parameters in _alike(one.refuses):
-            typer.echo(f"      does not take {'; '.join(parameters)}: {message}")
+            say(f"      does not take {'; '.join(parameters)}: {message}")
 
 
 def _alike(refuses: Iterable[Refusal]) -> list[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Backends, Json, Seed, Store, print_json
+from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, print_json, say
 
 NETWORKS = (("mlp_lif", "norse"), ("mlp_cuba", "snntorch"))
 """Trained networks of the sweep: name, and the library that trained it."""
@@ -19,6 +19,7 @@ def sweep(
     seed: Seed = 0,
     store: Store = STORE,
     results: Annotated[Path, typer.Option("--results", help="Where dt_sweep.csv is written.")] = RESULTS,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Hold every backend's neurons against continuous time, from 1e-3 to 1e-6 s, and write results/dt_sweep.csv."""
@@ -36,7 +37,7 @@ def sweep(
     for step in steps:
         if not 0 < step <= max(STEPS) or abs(max(STEPS) / step - round(max(STEPS) / step)) > 1e-6:
             raise BadInput(f"--dt {step:g}: a step of the sweep divides {max(STEPS):g} s, 1e-4 for instance")
-    there, tell = [each for each in chosen if each.installed], None if json else _tell
+    there, tell = [each for each in chosen if each.installed], None if json or quiet else _tell
     rows = run(there, steps=steps, seed=seed, on_row=tell)
     for network, exporter in () if dt else NETWORKS:
         rows += sweep_network(network, exporter, there, Cells(store), seed=seed, on_row=tell)
@@ -44,8 +45,8 @@ def sweep(
     write_table(results / DT_SWEEP.name, rows, DT_SWEEP)
     if json:
         print_json({"rows": rows})
-    else:
-        typer.echo(f"{len(rows)} rows → {results / DT_SWEEP.name}")
+    elif not quiet:
+        say(f"{len(rows)} rows → {results / DT_SWEEP.name}")
 
 
 def _tell(row: dict[str, Any]) -> None:

@@ -17,8 +17,8 @@ DTS = (1e-4, 1e-3)
 
 _STEP = r"\d[\d.]*(?:e[+-]?\d+)?"
 _CELL_ID = re.compile(
-    rf"(?P<network>[^.]+)\.(?P<idiom>[^.]+)\.(?P<exporter>[^.@>]+)@(?P<dt_export>{_STEP}?)"
-    rf"(?:>(?P<importer>[^.@>]+)@(?P<dt_import>{_STEP}?))?\.(?P<mode>[a-z]+)\.(?P<seed>\d+)"
+    rf"(?P<network>[^.]+)\.(?P<idiom>[^.]+)\.(?P<exporter>[^@>]+)@(?P<dt_export>{_STEP}?)"
+    rf"(?:>(?P<importer>[^@>]+)@(?P<dt_import>{_STEP}?))?\.(?P<mode>[a-z]+)\.(?P<seed>\d+)"
 )
 
 

@@ -80,7 +80,7 @@ class Worker:
         self.folder = Path(tempfile.mkdtemp(dir=scratch))
         try:
             self._gateway = group.makegateway(_specification(backend, self.folder))
-        except EOFError as error:
+        except (EOFError, OSError) as error:  # it ended before, or while, it was told what to be
             shutil.rmtree(self.folder, ignore_errors=True)
             raise Died("", "its process ended as it started") from error
         except Exception as error:
@@ -176,7 +176,9 @@ def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
     specification = execnet.XSpec("popen")
     specification.chdir = str(folder)  # the starter's own may be that of a job, and go with it
     assignments = [f"{name}={value}" for name, value in variables.items()]
-    specification.python = shlex.join(["/usr/bin/env", *assignments, str(backend.python)])
+    # env takes a command with a = in it (.envs/norse==1.0.0) for one more variable, so a shell starts it
+    command = ["/bin/sh", "-c", 'exec "$0" "$@"', str(backend.python)] if "=" in str(backend.python) else [str(backend.python)]
+    specification.python = shlex.join(["/usr/bin/env", *assignments, *command])
     return specification
 
 

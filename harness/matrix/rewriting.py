@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
-    """The rewritten graph, in GRAPH of the job's folder, if any; ``passes``, the ``verdict`` on what remains, ``forbidden`` causes.
+    """The rewritten graph in GRAPH of the job's folder; ``passes``, the ``verdict`` on what remains, ``forbidden`` causes.
 
     A rewriting that fails is a bug of ours, shown as a cell that is not explained.
     """

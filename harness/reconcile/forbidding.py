@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 
 from harness.graphs import Graph
 from harness.reconcile.model import Side
-from harness.rule import ResetKind, Start
+from harness.rule import ResetKind
 from harness.vocabulary import Cause
 
 Condition = Callable[[Graph, Side, Side], bool]
 """(the rewritten graph, source, target) → whether the cause forbids."""
 
 _SUBTRACTIVE = (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL)
-_FORGETS = ((ResetKind.TO_ZERO, Start.ZERO), (ResetKind.TO_VALUE, Start.RESET))
 
 
 def _always(graph: Graph, source: Side, target: Side) -> bool:
@@ -26,11 +25,6 @@ def _resets_to_a_value(graph: Graph, source: Side, target: Side) -> bool:
     return not (_takes("LI", target) and _takes("Threshold", target)) and any(
         source.rule(kind).reset in _SUBTRACTIVE and target.rule(kind).reset not in _SUBTRACTIVE for kind in _spiking(graph)
     )
-
-
-def _starts_as_after_a_spike(graph: Graph, source: Side, target: Side) -> bool:
-    """A neuron whose start is its reset does after a spike what it does from the start, whatever its parameters are."""
-    return any((target.rule(kind).reset, target.rule(kind).start) in _FORGETS for kind in _spiking(graph))
 
 
 def _has_no_such_primitive(graph: Graph, source: Side, target: Side) -> bool:
@@ -47,7 +41,6 @@ FORBIDDING: dict[Cause, Condition] = {
     Cause.DISCRETISATION: _always,
     Cause.RESET_KIND: _resets_to_a_value,
     Cause.RESET_LOST: _resets_to_a_value,
-    Cause.START: _starts_as_after_a_spike,
     Cause.UNSUPPORTED: _has_no_such_primitive,
     Cause.NODE_DROPPED: _has_no_such_primitive,
 }

@@ -12,9 +12,10 @@ from harness.graphs import NEURONS, Graph, Node
 from harness.reconcile.gains import refuses
 from harness.reconcile.inputs import Inputs, refuse_fixed_point
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
+from harness.reconcile.pulses import with_pulses
 from harness.reconcile.steps import Coefficients, Shape, membrane, synapse, with_values
 from harness.reference.coefficients import Values, parameter
-from harness.rule import Floor, LeakUse, ResetKind, SpikesPerStep, UpdateRule, Use
+from harness.rule import Floor, LeakUse, ResetKind, SpikeFrom, SpikesPerStep, UpdateRule, Use
 from harness.vocabulary import Cause
 
 SHIFT_AXES = ("reset", "leak", "start")
@@ -39,12 +40,18 @@ def shift_membrane(graph: Graph, source: Side, target: Side) -> Rewritten | None
     bias :math:`b = (c - (1-a)\,d - c')/g` does what a leak does.  Taken is the first that fits of: the neuron as it is, one
     shifted (by v_reset, by v_leak, by :math:`v_0`), one with a bias.  Spikes are as they were, membranes lower by *d*.
 
-    Where a neuron must start decides: its start under the target's rule has to be :math:`v_0 - d`, else it is refused, with the
-    cause ``start``.  Only *d* = 0 will do for a neuron whose membrane is its output, under subtractive resets, a floor, and
-    several spikes a step, all of which count from zero.  A bias before a synapse comes to the membrane late, and will not do.
+    Its start under the target's rule has to be :math:`v_0 - d`.  Where no shift makes it so and nothing else is wrong, a pulse
+    *p* in the first step (see :func:`harness.reconcile.pulses.with_pulses`) makes up for a start at :math:`v'_B`:
+
+    .. math:: a\,v'_B + g\,(x_1 + p) = a\,(v_0 - d) + g\,x_1 \iff p = a\,(v_0 - d - v'_B)/g
+
+    but for current-based neurons, whose synapse would keep it, and where a spike is read from the membrane before the update:
+    those are refused, with the cause ``start``.  Only *d* = 0 will do for a neuron whose membrane is its output, under
+    subtractive resets, a floor, and several spikes a step, all of which count from zero.  A bias before a synapse comes to the
+    membrane late, and will not do.
     """
     inputs, side = Inputs(graph, source.dt), source.take(SHIFT_AXES, target, NEURONS)
-    said = set()
+    said, pulses = set[str](), dict[str, Values]()
     for name, node in graph.primitives():
         if node.kind in NEURONS:
             rules = source.rule(node.kind), side.rule(node.kind)
@@ -57,16 +64,25 @@ def shift_membrane(graph: Graph, source: Side, target: Side) -> Rewritten | None
             if found.bias.any():
                 inputs.shift(name, found.bias, problem.cause())
                 said.add("a leak is a bias of the weights before")
-    return Rewritten(inputs.graph(), tuple(sorted(inputs.touched)), "; ".join(sorted(said))) if inputs.touched else None
+            if found.pulse.any():
+                refuse_fixed_point(name, rules[0])
+                pulses[name] = found.pulse
+                said.add("a pulse in the first step makes up for where a membrane starts")
+    touched = tuple(sorted(inputs.touched | pulses.keys()))
+    if not touched:
+        return None
+    rewritten = inputs.graph()
+    return Rewritten(with_pulses(rewritten, pulses, side, target) if pulses else rewritten, touched, "; ".join(sorted(said)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Attempt:
-    """A neuron shifted by ``by``, the bias that its input then needs, and what is still wrong."""
+    """A neuron shifted by ``by``, the bias that its input then needs, a pulse that its start needs, and what is still wrong."""
 
     node: Node
     by: Values
     bias: Values
+    pulse: Values
     wrong: frozenset[str]
 
     @property
@@ -105,6 +121,9 @@ class _Problem:
         fitting = [each for each in attempts if not each.wrong]
         if fitting:
             return min(fitting, key=lambda each: each.effort)
+        late = [each for each in attempts if each.wrong == {"start"} and each.pulse.any()]
+        if late:
+            return min(late, key=lambda each: each.effort)
         if any(each.wrong == {"start"} for each in attempts):
             why = f"{self.name} would start elsewhere, and no shift of its membrane makes up for that"
             raise Refused(Cause.START, (self.name,), why)
@@ -145,8 +164,10 @@ class _Problem:
         before = membrane(self.node, self.shape, self.dt, self.old)
         after = membrane(node, self.shape, self.dt, self.new)
         wrong, zero = set(), np.zeros(self.shape)
-        if not _same(after.start, before.start - by):
+        pulse = zero
+        if not (_same(after.start, before.start - by) or self._forgets(after)):
             wrong.add("start")
+            pulse = self._pulse(before.start - by - after.start, after)
         if not self._resets_alike(node, by):
             wrong.add("reset")
         if (
@@ -166,7 +187,18 @@ class _Problem:
                 bias = (wanted - after.leak) / after.gain
         if self._is_refused(node):
             wrong.add("domain")
-        return _Attempt(node, by, bias, frozenset(wrong))
+        return _Attempt(node, by, bias, pulse, frozenset(wrong))
+
+    def _forgets(self, after: Coefficients) -> bool:
+        """Whether nothing comes of where the membrane starts."""
+        return self.old.spike_from is SpikeFrom.UPDATED and not after.decay.any()
+
+    def _pulse(self, lacking: Values, after: Coefficients) -> Values:
+        """What a neuron has to hear in the first step to be where it would be, had it started higher; zeros where it cannot."""
+        needed = after.decay * lacking
+        if "tau_syn" in self.node.params or self.old.spike_from is not SpikeFrom.UPDATED or (needed[after.gain == 0]).any():
+            return np.zeros(self.shape)
+        return np.divide(needed, after.gain, out=np.zeros(self.shape), where=needed != 0)
 
     def _resets_alike(self, node: Node, by: Values) -> bool:
         if "v_threshold" not in node.params:

@@ -14,9 +14,11 @@ from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import SIZES
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
+from harness.reconcile.substitutes import SCALES, STAND_INS
 from harness.reconcile.wiring import WIRING
 
 PASSES: tuple[Pass, ...] = (
+    *SCALES,
     *INTEGRATORS,
     *CONVOLUTIONS,
     *COMPOSITIONS,
@@ -24,6 +26,7 @@ PASSES: tuple[Pass, ...] = (
     *STEPS,
     *OFFSETS,
     *GAINS,
+    *STAND_INS,
     *SPLITTING,
     *OPERATORS,
     *SIZES,

@@ -15,6 +15,7 @@ from harness.schema import REPORT, RULES, SOURCES, TIMINGS, write_table
 
 if TYPE_CHECKING:
     from harness.matrix.results import Results
+    from harness.report.page import Details
 
 
 def write_results(found: Results, folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
@@ -29,6 +30,18 @@ def write_results(found: Results, folder: Path, rows: Sequence[Mapping[str, Any]
     path = folder / "environment.json"
     path.write_text(json.dumps(found.environment(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return [*written, path]
+
+
+def write_pages(folder: Path, details: Details | None) -> list[Path]:
+    """Write report.html, report.md and report.svg from the tables in a folder; returns their paths, the page's first.
+
+    details : what the store kept of the run, None where there is nothing
+    """
+    from harness.report.page import page_of, write_page
+    from harness.report.summary_page import write_summary
+
+    page = page_of(folder, details)
+    return [write_page(page, folder), *write_summary(page, folder)]
 
 
 def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:

@@ -60,7 +60,7 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     stimulus = load_arrays(store.object(source.stimulus["objects"]["stimulus"]))["input"]
     expected = Recording.load(store.object(objects["recording.npz"])).output
     np.savez_compressed(files[1], allow_pickle=False, input=stimulus, expected=expected)
-    adapter = load_adapter(job.importer)
+    adapter = load_adapter(job.importer.partition("==")[0])  # a labelled backend has the adapter of its library
     text = SCRIPT.substitute(
         title=job.cell_id,
         network=job.source.network,

@@ -97,7 +97,8 @@ def summary_table(rows: Iterable[Row]) -> Table:
     title = "cells imported at the step they were exported for (after: once reconciled)"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for name in ("exporter", "importer", *(SHORT.get(column, column) for column in COLUMNS)):
-        table.add_column(name, justify="left" if name.endswith("porter") else "right", no_wrap=True)
+        named = name.endswith("porter")  # a long name is folded, a number never
+        table.add_column(name, justify="left" if named else "right", no_wrap=not named, overflow="fold")
     for (exporter, importer), count in summary(rows).items():
         table.add_row(exporter, importer or "(no graph)", *(str(count[column] or "·") for column in COLUMNS))
     return table

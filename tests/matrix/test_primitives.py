@@ -14,13 +14,13 @@ from harness.errors import BadInput, RunFailed
 from harness.fingerprint import Fingerprint
 from harness.graphs import NEURONS, Array, Graph, digest, read, validate, write
 from harness.graphs.primitives import PARAMETERS
-from harness.matrix.primitives import Case, Outcome, cases, judge, rows_of, write_vectors
+from harness.matrix.primitives import Case, cases, judge, rows_of, write_vectors
 from harness.matrix.primitives.case import SAMPLES, bypassed
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.report.primitives import Support, contradicts, page_lines, summary, write_primitives
 from harness.schema import PRIMITIVES, read_table
-from harness.vocabulary import Status
+from harness.vocabulary import Outcome, Status
 
 ALL = cases()
 WIRING = {"NIRGraph", "self-loop", "two-node cycle", "longer cycle", "join at a neuron", "join at Output", "several Outputs"}

@@ -14,7 +14,7 @@ from harness.reconcile.offsets import OFFSETS
 from harness.rule import NIR_MEANING, FeedbackBias, Floor, LeakUse, Precision, ResetKind, SpikesPerStep, Start, UpdateRule, Use
 from harness.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, rules, side
-from tests.strategies import chain, cyclic_graphs, graphs, neuron, node, port
+from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
 (SHIFT,) = OFFSETS
 RNG = np.random.default_rng(0)
@@ -116,14 +116,36 @@ def test_a_target_that_starts_at_rest_makes_the_shift_exact() -> None:
     np.testing.assert_allclose(made["v_leak"], 0.2)
     np.testing.assert_allclose(made["v_threshold"], graph.nodes["n1"]["v_threshold"] + 0.2)  # type: ignore[index]
     assert not made["v_reset"].any()
-    assert refused(graph, NIR_MEANING, TO_ZERO) is Cause.START
+
+
+@pytest.mark.parametrize(
+    ("graph", "target"),
+    [(one_layer(v_leak=0.0, v_reset=-0.2), TO_ZERO), (one_layer("LI"), NIR_MEANING), (one_layer("IF", v_reset=-0.2), TO_ZERO)],
+    ids=["LIF", "LI", "IF"],
+)
+def test_where_no_shift_makes_a_start_right_a_pulse_in_the_first_step_does(graph: Graph, target: UpdateRule) -> None:
+    source = NIR_MEANING.but(start=Start.LEAK if graph.of_kind("LI") else Start.ZERO)
+    rewritten = proven(SHIFT, graph, side(source), side(target))
+    assert rewritten is not None and rewritten.nodes == ("n1",) and "pulse" in rewritten.why
+    assert set(rewritten.graph.nodes) - set(graph.nodes) == {"pulse_constant", "pulse", "pulse_back", "n1_start"}
+
+
+def test_a_plain_shift_is_preferred_to_a_pulse() -> None:
+    source = NIR_MEANING.but(start=Start.RESET)
+    rewritten = proven(SHIFT, one_layer(v_reset=-0.2), side(source), side(TO_ZERO))
+    assert rewritten is not None and set(rewritten.graph.nodes) == {"input", "n0", "n1", "output"}
+
+
+def test_what_keeps_nothing_of_its_start_needs_no_pulse() -> None:
+    forgetful = one_layer(tau=DT, v_leak=0.0)
+    assert proven(SHIFT, forgetful, side(NIR_MEANING.but(start=Start.RESET)), side(NIR_MEANING)) is None
 
 
 def test_a_leaky_start_goes_with_the_leak() -> None:
     at_rest = NIR_MEANING.but(start=Start.LEAK)
     made = parameters(proven(SHIFT, one_layer("CubaLIF"), side(at_rest), side(NIR_MEANING)), "n1")
     assert not made["v_leak"].any()
-    assert refused(one_layer("LI"), at_rest, NIR_MEANING) is Cause.START
+    assert refused(one_layer("CubaLI"), at_rest, NIR_MEANING) is Cause.START
 
 
 def test_a_bias_moves_the_rest_to_the_reset_where_the_target_takes_no_other() -> None:

@@ -3,19 +3,16 @@
 from harness.matrix.primitives.case import SUITE, Case
 from harness.matrix.primitives.cases import cases
 from harness.matrix.primitives.exporting import exported_rows
-from harness.matrix.primitives.judging import EXPORT, IMPORT, Judged, Outcome, judge
+from harness.matrix.primitives.judging import Judged, judge
 from harness.matrix.primitives.networks import ExportCase, networks
 from harness.matrix.primitives.running import measure, measure_all, rows_of
 from harness.matrix.primitives.vectors import write_vectors
 
 __all__ = [
-    "EXPORT",
-    "IMPORT",
     "SUITE",
     "Case",
     "ExportCase",
     "Judged",
-    "Outcome",
     "cases",
     "exported_rows",
     "judge",

@@ -14,12 +14,12 @@ from harness.graphs import Graph, inline, read, write
 from harness.matrix.live import LiveBackend
 from harness.matrix.native import document_of
 from harness.matrix.primitives.case import Array
-from harness.matrix.primitives.judging import EXPORT, Judged, Outcome, Row, compared, failed, row
+from harness.matrix.primitives.judging import EXPORT, Judged, Row, compared, failed, row
 from harness.matrix.primitives.networks import ExportCase
 from harness.networks import Network
 from harness.recording import Recording
 from harness.reference import simulate
-from harness.vocabulary import Cause, Idiom, Status
+from harness.vocabulary import Cause, Idiom, Outcome, Status
 
 Export = Callable[[Network, Idiom, Array], Graph]
 """Builds a network in a library's words, runs it, and gives the graph that its exporter wrote; raises RunFailed."""

@@ -16,34 +16,12 @@ from harness.matrix.messages import one_line
 from harness.matrix.primitives.case import SUITE, Array, Case
 from harness.recording import Recording
 from harness.schema import SEPARATOR
-from harness.vocabulary import Status, Word
+from harness.vocabulary import Direction, Outcome, Status
 
 Row = dict[str, Any]
 Run = Callable[[Graph, Array, float], Recording]
 
-
-IMPORT, EXPORT = "import", "export"
-"""Directions."""
-
-
-class Outcome(Word):
-    """What a backend makes of a case; of an export, what the graph that it wrote means."""
-
-    EXACT = "exact", "every output is the same; values are compared in float32"
-    ROUNDING = "rounding", "values differ by no more than float32 rounding of the largest"
-    WRONG = "wrong", "outputs differ, or have another shape"
-    DROPPED = "dropped", "the outputs are those of the graph without the primitive"
-    REFUSED = "refused", "the library declined on purpose, and said so"
-    ERROR = "error", "the library failed"
-    UNSTABLE = "unstable", "outcomes differ between repeats of the same import"
-    HANG = "hang", "no answer within the time limit"
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the library computed what the graph means."""
-        return self in (Outcome.EXACT, Outcome.ROUNDING)
-
-
+IMPORT, EXPORT = str(Direction.IMPORT), str(Direction.EXPORT)
 REPEATS, REPEATS_IF_RIGHT = 12, 4
 """Runs of a graph with an order, by how the first ended: an importer that depends on the order of a set gives this now, that
 later."""

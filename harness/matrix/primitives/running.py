@@ -23,10 +23,10 @@ from harness.matrix.primitives.axes import by_axes
 from harness.matrix.primitives.case import SUITE, Case
 from harness.matrix.primitives.cases import cases
 from harness.matrix.primitives.exporting import Exporting, exported_rows
-from harness.matrix.primitives.judging import IMPORT, Judged, Outcome, Row, Run, judge, row
+from harness.matrix.primitives.judging import IMPORT, Judged, Row, Run, judge, row
 from harness.matrix.primitives.networks import networks
 from harness.matrix.store import Store
-from harness.vocabulary import Cause
+from harness.vocabulary import Cause, Outcome
 
 LIMIT, PATIENCE = 5.0, 2.5
 """Seconds a case may take, and one of which it is known that libraries may never come back from it."""

@@ -1,0 +1,37 @@
+"""``nir-interop report``: the page, from the results that lie there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import RESULTS, STORE, Json, Store, print_json
+
+
+def report(
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    store: Store = STORE,
+    results: Annotated[Path, typer.Option("--results", help="Where the tables are, and the page is written.")] = RESULTS,
+    json: Json = False,
+) -> None:
+    """Write results/report.html and results/report.md anew from the tables beside them; nothing is run."""
+    from harness.errors import BadInput
+    from harness.matrix.store import Store as Cells
+    from harness.report.files import write_pages
+    from harness.report.page import kept
+    from harness.schema import REPORT
+
+    if not (results / REPORT.name).is_file():
+        raise BadInput(f"{results / REPORT.name}: there is no such file; nir-interop matrix writes it")
+    details = kept(Cells(store), results)
+    written = write_pages(results, details)
+    if json:
+        print_json({"files": [str(path) for path in written], "pictures": details is not None})
+    else:
+        typer.echo(f"{written[0]}")
+        if details is None:
+            typer.echo(f"without pictures of cells: {store} does not hold this run; nir-interop matrix makes them", err=True)
+    if show:
+        typer.launch(written[0].resolve().as_uri())

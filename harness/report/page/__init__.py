@@ -1,0 +1,21 @@
+"""``report.html``: everything that was found as one file that opens from disk and asks the network for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.report.page.details import Details, keep, kept
+from harness.report.page.model import Page, page_of
+from harness.report.page.rendering import render
+
+NAME = "report.html"
+
+
+def write_page(page: Page, folder: Path) -> Path:
+    """Write report.html into a folder; returns its path."""
+    path = folder / NAME
+    path.write_text(render(page), encoding="utf-8")
+    return path
+
+
+__all__ = ["NAME", "Details", "Page", "keep", "kept", "page_of", "render", "write_page"]

@@ -1,0 +1,103 @@
+"""What one run of the matrix left behind, read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput, UnknownName
+from harness.schema import REPORT, read_table
+from harness.vocabulary import Status
+
+Row = Mapping[str, Any]
+ROLES = ("exporter", "importer")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run left behind.
+
+    path : its report.csv
+    rows : its cells, column → value, None for no value; those that were not measured left out
+    environment : its environment.json; empty where there is none
+    """
+
+    path: Path
+    rows: tuple[Row, ...]
+    environment: Mapping[str, Any]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Backend → version, of those that took part; several where the cells have several."""
+        found: dict[str, set[str]] = {}
+        for row in self.rows:
+            for role in ("exporter", "importer"):
+                if row[role] and row[f"{role}_version"]:
+                    found.setdefault(row[role], set()).add(row[f"{role}_version"])
+        return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+
+    @property
+    def distributions(self) -> dict[str, str]:
+        """Python and distribution → version; several where the environments have several."""
+        found: dict[str, set[str]] = {}
+        backends = self.environment.get("backends")
+        for versions in backends.values() if isinstance(backends, dict) else ():
+            for name, version in versions.items() if isinstance(versions, dict) else ():
+                found.setdefault(name, set()).add(str(version))
+        python = self.environment.get("python")
+        named = {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+        return named | ({"python": str(python)} if python else {})
+
+
+def read_run(path: Path) -> Run:
+    """Read a folder of results, or its report.csv, and the environment.json beside it.
+
+    Raises BadInput where there is no report, or one of other columns.
+    """
+    report = path / REPORT.name if path.is_dir() else path
+    if not report.is_file():
+        lacks = f"holds no {REPORT.name}" if path.is_dir() else "there is no such file or folder"
+        raise BadInput(f"{path}: {lacks}; name a folder that nir-interop matrix --results wrote, or its {REPORT.name}")
+    with report.open("rb") as file:
+        if REPORT.names[0].encode() not in file.readline(2**16):
+            raise BadInput(f"{report}: is no {REPORT.name}; name one that nir-interop matrix wrote")
+    frame = read_table(report, REPORT)
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    beside = report.with_name("environment.json")
+    try:
+        environment = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{beside}: cannot be read ({error}); nir-interop matrix writes it beside {REPORT.name}") from error
+    if not isinstance(environment, dict):
+        raise BadInput(f"{beside}: holds no object; nir-interop matrix writes it beside {REPORT.name}")
+    measured = tuple({str(name): value for name, value in row.items()} for row in rows if row["status"] != Status.ENV_MISSING)
+    return Run(report, measured, environment)
+
+
+def without(run: Run, backend: str) -> Run:
+    """The run as if a backend had taken no part."""
+    return replace(run, rows=tuple(row for row in run.rows if backend not in (row["exporter"], row["importer"])))
+
+
+def in_place(run: Run, backend: str) -> Run:
+    """The run as if ``<library>==<label>`` were the library: its cells bear the library's name, whose own are left out.
+
+    Raises UnknownName for a backend without a label, or one that took no part.
+    """
+    library, _, label = backend.partition("==")
+    there = sorted({row[role] for row in run.rows for role in ROLES if row[role]})
+    if not label or backend not in there:
+        labelled = ", ".join(name for name in there if "==" in name) or "none"
+        raise UnknownName(
+            f"--backend {backend}: {run.path} has no such version of a library beside the installed one; it has {labelled}"
+        )
+
+    def renamed(row: Row) -> Row:
+        names = {role: library if row[role] == backend else row[role] for role in ROLES}
+        cell_id = row["cell_id"].replace(f".{backend}@", f".{library}@").replace(f">{backend}@", f">{library}@")
+        return {**row, **names, "cell_id": cell_id}
+
+    return replace(run, rows=tuple(renamed(row) for row in without(run, library).rows))

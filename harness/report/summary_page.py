@@ -1,0 +1,141 @@
+"""``report.md``: the report in short, for where Markdown is shown; beside it the matrix as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from harness.report.matrix_picture import matrix_picture
+from harness.report.page.model import Page
+from harness.report.page.tables import kind, place
+from harness.report.page.wording import blame, remedy, why, words
+from harness.report.tables import COLUMNS, SHORT, summary
+from harness.vocabulary import Status
+
+NAME, PICTURE = "report.md", "report.svg"
+
+
+def write_summary(page: Page, folder: Path) -> list[Path]:
+    """Write report.md and report.svg into a folder; returns their paths."""
+    written = [folder / NAME, folder / PICTURE]
+    written[0].write_text("\n".join(lines(page)) + "\n", encoding="utf-8")
+    written[1].write_text(matrix_picture(page), encoding="utf-8")
+    return written
+
+
+def lines(page: Page) -> Iterator[str]:
+    """The page, line by line."""
+    done = page.reconciliation
+    yield "# Who computes what NIR means"
+    yield ""
+    yield f"**{page.silent} silent wrong answers** among {len(page.headline)} cells: a network, written by one library and"
+    yield "read by another, gives other outputs than it gave, and nobody says so."
+    if page.after:
+        yield f"Of the {done['differ']} cells that differ at no one's setting, {done['reconciled']} come out right once the"
+        yield "graph is rewritten for its reader."
+    yield "The whole report, with every cell, is `report.html` beside this page; it opens from disk."
+    yield ""
+    yield f"![The matrix: networks by exporter and importer, a letter for how each cell ended]({PICTURE})"
+    yield ""
+    yield from _worst(page)
+    yield from _counts(page)
+    yield from _rules(page)
+    yield from _primitives(page)
+    yield from _ran(page)
+
+
+def _worst(page: Page) -> Iterator[str]:
+    yield "## Silent wrong answers, worst first"
+    yield ""
+    if not page.worst:
+        yield "None."
+        yield ""
+        return
+    head = ("network", "written by → read by", "accuracy", "outputs that differ", "why", "blame", "remedy")
+    rows = []
+    for row in page.worst:
+        lost = row["accuracy_delta"] is not None
+        rows.append(
+            (
+                f"{row['network']} ({row['idiom']})",
+                f"{row['exporter']} → {row['importer']}",
+                f"{row['accuracy_source']:.2f} → {row['accuracy_target']:.2f}" if lost else "",
+                f"{row['mismatch_rate']:.1%}" if row["mismatch_rate"] is not None else words(Status(row["status"])),
+                why(row),
+                blame(row).removeprefix("Blame: ").rstrip("."),
+                remedy(row, page.after.get(place(row))),
+            )
+        )
+    yield from _table(head, rows)
+
+
+def _counts(page: Page) -> Iterator[str]:
+    yield "## Cells imported at the step they were exported for"
+    yield ""
+    yield "*after*: exact or rounding, as they are or once the graph is rewritten. *silent*: of those that differ, those about"
+    yield "which nothing was said; *exact* is continuous time, not a library."
+    yield ""
+    head = ("exporter", "importer", *(SHORT.get(column, column) for column in COLUMNS))
+    rows = [
+        (exporter, importer or "(no graph)", *(str(count[column] or "") for column in COLUMNS))
+        for (exporter, importer), count in summary(page.rows).items()
+    ]
+    yield from _table(head, rows)
+
+
+def _rules(page: Page) -> Iterator[str]:
+    if not page.rules:
+        return
+    yield "## Update rules of the importers"
+    for primitive in page.rule_primitives:
+        yield ""
+        yield f"**{primitive}**"
+        yield ""
+        for row in page.rules_for(primitive):
+            if row["side"] == "import":
+                yield f"- {escaped(str(row['backend']))} {row['version'] or ''}".rstrip() + f": {escaped(str(row['says']))}."
+    yield ""
+
+
+def _primitives(page: Page) -> Iterator[str]:
+    if not page.primitives:
+        return
+    yield "## Primitives"
+    yield ""
+    yield "Import / export; *3 of 7*: so many aspects are right. **≠**: NIR's own table of who supports what says otherwise."
+    yield "`primitives.md` has the aspects."
+    yield ""
+    rows = []
+    for primitive, claims in page.primitives.items():
+        cells = []
+        for backend, _ in page.columns:
+            sides = [claims.get((backend, direction)) for direction in ("import", "export")]
+            cells.append(" / ".join("—" if one is None else one.summary + " **≠**" * one.contradicts for one in sides))
+        rows.append((primitive, *cells))
+    yield from _table(("primitive", *(f"{backend} {version}".strip() for backend, version in page.columns)), rows, marked=True)
+
+
+def _ran(page: Page) -> Iterator[str]:
+    yield "## What was run"
+    yield ""
+    yield from (f"- {escaped(name)} {escaped(version)}".rstrip() for name, version in page.versions.items())
+    if page.environment:
+        known = page.environment
+        machine = f"Python {known['python']} on {escaped(str(known['platform']))}, {known['cpus']} CPUs"
+        yield f"- nir-interop {known['suite']} with {machine}"
+    wrong = sum(kind(row) in ("silent", "wrong") for row in page.headline)
+    yield f"- {len(page.native)} cells, {len(page.headline)} of them at the step of their export; {wrong} of these are wrong"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: bool = False) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(cell if marked else escaped(cell) for cell in row) + " |"
+    yield ""
+
+
+def escaped(text: str) -> str:
+    """Text that shows as it is in Markdown, on one line."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#&" else letter for letter in flat)

@@ -1,0 +1,196 @@
+"""Another version of a library beside the installed one: made with pip from local files alone, and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.matrix.plan import CellJob, SourceJob, parse_cell_id
+from harness.report.runs import read_run
+from tests.cli.fake_packages import backends_in, wheel
+from tests.cli.test_cli import run
+from tests.matrix import fakes
+
+ADAPTER = '''
+import importlib
+
+from fake_adapters.fakes import Honest
+
+
+class FakeLib(Honest):
+    """Right from version 2 on."""
+
+    def prepare(self):
+        self.library = importlib.import_module("fakelib")
+
+    def run(self, model, stimulus):
+        right = super().run(model, stimulus)
+        if self.library.RIGHT:
+            return right
+        return type(right)({"output": 1 - right.outputs["output"]}, right.spikes)
+'''
+CHECKOUT = """
+import sys
+sys.path[:0] = [{tests!r}]
+
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    from pathlib import Path
+    from fake_packages import wheel
+    return wheel(Path(folder), {version!r}, Path("fakelib.py").read_text()).name
+"""
+
+
+Runner = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def nir_interop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """``nir-interop`` in a folder of its own, where a backend ``fakelib`` is known; its versions 1.0 and 2.0 lie in links/."""
+    site = tmp_path / "site"
+    extras = 'Provides-Extra: fakelib\nRequires-Dist: fakelib; extra == "fakelib"\n'
+    package = backends_in(site, {"fakelib": "fake_adapters.fakelib:FakeLib [fakelib]"}, extras)
+    (package / "fakelib.py").write_text(ADAPTER)
+    for version, right in (("1.0", False), ("2.0", True)):
+        wheel(tmp_path / "links", version, f"RIGHT = {right}\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_CONSTRAINT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda *arguments: run(*arguments, cwd=tmp_path)
+
+
+def install(nir_interop: Runner, what: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return nir_interop("backends", "install", what, "--no-index", "--find-links", "links", *more)
+
+
+def listed(nir_interop: Runner) -> dict[str, str]:
+    """Backend → version of fakelib in it, of those that have one."""
+    found = json.loads(nir_interop("backends", "--json").stdout)["backends"]
+    return {each["name"]: each["versions"]["fakelib"] for each in found if "fakelib" in each["versions"]}
+
+
+def test_two_versions_are_two_backends_and_the_rest_comes_from_here(nir_interop: Runner, tmp_path: Path) -> None:
+    done = install(nir_interop, "fakelib==1.0")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"fakelib==1.0: fakelib 1.0 in {Path('.envs/fakelib==1.0')}"
+    document = json.loads(install(nir_interop, "fakelib==2.0", "--json").stdout)
+    assert document["name"] == "fakelib==2.0"
+    assert document["versions"]["fakelib"] == "2.0"
+    assert {"nir", "numpy"} <= set(document["versions"])
+    assert listed(nir_interop) == {"fakelib==1.0": "1.0", "fakelib==2.0": "2.0"}
+    assert sorted(path.name for path in (tmp_path / ".envs").iterdir()) == ["fakelib==1.0", "fakelib==2.0"]
+
+
+def test_a_wheel_a_checkout_and_a_label_are_backends_of_their_own(nir_interop: Runner, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "fakelib.py").write_text("RIGHT = True\n")
+    (checkout / "build.py").write_text(CHECKOUT.format(tests=str(Path(__file__).parent), version="2.0"))
+    (checkout / "pyproject.toml").write_text(
+        '[project]\nname = "fakelib"\nversion = "2.0"\n'
+        '[build-system]\nrequires = []\nbuild-backend = "build"\nbackend-path = ["."]\n'
+    )
+    for what, more in (("links/fakelib-2.0-py3-none-any.whl", ()), ("./checkout", ()), ("fakelib==1.0", ("--label", "old"))):
+        done = install(nir_interop, what, *more)
+        assert done.returncode == 0, done.stderr
+    found = listed(nir_interop)
+    assert list(found) == ["fakelib==2.0", "fakelib==2.0+local", "fakelib==old"]
+    assert found["fakelib==old"] == "1.0"
+    assert found["fakelib==2.0+local"].startswith("2.0+d")
+
+    (checkout / "fakelib.py").write_text("RIGHT = False\n")
+    assert install(nir_interop, "./checkout").returncode == 0
+    assert listed(nir_interop)["fakelib==2.0+local"] not in (found["fakelib==2.0+local"], "2.0")
+
+
+def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Runner, tmp_path: Path) -> None:
+    wheel(tmp_path / "links", "3.0", "", requires="nowhere-to-be-found")
+    wheel(tmp_path / "links", "1.0", "", name="brian")
+    (tmp_path / "nameless").mkdir()
+    assert install(nir_interop, "fakelib==1.0").returncode == 0
+    for what, said in {
+        "brian==1.0": "no backend 'brian'",
+        "./links/brian-1.0-py3-none-any.whl": "no backend 'brian'",
+        "reference": "no backend 'reference'",
+        "fakelib==9": "fakelib==9: pip finds no fakelib==9; there are 1.0, 2.0, 3.0",
+        "fakelib==3.0": "pip finds no nowhere-to-be-found",
+        "./nowhere": "no such file or folder",
+        "./nameless": "does not say which distribution it is",
+        "???": "is no requirement",
+    }.items():
+        done = install(nir_interop, what)
+        assert done.returncode == 2, (what, done.stdout)
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert said in done.stderr
+    done = install(nir_interop, "fakelib==2.0", "--label", "../elsewhere")
+    assert done.returncode == 2
+    assert "--label" in done.stderr
+    assert [path.name for path in (tmp_path / ".envs").iterdir()] == ["fakelib==1.0"]
+
+
+def test_two_versions_run_as_two_columns_and_a_diff_says_which_is_right(nir_interop: Runner, tmp_path: Path) -> None:
+    def statuses(results: str) -> dict[str, str]:
+        done = nir_interop(
+            "matrix", "--network", "lif_single", "--exporter", "fakelib==2.0", "--importer", "fakelib==2.0",
+            "--importer", "fakelib==tried", "--dt", "1e-4", "--no-explain", "--results", results, "--json",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        report = read_run(tmp_path / results)
+        return {
+            f"{row['importer']} {row['importer_version']}": row["status"] for row in report.rows if row["idiom"] == "portable"
+        }
+
+    assert install(nir_interop, "fakelib==2.0").returncode == 0
+    assert install(nir_interop, "fakelib==1.0", "--label", "tried").returncode == 0
+    assert statuses("before") == {"fakelib==2.0 2.0": "exact", "fakelib==tried 1.0": "mismatch"}
+    assert install(nir_interop, "fakelib==2.0", "--label", "tried").returncode == 0
+    assert statuses("after") == {"fakelib==2.0 2.0": "exact", "fakelib==tried 2.0": "exact"}
+
+    beside = nir_interop("diff", "after", "before", "--backend", "fakelib==tried")
+    assert beside.returncode == 0, beside.stderr  # its library took no part without a label: all its cells are new
+    better = nir_interop("diff", "before", "after", "--json")
+    assert better.returncode == 0, better.stderr
+    document = json.loads(better.stdout)
+    assert document["versions"]["fakelib==tried"] == ["1.0", "2.0"]
+    assert {each["new"]["status"] for each in document["cells"]["better"]} == {"exact"}
+    assert nir_interop("diff", "after", "before").returncode == 1
+
+
+def test_an_environment_that_is_asked_for_again_is_replaced_by_a_complete_one(nir_interop: Runner, tmp_path: Path) -> None:
+    assert install(nir_interop, "fakelib==1.0").returncode == 0
+    mark = tmp_path / ".envs" / "fakelib==1.0" / "mark"
+    mark.touch()
+    (tmp_path / "links" / "fakelib-1.0-py3-none-any.whl").write_bytes(b"broken")
+    assert install(nir_interop, "fakelib==1.0").returncode == 2
+    assert mark.exists()
+    wheel(tmp_path / "links", "1.0", "RIGHT = True\n")
+    assert install(nir_interop, "fakelib==1.0").returncode == 0
+    assert not mark.exists()
+
+
+def test_an_interpreter_of_its_own_sees_its_own_version_first(nir_interop: Runner, tmp_path: Path) -> None:
+    assert install(nir_interop, "fakelib==1.0").returncode == 0
+    python = tmp_path / ".envs" / "fakelib==1.0" / "bin" / "python"
+    text = "import fakelib, numpy, sys; print(fakelib.__file__, numpy.__file__, sys.prefix, sep='\\n')"
+    lines = subprocess.run([python, "-c", text], capture_output=True, text=True, check=True, env={}).stdout.splitlines()
+    assert Path(lines[0]).is_relative_to(tmp_path)
+    assert not Path(lines[1]).is_relative_to(tmp_path)
+    assert Path(lines[2]) == tmp_path / ".envs" / "fakelib==1.0"
+    assert Path(sys.prefix) != Path(lines[2])
+
+
+def test_the_name_of_a_cell_may_hold_a_version() -> None:
+    new, old = fakes.backend(fakes.Honest, "honest==2.0rc1+local"), fakes.backend(fakes.Honest, "honest==1.0")
+    job = CellJob(SourceJob("mlp_if", "portable", new.name, 1e-4), old.name, 1e-3)
+    for each in (job, CellJob(job.source)):
+        plan, found = parse_cell_id(each.cell_id, [new, old])
+        assert found == each
+        assert plan.exporters == (new.name,)

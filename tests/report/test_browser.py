@@ -1,0 +1,251 @@
+"""The page in a real browser, opened from disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from harness.report.page import page_of, write_page
+from tests.report.conftest import HOSTILE, Ran
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+REQUIRED = "NIR_INTEROP_REQUIRE_BROWSER"
+"""Set where these tests may not be skipped."""
+AXE = Path(__file__).parents[2] / ".browser" / "package" / "axe.min.js"
+"""Where .ci/run unpacks axe-core."""
+TABS = ("matrix", "rules", "primitives", "dt", "studies", "issues", "reading")
+CELL = "lif_single.portable.reference@0.0001>exact@0.0001.native.0"
+
+
+def missing(what: str) -> Any:
+    """Fail where a browser is required, else skip."""
+    return pytest.fail(what) if os.environ.get(REQUIRED) else pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("needs playwright, which the extra dev installs")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        missing("needs chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page, and all that it did behind one's back."""
+
+    def __init__(self, browser: Browser, file: Path, *, width: int = 1600, dark: bool = False, address: str = "") -> None:
+        scheme = "dark" if dark else "light"
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        self.said: list[str] = []
+        self.requested: list[str] = []
+        self.page: Page = self.context.new_page()
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("request", lambda request: self.requested.append(request.url))
+        began = time.perf_counter()
+        self.page.goto(file.as_uri() + address)
+        self.page.locator("#cells button").first.wait_for(state="attached")
+        self.seconds = time.perf_counter() - began
+        self.file = file
+
+    def go(self, address: str) -> None:
+        """Follow an address within the page."""
+        self.page.evaluate("address => { location.hash = address }", address)
+        self.page.wait_for_timeout(50)
+
+    def hash(self) -> str:
+        """What the address bar holds."""
+        return str(self.page.evaluate("location.hash"))
+
+    def close(self) -> None:
+        """Nothing was said, and nothing but the file itself was asked for."""
+        outside = [url for url in self.requested if not url.startswith(("data:", self.file.as_uri()))]
+        self.context.close()
+        assert self.said == []
+        assert outside == []
+
+
+@pytest.fixture(scope="module")
+def file(ran: Ran) -> Path:
+    return write_page(page_of(ran.folder, ran.details), ran.folder)
+
+
+@pytest.fixture
+def opened(browser: Browser, file: Path) -> Iterator[Opened]:
+    one = Opened(browser, file)
+    yield one
+    one.close()
+
+
+def test_it_can_be_used_within_a_second(opened: Opened) -> None:
+    assert opened.page.evaluate("performance.getEntriesByType('navigation')[0].domComplete") < 1000
+
+
+def test_a_filter_leaves_its_cells_alone_and_stands_in_the_address_bar(opened: Opened) -> None:
+    page = opened.page
+    every = page.locator("#cells button").count()
+    page.select_option("select[name=importer]", "exact")
+    page.select_option("select[name=status]", "mismatch")
+    assert 0 < page.locator("#cells button").count() < every
+    assert set(page.locator("#cells button").evaluate_all("all => all.map(one => one.textContent[0])")) == {"m"}
+    assert opened.hash() == "#importer=exact&status=mismatch"
+
+
+def test_a_link_with_a_filter_shows_the_same_view(browser: Browser, file: Path) -> None:
+    one = Opened(browser, file, address="#network=lif_single&importer=reference&dt=all")
+    labels = one.page.locator("#cells button").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    assert len(labels) == 2
+    assert all("lif_single" in label and "read by reference" in label for label in labels)
+    assert one.page.locator("select[name=network]").input_value() == "lif_single"
+    one.close()
+
+
+def test_the_search_finds_a_cause_and_nothing_finds_nothing(opened: Opened) -> None:
+    page = opened.page
+    page.fill("input[name=q]", "discretisation")
+    assert page.locator("#cells button").count() > 0
+    page.fill("input[name=q]", "no such word")
+    assert page.locator("#cells button").count() == 0
+    assert page.locator("#found").inner_text().startswith("0 cells")
+    page.click("button[type=reset]")
+    assert opened.hash() in ("", "#")
+    assert page.locator("#cells button").count() > 0
+
+
+def test_a_cell_opens_and_says_what_why_and_how_to_see_it_again(opened: Opened) -> None:
+    page = opened.page
+    page.select_option("select[name=network]", "lif_single")
+    page.locator("#cells button[aria-label*='read by exact']").click()
+    text = page.locator("#cell").inner_text()
+    assert CELL in text
+    assert "mismatch" in text and "outputs" in text and "differ from what reference computed" in text
+    assert "discretisation" in text and "explains" in text
+    assert f"nir-interop repro '{CELL}'" in text
+    assert page.locator("#cell svg[role=img]").count() >= 2
+    assert "threshold" in page.locator("#cell").inner_text()
+    assert f"cell={quote(CELL, safe='.')}" in opened.hash()
+    page.keyboard.press("Escape")
+    assert not page.locator("#cell").is_visible()
+    assert opened.hash() == "#network=lif_single"
+
+
+def test_a_link_to_a_cell_opens_it_and_one_to_no_cell_says_so(browser: Browser, file: Path) -> None:
+    one = Opened(browser, file, address=f"#cell={quote(CELL)}")
+    assert one.page.locator("#cell-title").inner_text() == "lif_single: reference → exact"
+    one.go("#cell=no.such.cell")
+    assert one.page.locator("#cell-title").inner_text() == "No such cell"
+    one.close()
+
+
+def test_links_lead_to_pages_and_to_filtered_cells(opened: Opened) -> None:
+    page = opened.page
+    for tab in TABS:
+        page.click(f"nav a[data-tab={tab}]")
+        page.wait_for_timeout(30)
+        assert page.locator(f"#{tab}").is_visible()
+        assert page.locator(".tab:visible").count() == 1
+    page.go_back()
+    page.wait_for_timeout(50)
+    assert page.locator("#issues").is_visible()
+    page.locator("#issues tbody a[href^='#issue=']").first.click()
+    page.wait_for_timeout(50)
+    assert page.locator("#cells button").count() > 0
+    assert page.locator("select[name=issue]").input_value() != ""
+
+
+def test_a_filter_stays_while_one_reads_another_page(opened: Opened) -> None:
+    page = opened.page
+    page.select_option("select[name=importer]", "exact")
+    count = page.locator("#cells button").count()
+    for tab in ("reading", "matrix"):
+        page.click(f"nav a[data-tab={tab}]")
+        page.wait_for_timeout(50)
+    assert page.locator("#cells button").count() == count
+    assert page.locator("select[name=importer]").input_value() == "exact"
+
+
+def test_the_keyboard_reaches_every_cell_and_comes_back_to_it(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#cells button[tabindex='0']").focus()
+    first = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    there = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert there != first
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(50)
+    assert page.locator("#cell").is_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(50)
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == there
+    assert page.locator("#cells button[tabindex='0']").count() == 1
+
+
+def test_the_list_sorts_by_a_column_and_back(opened: Opened) -> None:
+    page = opened.page
+    page.select_option("select[name=view]", "list")
+    page.get_by_role("button", name="outputs that differ").click()
+    one = page.locator("#cells tbody tr").all_inner_texts()
+    page.get_by_role("button", name="outputs that differ").click()
+    other = page.locator("#cells tbody tr").all_inner_texts()
+    assert one != other
+    assert sorted(one) == sorted(other)
+    assert page.locator("th[aria-sort=descending]").inner_text() == "outputs that differ"
+
+
+@pytest.mark.parametrize("width", [375, 1600])
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_page_is_wider_than_the_screen(browser: Browser, file: Path, width: int, dark: bool) -> None:
+    one = Opened(browser, file, width=width, dark=dark)
+    for address in (*(f"#tab={tab}" for tab in TABS), "#view=list&dt=all", f"#cell={quote(CELL)}"):
+        one.go(address)
+        assert one.page.evaluate("document.documentElement.scrollWidth") <= width, address
+        dialog = "(document.getElementById('cell').scrollWidth - document.getElementById('cell').clientWidth)"
+        assert one.page.evaluate(dialog) <= 0, address
+    one.close()
+
+
+def test_a_hostile_name_is_text_and_does_nothing(browser: Browser, hostile: tuple[Path, Any]) -> None:
+    folder, details = hostile
+    one = Opened(browser, write_page(page_of(folder, details), folder), address=f"#cell={quote(CELL)}")
+    assert HOSTILE in one.page.locator("#cell").inner_text()
+    for tab in TABS:
+        one.go(f"#tab={tab}")
+    one.go("#view=list&dt=all&q=onerror")
+    assert one.page.locator("#cells button").count() > 0
+    assert one.page.locator("img[onerror], img[src='x']").count() == 0
+    assert one.page.locator("a[href^='javascript']").count() == 0
+    one.close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_serious(browser: Browser, file: Path, dark: bool) -> None:
+    if not AXE.exists():
+        missing(f"needs axe-core, which .ci/run unpacks to {AXE.relative_to(AXE.parents[2])}")
+    one = Opened(browser, file, dark=dark)
+    one.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: dict[str, list[Any]] = {}
+    for address in (*(f"#tab={tab}" for tab in TABS), "#view=list&dt=all", f"#cell={quote(CELL)}"):
+        one.go(address)
+        for violation in one.page.evaluate("axe.run(document)")["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found.setdefault(f"{address} {violation['id']}", [node["html"][:200] for node in violation["nodes"][:3]])
+    one.close()
+    assert found == {}
