@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: matrix test lint bench setup clean
+.PHONY: matrix test lint bench experiments setup clean
 
 matrix: setup  ## run the matrix on the embedded digits and write results/report.csv
 	$(BIN)/nir-interop matrix
@@ -18,6 +18,11 @@ lint: setup  ## style, types, and who may import whom
 
 bench: setup  ## measure and print the project's figures
 	$(BIN)/python -m bench
+
+experiments: setup  ## run the studies on the data that NIR_INTEROP_DATA names, or on the embedded digits
+	$(BIN)/nir-interop experiment csnn_mnist
+	$(BIN)/nir-interop experiment nir_paper
+	$(BIN)/nir-interop experiment spikingjelly_exchange
 
 setup: .venv/ready
 

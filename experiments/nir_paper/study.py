@@ -1,0 +1,161 @@
+"""The study from start to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.common import Options, Study, write_table
+from experiments.identifying import identifying
+from experiments.nir_paper import braille, cnn, crossing, figures, lif, report, similarity
+from experiments.nir_paper.inputs import Frames, Held, letters, published_digits, test_recordings
+from experiments.nir_paper.paper import Paper, find_paper
+from experiments.nir_paper.running import Runner, live_backend
+from experiments.progress import Progress
+from harness.environments import Backend, backends
+from harness.errors import BadInput
+from harness.graphs import Array
+from harness.matrix.outcomes import REFERENCE
+from harness.vocabulary import Mode
+
+Tables = dict[str, tuple[Sequence[str], list[dict[str, Any]]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the study runs on."""
+
+    paper: Paper
+    recordings: Frames
+    digits: Held
+    letters: Held | None
+    tasks: tuple[crossing.Task, ...]
+    traces: Mapping[str, Array]
+
+
+@dataclass
+class Found:
+    """What the backends made of it, by backend or by task."""
+
+    made: dict[str, lif.Made] = field(default_factory=dict)
+    crossed: dict[str, list[crossing.Crossed]] = field(default_factory=dict)
+    gains: list[dict[str, Any]] = field(default_factory=list)
+    layers: dict[str, Array] = field(default_factory=dict)
+
+
+def act(options: Options, progress: Progress) -> Sequence[Path]:
+    """Run the three tasks and write tables, figures, rewritten graphs and the page.
+
+    Raises BadInput, before anything is run, where the paper's folder, the data or a backend cannot be used.
+    """
+    started = time.perf_counter()
+    paper, chosen = find_paper(options), _backends(options)
+    if paper is None:
+        return [report.without_paper(options)]
+    given = _given(options, paper)
+    runner, found = Runner(options.work / "runs"), Found()
+    # Of these nothing has to be found out first, so they run while the others' rules are.
+    own = [each for each in chosen if each.name in (crossing.CONTINUOUS, REFERENCE)]
+    others = [each for each in chosen if each not in own]
+    total = sum(2 + crossing.steps(task, chosen) for task in given.tasks)
+    with progress.task("import, explain, rewrite, run", total) as advance:
+        with identifying({}, [each.name for each in others], options.store) as wait:
+            for each in own:
+                _backend(options, each, given, runner, found, advance)
+            progress.say("waiting until the libraries' rules are known")
+            wait()
+        for each in others:
+            _backend(options, each, given, runner, found, advance)
+    tables = _tables(given, found, chosen, runner, progress)
+    return _write(options, tables, given, found, chosen, lambda: time.perf_counter() - started)
+
+
+def _given(options: Options, paper: Paper) -> Given:
+    recordings, read_letters = test_recordings(options), letters(options)
+    digits = published_digits(options, recordings)
+    tasks = [cnn.task_of(paper, recordings, digits)]
+    if read_letters is not None:
+        tasks.append(braille.task_of(paper, read_letters))
+    return Given(paper, recordings, digits, read_letters, tuple(tasks), paper.traces())
+
+
+def _backend(
+    options: Options, backend: Backend, given: Given, runner: Runner, found: Found, advance: Callable[[], None]
+) -> None:
+    """Everything of one backend, in one process of its own."""
+    with live_backend(backend) as live:
+        found.made[backend.name] = lif.run_backend(given.paper, live)
+        for task in given.tasks:
+            crossed = crossing.cross(task, live, options.store, runner, options.out / "graphs", advance)
+            found.crossed.setdefault(task.name, []).extend(crossed)
+            if task.name == "cnn":
+                found.gains += cnn.gain_rows(task, given.digits, live, options.store, runner)
+                layer = cnn.first_spikes(task, given.digits, crossed, live, runner)
+                if layer is not None:
+                    found.layers[backend.name] = layer
+
+
+def _tables(given: Given, found: Found, chosen: Sequence[Backend], runner: Runner, progress: Progress) -> Tables:
+    versions = {each.name: each.version for each in chosen}
+    published = [*given.paper.cnn_accuracies(), *given.paper.braille_accuracies()]
+    exact = found.made.get(crossing.CONTINUOUS, lif.Made(None, None))
+    tables: Tables = {"published": (report.PUBLISHED_COLUMNS, list(report.published_rows(published)))}
+    with progress.task("single rules", 3) as advance:
+        tables["lif_backends"] = (lif.BACKEND_COLUMNS, list(lif.backend_rows(given.traces, found.made, versions)))
+        tables["lif_rules"] = (lif.RULE_COLUMNS, list(lif.rule_rows(given.paper, given.traces, exact)))
+        advance()
+        for task in given.tasks:
+            tables[task.name] = (crossing.COLUMNS, crossing.rows(task, found.crossed[task.name]))
+        task, speck = given.tasks[0], given.paper.speck_activity()
+        tables["cnn_gain"] = (cnn.GAIN_COLUMNS, found.gains)
+        tables["cnn_rules"] = (cnn.RULE_COLUMNS, list(cnn.rule_rows(task, given.digits, speck, runner)))
+        advance()
+        pairs = list(similarity.pair_rows("cnn", given.digits.name, str(Mode.RECONCILED), found.layers))
+        if given.letters is not None:
+            tables["braille_rules"] = (braille.COLUMNS, list(braille.change_rows(given.tasks[1], runner)))
+            for mode in (Mode.NATIVE, Mode.RECONCILED):
+                layers = braille.first_layers(found.crossed["braille"], mode)
+                pairs += similarity.pair_rows("braille", given.letters.name, str(mode), layers)
+        tables["first_layers"] = (similarity.COLUMNS, [*pairs, *_published_pairs(given.paper)])
+        advance()
+    return tables
+
+
+def _backends(options: Options) -> list[Backend]:
+    """Those that are installed, or those of them that were asked for, with the reference.
+
+    Raises BadInput for one that is not there.
+    """
+    installed = {each.name: each for each in backends() if each.installed}
+    unknown = [name for name in options.libraries if name not in installed]
+    if unknown:
+        raise BadInput(f"--backend {unknown[0]}: not installed; there are {', '.join(installed)}")
+    wanted = {*options.libraries, "reference", crossing.CONTINUOUS} if options.libraries else set(installed)
+    return [each for name, each in installed.items() if name in wanted]
+
+
+def _published_pairs(paper: Paper) -> Iterable[dict[str, Any]]:
+    """The paper's own first layers, on a sample that is not available."""
+    layers = {name: (spikes[:, None] > 0).astype("uint8") for name, spikes in paper.braille_activity().items()}
+    return similarity.pair_rows("braille", "the paper's first test sample", "published", layers)
+
+
+def _write(
+    options: Options, tables: Tables, given: Given, found: Found, chosen: Sequence[Backend], seconds: Callable[[], float]
+) -> list[Path]:
+    written = [write_table(options.out / f"{name}.csv", columns, rows) for name, (columns, rows) in tables.items()]
+    rows = {name: table for name, (_, table) in tables.items()}
+    written += [
+        figures.lif_traces(given.traces, found.made, options.out / "lif_traces.png"),
+        figures.accuracies(rows, options.out / "accuracy.png"),
+        figures.cosines(rows["first_layers"], options.out / "first_layers.png"),
+    ]
+    return [report.write_page(options, rows, chosen, given.digits, seconds()), *written]
+
+
+STUDY = Study(
+    "nir_paper", "The paper's three tasks: what makes its platforms differ, and does anything differ once reconciled?", act
+)

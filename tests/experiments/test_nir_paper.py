@@ -1,0 +1,240 @@
+"""nir_paper: the published traces and networks, from a few recordings, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.common import Options
+from experiments.nir_paper import braille, lif
+from experiments.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, find_paper, spike_steps
+from experiments.nir_paper.running import first_layer, first_neurons
+from experiments.nir_paper.similarity import pair_rows
+from experiments.nir_paper.wording import merged
+from harness.environments import backend
+from harness.errors import BadData
+from harness.graphs import Node, read, validate
+from harness.reference import exact_simulator
+
+STORE = Path(__file__).parents[2] / ".nir-interop"
+"""Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
+TABLES = {
+    "published", "lif_backends", "lif_rules", "cnn", "cnn_gain", "cnn_rules", "braille", "braille_rules", "first_layers",
+}  # fmt: skip
+LIBRARIES = ("snntorch", "norse", "spikingjelly")
+
+
+def call(folder: Path, named: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A quick run in a folder, with a store that knows the libraries' rules and nothing else."""
+    store = folder / "store"
+    store.mkdir(parents=True)
+    if (STORE / "fingerprints").is_dir():
+        shutil.copytree(STORE / "fingerprints", store / "fingerprints")
+    environment = {name: value for name, value in os.environ.items() if name not in (VARIABLE, "NIR_INTEROP_DATA")}
+    environment |= {VARIABLE: str(named)} if named is not None else {}
+    words = [sys.executable, "-m", "harness", "experiment", "nir_paper", "--quick", "--out", "out", "--store", str(store)]
+    return subprocess.run([*words, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=500)
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory, paper: Path, data: Path) -> Path:
+    """The folder of a quick run on the real data."""
+    for name in LIBRARIES:
+        if backend(name).missing:
+            pytest.skip(backend(name).hint)
+    folder = tmp_path_factory.mktemp("quick")
+    run = call(folder, paper, "--data-dir", str(data))
+    assert run.returncode == 0, run.stderr
+    assert {Path(line).stem for line in run.stdout.split() if line.endswith(".csv")} == TABLES
+    return folder / "out"
+
+
+def test_every_published_trace_is_explained_by_a_rule(paper: Path) -> None:
+    found, traces = Paper(paper), Paper(paper).traces()
+    recording, _ = exact_simulator(read(found.graph("lif_norse.nir")), lif.DT).run(lif.stimulus(found))
+    (membrane,) = recording.membranes.values()
+    exact = lif.Made(recording.output.ravel(), membrane.ravel())
+    rows = {row["trace"]: row for row in lif.rule_rows(found, traces, exact)}
+    assert len(rows) == 11
+    assert [name for name, row in rows.items() if not row["explained"]] == []
+    assert rows["nengo"]["rule"] == "decay=exponential, gain=complement"
+    assert rows["sinabs"]["rule"] == rows["rockpool"]["rule"] == "decay=exponential, reset=subtract"
+    assert rows["spyx"]["rule"] == "reset=subtract, spike_from=previous"
+    assert rows["norse"]["rule"] == rows["spinnaker2"]["rule"] == "NIR's meaning in steps"
+    assert rows["spinnaker2"]["scale"] == pytest.approx(24.995, abs=1e-3)
+    assert rows["lava_cpu_fixed"]["v_max_abs"] == 0
+    assert rows["lava_loihi_fixed"]["v_steps_differing"] == 4
+    assert rows["sinabs"]["offset_to_exact"] == "-10 -10 0 0"
+
+
+def test_a_trace_that_no_rule_gives_is_not_explained(paper: Path) -> None:
+    found = Paper(paper)
+    trace = found.traces()["norse"].copy()
+    trace[300:, 1] *= 1.01
+    (row,) = lif.rule_rows(found, {"bent": trace}, lif.Made(None, None))
+    assert row["explained"] is False
+    assert row["steps_differing"] == 0
+    assert row["v_max_abs"] > lif.SAME
+
+
+def test_published_accuracies_are_shares_of_the_paper_s_samples(paper: Path) -> None:
+    found = Paper(paper)
+    shares = {(each.network, each.platform): each.share for each in (*found.cnn_accuracies(), *found.braille_accuracies())}
+    assert (shares["cnn", "Speck"].right, shares["cnn", "Speck"].samples) == (9540, 10_000)
+    # One is written as 0.95, the other as 94.29.
+    assert shares["bias, reset to zero", "snnTorch"].right == 133
+    assert shares["bias, reset to zero", "Norse"].right == 132
+    assert len(found.braille_activity()) == 6
+    assert {spikes.shape for spikes in found.braille_activity().values()} == {(256, 38)}
+
+
+def test_a_network_is_cut_after_its_first_neurons(paper: Path) -> None:
+    graph = read(paper / "02_cnn" / CNN_GRAPH)
+    name = first_neurons(graph)
+    short = first_layer(graph, validate(graph, finite=False)[name][1])
+    assert set(short.nodes) == {"input", "0", "1", "output"}
+    assert validate(short)["output"][1] == (16, 16, 16)
+    assert first_neurons(read(paper / "03_rnn" / BRAILLE_GRAPH)) == "lif1.lif"
+
+
+def test_changes_of_the_recurrent_network_change_what_they_say_and_nothing_else(paper: Path) -> None:
+    graph = read(paper / "03_rnn" / BRAILLE_GRAPH)
+    for words, (_, change, _) in braille.CHANGES.items():
+        changed = change(graph)
+        differing = {
+            (name, parameter)
+            for name, node in graph.primitives()
+            for parameter, value in node.params.items()
+            if isinstance(changed.nodes[name], Node) and not np.array_equal(changed.nodes[name][parameter], value)  # type: ignore[index]
+        }
+        expected = {
+            "the recurrent bias is dropped": {("lif1.w_rec", "bias")},
+            "by subtraction, a step late, no recurrent bias": {("lif1.w_rec", "bias")},
+            "the recurrence is dropped": {("lif1.w_rec", "weight")},
+            "weights of 8 bits": {*itertools.product(("fc1", "fc2", "lif1.w_rec"), ("weight", "bias"))},
+        }
+        assert differing == expected.get(words, set()), words
+
+
+def test_a_rate_cosine_hides_what_a_cosine_step_by_step_shows() -> None:
+    early, late = np.zeros((4, 1, 2), dtype=np.uint8), np.zeros((4, 1, 2), dtype=np.uint8)
+    early[0] = late[3] = 1
+    (row,) = pair_rows("task", "data", "mode", {"early": early, "late": late})
+    assert row["rate_cosine"] == pytest.approx(1)
+    assert row["time_cosine"] == 0
+    assert row["mismatched"] == 4
+    (silent,) = pair_rows("task", "data", "mode", {"early": early, "silent": 0 * late})
+    assert silent["rate_cosine"] is None
+
+
+def test_rows_that_say_the_same_at_several_steps_are_one() -> None:
+    assert merged([("a", "1", "x"), ("b", "1", "y"), ("a", "2", "x")], 1) == [("a", "1, 2", "x"), ("b", "1", "y")]
+
+
+def test_reconciled_backends_give_one_accuracy_on_each_network(quick: Path) -> None:
+    for name in ("cnn", "braille"):
+        rows = [row for row in table(quick, name) if row["mode"] == "reconciled"]
+        assert {row["backend"] for row in rows} == {"reference", *LIBRARIES}
+        assert len({row["right"] for row in rows}) == 1
+        assert {row["mismatched"] for row in rows} == {"0"}, rows
+
+
+def test_every_accuracy_has_its_samples_an_interval_and_says_whether_it_compares(quick: Path) -> None:
+    for name, samples in (("cnn", "10"), ("braille", "28"), ("cnn_rules", "10"), ("braille_rules", "28")):
+        for row in table(quick, name):
+            assert (row["samples"], row["comparable"]) == (samples, "false")
+            if row["accuracy"]:
+                assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
+
+
+def test_what_the_imports_of_the_recurrence_do_is_named(quick: Path) -> None:
+    rows = {row["backend"]: row for row in table(quick, "braille") if row["mode"] == "native"}
+    assert rows["norse"]["causes"] == rows["spikingjelly"]["causes"] == "feedback_bias_at_start"
+    assert int(rows["norse"]["mismatched"]) > 0
+    assert rows["snntorch"]["status"] == "import_error"
+    assert rows["exact"]["causes"] == "discretisation"
+
+
+def test_the_gain_of_every_importer_is_stated(quick: Path) -> None:
+    rows = {(row["backend"], float(row["dt"])): row for row in table(quick, "cnn_gain")}
+    assert float(rows["reference", 1e-4]["gain"]) == 1e-4
+    assert rows["reference", 1e-4]["first_layer_spikes"] == "0"
+    for dt in (1e-4, 1e-3, 1.0):
+        assert float(rows["norse", dt]["gain"]) == 1
+        assert rows["norse", dt]["first_layer_spikes"] == rows["norse", dt]["spikes_at_gain_1"]
+        assert rows["snntorch", dt]["gain"] == ""
+    assert rows["spikingjelly", 1e-3]["status"] == "refused"
+    assert float(rows["spikingjelly", 1.0]["gain"]) == 1
+
+
+def test_the_page_states_the_claim_and_what_it_cannot_compare(quick: Path) -> None:
+    page = (quick / "README.md").read_text(encoding="utf-8")
+    for words in (
+        "N-MNIST: **holds**",
+        "Braille: **holds**",
+        "11 of 11 traces are explained",
+        "comparable with a published one",
+    ):
+        assert words in page
+    assert str(Path.home()) not in page
+    assert {path.name for path in quick.glob("*.png")} == {"lif_traces.png", "accuracy.png", "first_layers.png"}
+    assert (quick / "graphs" / "braille_for_snntorch.nir").is_file()
+
+
+def test_without_the_paper_the_study_says_what_it_cannot_do(tmp_path: Path) -> None:
+    run = call(tmp_path, None)
+    assert run.returncode == 0, run.stderr
+    page = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "Nothing was run" in page
+    assert VARIABLE in page
+    assert list((tmp_path / "out").glob("*.csv")) == []
+
+
+@pytest.mark.parametrize(("make", "words"), [(False, "is not a folder"), (True, "holds no lif_norse.nir")])
+def test_a_bad_folder_of_the_paper_is_named_in_one_line(make: bool, words: str, tmp_path: Path) -> None:
+    named = tmp_path / "paper"
+    if make:
+        named.mkdir()
+    run = call(tmp_path, named)
+    (line,) = run.stderr.strip().splitlines()
+    assert run.returncode == 2
+    assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_trace_is_named(paper: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copied"
+    for path in sorted(paper.rglob("*")):
+        if path.is_file():
+            (copied / path.parent.name).mkdir(parents=True, exist_ok=True)
+            (copied / path.parent.name / path.name).write_bytes(path.read_bytes())
+    (copied / "01_lif" / "lif_nengo.csv").write_text("input;membrane\n", encoding="utf-8")
+    with pytest.raises(BadData, match=r"lif_nengo\.csv"):
+        Paper(copied).traces()
+
+
+def test_the_folder_comes_from_the_environment_and_may_be_a_checkout(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(None, tmp_path, tmp_path, tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert find_paper(options) is None
+    (tmp_path / "checkout").mkdir()
+    shutil.copytree(paper, tmp_path / "checkout" / "paper")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "checkout"))
+    found = find_paper(options)
+    assert found is not None
+    assert spike_steps(found.traces()["spyx"][:, 2]) == [461, 511, 711, 761]

@@ -1,0 +1,112 @@
+"""Training: it goes on where it stopped, bit by bit; checkpoints are of one run alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments import checkpoints
+from experiments.common import Options
+from experiments.csnn_mnist.regimes import CHOSEN, Regime, regimes
+from experiments.csnn_mnist.study import start
+from experiments.stepping import LIBRARIES, neurons_of, spikes
+from experiments.training import SAVE_EVERY, Trained, about, train
+from harness.adapter import load_adapter
+from harness.datasets import Images, load_digits_images
+from harness.errors import BadInput
+from harness.networks import Network
+
+CPU = torch.device("cpu")
+SAMPLES = 2 * (SAVE_EVERY + 5)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    found = load_digits_images(True, 28)
+    return Images(found.images[:SAMPLES], found.labels[:SAMPLES], found.name)
+
+
+def regime_of(library: str) -> Regime:
+    """The chosen settings, so short that a test can wait for them."""
+    options = Options(None, Path(), Path(), Path(), quick=True, libraries=(library,))
+    (chosen,) = (regime for regime in regimes(options) if regime.name == CHOSEN)
+    return replace(chosen, settings=replace(chosen.settings, batch=2, steps=2))
+
+
+def trained(library: str, images: Images, path: Path, *, stop: int = 0) -> Trained:
+    """Train; an interrupt comes after ``stop`` updates."""
+    regime, seen = regime_of(library), 0
+
+    def advance() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == stop:
+            raise KeyboardInterrupt
+
+    return train(start(regime), images, regime.settings, CPU, path, advance)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_interrupted_training_ends_as_one_that_was_not(library: str, images: Images, tmp_path: Path) -> None:
+    whole = trained(library, images, tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        trained(library, images, tmp_path / "parts.pt", stop=SAVE_EVERY + 2)
+    half = torch.load(tmp_path / "parts.pt", weights_only=True)
+    assert half["updates"] == SAVE_EVERY
+    resumed = trained(library, images, tmp_path / "parts.pt")
+    assert len(resumed.curve) == len(whole.curve) == SAMPLES // 2
+    np.testing.assert_array_equal(resumed.curve, whole.curve)
+    for key, array in whole.parameters.items():
+        np.testing.assert_array_equal(resumed.parameters[key], array)
+    assert any((array != start(regime_of(library)).parameters()[key]).any() for key, array in whole.parameters.items())
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_step_in_training_is_a_step_of_the_adapter(library: str, images: Images) -> None:
+    """What is trained is what is tested and exported."""
+    regime, adapter = regime_of(library), load_adapter(library)
+    network: Network = start(regime)
+    pictures = images.images[:6, None]
+    held = np.repeat(pictures[None], 12, axis=0)
+    tested = adapter.run(adapter.build(network, network.dt, regime.settings.idiom), held).output
+    module = adapter.build(network, network.dt, regime.settings.idiom).module
+    neurons = neurons_of(library, module, regime.settings.surrogate, CPU)
+    for _ in range(2):  # The second time from zero state again.
+        fired = spikes(module, neurons, torch.from_numpy(pictures), 12).detach().numpy()
+        assert fired.sum() > 20
+        np.testing.assert_array_equal(fired, tested)
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(images: Images, tmp_path: Path) -> None:
+    path, regime = tmp_path / "one.pt", regime_of("snntorch")
+    subject = about(start(regime), images, regime.settings)
+    checkpoints.save(path, subject, {"updates": 1, "parameters": {}})
+    assert checkpoints.load(path, subject) is not None
+    other = about(start(regime), images, replace(regime.settings, seed=7))
+    with pytest.raises(BadInput, match=r"another run \(its settings.seed is 0, not 7\)"):
+        checkpoints.load(path, other)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.pt"
+    checkpoints.save(path, {}, {"updates": 1, "parameters": {"w": torch.ones(3)}})
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BadInput, match="not a checkpoint"):
+        checkpoints.load(path, {})
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.pt"
+    torch.save({"fingerprint": Path("code"), "about": "", "updates": 1, "parameters": {}}, path)
+    with pytest.raises(BadInput, match="not a checkpoint"):
+        checkpoints.load(path, {})
+
+
+def test_a_checkpoint_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert checkpoints.load(tmp_path / "nothing.pt", {}) is None
