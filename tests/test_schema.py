@@ -257,7 +257,7 @@ def test_two_rows_of_one_cell_are_refused(tmp_path):
         lambda text: text.replace("cell_id,", "id,", 1),
         lambda text: text.replace("cell_id,graph_sha", "graph_sha,cell_id", 1),
         lambda text: text.replace("network,", "", 1),
-        lambda text: text.replace("remedy,repro", "remedy,repro,extra", 1),
+        lambda text: text.replace("forbidden,repro", "forbidden,repro,extra", 1),
         lambda text: text.rstrip("\n") + ",more\n",
         lambda text: text + "\n",
         lambda text: text.replace("exact", "excellent"),

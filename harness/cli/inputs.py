@@ -23,13 +23,28 @@ def check_step(dt: float, option: str = "--dt") -> None:
 def stimulus_of(path: Path, given: Path | None, seed: int, steps: int = STEPS) -> Array:
     r"""What a graph file is fed, axes (T, B, \*shape): the input in another file, or a seeded one.
 
+    The batch of 1 of a graph that was exported with one may be left out of the input.
+
     Raises UnreadableGraph, InvalidGraph and BadStimulus.
     """
     from harness.graphs import read, validate
-    from harness.stimuli import bernoulli, load_stimulus
+    from harness.stimuli import bernoulli
 
     graph = read(path)
     shapes = validate(graph)
     (entry,) = graph.of_kind("Input")
     shape = tuple(int(size) for size in shapes[entry][1])
-    return load_stimulus(given, shape).input if given else bernoulli(shape, steps, BATCH, RATE, seed)
+    return _loaded(given, shape) if given else bernoulli(shape, steps, BATCH, RATE, seed)
+
+
+def _loaded(path: Path, shape: tuple[int, ...]) -> Array:
+    from harness.errors import BadStimulus
+    from harness.stimuli import load_stimulus
+
+    try:
+        return load_stimulus(path, shape).input
+    except BadStimulus:
+        if len(shape) < 2 or shape[0] != 1:
+            raise
+        given = load_stimulus(path, shape[1:]).input
+        return given.reshape(*given.shape[:2], *shape)

@@ -16,7 +16,7 @@ from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.graphs import Graph, inline
 from harness.matrix.arrays import Array
 from harness.reconcile.model import Side
-from harness.reconcile.planner import Plan, replayed
+from harness.reconcile.planner import Plan, fitted, replayed
 from harness.recording import Recording
 from harness.rule import Gain, UpdateRule
 from harness.vocabulary import Blame, Cause, Status
@@ -80,6 +80,7 @@ def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
     answer = plan.answer
     failure = answer if isinstance(answer, RunFailed) else None
     graph = inline(plan.graph)
+    stimulus = fitted(stimulus, graph)
     try:
         made = replayed(graph, target, stimulus) if answer is None else None if failure else answer
         meant = replayed(graph, plan.side, stimulus)

@@ -11,15 +11,16 @@ from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
 from harness.reconcile.relays import RELAYS
-from harness.reconcile.sizes import SIZES
+from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
 from harness.reconcile.substitutes import SCALES, STAND_INS
 from harness.reconcile.wiring import WIRING
 
 PASSES: tuple[Pass, ...] = (
-    *SCALES,
     *INTEGRATORS,
+    *BATCHES,
+    *SCALES,
     *CONVOLUTIONS,
     *COMPOSITIONS,
     *NEURON_PASSES,

@@ -93,7 +93,7 @@ def reconcile(
     Raises InvalidGraph where the graph means nothing, and no pass makes it mean something.
     """
     flat = inline(graph)
-    wanted = wanted if wanted is not None else replayed(flat, source, stimulus)
+    wanted = wanted if wanted is not None else replayed(flat, source, fitted(stimulus, flat))
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
@@ -143,13 +143,14 @@ class _Attempt:
 
     def _predicted(self, graph: Graph) -> Recording | None:
         try:
-            return replayed(inline(graph), self.target, self.stimulus)
+            flat = inline(graph)
+            return replayed(flat, self.target, fitted(self.stimulus, flat))
         except InvalidGraph:
             return None
 
     def _answer(self, run: Run, graph: Graph) -> Recording | RunFailed:
         try:
-            return run(graph, self.stimulus, self.target.dt)
+            return run(graph, fitted(self.stimulus, inline(graph)), self.target.dt)
         except RunFailed as failed:
             return failed
         except InvalidGraph as meaningless:
@@ -170,6 +171,14 @@ def _no_worse(one: Plan, other: Plan, target: Side) -> bool:
     if not one.asked:
         return one.exact and not target.domain
     return one.measured is not None and (one.exact or other.measured in (None, one.measured))
+
+
+def fitted(stimulus: Array, graph: Graph) -> Array:
+    """A stimulus with the axes of a graph's Input, where those differ by axes of one element alone."""
+    entries = graph.of_kind("Input")
+    shape = tuple(int(size) for size in np.atleast_1d(graph.nodes[entries[0]]["shape"])) if len(entries) == 1 else ()  # type: ignore[index]
+    same = [size for size in shape if size != 1] == [size for size in stimulus.shape[2:] if size != 1]
+    return stimulus.reshape(*stimulus.shape[:2], *shape) if shape and same else stimulus
 
 
 def replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:
