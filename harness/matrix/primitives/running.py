@@ -42,9 +42,17 @@ def measure_all(backends: Sequence[Backend], store: Store, *, jobs: int | None =
     pending.sort(key=lambda each: each.name == "reference")
     if len(pending) > 1:
         # Fresh processes: a copy of this one could hold locks of its libraries.
-        with ProcessPoolExecutor(min(len(pending), jobs or os.cpu_count() or 1), get_context("spawn")) as pool:
+        some = min(len(pending), jobs or os.cpu_count() or 1)
+        with ProcessPoolExecutor(some, get_context("spawn"), _one_thread) as pool:
             list(pool.map(measure, pending, [store] * len(pending)))
     return [row for each in backends for row in measure(each, store)]
+
+
+def _one_thread() -> None:
+    """Keep the reference to one core: what it runs here is small, and threads of two processes would wait for each other."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _key(backend: Backend, limit: float) -> str:
