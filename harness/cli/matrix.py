@@ -66,7 +66,8 @@ def matrix(
         found = run(plan, cells, jobs=jobs, time_limit=time_limit, on_event=progress.show, explain=explain)
     rows = found.report_rows()
     written = write_results(found, results, rows)
-    written += write_pages(results, keep(found, cells, results))
+    if explain:  # the pages say who and why; without that there is nothing to show that the tables do not
+        written += write_pages(results, keep(found, cells, results))
     difference = None if before is None else _difference(before, written[0], whole=plan.default)
     installed = [row for row in rows if "==" not in f"{row['exporter']}{row['importer']}"]  # known issues are counted on these
     surprises = stale(installed, found.issues) if plan.default and explain else []
