@@ -38,4 +38,9 @@ WHOLE = frozenset(
 ELEMENTWISE = frozenset({"Scale", "Threshold", "Delay", "I", "IF", "LI", "LIF", "CubaLI", "CubaLIF"})
 """Kinds whose parameters are one number, or one number per element of what comes in."""
 
+DENSE = ("Affine", "Linear")
+CONVOLUTIONS = ("Conv1d", "Conv2d")
+POOLS = ("AvgPool2d", "SumPool2d")
+"""Kinds of one family."""
+
 TIME_CONSTANTS = ("tau", "tau_syn", "tau_mem")

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.fingerprint import Identified
-from harness.graphs import Graph, Node, Shapes, as_array, validate
+from harness.graphs import Graph, Node, as_array, validate
 from harness.reconcile.gains import refuses
-from harness.reconcile.model import Pass, Refused, Rewritten, Side
+from harness.reconcile.inputs import waiting
+from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.steps import Coefficients, Shape, agree, membrane
 from harness.reference.coefficients import Values, parameter
-from harness.reference.neurons import delay_steps
-from harness.reference.order import Edge, stages
 from harness.rule import Comparison, Floor, Precision, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
 from harness.vocabulary import Cause
 
@@ -51,7 +50,7 @@ def soft_reset_as_composition(graph: Graph, source: Side, target: Side) -> Rewri
         _refuse_rule(name, node.kind, source.rule(node.kind))
         _refuse_target(name, node.kind, shape, target)
         below, threshold, feedback = _composed(name, node, shape, source, target)
-        first, last = _free(f"{name}_membrane", nodes), _free(f"{name}_reset", nodes)
+        first, last = free_name(f"{name}_membrane", nodes), free_name(f"{name}_reset", nodes)
         nodes |= {first: below, name: threshold, last: feedback}
         edges = [(start, first if end == name else end) for start, end in edges]
         edges += [(first, name), (name, last), (last, first)]
@@ -86,8 +85,8 @@ def _refuse_rule(name: str, kind: str, rule: UpdateRule) -> None:
 
 def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
     """Raise Refused where the target does not run the composition."""
-    needed = (_MEMBRANES[kind], "Threshold", "Linear" if len(shape) == 1 and not _takes(target, "Scale") else "Scale")
-    lacking = [each for each in needed if not _takes(target, each)]
+    needed = (_MEMBRANES[kind], "Threshold", "Linear" if len(shape) == 1 and not target.takes("Scale") else "Scale")
+    lacking = [each for each in needed if not target.takes(each)]
     if lacking:
         why = f"{target.name} resets {name} otherwise, and takes no {' and no '.join(lacking)} to make up for it"
         raise Refused(Cause.RESET_KIND, (name,), why)
@@ -96,12 +95,6 @@ def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
         raise Refused(Cause.JOIN_MISRUN, (name,), f"a feedback would join the input of {name}, and the importer misruns joins")
     if cycles is not None and (cycles.mismatched or cycles.refuses):
         raise Refused(Cause.RECURRENCE_REWIRED, (name,), f"a feedback would reset {name}, and the importer rewires cycles")
-
-
-def _takes(target: Side, kind: str) -> bool:
-    """Whether a target takes a primitive at all; one of which nothing is known does."""
-    known = target.domain.get(kind)
-    return known is None or known.outputs > 0
 
 
 def _is_misrun(known: Identified | None, words: Iterable[str]) -> bool:
@@ -125,7 +118,7 @@ def _composed(name: str, node: Node, shape: Shape, source: Side, target: Side) -
     if (numbers.gain == 0).any():
         raise Refused(Cause.GAIN, (name,), f"no input reaches {name}, so that no feedback does")
     weight = -(numbers.decay if old.timing is Timing.SAME_STEP else 1.0) * theta / numbers.gain
-    if _takes(target, "Scale"):
+    if target.takes("Scale"):
         feedback = Node("Scale", {"scale": as_array(weight)})
     else:
         feedback = Node("Linear", {"weight": as_array(np.diag(weight))})
@@ -164,7 +157,7 @@ def _with_gain(plain: Node, shape: Shape, wanted: Values, given: Values) -> Node
 def _refuse_order(before: Graph, after: Graph, parts: dict[str, tuple[str, str]], dt: float) -> None:
     """Raise Refused where other edges than the new feedbacks would wait, or not wait, than did."""
     stands_for = {first: name for name, (first, _) in parts.items()}
-    old, new = _waiting(before, validate(before), dt), _waiting(after, validate(after), dt)
+    old, new = waiting(before, validate(before), dt), waiting(after, validate(after), dt)
     loops = {(last, first) for first, last in parts.values()}
     own = {(first, name) for name, (first, _) in parts.items()} | {(name, last) for name, (_, last) in parts.items()}
     for edge in after.edges:
@@ -173,22 +166,6 @@ def _refuse_order(before: Graph, after: Graph, parts: dict[str, tuple[str, str]]
         if (edge in new) is not expected:
             name = next(name for name in parts if name in {start, end} or parts[name][1] == start)
             raise Refused(Cause.CYCLE_ORDER, (name,), f"with a feedback that resets {name}, a cycle waits elsewhere")
-
-
-def _waiting(graph: Graph, shapes: Shapes, dt: float) -> set[Edge]:
-    def is_delayed(name: str) -> bool:
-        node = graph.nodes[name]
-        delayed = isinstance(node, Node) and node.kind == "Delay"
-        return delayed and bool((delay_steps(node, shapes[name][0], dt) > 0).all())  # type: ignore[arg-type]
-
-    return {edge for stage in stages(graph, is_delayed) for edge in stage.waiting}
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    used = set(taken)
-    while name in used:
-        name += "_"
-    return name
 
 
 COMPOSITIONS = (

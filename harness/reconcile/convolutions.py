@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 
 from harness.graphs import Array, Graph, Node, Shapes, components, padding_of, validate, whole_numbers
-from harness.graphs.primitives import ELEMENTWISE
+from harness.graphs.primitives import CONVOLUTIONS, DENSE, ELEMENTWISE, POOLS
 from harness.graphs.shapes import is_scalar
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.operators import lossless
 from harness.vocabulary import Cause
 
-_CONVOLUTIONS = ("Conv1d", "Conv2d")
-_POOLS = ("AvgPool2d", "SumPool2d")
-_DENSE = ("Affine", "Linear")
 _SINGLE = np.dtype(np.float32)
 
 Edges = tuple[tuple[str, str], ...]
@@ -62,7 +59,7 @@ def convolution_as_dense(graph: Graph, _source: Side, target: Side) -> Rewritten
 def _untaken(node: Node, target: Side) -> Cause | None:
     """Why a node is to be written otherwise; None where it is no convolution, or one that the target takes."""
     known = target.domain.get(node.kind)
-    if node.kind not in _CONVOLUTIONS or known is None:
+    if node.kind not in CONVOLUTIONS or known is None:
         return None
     if not known.outputs:
         return Cause.NODE_DROPPED
@@ -112,13 +109,13 @@ def _on_vectors(name: str, node: Node, shape: tuple[int, ...], to: tuple[int, ..
     if prod(shape) * prod(to) > MOST_WEIGHTS:
         why = f"as a dense layer {name} has {prod(to)} x {prod(shape)} weights, more than {MOST_WEIGHTS:,}"
         raise Refused(cause, (name,), why)
-    if node.kind in _DENSE:
+    if node.kind in DENSE:
         outer = prod(shape[:-1])
         weight = lossless(np.kron(np.eye(outer), node["weight"]), node["weight"].dtype)
         return Node(
             node.kind, {"weight": weight} | {key: np.tile(_row(node, to[-1]), outer) for key in node.params if key == "bias"}
         )
-    if node.kind in _POOLS:
+    if node.kind in POOLS:
         return Node(
             "Affine", {"weight": lossless(_matrix(node, shape, to), _SINGLE), "bias": np.zeros(prod(to), dtype=_SINGLE)}
         )
@@ -141,7 +138,7 @@ def _matrix(node: Node, shape: tuple[int, ...], to: tuple[int, ...]) -> Array:
     dimensions = len(shape) - 1
     dilation: tuple[int, ...] = (1, 1)
     stride = whole_numbers(node, "stride", dimensions)
-    if node.kind in _POOLS:
+    if node.kind in POOLS:
         kernel = whole_numbers(node, "kernel_size", 2)
         share = 1 / prod(kernel) if node.kind == "AvgPool2d" else 1.0
         weight = np.broadcast_to(share * np.eye(shape[0])[:, :, None, None], (shape[0], shape[0], *kernel))
@@ -198,7 +195,7 @@ def _without_flattens(nodes: dict[str, Node], edges: Edges, flat: set[str]) -> t
     return kept, tuple(left)
 
 
-CONVOLUTIONS: tuple[Pass, ...] = (
+AS_DENSE: tuple[Pass, ...] = (
     Pass(
         "convolution_as_dense",
         (),

@@ -22,7 +22,7 @@ def _always(graph: Graph, source: Side, target: Side) -> bool:
 
 def _resets_to_a_value(graph: Graph, source: Side, target: Side) -> bool:
     """After a spike such a neuron is in one state, however far above the threshold it was; a subtracting one is not."""
-    return not (_takes("LI", target) and _takes("Threshold", target)) and any(
+    return not (target.takes("LI") and target.takes("Threshold")) and any(
         source.rule(kind).reset in _SUBTRACTIVE and target.rule(kind).reset not in _SUBTRACTIVE for kind in _spiking(graph)
     )
 
@@ -30,7 +30,7 @@ def _resets_to_a_value(graph: Graph, source: Side, target: Side) -> bool:
 def _has_no_such_primitive(graph: Graph, source: Side, target: Side) -> bool:
     """The importer takes the primitive in no way in which it was tried, and no pass could write it in others."""
     kinds = {node.kind for _, node in graph.primitives()} - {"Input", "Output"}
-    return any(not _takes(kind, target) for kind in kinds)
+    return any(not target.takes(kind) for kind in kinds)
 
 
 FORBIDDING: dict[Cause, Condition] = {
@@ -50,11 +50,6 @@ FORBIDDING: dict[Cause, Condition] = {
 def forbidding(causes: Iterable[Cause], graph: Graph, source: Side, target: Side) -> tuple[Cause, ...]:
     """Those of the causes that remain of a rewritten graph which forbid reconciling it."""
     return tuple(cause for cause in causes if cause in FORBIDDING and FORBIDDING[cause](graph, source, target))
-
-
-def _takes(kind: str, target: Side) -> bool:
-    known = target.domain.get(kind)
-    return known is None or known.outputs > 0
 
 
 def _spiking(graph: Graph) -> list[str]:

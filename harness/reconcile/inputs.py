@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from harness.graphs import Graph, Node, Shapes, validate, whole_numbers
+from harness.graphs.primitives import DENSE, POOLS
 from harness.reconcile.model import Refused
 from harness.reconcile.steps import agree, as_precise
 from harness.reference.coefficients import Values
@@ -15,9 +16,7 @@ from harness.reference.order import stages
 from harness.rule import Precision, UpdateRule
 from harness.vocabulary import Cause
 
-DENSE = ("Affine", "Linear")
 WEIGHTS = (*DENSE, "Conv1d", "Conv2d")
-POOLS = ("AvgPool2d", "SumPool2d")
 
 
 class Inputs:
@@ -81,7 +80,7 @@ class Inputs:
     def graph(self) -> Graph:
         """The graph as it is now.  Raises Refused where a copied weight would wait a step that the one before it did not."""
         after = Graph(self.nodes, tuple(self.edges), self.before.metadata)
-        old, new = self._waiting(self.before), self._waiting(after)
+        old, new = waiting(self.before, self.shapes, self.dt), waiting(after, self.shapes, self.dt)
         for edge in self.edges:
             source, target = (self._stands_for[name] for name in edge)
             if edge[1] in self._between:
@@ -175,8 +174,8 @@ class Inputs:
 
     def _free(self, name: str) -> list[str]:
         """What feeds a node without waiting."""
-        waiting, stands = self._waiting(self.before), self._stands_for
-        return [source for source, target in self.edges if target == name and (stands[source], stands[name]) not in waiting]
+        late, stands = waiting(self.before, self.shapes, self.dt), self._stands_for
+        return [source for source, target in self.edges if target == name and (stands[source], stands[name]) not in late]
 
     def _preference(self, source: str, values: Values) -> tuple[bool, bool, bool, str]:
         """Weights that feed nothing else first, then others, weights before a pool, and what needs a node put between."""
@@ -189,15 +188,6 @@ class Inputs:
             new += "_"
         return new
 
-    def _waiting(self, graph: Graph) -> set[tuple[str, str]]:
-        def is_delayed(name: str) -> bool:
-            node = graph.nodes[name]
-            if not isinstance(node, Node) or node.kind != "Delay":
-                return False
-            return bool((delay_steps(node, self.shapes[name][0], self.dt) > 0).all())
-
-        return {edge for stage in stages(graph, is_delayed) for edge in stage.waiting}
-
 
 def _along(channels: Values, dimensions: int) -> Values:
     return channels.reshape(-1, *(1,) * (dimensions - 1))
@@ -209,3 +199,15 @@ def refuse_fixed_point(name: str, rule: UpdateRule) -> None:
         raise Refused(
             Cause.ROUNDING, (name,), f"{name} is computed in fixed point, which rounds scaled and shifted values otherwise"
         )
+
+
+def waiting(graph: Graph, shapes: Shapes, dt: float) -> set[tuple[str, str]]:
+    """The edges that wait a step: those back into the entries of a cycle, unless a Delay on it waits anyway."""
+
+    def is_delayed(name: str) -> bool:
+        node = graph.nodes[name]
+        if not isinstance(node, Node) or node.kind != "Delay":
+            return False
+        return bool((delay_steps(node, shapes[name][0], dt) > 0).all())
+
+    return {edge for stage in stages(graph, is_delayed) for edge in stage.waiting}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.fingerprint import Identified
@@ -28,6 +28,11 @@ class Side:
     def rule(self, kind: str) -> UpdateRule:
         """The rule of a primitive."""
         return self.rules.get(kind, NIR_MEANING)
+
+    def takes(self, kind: str) -> bool:
+        """Whether the importer gave an answer to a primitive in any form; of which nothing is known, it is believed to."""
+        known = self.domain.get(kind)
+        return known is None or known.outputs > 0
 
     def take(self, axes: tuple[str, ...], other: Side, kinds: tuple[str, ...]) -> Side:
         """This side with some axes of some primitives as another has them."""
@@ -79,3 +84,11 @@ class Pass:
     answers: frozenset[Cause]
     preserves: str
     rewrite: Rewrite
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """A name that no node has."""
+    used = set(taken)
+    while name in used:
+        name += "_"
+    return name

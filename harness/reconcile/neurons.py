@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.fingerprint import Identified
 from harness.graphs import NEURONS, Graph, Node, as_array, validate
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
-from harness.reconcile.steps import Shape, agree, membrane, with_values
+from harness.reconcile.steps import TO_VALUE, Shape, agree, membrane, with_values
 from harness.reference.coefficients import Values, parameter, start_value
-from harness.rule import Comparison, Floor, Precision, ResetKind, SpikesPerStep, TimeStep, UpdateRule, Use
+from harness.rule import Comparison, Floor, Precision, SpikesPerStep, TimeStep, UpdateRule, Use
 from harness.vocabulary import Cause
 
 _LASTING = 2.0**100
@@ -26,8 +25,6 @@ _SAME = {
 }
 """Axes in which an IF and the LIF that takes its place must not differ."""
 
-_TO_VALUE = (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
-
 
 def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten | None:
     r"""An IF as a LIF that never leaks, where the target takes a LIF and no IF.
@@ -43,22 +40,17 @@ def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten |
     start value of this neuron), a gain that no R gives (a complement, :math:`R\,(1 - a)`, is 0), a step that is guessed from
     the neuron, and a target that takes neither primitive.
     """
-    if _takes(target.domain.get("IF")) or not graph.of_kind("IF"):
+    if target.takes("IF") or not graph.of_kind("IF"):
         return None
     shapes, nodes = validate(graph), dict(graph.nodes)
     names = graph.of_kind("IF")
-    if not _takes(target.domain.get("LIF")):
+    if not target.takes("LIF"):
         raise Refused(Cause.UNSUPPORTED, names, f"{target.name} takes no neuron that fires and remembers")
     for name, node in graph.primitives():
         if node.kind == "IF":
             nodes[name] = _leaky(name, node, shapes[name][0], source)
     why = f"{target.name} takes no IF; a LIF whose decay rounds to 1 is one"
     return Rewritten(Graph(nodes, graph.edges, graph.metadata), names, why)
-
-
-def _takes(known: Identified | None) -> bool:
-    """Whether a target takes a primitive at all; one of which nothing is known does."""
-    return known is None or known.outputs > 0
 
 
 def _leaky(name: str, node: Node, shape: Shape, source: Side) -> Node:
@@ -103,7 +95,7 @@ def _refuse_reset(name: str, node: Node, shape: Shape, old: UpdateRule, new: Upd
     if old.reset is new.reset:
         return
     both = {old.reset, new.reset}
-    if not both <= set(_TO_VALUE):
+    if not both <= set(TO_VALUE):
         raise Refused(Cause.RESET_KIND, (name,), f"{name} would be reset otherwise as a LIF")
     if parameter(node, "v_reset", shape).any():
         raise Refused(Cause.RESET_VALUE_IGNORED, (name,), f"{name} would be reset to another value as a LIF")
@@ -149,7 +141,7 @@ def _refuse_threshold(name: str, node: Node, shape: Shape, old: UpdateRule, new:
     rules, thresholds = (old, new), parameter(node, "v_threshold", shape)
     if any(rule.precision is Precision.FIXED for rule in rules):
         raise Refused(Cause.ROUNDING, (name,), f"the membranes of {name} are integers, between which there is no next float")
-    subtracts = any(rule.reset not in _TO_VALUE for rule in rules)
+    subtracts = any(rule.reset not in TO_VALUE for rule in rules)
     if subtracts or any(rule.spikes is SpikesPerStep.MANY or rule.floor is not Floor.NONE for rule in rules):
         raise Refused(Cause.COMPARISON, (name,), f"the threshold of {name} also says what a spike does, and cannot be moved")
     if any(rule.threshold is Use.COLLAPSED for rule in rules) and (thresholds != thresholds.flat[0]).any():

@@ -13,13 +13,12 @@ from harness.reconcile.gains import refuses
 from harness.reconcile.inputs import Inputs, refuse_fixed_point
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.pulses import with_pulses
-from harness.reconcile.steps import Coefficients, Shape, membrane, synapse, with_values
+from harness.reconcile.steps import TO_VALUE, Coefficients, Shape, membrane, synapse, with_values
 from harness.reference.coefficients import Values, parameter
 from harness.rule import Floor, LeakUse, ResetKind, SpikeFrom, SpikesPerStep, UpdateRule, Use
 from harness.vocabulary import Cause
 
 SHIFT_AXES = ("reset", "leak", "start")
-_TO_VALUE = (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
 _LEAKS = {
     LeakUse.IGNORED: Cause.LEAK_IGNORED,
     LeakUse.ON_SYNAPSE: Cause.LEAK_ON_SYNAPSE,
@@ -135,7 +134,7 @@ class _Problem:
         as_it_is = self._attempt(self.node, np.zeros(self.shape))
         if "reset" in as_it_is.wrong:
             both = {self.old.reset, self.new.reset}
-            return Cause.RESET_VALUE_IGNORED if both <= set(_TO_VALUE) else Cause.RESET_KIND
+            return Cause.RESET_VALUE_IGNORED if both <= set(TO_VALUE) else Cause.RESET_KIND
         if as_it_is.bias.any() or {"leak", "synapse"} & as_it_is.wrong:
             return _LEAKS.get(self.new.leak) or _LEAKS.get(self.old.leak, Cause.LEAK_IGNORED)
         return Cause.START if "start" in as_it_is.wrong else Cause.UNSUPPORTED
@@ -211,7 +210,7 @@ class _Problem:
 
     def _reset_value(self, node: Node, rule: UpdateRule) -> Values | None:
         """What a spike sets the membrane to; None where it subtracts, and without spikes."""
-        if "v_reset" not in node.params or rule.reset not in _TO_VALUE:
+        if "v_reset" not in node.params or rule.reset not in TO_VALUE:
             return None
         return np.zeros(self.shape) if rule.reset is ResetKind.TO_ZERO else parameter(node, "v_reset", self.shape)
 
@@ -226,7 +225,7 @@ class _Problem:
 
     def _may_shift(self) -> bool:
         counted = self.old.floor is Floor.NONE and self.old.spikes is SpikesPerStep.ONE
-        return counted and "v_threshold" in self.node.params and self.old.reset in _TO_VALUE
+        return counted and "v_threshold" in self.node.params and self.old.reset in TO_VALUE
 
     def _is_one_threshold(self, by: Values) -> bool:
         """Whether a shift keeps the lowest threshold of a layer where it was, as it must where that is everyone's."""

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from harness.graphs import Array, Graph, Node, padding_of, validate, whole_numbers
+from harness.graphs.primitives import CONVOLUTIONS, POOLS
 from harness.graphs.shapes import flatten_range
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.vocabulary import Cause
 
-_POOLS = ("AvgPool2d", "SumPool2d")
-_CONVOLUTIONS = ("Conv1d", "Conv2d")
 _WEIGHTS = {"Affine": "weight", "Linear": "weight", "Conv1d": "weight", "Conv2d": "weight", "Scale": "scale"}
 """Kinds that multiply what comes in, and the parameter they do it with."""
 
@@ -29,12 +28,6 @@ def _refuses(side: Side, kind: str, *parameters: str) -> bool:
     """Whether a probe with one of these names went wrong."""
     known = side.domain.get(kind)
     return known is not None and any(refusal.parameter in parameters for refusal in known.refuses)
-
-
-def _takes(side: Side, kind: str) -> bool:
-    """Whether a primitive gave an answer; without evidence it is believed to."""
-    known = side.domain.get(kind)
-    return known is None or known.outputs > 0
 
 
 def _with(graph: Graph, changed: Changed, why: str) -> Rewritten | None:
@@ -92,7 +85,7 @@ def _pooling_as_arrays(graph: Graph, _source: Side, target: Side) -> Rewritten |
     """
     changed = {}
     for name, node in graph.primitives():
-        if node.kind in _POOLS and _refuses(target, node.kind, "one number for both dimensions"):
+        if node.kind in POOLS and _refuses(target, node.kind, "one number for both dimensions"):
             single = [each for each in ("kernel_size", "stride", "padding") if node[each].shape != (2,)]
             if single:
                 changed[name] = _but(node, **{each: np.array(whole_numbers(node, each, 2)) for each in single})
@@ -117,8 +110,8 @@ def _average_as_sum(graph: Graph, _source: Side, target: Side) -> Rewritten | No
     for name in names:
         behind, divisor = _weights_behind(graph, name), int(np.prod(whole_numbers(nodes[name], "kernel_size", 2)))
         before = None if behind else _weights_before(graph, name)
-        if not (behind or before) or not _takes(target, "SumPool2d"):
-            if not _takes(target, "Conv2d"):
+        if not (behind or before) or not target.takes("SumPool2d"):
+            if not target.takes("Conv2d"):
                 why = "the importer leaves AvgPool2d out, and no weights can take over the factor of a sum"
                 raise Refused(Cause.NODE_DROPPED, (name,), why)
             nodes[name] = _convolution(nodes[name], validate(graph)[name][0])
@@ -141,7 +134,7 @@ def _weights_behind(graph: Graph, name: str) -> tuple[str, ...] | None:
     while left:
         after = left.pop()
         kind = graph.nodes[after].kind
-        if len(graph.into(after)) > 1 or not (kind in _WEIGHTS or kind in ("Flatten", *_POOLS)):
+        if len(graph.into(after)) > 1 or not (kind in _WEIGHTS or kind in ("Flatten", *POOLS)):
             return None
         if kind in _WEIGHTS:
             found.append(after)
@@ -168,9 +161,9 @@ def _padding_as_convolution(graph: Graph, _source: Side, target: Side) -> Rewrit
     """
     changed: Changed = {}
     for name, node in graph.primitives():
-        padded = node.kind in _POOLS and any(whole_numbers(node, "padding", 2))
+        padded = node.kind in POOLS and any(whole_numbers(node, "padding", 2))
         if padded and _refuses(target, node.kind, "padding", "padding that no shape shows"):
-            if not _takes(target, "Conv2d"):
+            if not target.takes("Conv2d"):
                 raise Refused(Cause.POOL_PADDING, (name,), f"padding of {node.kind} is not used, and Conv2d is not taken")
             changed[name] = _convolution(node, validate(graph)[name][0])
     return _with(graph, changed, "the importer does not use the padding of a pool, and uses that of Conv2d")
@@ -202,7 +195,7 @@ def _same_padding_as_number(graph: Graph, _source: Side, target: Side) -> Rewrit
     """
     changed: Changed = {}
     for name, node in graph.primitives():
-        if node.kind not in _CONVOLUTIONS or not _refuses(target, node.kind, "padding 'same'"):
+        if node.kind not in CONVOLUTIONS or not _refuses(target, node.kind, "padding 'same'"):
             continue
         text: Any = node["padding"]
         if not isinstance(text, str):
@@ -224,7 +217,7 @@ def _dense_groups(graph: Graph, _source: Side, target: Side) -> Rewritten | None
     """
     changed: Changed = {}
     for name, node in graph.primitives():
-        if node.kind not in _CONVOLUTIONS or not _refuses(target, node.kind, "in groups", "a kernel for each channel"):
+        if node.kind not in CONVOLUTIONS or not _refuses(target, node.kind, "in groups", "a kernel for each channel"):
             continue
         (groups,) = whole_numbers(node, "groups", 1)
         if groups > 1:

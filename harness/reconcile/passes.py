@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.reconcile.composition import COMPOSITIONS
-from harness.reconcile.convolutions import CONVOLUTIONS
+from harness.reconcile.convolutions import AS_DENSE
 from harness.reconcile.gains import GAINS
 from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass
@@ -21,7 +21,7 @@ PASSES: tuple[Pass, ...] = (
     *INTEGRATORS,
     *BATCHES,
     *SCALES,
-    *CONVOLUTIONS,
+    *AS_DENSE,
     *COMPOSITIONS,
     *NEURON_PASSES,
     *STEPS,

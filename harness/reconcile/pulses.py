@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from harness.graphs import NEURONS, Graph, Node, as_array, components, validate
-from harness.reconcile.model import Refused, Side
-from harness.reconcile.steps import membrane, step_of
+from harness.reconcile.model import Refused, Side, free_name
+from harness.reconcile.steps import TO_VALUE, membrane, step_of
 from harness.reconcile.wiring import misruns
 from harness.reference.coefficients import Values
-from harness.rule import FeedbackBias, Precision, ResetKind, SpikeFrom, SpikesPerStep, TimeStep, Timing, UpdateRule
+from harness.rule import FeedbackBias, Precision, SpikeFrom, SpikesPerStep, TimeStep, Timing, UpdateRule
 from harness.vocabulary import Cause
 
-_TO_VALUE = (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
 _LASTING = 2.0
 """Steps of a spare neuron's time constant: above 1, below which not every importer takes one."""
 
@@ -43,7 +42,7 @@ def spare_neurons(size: int, source: Side, target: Side, *, forget: bool = False
     rules = source.rule("LIF"), target.rule("LIF")
     for rule in rules:
         refuse_rule(rule)
-        if forget and rule.reset not in _TO_VALUE:
+        if forget and rule.reset not in TO_VALUE:
             raise NoSpare("no neuron forgets a spike, of which a reset by subtraction leaves a part")
     tau = _LASTING * step_of(rules[0], source.dt)
     plain = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
@@ -129,11 +128,3 @@ def _refuse_joins(graph: Graph, names: tuple[str, ...], target: Side) -> None:
             raise NoSpare(f"{target.name} misruns joins at neurons")
         if all(home[source] == home[name] for source in graph.into(name)):
             raise NoSpare(f"{name} is no entry of its cycle, and would be one with it")
-
-
-def free_name(name: str, taken: Iterable[str]) -> str:
-    """A name that no node has."""
-    used = set(taken)
-    while name in used:
-        name += "_"
-    return name

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.graphs import SPIKING, Array, Graph, Node, components, validate
+from harness.graphs.primitives import DENSE
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.operators import lossless
-from harness.reconcile.steps import PER_NEURON, membrane, step_of
+from harness.reconcile.steps import PER_NEURON, TO_VALUE, membrane, step_of
 from harness.reconcile.wiring import joins, summed
-from harness.rule import Precision, ResetKind, SpikeFrom, SpikesPerStep, TimeStep, Timing, Use
+from harness.rule import Precision, SpikeFrom, SpikesPerStep, TimeStep, Timing, Use
 from harness.vocabulary import Cause
-
-_DENSE = ("Affine", "Linear")
-_RESETS = (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
 
 
 def relay_neurons(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -104,12 +102,12 @@ class _Merging:
         if self.nodes[name].kind in SPIKING:
             return name
         sources = self._into(name)
-        return sources[0] if self.nodes[name].kind in _DENSE and len(sources) == 1 else None
+        return sources[0] if self.nodes[name].kind in DENSE and len(sources) == 1 else None
 
     def _branch(self, name: str) -> str:
         """Weights of what feeds the join which feed nothing else: the node itself, a copy, or an identity."""
         node = self.nodes[name]
-        if isinstance(node, Node) and node.kind in _DENSE:
+        if isinstance(node, Node) and node.kind in DENSE:
             if self._out_of(name) == [self._join]:
                 return name
             return self._between(name, self._join, node, self._into(name)[0])
@@ -132,7 +130,7 @@ class _Merging:
         found = [name]
         while self.nodes[found[-1]].kind == "LIF" and not {found[-1], *self._into(found[-1])} & self._cyclic:
             into = self._into(found[-1])
-            own = len(into) == 1 and self.nodes[into[0]].kind in _DENSE and self._out_of(into[0]) == [found[-1]]
+            own = len(into) == 1 and self.nodes[into[0]].kind in DENSE and self._out_of(into[0]) == [found[-1]]
             if not own or len(self._into(into[0])) != 1:
                 break
             found.append(self._into(into[0])[0])
@@ -185,7 +183,7 @@ class _Merging:
 
     def _weights(self, layer: str, end: str, size: int) -> str:
         """What a layer feeds, if that is weights which hear nothing else; else an identity before it."""
-        if self.nodes[end].kind in _DENSE and self._into(end) == [layer]:
+        if self.nodes[end].kind in DENSE and self._into(end) == [layer]:
             return end
         return self._between(layer, end, _identity(size), layer)
 
@@ -225,7 +223,7 @@ class _Merging:
         for side in (self.source, self.target):
             rule = side.rule("LIF")
             numbers = membrane(node, (size,), side.dt, rule)
-            forgets = rule.reset in _RESETS or not numbers.decay.any()
+            forgets = rule.reset in TO_VALUE or not numbers.decay.any()
             if rule.timing is not Timing.SAME_STEP or rule.spike_from is not SpikeFrom.UPDATED or not forgets:
                 self._refuse("no neuron passes a spike on in the same step and forgets it")
             if not (numbers.gain > 0).all():

@@ -9,11 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from harness.graphs import Graph, Node, validate
-from harness.graphs.primitives import ELEMENTWISE
+from harness.graphs.primitives import CONVOLUTIONS, ELEMENTWISE
 from harness.reconcile.model import Pass, Rewritten, Side
 from harness.vocabulary import Cause
-
-_CONVOLUTIONS = ("Conv1d", "Conv2d")
 
 
 def sizes_given(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
@@ -25,7 +23,7 @@ def sizes_given(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     of a convolution they found of one that says its size, so that no other is known to be taken: where nothing is known of the
     target's convolutions, nothing is rewritten.
     """
-    names = [name for name in graph.of_kind(*_CONVOLUTIONS) if graph.nodes[name].kind in target.domain]
+    names = [name for name in graph.of_kind(*CONVOLUTIONS) if graph.nodes[name].kind in target.domain]
     if not names:
         return None
     shapes, changed = validate(graph), dict[str, Node]()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from harness.fingerprint import Identified
 from harness.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from harness.reconcile.gains import refuses
-from harness.reconcile.model import Pass, Refused, Rewritten, Side
+from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.steps import PER_NEURON, Shape, agree, membrane
 from harness.reconcile.wiring import misruns
 from harness.reference.coefficients import Values, parameter
@@ -95,11 +93,11 @@ def _divided(
     size = sum(map(len, groups))
     identity = np.eye(size, dtype=np.float32)
     del nodes[name]
-    joined = _free(f"{name}_joined", nodes)
+    joined = free_name(f"{name}_joined", nodes)
     nodes[joined] = Node("Linear", {"weight": as_array(identity)})
     heads, inner = [], list[tuple[str, str]]()
     for number, group in enumerate(groups):
-        head, part, tail = (_free(f"{name}_{number}{end}", nodes) for end in ("_in", "", "_out"))
+        head, part, tail = (free_name(f"{name}_{number}{end}", nodes) for end in ("_in", "", "_out"))
         nodes[head] = Node("Linear", {"weight": as_array(identity[group])})
         nodes[part] = Node(node.kind, {key: _chosen(key, value, group) for key, value in node.params.items()})
         nodes[tail] = Node("Linear", {"weight": as_array(identity[:, group])})
@@ -114,13 +112,6 @@ def _divided(
 def _chosen(key: str, value: Array, group: list[int]) -> Array:
     """A parameter of some of the neurons."""
     return as_array(value.reshape(-1)[group]) if key in PER_NEURON and value.size > 1 else value
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    used = set(taken)
-    while name in used:
-        name += "_"
-    return name
 
 
 SPLITTING = (

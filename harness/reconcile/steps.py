@@ -12,10 +12,12 @@ from harness.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reference.coefficients import FIXED_DT, Memory, Values, membrane_memory, start_value, synapse_memory
 from harness.reference.neurons import delay_steps
-from harness.rule import Decay, Gain, LeakUse, Precision, TimeStep, UpdateRule, Use
+from harness.rule import Decay, Gain, LeakUse, Precision, ResetKind, TimeStep, UpdateRule, Use
 from harness.vocabulary import Cause
 
 Shape = tuple[int, ...]
+
+TO_VALUE = (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
 
 PER_NEURON = ("tau", "tau_syn", "tau_mem", "r", "w_in", "v_leak", "v_threshold", "v_reset")
 """Parameters of neurons: one number, or one per neuron."""

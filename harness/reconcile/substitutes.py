@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from harness.graphs import SPIKING, Array, Graph, Node, as_array, validate, whole_numbers
+from harness.graphs.primitives import CONVOLUTIONS, DENSE
 from harness.reconcile.gains import refuses
-from harness.reconcile.inputs import DENSE, Inputs
-from harness.reconcile.model import Pass, Refused, Rewritten, Side
+from harness.reconcile.inputs import Inputs
+from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.operators import lossless
-from harness.reconcile.pulses import NoSpare, cyclic, free_name, refuse_first_neurons, refuse_rule, spare_neurons
+from harness.reconcile.pulses import NoSpare, cyclic, refuse_first_neurons, refuse_rule, spare_neurons
 from harness.reconcile.steps import Shape, agree, as_precise, membrane, step_of
 from harness.reference.coefficients import Values, parameter
 from harness.reference.neurons import delay_steps
 from harness.rule import Comparison, FeedbackBias, SpikesPerStep, Use
 from harness.vocabulary import Cause
 
-_CONVOLUTIONS = ("Conv1d", "Conv2d")
 _MOST = 4096
 """Relays that one layer may have, for weights among them of 64 MiB."""
 _ABOVE_ONE = 1 + 2.0**-40
@@ -86,7 +86,7 @@ def _behind(graph: Graph, name: str, end: str, values: Values) -> dict[str, Node
     node = graph.nodes[end]
     if graph.into(end) != (name,) or not isinstance(node, Node):
         return {end: None}
-    if node.kind in _CONVOLUTIONS:
+    if node.kind in CONVOLUTIONS:
         channels = values.reshape(len(values), -1)
         same = agree(channels, np.broadcast_to(channels[:, :1], channels.shape))
         return {end: _by_channel(node, channels[:, 0]) if same else None}

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.graphs import NEURONS, Array, Graph, Node, components, validate
-from harness.reconcile.model import Pass, Refused, Rewritten, Side
+from harness.graphs.primitives import DENSE
+from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.operators import lossless
 from harness.reference.neurons import delay_steps
 from harness.reference.order import Edge, stages
 from harness.rule import FeedbackBias
 from harness.vocabulary import Cause
 
-_DENSE = ("Affine", "Linear")
 _INTO_OUTPUT = ("two branches into the Output",)
 _INTO_NEURON = ("two branches into a neuron", "two spiking sources into a neuron", "a skip past a neuron")
 _INTO_LAYER = ("two branches into a layer", "two spiking sources into a layer")
@@ -41,7 +41,7 @@ def _branches(graph: Graph, join: str) -> list[tuple[str, ...]]:
     """Groups of dense layers that hear the same and feed nothing but a join."""
     groups: dict[frozenset[str], list[str]] = {}
     for source in sorted(graph.into(join)):
-        if graph.nodes[source].kind in _DENSE and graph.out_of(source) == (join,):
+        if graph.nodes[source].kind in DENSE and graph.out_of(source) == (join,):
             groups.setdefault(frozenset(graph.into(source)), []).append(source)
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
@@ -95,7 +95,7 @@ def _identity_before_output(graph: Graph, _source: Side, target: Side) -> Rewrit
         return None
     shapes, nodes, edges = validate(graph), dict(graph.nodes), graph.edges
     for name in names:
-        sum_ = _free(f"{name}_sum", nodes)
+        sum_ = free_name(f"{name}_sum", nodes)
         nodes[sum_] = Node("Linear", {"weight": np.eye(shapes[name][0][-1], dtype=np.float32)})
         edges = (*((source, sum_ if end == name else end) for source, end in edges), (sum_, name))
     why = "the importer adds up what comes into a layer, and not what comes into an Output"
@@ -186,7 +186,7 @@ def _silence(graph: Graph, dt: float) -> tuple[frozenset[Edge], dict[str, bool]]
 def _feed_forward(graph: Graph, name: str, recurrent: str, waiting: frozenset[Edge]) -> str | None:
     """A dense layer that feeds a node in the same step, and nothing else."""
     for source in sorted(graph.into(name)):
-        dense = graph.nodes[source].kind in _DENSE and graph.out_of(source) == (name,)
+        dense = graph.nodes[source].kind in DENSE and graph.out_of(source) == (name,)
         if dense and source != recurrent and (source, name) not in waiting:
             return source
     return None
@@ -235,27 +235,20 @@ def _in_order(graph: Graph, names: Iterable[str]) -> dict[str, str]:
         before = max((last[source] for name in part for source in graph.into(name) if source not in part), default="")
         for name in part:
             if name in moved and name <= before:
-                called[name] = _free(f"{before}_{name}", {*called, *called.values()})
+                called[name] = free_name(f"{before}_{name}", {*called, *called.values()})
         last |= dict.fromkeys(part, max(before, *(called[name] for name in part)))
     return called
 
 
 def _loops(graph: Graph, name: str) -> tuple[str, ...]:
     """The dense layers through which a node feeds itself."""
-    return tuple(sorted(each for each in set(graph.out_of(name)) & set(graph.into(name)) if graph.nodes[each].kind in _DENSE))
+    return tuple(sorted(each for each in set(graph.out_of(name)) & set(graph.into(name)) if graph.nodes[each].kind in DENSE))
 
 
 def _pair(graph: Graph, name: str, weights: str, shape: tuple[int, ...]) -> Graph:
     ends = {"input": Node("Input", {"shape": np.array(shape)}), "output": Node("Output", {"shape": np.array(shape)})}
     around = (("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output"))
     return Graph({**ends, "lif": graph.nodes[name], "w_rec": graph.nodes[weights]}, around)
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    used = set(taken)
-    while name in used:
-        name += "_"
-    return name
 
 
 _ROUNDED = "outputs, spikes and membranes, up to float64 rounding"

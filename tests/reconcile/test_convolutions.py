@@ -17,7 +17,7 @@ from harness.graphs import Graph, Node, digest, validate
 from harness.graphs.shapes import output_shape
 from harness.matrix.live import LiveBackend
 from harness.reconcile import convolutions
-from harness.reconcile.convolutions import CONVOLUTIONS
+from harness.reconcile.convolutions import AS_DENSE
 from harness.reconcile.model import Refused, Rewritten, Side
 from harness.reconcile.operators import OPERATORS
 from harness.reference import simulate
@@ -27,7 +27,7 @@ from tests.explain.library_graphs import fingerprint_of
 from tests.reconcile.test_operators import conv, dense, flatten, lif, path, pool
 from tests.strategies import DT, node
 
-(DENSE,) = CONVOLUTIONS
+(DENSE,) = AS_DENSE
 SEEDS = st.integers(0, 2**32 - 1)
 LATE = NIR_MEANING.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, reset=ResetKind.SUBTRACT, timing=Timing.NEXT_STEP)
 SOURCE = Side("nir", DT)
@@ -254,7 +254,7 @@ def test_norse_runs_the_convolution_that_it_drops() -> None:
     stimulus = rng.normal(0.3, 1.0, (40, 3, *LINE)).astype(np.float32)
     side = Side("norse", DT, {"LIF": found.rules["LIF"].rule}, found.rules)
     rewritten, applied = graph, []
-    for each in (*CONVOLUTIONS, *OPERATORS):
+    for each in (*AS_DENSE, *OPERATORS):
         made = each.rewrite(rewritten, SOURCE, side)
         if made is not None:
             rewritten = made.graph
