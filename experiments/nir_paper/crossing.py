@@ -18,12 +18,10 @@ from harness.explain.verdict import Verdict, explain_cell
 from harness.graphs import Array, read, write
 from harness.matrix.live import LiveBackend
 from harness.matrix.outcomes import REFERENCE
-from harness.matrix.reconciling import NIR, Reconciled, side_of
-from harness.matrix.remains import remains
+from harness.matrix.reconciling import NIR, Reconciled, reconcile_with, side_of
 from harness.matrix.store import Store
 from harness.reconcile.model import Side
-from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import reconcile, replayed
+from harness.reconcile.planner import replayed
 from harness.vocabulary import Mode
 
 CONTINUOUS = "exact"
@@ -119,21 +117,12 @@ def source(task: Task) -> Side:
 
 
 def _rewritten(task: Task, target: Side, live: LiveBackend, runner: Runner, graphs: Path) -> Crossed:
-    reconciled = _reconciled(task, target, live)
+    reconciled = reconcile_with(live, read(task.path), task.sample, source(task), target)
     if reconciled.plan.passes:
         graphs.mkdir(parents=True, exist_ok=True)
         write(graphs / f"{task.name}_for_{live.backend.name}.nir", reconciled.plan.graph)
     ran = runner.backend(live, reconciled.plan.graph, task.inputs, task.asked, task.keep)
     return Crossed(live.backend, Mode.RECONCILED, task.asked, ran, None, reconciled)
-
-
-def _reconciled(task: Task, target: Side, live: LiveBackend) -> Reconciled:
-    """What ``nir-interop reconcile`` does, in the process that is there: the plain graph where it will do, else rewritten."""
-    graph, own, sample = read(task.path), source(task), task.sample
-    plain = reconcile(graph, own, target, sample, (), run=live)
-    plan = plain if plain.exact else reconcile(graph, own, target, sample, PASSES, run=live)
-    left = () if plan.exact else remains(plan, target, sample).causes
-    return Reconciled(plan, left, own, target, plain.measured)
 
 
 def _verdict(task: Task, target: Side, dt: float, ran: Ran, live: LiveBackend) -> Verdict:

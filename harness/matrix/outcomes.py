@@ -59,13 +59,13 @@ class SourceResult:
 class Rewriting:
     """What was made of a source's graph for one importer.
 
-    passes : names, in order
+    passes : in order, each with its name, the nodes that it changed, why, and what it preserves
     verdict : on what remains, None where nothing does
     forbidden : causes among it that no rewriting of a graph takes away
     seconds : it took
     """
 
-    passes: tuple[str, ...]
+    passes: tuple[Outcome, ...]
     verdict: Outcome | None
     forbidden: tuple[str, ...]
     seconds: float = 0.0

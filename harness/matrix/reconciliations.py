@@ -93,7 +93,7 @@ class Reconciliations:
         source = cell.source
         failed = f"the rewriting ended with {outcome['status']}: {outcome.get('error_message') or ''}"
         verdict = outcome.get("verdict") if outcome["status"] == OK else unexplained(failed)
-        passes = tuple(each["name"] for each in outcome.get("passes") or ())
+        passes = tuple(outcome.get("passes") or ())
         if outcome.get("objects"):
             objects = {**source.outcome["objects"], **outcome["objects"]}
             source = replace(source, outcome={**source.outcome, "objects": objects, "graph": outcome["graph"]})

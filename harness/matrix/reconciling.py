@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,7 @@ class Reconciled:
             "to": self.target.name,
             "dt_from": self.source.dt,
             "dt_to": self.target.dt,
-            "passes": [
-                {"name": each.name, "nodes": list(each.nodes), "why": each.why, "preserves": each.preserves}
-                for each in plan.passes
-            ],
+            "passes": [each.as_dict() for each in plan.passes],
             "exact": plan.exact,
             "basis": "measured" if plan.asked else "proof",
             "outputs": plan.outputs,
@@ -111,16 +108,32 @@ def reconcile_graph(
         _check_outputs(graph, wanted)
         source, lost = settled(graph, None, source, stimulus, wanted)
     if backend.name == REFERENCE:
-        plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted)
-        before = reconcile(graph, source, target, stimulus, (), wanted=wanted).predicted
-        left = () if plan.exact else remains(plan, target, stimulus, lost).causes
-        return Reconciled(plan, left, source, target, before)
+        return reconcile_with(None, graph, stimulus, source, target, wanted=wanted, lost=lost)
     with LiveBackend(backend, limit=limit) as run:
-        plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
-        plan = plain if plain.exact else reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
-    if plan.exact:
-        return Reconciled(plan, (), source, target, plain.measured)
-    return Reconciled(plan, remains(plan, target, stimulus, lost).causes, source, target, plain.measured)
+        return reconcile_with(run, graph, stimulus, source, target, wanted=wanted, lost=lost)
+
+
+def reconcile_with(
+    run: LiveBackend | None,
+    graph: Graph,
+    stimulus: Array,
+    source: Side,
+    target: Side,
+    *,
+    wanted: Recording | None = None,
+    lost: Sequence[Found] = (),
+) -> Reconciled:
+    r"""The same with a backend that runs already: the plain graph where it will do, else rewritten.
+
+    run : None where the target's rules are all there is to ask
+    stimulus : axes (T, B, \*shape)
+    wanted : what the source computed; by default what its rules give
+    lost : what the graph has lost of it
+    """
+    plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
+    plan = plain if plain.exact else reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
+    left = () if plan.exact else remains(plan, target, stimulus, lost).causes
+    return Reconciled(plan, left, source, target, plain.measured if plain.asked else plain.predicted)
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

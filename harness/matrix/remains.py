@@ -53,7 +53,7 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     """The verdict on a rewritten graph: what the source's own graph lacks, and what the target makes of it.
 
     The rewritten graph computes what the source's graph did under ``plan.side``; what the target did with it, against that, is
-    the target's part.  A refused pass is named where that part is not empty.
+    the target's part.  Where the target gave no output that could be replayed, the passes that were refused say why.
     """
     ours = [CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in lost]
     theirs = _of_target(plan, target, stimulus)
@@ -61,13 +61,12 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
         if not ours:
             return theirs if plan.answer is not None or plan.exact else _rounded(plan)
         return Verdict(Status.MISMATCH, lost[0].blame, _merged([*ours, *theirs.causes]), theirs.explained)
-    refused = [CauseShare(each.cause, 0, each.nodes, each.why) for each in plan.remaining]
-    named = tuple(each for each in theirs.causes if not refused or each.cause is not Cause.UNEXPLAINED)
+    silent = theirs.status is not Status.MISMATCH
+    refused = [CauseShare(each.cause, 0, each.nodes, each.why) for each in plan.remaining] if silent else []
     blame = Blame.BOTH if ours and lost[0].blame is Blame.EXPORTER else theirs.blame
-    if blame is Blame.UNEXPLAINED and refused:
+    if refused and not theirs.causes:
         blame = Blame.IMPORTER
-    explained = theirs.explained if named == theirs.causes else 1.0
-    return Verdict(theirs.status, blame, _merged([*ours, *named, *refused]), explained)
+    return Verdict(theirs.status, blame, _merged([*ours, *theirs.causes, *refused]), theirs.explained)
 
 
 def _rounded(plan: Plan) -> Verdict:

@@ -185,7 +185,10 @@ def _rewritten(made: Rewriting | None) -> Row:
     """The columns that a rewriting fills."""
     if made is None:
         return {}
-    return {"remedy": SEPARATOR.join(made.passes) or None, "forbidden": SEPARATOR.join(made.forbidden) or None}
+    return {
+        "remedy": SEPARATOR.join(each["name"] for each in made.passes) or None,
+        "forbidden": SEPARATOR.join(made.forbidden) or None,
+    }
 
 
 def _name_remedies(rows: Iterable[Row]) -> None:

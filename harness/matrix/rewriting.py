@@ -57,16 +57,13 @@ def _rewritten(job: Job) -> Outcome:
         verdict = None if meaningless is None else as_outcome(meaningless)
         causes = [] if meaningless is None else [each.cause for each in meaningless.causes]
         return {"status": OK, "passes": [], "verdict": verdict, "forbidden": sorted(map(str, causes))}
-    passes = [
-        {"name": each.name, "nodes": list(each.nodes), "why": each.why, "preserves": each.preserves} for each in plan.passes
-    ]
     if plan.passes:
         write(Path(job["folder"]) / GRAPH, plan.graph)
     left = None if plan.exact else remains(plan, target, stimulus, lost)
     forbids = () if left is None else forbidding([each.cause for each in left.causes], plan.graph, source, target)
     return {
         "status": OK,
-        "passes": passes,
+        "passes": [each.as_dict() for each in plan.passes],
         "verdict": None if left is None else as_outcome(left),
         "forbidden": sorted(map(str, forbids)),
     }

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,10 @@ class Applied:
     nodes: tuple[str, ...]
     why: str
     preserves: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "nodes": list(self.nodes)}
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,18 @@ def reconcile(
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
-    for unneeded in [each for each in passes if each.name in {applied.name for applied in plan.passes}]:
-        kept = [each for each in passes if each is not unneeded and each.name in {applied.name for applied in plan.passes}]
+    for unneeded in _applied(passes, plan):
+        kept = [each for each in _applied(passes, plan) if each is not unneeded]
         shorter = attempt.plan(kept)
         if _no_worse(shorter, plan, target):
             plan = replace(shorter, remaining=plan.remaining)
     return plan
+
+
+def _applied(passes: Iterable[Pass], plan: Plan) -> list[Pass]:
+    """Those of the passes that a plan applies."""
+    names = {each.name for each in plan.passes}
+    return [each for each in passes if each.name in names]
 
 
 @dataclass

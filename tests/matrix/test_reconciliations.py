@@ -77,7 +77,11 @@ def test_the_table_at_the_end_has_native_beside_reconciled(ran: Ran) -> None:
 
 def again(ran: Ran, status: str, verdict: dict[str, Any] | None) -> CellResult:
     (cell,) = [cell for cell in ran[0].cells if cell.job.cell_id == AGAIN]
-    return replace(cell, outcome={**cell.outcome, "status": status}, rewriting=Rewriting(("same_decay",), verdict, ()))
+    return replace(
+        cell,
+        outcome={**cell.outcome, "status": status},
+        rewriting=Rewriting(({"name": "same_decay", "nodes": ["lif1"], "why": "another scheme"},), verdict, ()),
+    )
 
 
 def test_a_cell_that_ends_otherwise_than_its_rewriting_foresaw_is_not_explained(ran: Ran) -> None:
