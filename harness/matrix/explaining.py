@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.adapter import Adapter
-from harness.errors import NotExpressible, RunFailed
+from harness.errors import BackendMissing, NotExpressible, RunFailed
 from harness.matrix.job import OK, Job, Outcome, Progress, network_of, stimulus_at
 from harness.matrix.messages import describe
 from harness.matrix.repeats import recording_at
-from harness.vocabulary import Blame, Cause, Stage
+from harness.vocabulary import Blame, Cause, Stage, Status
 
 if TYPE_CHECKING:
     from harness.explain.verdict import Verdict
@@ -36,9 +36,12 @@ def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     from harness.matrix.store import Store
 
     backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
-    with LiveBackend(backend, limit=LIMIT) as live:
-        imported = import_fingerprint(backend, store, live=live)
-        own = native_fingerprints(backend, store, live=live)
+    try:
+        with LiveBackend(backend, limit=LIMIT) as live:
+            imported = import_fingerprint(backend, store, live=live)
+            own = native_fingerprints(backend, store, live=live)
+    except BackendMissing as error:
+        return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
     native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
     seen = sorted(map(str, misruns(imported.rules)))
     return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items())), "misruns": seen}

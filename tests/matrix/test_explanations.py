@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.environments import backends
+from harness.matrix.explaining import identify
 from harness.matrix.explanations import Explanations
+from harness.matrix.job import Progress
 from harness.matrix.outcomes import CellResult, SourceResult
 from harness.matrix.plan import CellJob, SourceJob, make_plan
 from harness.matrix.results import Results
@@ -114,3 +117,12 @@ def test_where_the_probes_fail_the_cell_says_so(tmp_path: Path) -> None:
     assert told.verdict is not None
     assert told.verdict["blame"] == "unexplained"
     assert "norse: its rules could not be identified: killed after 600 s" in told.verdict["causes"][0]["says"]
+
+
+def test_what_a_library_that_does_not_start_does_is_not_known(tmp_path: Path) -> None:
+    gone = replace(next(each for each in backends() if each.name == "norse"), module="adapters.norse:Gone")
+    job = {"backend": gone.as_dict(), "store": str(tmp_path)}
+    outcome = identify(OWN[0], job, Progress())  # type: ignore[arg-type]
+    assert outcome["status"] == "env_missing"
+    assert "Gone" in outcome["error_message"]
+    assert not list(tmp_path.rglob("*.json"))
