@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: matrix test lint bench experiments setup clean
+.PHONY: matrix test lint bench experiments docs setup clean
 
 matrix: setup  ## run the matrix on the embedded digits and write results/report.csv
 	$(BIN)/nir-interop matrix
@@ -22,7 +22,11 @@ bench: setup  ## measure and print the project's figures
 experiments: setup  ## run the studies on the data that NIR_INTEROP_DATA names, or on the embedded digits
 	$(BIN)/nir-interop experiment csnn_mnist
 	$(BIN)/nir-interop experiment nir_paper
+	$(BIN)/nir-interop experiment nmnist_transfer
 	$(BIN)/nir-interop experiment spikingjelly_exchange
+
+docs: setup  ## build docs/ as a site in site/; a link or an anchor that leads nowhere is an error (unless --quiet hides it)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 setup: .venv/ready
 
@@ -32,4 +36,4 @@ setup: .venv/ready
 	touch $@
 
 clean:  ## forget results that were kept for reuse, and the environment
-	rm -rf .venv .nir-interop build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .nir-interop build site ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

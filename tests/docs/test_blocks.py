@@ -1,0 +1,195 @@
+"""Every block of README and docs/ that a reader may run, run; and every output that is shown, compared.
+
+Commands run as written, page after page, in a folder that is laid out as a checkout, with ``my_graph.nir`` and ``x.npz`` in it.
+A command that an earlier page has is not run again: it stands there in the same words, and answers the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+from harness.reference import Simulator, read
+from tests.docs.blocks import ANYTHING, Block, blocks_of, first_difference, options_of
+
+Completed = subprocess.CompletedProcess[str]
+ROOT = Path(__file__).parents[2]
+PAGES = (Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")))
+BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / page, page.as_posix())]
+LAYOUT = ("Makefile", "README.md", "pyproject.toml", "constraints.txt", "results", "tests")
+DIFFERS = ("check", "explain")
+"""Verbs that end with 1 to say that something differs; of any other verb, 1 is a failure."""
+
+UNKNOWN = ("COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "PYTHONPATH")
+"""What a reader's shell does not have set, and output would depend on."""
+
+COVERED: Mapping[str, str] = {
+    r"make (matrix|test|docs|lint|bench)\b.*": "make -n {1}",  # what it would run; the tests themselves cover the rest
+    r"pytest -k roundtrip": "python -m pytest tests/roundtrip -k roundtrip --collect-only -q -p no:cacheprovider",
+    r"(nir-interop backends install) .*": "{1}",  # tests/cli/test_install.py installs a library from files
+    r"nir-interop matrix .*==main.*": "nir-interop matrix",  # tests/cli/test_install.py runs one of two versions
+    r"nir-interop diff .*==main.*": "nir-interop diff",  # tests/cli/test_diff.py and test_install.py
+    r"nir-interop sweep": "nir-interop sweep",  # tests/matrix/test_sweep.py runs it with one step
+    r"nir-interop experiment (\w+).*": "nir-interop experiment",  # tests/experiments runs each, --quick
+}
+"""Commands that are not run as they are, for how long they take or what they install → what is run in their place: a command
+that only looks, or a verb, which then has to know every option that the command has.  Whatever is not here is run."""
+
+
+def lay_out(folder: Path) -> Path:
+    """A folder as a reader's checkout, with a graph, an input and an older table of theirs."""
+    for name in LAYOUT:
+        if name == "tests":
+            folder.joinpath(name).symlink_to(ROOT / name)
+        elif (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name)
+        else:
+            shutil.copy(ROOT / name, folder)
+    shutil.copytree(folder / "results", folder / "candidate")
+    write_graph(folder / "my_graph.nir")
+    spikes = (np.random.default_rng(0).random((100, 4, 8)) < 0.3).astype(np.float32)
+    output = Simulator(read(folder / "my_graph.nir"), 1e-4).run(spikes)[0].output
+    np.savez(folder / "x.npz", input=spikes, output=output)
+    return folder
+
+
+def write_graph(path: Path) -> None:
+    """A layer as snnTorch writes it: r = tau/dt, so that its input is added as it is."""
+    weights, each = np.random.default_rng(0).normal(0.1, 0.3, (4, 8)).astype(np.float32), np.ones(4, np.float32)
+    nodes = {
+        "input": nir.Input({"input": np.array([8])}),
+        "fc1": nir.Affine(weights, 0 * each),
+        "lif1": nir.LIF(tau=2.5e-3 * each, r=25 * each, v_leak=0 * each, v_threshold=each, v_reset=0 * each),
+        "output": nir.Output({"output": np.array([4])}),
+    }
+    nir.write(path, nir.NIRGraph(nodes, [("input", "fc1"), ("fc1", "lif1"), ("lif1", "output")]))
+
+
+@dataclass
+class Reader:
+    """Somebody who runs what the pages say, in one folder, one after the other."""
+
+    folder: Path
+    ran: dict[str, Completed] = field(default_factory=dict)
+
+    def run(self, command: str) -> Completed:
+        """Run a command as a shell does where it is no terminal; what was run already answers as it did."""
+        if command not in self.ran:
+            self.ran[command] = shell(command, self.folder)
+        return self.ran[command]
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(lay_out(tmp_path_factory.mktemp("checkout")))
+
+
+def shell(command: str, folder: Path) -> Completed:
+    known = {name: value for name, value in os.environ.items() if name not in UNKNOWN}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{known.get('PATH', os.defpath)}"
+    environment = known | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    bash = ["bash", "-o", "pipefail", "-c", command]
+    return subprocess.run(bash, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300)
+
+
+def in_place_of(command: str) -> tuple[str, list[str]] | None:
+    """What is run in the place of a command, and the options that it then has to print; None where the command is run."""
+    for pattern, instead in COVERED.items():
+        found = re.fullmatch(pattern, command.strip())
+        if found is not None:
+            looks = instead.replace("{1}", found[1] if found.groups() else "")
+            return (f"{looks} --help", options_of(shlex.split(command))) if looks.startswith("nir-interop") else (looks, [])
+    return None
+
+
+def run_sh(block: Block, reader: Reader) -> str:
+    """What a shell block prints; its commands have to end as they are meant to."""
+    printed = ""
+    for command in block.commands:
+        instead = in_place_of(command)
+        ran = reader.run(instead[0] if instead else command)
+        may_differ = any(re.search(rf"nir-interop {verb}\b", command) for verb in DIFFERS)
+        assert ran.returncode in ((0, 1) if may_differ else (0,)), f"{block}: {command}\n{ran.stdout}{ran.stderr}"
+        for option in instead[1] if instead else ():
+            assert option in ran.stdout, f"{block}: {command}: {instead[0] if instead else ''} does not name {option}"
+        printed += ran.stdout
+    return printed
+
+
+def run_python(block: Block, reader: Reader) -> str:
+    """What a block of Python prints, behind those that stand above it."""
+    mark = "--- here it begins"
+    script = reader.folder / "block.py"
+    script.write_text(f"{block.before}\nprint({mark!r})\n{block.code}", encoding="utf-8")
+    ran = shell("python -W error block.py", reader.folder)
+    assert ran.returncode == 0, f"{block}: {ran.stderr}"
+    return ran.stdout.split(f"{mark}\n", 1)[1]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_block_runs_and_prints_what_the_page_shows(block: Block, reader: Reader) -> None:
+    printed = (run_sh if block.language == "sh" else run_python)(block, reader)
+    if block.shown is not None:
+        different = first_difference(block.shown, printed)
+        assert different is None, f"{block}: {different}"
+
+
+def test_every_entry_of_the_list_stands_for_a_command_of_some_page() -> None:
+    commands = [command.strip() for block in BLOCKS if block.language == "sh" for command in block.commands]
+    unused = [pattern for pattern in COVERED if not any(re.fullmatch(pattern, command) for command in commands)]
+    assert unused == []
+
+
+def test_the_studies_of_the_pages_are_those_that_there_are() -> None:
+    entries = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("nir_interop.experiments", 1)[1].split("[", 1)[0]
+    named = {name for block in BLOCKS for name in re.findall(r"nir-interop experiment (\w+)", block.code)}
+    assert named == set(re.findall(r"^(\w+) = ", entries, re.MULTILINE))
+
+
+def test_no_output_is_shown_for_a_command_that_is_not_run() -> None:
+    shown = [block for block in BLOCKS if block.shown is not None and block.language == "sh"]
+    assert [str(block) for block in shown if any(in_place_of(command) for command in block.commands)] == []
+
+
+def test_an_option_that_a_verb_does_not_have_is_noticed(reader: Reader) -> None:
+    wrong = Block("README.md", 1, "sh", "nir-interop sweep\nnir-interop experiment csnn_mnist --data-folder DIR\n")
+    with pytest.raises(AssertionError, match="does not name --data-folder"):
+        run_sh(wrong, reader)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a\nb\n", "a\nb\n", True),
+        ("a\n", "a\nb\n", False),
+        ("…\nb\n", "a\na\nb\n", True),
+        ("a\n…\n", "a\n", True),
+        ("b\na\n", "a\nb\n", False),
+        ("3 of … differ\n", "3 of 40 differ\n", True),
+        ("3 of … differ\n", "4 of 40 differ\n", False),
+    ],
+)
+def test_an_ellipsis_stands_for_anything_and_nothing_else_does(shown: str, printed: str, same: bool) -> None:
+    assert (first_difference(shown, printed) is None) is same
+
+
+def test_a_block_that_says_no_language_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```\nnir-interop check\n```\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no language"):
+        blocks_of(page, "page.md")
+
+
+def test_the_mark_for_anything_is_one_character() -> None:
+    assert len(ANYTHING) == 1
