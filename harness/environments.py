@@ -31,6 +31,7 @@ BESIDE = "_beside.pth"
 """In an environment's site-packages: the folders that give what it does not hold itself."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OF_EXTRA = re.compile(r"""(?:\s*and\s+)?extra\s*==\s*["']([^"']+)["']""")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 """What may stand behind ``==`` in a backend's name."""
 
@@ -111,8 +112,7 @@ def backends(folders: Sequence[Path] | None = None) -> tuple[Backend, ...]:
 
 
 def _backend(name: str, point: EntryPoint, folders: Sequence[Path]) -> Backend:
-    needed = _extras(point)
-    wanted = tuple(dict.fromkeys(one for extra in point.extras for one in needed.get(extra, ())))
+    wanted = tuple(dict.fromkeys(found.group() for line in _requirements(point) if (found := _NAME.match(line))))
     python, site = _environment(name, folders)
     versions = installed_versions((*wanted, *COMMON), site)
     return Backend(
@@ -189,15 +189,25 @@ def _environment(name: str, folders: Sequence[Path]) -> tuple[Path, tuple[Path, 
     return Path(sys.executable), ()
 
 
-def _extras(point: EntryPoint) -> dict[str, tuple[str, ...]]:
-    """Extra → names of the distributions it asks for, in the order in which the adapter's own distribution has them."""
-    found: dict[str, list[str]] = {}
-    for line in (point.dist.requires or []) if point.dist is not None else []:
-        name = _NAME.match(line)
-        for extra in re.findall(r"""extra\s*==\s*["']([^"']+)["']""", line):
-            if name:
-                found.setdefault(extra, []).append(name.group())
-    return {extra: tuple(names) for extra, names in found.items()}
+def requirements(library: str) -> tuple[str, ...]:
+    """What a backend asks for, as pip takes it: the extras that the entry point of its adapter names.
+
+    Raises UnknownName where there is no such backend.
+    """
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=library):
+        return _requirements(point)
+    raise UnknownName(f"no backend {library!r}")
+
+
+def _requirements(point: EntryPoint) -> tuple[str, ...]:
+    """In the order in which the adapter's own distribution has them, without the condition that makes them an extra's."""
+    lines = (point.dist.requires or []) if point.dist is not None else []
+    return tuple(
+        f"{what.strip()}; {condition}" if (condition := _OF_EXTRA.sub("", marker).strip()) else what.strip()
+        for extra in point.extras
+        for what, _, marker in (line.partition(";") for line in lines)
+        if extra in _OF_EXTRA.findall(marker)
+    )
 
 
 def _origin(found: Distribution, built: bool) -> str:

@@ -1,4 +1,5 @@
-"""Environments of their own: another version of a library, as a backend beside the installed one.
+"""Environments of their own: another version of a library, as a backend beside the installed one; or a library that is not
+installed, as the backend of its name.
 
 An environment holds the library and what that brings.  Everything else comes from the environment this runs in, through a
 ``.pth`` file: torch is not installed again, and the library alone differs between the two backends.  Where the library asks
@@ -23,7 +24,7 @@ from importlib.metadata import distributions
 from itertools import pairwise
 from pathlib import Path
 
-from harness.environments import BESIDE, COMMON, ENVIRONMENTS, LABEL, Backend, backends, canonical
+from harness.environments import BESIDE, COMMON, ENVIRONMENTS, LABEL, Backend, backends, canonical, requirements
 from harness.errors import BackendMissing, BadInput, UnknownName
 
 if sys.version_info >= (3, 11):
@@ -41,22 +42,25 @@ _NOT_FOUND = re.compile(r"satisfies the requirement (?P<which>.+?) \(from versio
 class Wish:
     """What somebody wants installed.
 
-    backend : the installed backend whose adapter it goes with
-    target : what pip is given
+    backend : the backend whose adapter it goes with
+    target : what pip is given for the library itself
     local : whether it is a folder, whose version may be that of a release
+    bare : whether it is the backend's name alone: not another version of it, but what its extra asks for
     """
 
     backend: Backend
     target: str
     local: bool = False
+    bare: bool = False
 
 
 def install(text: str, folder: Path, options: Sequence[str] = (), label: str = "") -> Backend:
     """Make an environment in ``folder/.envs`` and give the backend that lives there.
 
-    text : ``norse==1.0.0`` or what else pip takes for a requirement, a wheel, or a folder with a checkout
+    text : ``norse==1.0.0`` or what else pip takes for a requirement, a wheel, or a folder with a checkout; the name alone of
+        a backend that is not installed
     options : for pip, ``--find-links`` and the like
-    label : what stands behind ``==`` in its name; the version by default, with ``+local`` for a folder
+    label : what stands behind ``==`` in its name; the version by default, with ``+local`` for a folder; none for a name alone
 
     Raises UnknownName for what is no library of a backend, BadInput for a file that is not there or a label that cannot be one,
     BackendMissing with pip's last word where it fails.
@@ -74,8 +78,9 @@ def install(text: str, folder: Path, options: Sequence[str] = (), label: str = "
         found = next(iter(distributions(name=own, path=[str(site)])), None)
         if found is None:
             raise BackendMissing(f"{text}: what pip installed is not {own}; name a version, a wheel or a checkout of that")
-        _pip(python, [*options, f"{own}=={found.version}", *_others(wish.backend, own)], text)
-        name = f"{wish.backend.library}=={label or found.version + '+local' * (wish.local and '+' not in found.version)}"
+        _pip(python, [*options, f"{own}=={found.version}", *_others(wish, own)], text)
+        version = found.version + "+local" * (wish.local and "+" not in found.version)
+        name = wish.backend.library if wish.bare and not label else f"{wish.backend.library}=={label or version}"
         home = place / name
         shutil.rmtree(home, ignore_errors=True)
         draft.rename(home)
@@ -87,7 +92,7 @@ def install(text: str, folder: Path, options: Sequence[str] = (), label: str = "
 def wished(text: str) -> Wish:
     """Which backend a text is about, and what it is.
 
-    Raises UnknownName and BadInput.
+    Raises UnknownName, and BadInput also for the name alone of a backend that is installed.
     """
     path = Path(text).expanduser()
     if (text.endswith(_ARCHIVES) or os.sep in text) and not _REFERENCE.match(text):
@@ -98,7 +103,15 @@ def wished(text: str) -> Wish:
     requirement = _REQUIREMENT.fullmatch(text.strip())
     if requirement is None:
         raise BadInput(f"{text!r}: is no requirement, wheel or folder; norse==1.0.0 would be one")
-    return Wish(_backend_of(requirement["name"]), text.strip(), local=requirement["rest"].startswith("@"))
+    found = _backend_of(requirement["name"])
+    if requirement["rest"]:
+        return Wish(found, text.strip(), local=requirement["rest"].startswith("@"))
+    if found.installed and found.own_interpreter:
+        raise BadInput(
+            f"{found.name}: {found.own} {found.version} is installed already; {found.name}==VERSION, a wheel or a folder with "
+            "a checkout is put beside it"
+        )
+    return Wish(found, _asked(found, found.own or ""), bare=True)
 
 
 def _backend_of(name: str) -> Backend:
@@ -106,7 +119,19 @@ def _backend_of(name: str) -> Backend:
     for each in there:
         if canonical(name) in (canonical(each.library), canonical(each.own or "")):
             return each
-    raise UnknownName(f"no backend {name!r} whose library could be installed; there are {', '.join(_names(there)) or 'none'}")
+    raise UnknownName(
+        f"no backend {name!r} whose library could be installed; there are {', '.join(_names(there)) or 'none'}. "
+        "Another library needs an adapter and an extra of its own first (harness/adapter.py)"
+    )
+
+
+def _asked(backend: Backend, distribution: str) -> str:
+    """What a backend asks of one of its distributions, as pip takes it."""
+    for each in requirements(backend.library):
+        name = _REQUIREMENT.match(each)
+        if name is not None and canonical(name["name"]) == canonical(distribution):
+            return each
+    return distribution
 
 
 def _names(there: Iterable[Backend]) -> list[str]:
@@ -139,9 +164,10 @@ def _bare(home: Path) -> tuple[Path, Path]:
     return home / "bin" / "python", site
 
 
-def _others(backend: Backend, own: str) -> list[str]:
-    """What the adapter needs beside the library: there already, as a rule."""
-    return [name for name in (*backend.distributions, *COMMON) if name != own]
+def _others(wish: Wish, own: str) -> list[str]:
+    """What the adapter needs beside the library: there already, as a rule.  Another version may go with others of it."""
+    names = [name for name in (*wish.backend.distributions, *COMMON) if name != own]
+    return [_asked(wish.backend, name) if wish.bare else name for name in names]
 
 
 def _pip(python: Path, arguments: Sequence[str], what: str) -> None:

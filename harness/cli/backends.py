@@ -28,19 +28,23 @@ def show(context: typer.Context, json: Json = False) -> None:
     width = max(len(each.name) for each in found)
     for each in found:
         versions = ", ".join(f"{name} {version}" for name, version in each.versions.items())
-        say(f"{each.name:<{width}}  {versions if each.installed else 'not installed'}")
+        absent = f"not installed: nir-interop backends install {each.name}"
+        say(f"{each.name:<{width}}  {versions if each.installed else absent}")
 
 
 @backends.command()
 def install(
-    what: Annotated[str, typer.Argument(help="NAME==VERSION, a wheel, or a folder with a checkout.")],
+    what: Annotated[str, typer.Argument(help="NAME==VERSION, a wheel, a folder with a checkout; or NAME alone.")],
     label: Annotated[str, typer.Option("--label", help="Name it NAME==LABEL; the version by default.")] = "",
     find_links: Annotated[list[str] | None, typer.Option("--find-links", help="Passed to pip (repeatable).")] = None,
     no_index: Annotated[bool, typer.Option("--no-index", help="Passed to pip: look in --find-links alone.")] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Put another version of a library beside the installed one, in .envs/: one more exporter and importer of the matrix."""
+    """Put another version of a library beside the installed one, in .envs/: one more exporter and importer of the matrix.
+
+    With NAME alone, a library that is not installed, as what its extra asks for.
+    """
     from harness.installing import install as put
 
     options = [*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ())]
@@ -49,4 +53,7 @@ def install(
         print_json({"name": made.name, "versions": made.versions, "folder": str(Path(".envs") / made.name)})
     elif not quiet:
         say(f"{made.name}: {made.library} {made.version} in {Path('.envs') / made.name}")
-        say(f"now a backend beside {made.library}: nir-interop matrix --importer {made.library} --importer {made.name}")
+        if made.name == made.library:
+            say(f"now a backend: nir-interop matrix --importer {made.name}")
+        else:
+            say(f"now a backend beside {made.library}: nir-interop matrix --importer {made.library} --importer {made.name}")

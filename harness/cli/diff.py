@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Json, complete_backend, print_json
+from harness.cli.options import Json, Quiet, complete_backend, print_json
 
 
 def diff(
@@ -19,6 +19,7 @@ def diff(
             "--backend", help="NAME==LABEL of NEW against the installed NAME of OLD.", autocompletion=complete_backend
         ),
     ] = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Say which cells got better, worse, are new or gone from one report to another; exit 1 if anything got worse."""
@@ -35,6 +36,8 @@ def diff(
     console = Console(highlight=False)
     if json:
         print_json(found.as_dict())
+    elif quiet:
+        pass  # the exit status says it
     elif console.is_terminal:
         for each in renderables(found):
             console.print(each)

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Store, print_json
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, print_json
 
 
 def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     store: Store = STORE,
     results: Annotated[Path, typer.Option("--results", help="Where the tables are, and the page is written.")] = RESULTS,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Write results/report.html and results/report.md anew from the tables beside them; nothing is run."""
@@ -29,7 +30,7 @@ def report(
     written = write_pages(results, details)
     if json:
         print_json({"files": [str(path) for path in written], "pictures": details is not None})
-    else:
+    elif not quiet:
         typer.echo(f"{written[0]}")
         if details is None:
             typer.echo(f"without pictures of cells: {store} does not hold this run; nir-interop matrix makes them", err=True)

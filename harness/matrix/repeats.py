@@ -122,7 +122,8 @@ def cell(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     progress.enter(Stage.COMPARE)
     found |= _compared(full.recording, job, given.get("labels"))
     if job.get("folder") and found["status"] != Status.EXACT:
-        Recording(full.recording.outputs, full.recording.spikes).save(Path(job["folder"]) / RECORDING)
+        kept = {name: each for name, each in full.recording.membranes.items() if name == found["comparison"].get("first_node")}
+        Recording(full.recording.outputs, full.recording.spikes, kept).save(Path(job["folder"]) / RECORDING)
     return found
 
 

@@ -9,7 +9,8 @@ How bad an outcome is, best first (:func:`badness`):
 5. ``export_error``, ``write_error``, ``read_error``, ``import_error``, ``run_error``: no answer, by accident; the user notices,
    and can catch it.  How far it came makes it neither better nor worse.
 6. ``timeout``, ``crash``: no answer, and what else the process was doing is lost with it.
-7. A wrong answer about which the library said a word: whoever reads it is warned.
+7. A wrong answer about which the library said a word: whoever reads it is warned.  So it is with what ``exact`` gives, which is
+   no library: it is there to be held against.
 8. A wrong answer in silence, which somebody will publish: the worst there is, and worse than any error.
 
 Among wrong answers ``wrong_shape`` is the least bad, for the next layer trips over it; then ``mismatch``, by ``mismatch_rate``;
@@ -36,7 +37,9 @@ TOLERANCE = 0.01
 """By how much a number may differ, relatively or absolutely, between two machines: they add up in another order, a membrane
 that grazes its threshold falls to the other side, and a trained weight is another one in its last digits."""
 MACHINE = ("platform", "machine", "cpus")
-"""What of environment.json makes two machines one."""
+"""What of environment.json makes two machines one, with PROCESSOR."""
+PROCESSOR = ("cpu", "cores", "memory_gib")
+"""The same, of which a run from before they were written down knows nothing."""
 KINDS = ("worse", "better", "changed", "new", "gone", "same")
 """What may have become of a cell.  ``changed``: as bad as it was, but other causes, numbers or words."""
 
@@ -131,7 +134,7 @@ def compare(old: Run, new: Run) -> Difference:
     Numbers count as equal within TOLERANCE, and ``exact`` as good as ``rounding``, unless both runs are known to come from
     one machine.
     """
-    same = bool(old.environment) and all(old.environment.get(name) == new.environment.get(name) for name in MACHINE)
+    same = _one_machine(old.environment, new.environment)
     tolerance = 0.0 if same else TOLERANCE
     before, after = ({row["cell_id"]: row for row in run.rows} for run in (old, new))
     failed_before, failed_after = _failed(old.rows), _failed(new.rows)
@@ -148,6 +151,12 @@ def compare(old: Run, new: Run) -> Difference:
     changes += _unpaired(before, after, tolerance)
     changes.sort(key=_worst_first)
     return Difference(old, new, tuple(changes), same, tolerance)
+
+
+def _one_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether both are known, and of one machine."""
+    both = [name for name in PROCESSOR if name in old and name in new]
+    return bool(old) and all(old.get(name) == new.get(name) for name in (*MACHINE, *both))
 
 
 def _unpaired(before: Mapping[str, Row], after: Mapping[str, Row], tolerance: float) -> Iterator[Change]:

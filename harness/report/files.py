@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.explain.says import says
 from harness.fingerprint import Fingerprint, Identified, Side
 from harness.graphs import NEURONS
+from harness.report.machine import machine
 from harness.rule import NIR_MEANING
 from harness.schema import REPORT, RULES, SOURCES, TIMINGS, write_table
 
@@ -28,7 +29,8 @@ def write_results(found: Results, folder: Path, rows: Sequence[Mapping[str, Any]
         write_table(path, [dict(row) for row in table], schema)
         written.append(path)
     path = folder / "environment.json"
-    path.write_text(json.dumps(found.environment(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    environment = {**found.environment(), **machine()}
+    path.write_text(json.dumps(environment, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return [*written, path]
 
 

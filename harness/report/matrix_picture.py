@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
+from harness.matrix.explaining import CONTINUOUS
+from harness.matrix.outcomes import REFERENCE
 from harness.report.page.model import Page
 from harness.report.page.tables import Row, kind, letter, place
 
@@ -29,14 +31,22 @@ def matrix_picture(page: Page) -> str:
     rows: dict[tuple[str, str], dict[tuple[str, str], Row]] = {}
     for row in page.headline:
         rows.setdefault((row["network"], row["idiom"]), {})[row["exporter"], row["importer"] or ""] = row
-    exporters = sorted({exporter for cells in rows.values() for exporter, _ in cells})
+    exporters = sorted({exporter for cells in rows.values() for exporter, _ in cells}, key=_libraries_first)
     readers = {
-        exporter: sorted({reader for cells in rows.values() for one, reader in cells if one == exporter and reader}) or [""]
+        exporter: sorted(
+            {reader for cells in rows.values() for one, reader in cells if one == exporter and reader}, key=_libraries_first
+        )
+        or [""]
         for exporter in exporters
     }
     width = LEFT + CELL * sum(map(len, readers.values())) + 8
     height = TOP + HEIGHT * len(rows) + 14 + HEIGHT * -(-len(_key(page)) // ACROSS)
     return "\n".join(_drawn(page, rows, readers, width, height)) + "\n"
+
+
+def _libraries_first(name: str) -> tuple[int, str]:
+    """By name, but for what is no library."""
+    return (REFERENCE, CONTINUOUS).index(name) + 1 if name in (REFERENCE, CONTINUOUS) else 0, name
 
 
 def _drawn(

@@ -73,7 +73,7 @@ def _counts(page: Page) -> Iterator[str]:
     yield "## Cells imported at the step they were exported for"
     yield ""
     yield "*after*: exact or rounding, as they are or once the graph is rewritten. *silent*: of those that differ, those about"
-    yield "which nothing was said; *exact* is continuous time, not a library."
+    yield "which a library said nothing; the importer *exact* is continuous time, a yardstick and no library."
     yield ""
     head = ("exporter", "importer", *(SHORT.get(column, column) for column in COLUMNS))
     rows = [
@@ -121,8 +121,8 @@ def _ran(page: Page) -> Iterator[str]:
     yield from (f"- {escaped(name)} {escaped(version)}".rstrip() for name, version in page.versions.items())
     if page.environment:
         known = page.environment
-        machine = f"Python {known['python']} on {escaped(str(known['platform']))}, {known['cpus']} CPUs"
-        yield f"- nir-interop {known['suite']} with {machine}"
+        machine = f"{escaped(page.machine)}; {escaped(str(known['platform']))}"
+        yield f"- nir-interop {known['suite']} with Python {known['python']} on {machine}"
     wrong = sum(kind(row) in ("silent", "wrong") for row in page.headline)
     yield f"- {len(page.native)} cells, {len(page.headline)} of them at the step of their export; {wrong} of these are wrong"
 

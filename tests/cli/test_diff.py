@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.errors import BadInput, UnknownName
 from harness.report.difference import KINDS, badness, compare
-from harness.report.difference_text import FEW, few_lines, paragraphs
+from harness.report.difference_text import FEW, ended, few_lines, paragraphs
 from harness.report.runs import Run, in_place, read_run, without
 from harness.schema import REPORT, write_table
 from harness.vocabulary import Status
@@ -77,6 +77,13 @@ def test_outcomes_from_best_to_worst_are_those_of_the_docstring() -> None:
         assert compare(a_run(worse), a_run(better)).of("better"), (worse["status"], better["status"])
 
 
+def test_continuous_time_is_no_library_and_never_silent() -> None:
+    yardstick = differs(importer="exact")
+    assert badness(yardstick) == badness(differs(importer="exact", warned=True)) < badness(differs())
+    assert "silence" not in ended(yardstick)
+    assert "silence" in ended(differs())
+
+
 def test_every_status_has_a_place() -> None:
     assert {str(status): badness(row(status=str(status)))[0] for status in Status} == {
         "exact": 0, "rounding": 1, "vacuous": 2, "refused": 3, "export_error": 4, "write_error": 4, "read_error": 4,
@@ -109,6 +116,12 @@ def test_numbers_have_a_tolerance_between_machines_and_none_on_one() -> None:
     unknown = compare(a_run(old, environment={}), a_run(new, environment={}))
     assert not unknown.same_machine
     assert unknown.tolerance > 0
+
+
+def test_a_machine_is_another_where_its_processor_is_and_a_run_that_does_not_know_it_says_nothing() -> None:
+    known = HERE | {"cpu": "A 1", "cores": 2, "memory_gib": 8}
+    for environment, same in ((known, True), (HERE, True), (known | {"cpu": "B 2"}, False)):
+        assert compare(a_run(row(), environment=known), a_run(row(), environment=environment)).same_machine is same
 
 
 def test_rounding_is_as_good_as_exact_between_machines_only() -> None:
@@ -212,6 +225,8 @@ def test_diff_exits_1_where_something_got_worse_and_0_where_nothing_did(tmp_path
         "worse: mlp_if.portable.norse@0.0001>snntorch@0.0001.native.0: exact → mismatch 50.00%, in silence",
         "better: mlp_if.portable.norse@0.0001>norse@0.0001.native.0: mismatch 25.00%, in silence → exact",
     ]
+    quiet = run("diff", str(old), str(new), "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (1, "", "")
     same = run("diff", str(old), str(old), "--json")
     assert same.returncode == 0, same.stderr
     document = json.loads(same.stdout)

@@ -54,7 +54,7 @@ Runner = Callable[..., subprocess.CompletedProcess[str]]
 def nir_interop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """``nir-interop`` in a folder of its own, where a backend ``fakelib`` is known; its versions 1.0 and 2.0 lie in links/."""
     site = tmp_path / "site"
-    extras = 'Provides-Extra: fakelib\nRequires-Dist: fakelib; extra == "fakelib"\n'
+    extras = 'Provides-Extra: fakelib\nRequires-Dist: fakelib<2; extra == "fakelib"\n'
     package = backends_in(site, {"fakelib": "fake_adapters.fakelib:FakeLib [fakelib]"}, extras)
     (package / "fakelib.py").write_text(ADAPTER)
     for version, right in (("1.0", False), ("2.0", True)):
@@ -110,6 +110,26 @@ def test_a_wheel_a_checkout_and_a_label_are_backends_of_their_own(nir_interop: R
     assert listed(nir_interop)["fakelib==2.0+local"] not in (found["fakelib==2.0+local"], "2.0")
 
 
+def test_a_name_alone_is_what_its_extra_asks_for_and_lives_under_that_name(nir_interop: Runner, tmp_path: Path) -> None:
+    assert "fakelib       not installed: nir-interop backends install fakelib" in nir_interop("backends").stdout
+    done = install(nir_interop, "fakelib")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"fakelib: fakelib 1.0 in {Path('.envs/fakelib')}"
+    assert done.stdout.splitlines()[1] == "now a backend: nir-interop matrix --importer fakelib"
+    assert listed(nir_interop) == {"fakelib": "1.0"}
+    assert [path.name for path in (tmp_path / ".envs").iterdir()] == ["fakelib"]
+    assert install(nir_interop, "fakelib==2.0").returncode == 0
+    assert listed(nir_interop) == {"fakelib": "1.0", "fakelib==2.0": "2.0"}
+
+
+def test_the_name_alone_of_what_is_installed_says_what_could_be_put_beside_it(nir_interop: Runner, tmp_path: Path) -> None:
+    done = install(nir_interop, "norse")
+    assert done.returncode == 2
+    assert "norse 1.1.0 is installed already; norse==VERSION" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / ".envs").exists() or not list((tmp_path / ".envs").iterdir())
+
+
 def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Runner, tmp_path: Path) -> None:
     wheel(tmp_path / "links", "3.0", "", requires="nowhere-to-be-found")
     wheel(tmp_path / "links", "1.0", "", name="brian")
@@ -117,6 +137,7 @@ def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Ru
     assert install(nir_interop, "fakelib==1.0").returncode == 0
     for what, said in {
         "brian==1.0": "no backend 'brian'",
+        "brian": "needs an adapter and an extra of its own first",
         "./links/brian-1.0-py3-none-any.whl": "no backend 'brian'",
         "reference": "no backend 'reference'",
         "fakelib==9": "fakelib==9: pip finds no fakelib==9; there are 1.0, 2.0, 3.0",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments import Backend, backend, backends, installed_versions, suite_version
+from harness import environments
+from harness.environments import Backend, backend, backends, installed_versions, requirements, suite_version
 from harness.errors import UnknownName
 
 DIRECT = {"url": "https://example.org/norse", "vcs_info": {"vcs": "git", "commit_id": "065a3b45aaaaaaaa"}}
@@ -72,3 +73,23 @@ def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownName, match=r"no backend 'brian'; there are .*norse"):
         backend("brian")
     assert isinstance(backend("exact"), Backend)
+
+
+def test_what_a_backend_asks_for_is_its_extra_without_the_condition_that_makes_it_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requirements("norse")
+    assert asked[0].startswith("norse==")
+    assert not any("extra" in line for line in asked)
+
+    class Made:
+        requires = (
+            'mylib>=2 ; extra == "mylib"',
+            'old==1; python_version < "3.11" and extra == "mylib"',
+            'other; extra == "another"',
+            "common",
+        )
+
+    point = environments.EntryPoint("mylib", "adapters.mylib:MyLib [mylib]", environments.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(environments.EntryPoint, "dist", Made(), raising=False)
+    assert environments._requirements(point) == ("mylib>=2", 'old==1; python_version < "3.11"')
+    with pytest.raises(UnknownName):
+        requirements("brian")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def test_a_reconciled_cell_says_what_was_changed_in_its_graph(ran: Ran) -> None:
     assert all("node " in line or "edge " in line or line.startswith("and ") for lines in changed for line in lines)
 
 
+def test_a_reconciled_cell_names_each_pass_with_its_nodes_and_its_reason(ran: Ran) -> None:
+    passes = [one for name, detail in ran.details.items() if ".reconciled." in name for one in detail["passes"]]
+    rewritten = {
+        name for row in ran.found.report_rows() if row["mode"] == "reconciled" for name in (row["remedy"] or "").split(";")
+    }
+    assert {one["name"] for one in passes} == rewritten - {""}
+    assert passes and all(one["nodes"] and len(one["why"].split()) > 3 for one in passes)
+
+
 def test_details_are_plain_data_without_paths(ran: Ran) -> None:
     text = json.dumps(dict(ran.details), allow_nan=False)
     assert str(ran.store.path) not in text
@@ -45,6 +55,17 @@ def test_the_store_has_what_was_kept_and_it_is_not_made_twice(ran: Ran, monkeypa
 
     monkeypatch.setattr(module, "details_of", never)
     assert keep(ran.found, ran.store, ran.folder) == ran.details
+
+
+def test_another_reason_for_a_pass_is_made_anew(ran: Ran) -> None:
+    cells = list(ran.found.cells)
+    number, cell = next((number, each) for number, each in enumerate(cells) if each.rewriting and each.rewriting.passes)
+    assert cell.rewriting is not None
+    told = tuple({**one, "why": "for another reason"} for one in cell.rewriting.passes)
+    cells[number] = replace(cell, rewriting=replace(cell.rewriting, passes=told))
+    details = keep(replace(ran.found, cells=tuple(cells)), Store(ran.store.path), ran.folder)
+    assert {one["why"] for one in details[cell.job.cell_id]["passes"]} == {"for another reason"}
+    keep(ran.found, ran.store, ran.folder)
 
 
 def test_another_report_has_nothing_in_the_store(ran: Ran, tmp_path: Path) -> None:

@@ -6,16 +6,23 @@ import base64
 import hashlib
 import json
 import re
+from datetime import datetime, timezone
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.networks import names
+from harness.report.machine import cores_in, machine, name_in
 from harness.report.page import Details, page_of, render, write_page
+from harness.report.page.networks import FAMILIES, described
 from harness.report.page.rendering import as_script_data
 from harness.report.page.tables import kind, letter, worst
 from harness.report.page.wording import blame, headline, remedy
+from harness.report.page.wording import machine as machine_in_words
+from harness.report.tables import is_silent, summary
 from tests.report.conftest import HOSTILE, SCRIPT, Ran
 
 
@@ -153,6 +160,19 @@ def test_silent_wrong_answers_are_ranked_by_the_accuracy_they_cost_then_by_what_
     assert [each["cell_id"] for each in worst(rows)] == ["a", "b", "gained", "c"]
 
 
+def test_the_page_and_the_tables_count_the_same_silent_wrong_answers() -> None:
+    rows = [
+        row(),
+        row(importer="exact", mismatch_rate=1.0),
+        row(importer="spikingjelly", status="wrong_shape"),
+        row(importer="snntorch", warned=True),
+        row(dt_import=1e-3),
+    ]
+    assert sum(count["silent"] for count in summary(rows).values()) == len(worst(rows)) == 2
+    assert not is_silent(rows[1])
+    assert "said nothing" not in headline(rows[1])
+
+
 def test_a_letter_says_whether_a_wrong_answer_came_without_a_word() -> None:
     assert (letter(row()), kind(row())) == ("M!", "silent")
     assert (letter(row(warned=True)), kind(row(warned=True))) == ("M", "wrong")
@@ -181,3 +201,36 @@ def test_a_remedy_is_told_in_a_sentence() -> None:
     left = row(mode="reconciled", forbidden="node_dropped")
     assert remedy(row(), left) == "No rewriting of a graph takes this away: node_dropped."
     assert remedy(row(status="exact"), None) == ""
+
+
+def test_every_network_is_of_a_family_and_says_what_it_is_made_of() -> None:
+    assert {described(name).family for name in names()} == set(FAMILIES)
+    assert all(described(name).about for name in names())
+    assert described("csnn_avgpool").about == "two-dimensional convolution, average pooling, LIF"
+    assert described("of another project").family == ""
+
+
+def test_the_head_says_what_was_run_on_what_and_when(ran: Ran) -> None:
+    page = page_of(ran.folder, ran.details)
+    known = json.loads((ran.folder / "environment.json").read_text(encoding="utf-8"))
+    assert page.machine == machine_in_words(known)
+    assert machine()["memory_gib"] == known["memory_gib"] > 0
+    year = datetime.now(timezone.utc).year
+    assert re.fullmatch(rf"\d+ [A-Z][a-z]+ {year}", page.written)
+    text = render(page)
+    assert f"results of {page.written}, on {escape(page.machine)}" in text
+
+
+def test_a_machine_is_told_as_far_as_it_is_known() -> None:
+    known = {"cpu": "A 1", "cores": 2, "cpus": 4, "memory_gib": 8, "machine": "x86_64"}
+    assert machine_in_words(known) == "A 1, 2 cores, 4 threads, 8 GiB"
+    assert machine_in_words({"cpus": 2, "machine": "x86_64"}) == "x86_64, 2 threads"
+    assert machine_in_words({}) == ""
+
+
+def test_threads_that_share_a_core_count_once() -> None:
+    block = "processor\t: {0}\nmodel name\t: Some  CPU @ 2 GHz\nphysical id\t: {1}\ncore id\t\t: {2}\n"
+    text = "\n".join(block.format(*numbers) for numbers in ((0, 0, 0), (1, 0, 0), (2, 0, 1), (3, 1, 0)))
+    assert name_in(text) == "Some CPU @ 2 GHz"
+    assert cores_in(text) == 3
+    assert (name_in("Hardware: arm"), cores_in("Hardware: arm")) == ("", None)

@@ -84,6 +84,19 @@ def test_a_membrane_is_that_of_the_first_neuron_that_differs_with_its_own_thresh
     assert membrane["spikes"] == [[2], []]
 
 
+def test_a_membrane_that_was_recorded_is_never_replayed() -> None:
+    ours, theirs = np.zeros((5, 1, 3)), np.zeros((5, 1, 3))
+    ours[2, 0, 1] = 1
+    one, other = np.arange(15.0).reshape(5, 1, 3), np.full((5, 1, 3), 7.0)
+
+    def never(sample: int, steps: int) -> Recording:
+        raise AssertionError("replayed")
+
+    found = pictures(GRAPH, Side(recording(ours, one), never), Side(recording(theirs, other), never))
+    assert found["membrane"]["curves"] == [[1.0, 4.0, 7.0, 10.0, 13.0], [7.0] * 5]
+    assert found["membrane"]["replayed"] == [False, False]
+
+
 def test_a_replay_stands_in_only_where_it_gives_the_same_spikes() -> None:
     ours, theirs = np.zeros((5, 1, 3)), np.zeros((5, 1, 3))
     ours[2, 0, 1] = theirs[4, 0, 1] = 1

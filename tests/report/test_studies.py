@@ -17,11 +17,19 @@ def study(folder: Path, text: str, name: str = "one") -> Path:
 
 
 def test_tables_and_headings_are_rendered_below_the_page_s_own(tmp_path: Path) -> None:
-    study(tmp_path, "# Title\n\n| a | b |\n|:--|--:|\n| 1 | 2 |\n")
+    study(tmp_path, "# one: does it?\n\n## Part\n\n| a | b |\n|:--|--:|\n| 1 | 2<br>3 |\n")
     (found,) = studies(tmp_path)
-    assert found.name == "one"
-    assert "<h3>Title</h3>" in found.body
-    assert "<td>2</td>" in found.body
+    assert (found.name, found.title) == ("one", "one: does it?")
+    assert "does it?" not in found.body
+    assert "<h2>Part</h2>" in found.body
+    assert "<td>2<br />\n3</td>" in found.body
+
+
+def test_a_study_without_a_heading_is_called_as_its_folder(tmp_path: Path) -> None:
+    study(tmp_path, "words\n\n# Late\n")
+    (found,) = studies(tmp_path)
+    assert found.title == "one"
+    assert "<h2>Late</h2>" in found.body
 
 
 def test_markup_scripts_and_addresses_that_run_are_text(tmp_path: Path) -> None:

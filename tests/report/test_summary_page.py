@@ -64,6 +64,7 @@ def test_the_verb_writes_the_pages_from_the_tables_and_runs_nothing(ran: Ran) ->
     said = json.loads(done.stdout)
     assert [Path(each).name for each in said["files"]] == ["report.html", "report.md", "report.svg"]
     assert said["pictures"] is True
+    assert CliRunner().invoke(app, [*asked[:-1], "--quiet"]).output == ""
 
 
 def test_the_verb_says_where_there_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

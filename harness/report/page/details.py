@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,9 +71,8 @@ def _state(found: Results) -> str:
     sha = hashlib.sha256()
     for cell in sorted(found.cells, key=lambda cell: cell.job.cell_id):
         objects = [(each.get("objects") or {}) for each in (cell.source.outcome, cell.outcome)]
-        sha.update(
-            json.dumps([cell.job.cell_id, objects, cell.verdict and cell.verdict.get("causes")], sort_keys=True).encode()
-        )
+        said = [cell.job.cell_id, objects, (cell.verdict or {}).get("causes"), list(_passes(cell))]
+        sha.update(json.dumps(said, sort_keys=True).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         sha.update(path.read_bytes())
     return sha.hexdigest()
@@ -101,6 +100,7 @@ def _detail(cell: CellResult, known: _Known) -> dict[str, Any]:
         return detail
     original = known.original(cell)
     if cell.job.mode == Mode.RECONCILED:
+        detail["passes"] = [{name: each[name] for name in ("name", "nodes", "why")} for each in _passes(cell)]
         detail["changes"] = _changes(known.graph(original), known.graph(cell.source))
     else:
         detail["rules"] = known.differing(cell)
@@ -114,6 +114,11 @@ def _said(text: str) -> str:
     lines = dict.fromkeys(line.rstrip() for line in text.splitlines() if line.strip() and not _LOGGED.match(line))
     kept = "\n".join(lines)
     return kept if len(kept) <= SAID else kept[:SAID] + " …"
+
+
+def _passes(cell: CellResult) -> Sequence[Mapping[str, Any]]:
+    """What its graph was rewritten with, in order."""
+    return () if cell.rewriting is None else cell.rewriting.passes
 
 
 def _changes(before: Graph | None, after: Graph | None) -> list[str]:

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from harness.fingerprint import Side
 from harness.graphs import NEURONS
 from harness.matrix.explaining import CONTINUOUS
 from harness.matrix.known_issues import Issue, load
+from harness.matrix.outcomes import REFERENCE
 from harness.report.page import wording
 from harness.report.page.charts import Chart, charts
 from harness.report.page.details import Details
+from harness.report.page.networks import FAMILIES, described
 from harness.report.page.studies import Study, studies
 from harness.report.page.tables import LETTERS, SHOWN, Row, kind, letter, place, rows_of, worst
 from harness.report.primitives import Support, by_primitive, contradicts, summary
@@ -26,6 +29,10 @@ from harness.rule import AXES, NIR_MEANING
 from harness.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, Table
 from harness.vocabulary import Blame, Cause, Mode, Outcome, Status
 
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 WORST = 10
 """Silent wrong answers that are listed first."""
 
@@ -46,6 +53,7 @@ class Page:
 
     pictures : whether the store had details of this report
     problems : table → why its page is empty, of those that are there and cannot be read
+    written : the day on which report.csv was
     """
 
     environment: Mapping[str, Any]
@@ -64,6 +72,12 @@ class Page:
     details: Details
     pictures: bool
     problems: Mapping[str, str]
+    written: str
+
+    @property
+    def machine(self) -> str:
+        """What the results were made on, in words; empty where environment.json does not say."""
+        return wording.machine(self.environment)
 
     @property
     def native(self) -> list[Row]:
@@ -126,6 +140,10 @@ class Page:
             "blames": {str(one): one.meaning for one in Blame},
             "causes": {str(one): one.meaning for one in Cause},
             "pictures": self.pictures,
+            "networks": {name: vars(described(name)) for name in sorted({str(row["network"]) for row in native})},
+            "families": FAMILIES,
+            "libraries": [name for name in self.versions if name not in (REFERENCE, CONTINUOUS)],
+            "issues": {issue.id: issue.why for issue, count in self.issues if count},
         }
         return words
 
@@ -183,7 +201,14 @@ def page_of(folder: Path, details: Details | None) -> Page:
         details=details or {},
         pictures=details is not None,
         problems=problems,
+        written=_day((folder / REPORT.name).stat().st_mtime),
     )
+
+
+def _day(seconds: float) -> str:
+    """A time since the epoch as a date in UTC, whatever the locale: 21 November 2026."""
+    day = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def _readable(folder: Path, table: Table, problems: dict[str, str]) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from harness.report.page.tables import LETTERS, kind, letter, place
 from harness.schema import REPORT, SOURCES
 from harness.vocabulary import Blame, Cause, Mode, Status
 
+SCRIPTS = ("basics", "filters", "matrix", "pictures", "cell", "answer", "page")
+"""What the script is put together from; each uses what those before it define, and runs when the last does."""
 _PACKAGE = "harness.report.page"
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What could end a script element, or is a line's end to some; in JSON all of it may be written as escapes."""
@@ -25,7 +27,7 @@ _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", 
 
 def render(page: Page) -> str:
     """The page as HTML; the same results give the same bytes."""
-    style, script = _source("page.css"), _source("page.js")
+    style, script = _source("page.css"), _script()
     return (
         _templates()
         .get_template("page.html.j2")
@@ -74,6 +76,11 @@ def _templates() -> Environment:
 
 def _source(name: str) -> str:
     return files(_PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """All that runs, in a scope of its own."""
+    return '"use strict";\n(() => {\n' + "\n".join(_source(f"{name}.js") for name in SCRIPTS) + "})();\n"
 
 
 def _hash(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,20 @@ TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 """Figures that are shown; an image cannot run a script, whatever is in it."""
 BUDGET = 1_500_000
 """Bytes that all figures may add to the page."""
-_HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6"}
+_HEADINGS = {"h1": "h2"}
+"""A heading as large as the page's own, to what it becomes."""
 
 
 @dataclass(frozen=True)
 class Study:
     """One study.
 
+    title : the first heading of its page, which says what it asks; the body is what follows
     left_out : figures that did not fit
     """
 
     name: str
+    title: str
     body: Markup
     left_out: tuple[str, ...] = ()
 
@@ -60,12 +63,35 @@ def _study(page: Path, budget: int) -> tuple[Study, int]:
         shown.add(path)
         return _data(path, content)
 
+    title = _title(tokens) or page.parent.name
     _rewrite(tokens, place)
     body = parser.renderer.render(tokens, parser.options, {})
     for path in sorted(page.parent.glob("*.svg")):
         if path.name not in shown and path.name not in left_out and (address := place(path.name)) is not None:
             body += f'<figure><img src="{address}" alt="{Markup.escape(path.stem.replace("_", " "))}"></figure>\n'
-    return Study(page.parent.name, Markup(body), tuple(dict.fromkeys(left_out))), spent
+    return Study(page.parent.name, title, Markup(body), tuple(dict.fromkeys(left_out))), spent
+
+
+def _title(tokens: list[Token]) -> str:
+    """Take the heading at the beginning of a page out of it."""
+    if len(tokens) < 3 or tokens[0].type != "heading_open" or tokens[0].tag != "h1":
+        return ""
+    title = "".join(each.content for each in tokens[1].children or ())
+    del tokens[:3]
+    return title
+
+
+def _broken(children: Sequence[Token]) -> Iterator[Token]:
+    """The only markup that pages may have inside a table's cell: a line break."""
+    for token in children:
+        parts = token.content.split("<br>") if token.type == "text" else []
+        if len(parts) < 2:
+            yield token
+            continue
+        for number, part in enumerate(parts):
+            if number:
+                yield Token("hardbreak", "br", 0)
+            yield Token("text", "", 0, content=part)
 
 
 def _rewrite(tokens: Sequence[Token], place: Any) -> None:
@@ -81,7 +107,9 @@ def _rewrite(tokens: Sequence[Token], place: Any) -> None:
                 token.attrs["src"] = address
         if token.type == "link_open" and not str(token.attrs.get("href", "")).startswith(("https://", "http://")):
             token.attrs = {}
-        _rewrite(token.children or (), place)
+        if token.children:
+            token.children = list(_broken(token.children))
+            _rewrite(token.children, place)
 
 
 def _figure(folder: Path, path: str) -> bytes | None:

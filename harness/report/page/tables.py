@@ -91,7 +91,7 @@ def worst(rows: Sequence[Row]) -> list[Row]:
     By the accuracy they cost, then by the share of outputs that differ; a wrong shape, which has neither, comes after those
     that cost accuracy.
     """
-    silent = [row for row in headline(natively(rows)) if kind(row) == "silent"]
+    silent = [row for row in headline(natively(rows)) if is_silent(row)]
     return sorted(
         silent, key=lambda row: (min(0.0, row["accuracy_delta"] or 0.0), -(row["mismatch_rate"] or 0.0), row["cell_id"])
     )

@@ -81,6 +81,19 @@ def remedy(row: Row, after: Row | None) -> str:
     return f"Not reconciled; it remains {words(Status(after['status']))}.{tried}"
 
 
+def machine(environment: Mapping[str, Any]) -> str:
+    """What environment.json says of a machine; an older one knows neither its processor nor its memory."""
+    cores, threads = environment.get("cores"), environment.get("cpus")
+    memory = environment.get("memory_gib")
+    parts = (
+        environment.get("cpu") or environment.get("machine"),
+        f"{cores} cores" if cores else None,
+        f"{threads} threads" if threads and threads != cores else None,
+        f"{memory:g} GiB" if memory else None,
+    )
+    return ", ".join(str(part) for part in parts if part)
+
+
 def words(status: Status) -> str:
     """A status as words."""
     return str(status).replace("_", " ")
@@ -91,8 +104,6 @@ def _differ(row: Row) -> str:
 
 
 def _word(row: Row) -> str:
-    if is_silent(row) and row["importer"] == CONTINUOUS:
-        return ""
     if is_silent(row):
         return f", and {row['importer']} said nothing"
     return ", and it warned" if row["warned"] and not Status(row["status"]).is_error else ""
