@@ -1,6 +1,6 @@
 """``make bench``: measure the project's figures on this machine and print them beside their targets.
 
-    python -m bench [matrix] [speed] [identify] [verdict] [reconcile] [primitives]
+    python -m bench [matrix] [speed] [identify] [verdict] [reconcile] [primitives] [streaming]
 
 Everything is measured in a fresh folder; nothing under results/ is touched.  Quote medians, and on a quiet machine.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import identify, matrix, primitives, reconcile, speed, verdict
+from bench import identify, matrix, primitives, reconcile, speed, streaming, verdict
 from bench.figures import Figure, show
 
 SECTIONS = {
@@ -19,6 +19,7 @@ SECTIONS = {
     "verdict": verdict.figures,
     "reconcile": reconcile.figures,
     "primitives": primitives.figures,
+    "streaming": streaming.figures,
 }
 
 

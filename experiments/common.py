@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,13 +51,14 @@ class Options:
 class Study:
     """A study: its name, the question in a line, and what runs it.
 
-    act : does it, and returns the files that a reader is to look at first
+    act : does it, given ``options``, and returns the files that a reader is to look at first
+    options : what it is called with: :class:`Options`, or one with options of its own
     """
 
     name: str
     question: str
-    act: Callable[[Options, Progress], Sequence[Path]]
-    options: ClassVar[type[Options]] = Options
+    act: Callable[[Any, Progress], Sequence[Path]]
+    options: type[Options] = Options
 
     def run(self, options: Options, *, quiet: bool = False) -> Sequence[Path]:
         """Do it and say how far it has come, unless ``quiet``."""

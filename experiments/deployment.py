@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from experiments.identifying import neurons_in
 from harness.adapter import load_adapter
 from harness.environments import backend
 from harness.errors import RunFailed
@@ -139,10 +140,10 @@ def cross(
     folder : where rewritten graphs go, ``<source>_for_<importer>.nir``
     advance : called after each crossing
     """
-    cells = Store(store)
+    cells, kinds = Store(store), neurons_in(source.network for source in sources.values())
     found: dict[tuple[str, str], Crossing] = {}
     for importer in importers:
-        known = import_fingerprint(backend(importer), cells)
+        known = import_fingerprint(backend(importer), cells, kinds=kinds)
         with LiveBackend(backend(importer), limit=LIMIT) as live:
             for name, source in sources.items():
                 if source.graph is None or source.native is None:
@@ -211,7 +212,7 @@ def why(source: Exported, crossing: Crossing, importer: str, inputs: Array, stor
     cells = Store(store)
     rules = native_rules(backend(source.library), source.network, source.idiom, cells)
     own = Side(source.library, source.network.dt, rules) if crossing.plan is None else crossing.plan.side
-    known = import_fingerprint(backend(importer), cells)
+    known = import_fingerprint(backend(importer), cells, kinds=neurons_in((source.network,)))
     target = Side(importer, source.network.dt, known.by_primitive(), known.rules)
     with guarded(Capture()):
         adapter = load_adapter(source.library)

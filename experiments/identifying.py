@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.evaluation import one_thread
 from harness.environments import backend
+from harness.graphs import NEURONS
 from harness.matrix.capture import Capture, guarded
-from harness.matrix.fingerprints import import_fingerprint, native_rules
+from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_rules
+from harness.matrix.live import LiveBackend
 from harness.matrix.store import Store
 from harness.networks import Network
 from harness.vocabulary import Idiom
+
+
+def neurons_in(networks: Iterable[Network]) -> tuple[str, ...]:
+    """Primitives of networks' neurons, and those that a rewriting may put in their place: a synapse only where there is one."""
+    synapse = any(type(layer).__name__.startswith("Cuba") for network in networks for layer in network.neurons())
+    return tuple(kind for kind in NEURONS if synapse or not kind.startswith("Cuba"))
 
 
 @contextmanager
 def identifying(own: Mapping[str, Network], importers: Sequence[str], store: Path) -> Iterator[Callable[[], None]]:
     """Identify importers, and the neurons of the libraries that have networks, each in a process of its own.
 
+    own : library → its network; where there are some, only what :func:`neurons_in` them names is asked of the importers
+
     What it gives waits until all is in the store; what went wrong there goes wrong again, and is said, where it is needed.
     """
     context = multiprocessing.get_context("spawn")
     names = list(dict.fromkeys((*own, *importers)))
-    folder = store.resolve()
+    folder, kinds = store.resolve(), neurons_in(own.values()) if own else NEURONS
     processes = [
-        context.Process(target=_identify, args=(name, own.get(name), name in importers, folder), daemon=True) for name in names
+        context.Process(target=_identify, args=(name, own.get(name), kinds if name in importers else (), folder), daemon=True)
+        for name in names
     ]
 
     def wait() -> None:
@@ -43,10 +54,10 @@ def identifying(own: Mapping[str, Network], importers: Sequence[str], store: Pat
             process.terminate()
 
 
-def _identify(name: str, network: Network | None, imports: bool, store: Path) -> None:
+def _identify(name: str, network: Network | None, kinds: Sequence[str], store: Path) -> None:
     known, cells = backend(name), Store(store)
-    with guarded(Capture()):
-        if imports:
-            import_fingerprint(known, cells)
+    with guarded(Capture()), LiveBackend(known, limit=LIMIT) as live:
+        if kinds:
+            import_fingerprint(known, cells, kinds=kinds, live=live)
         if network is not None:
-            native_rules(known, network, Idiom.PORTABLE, cells)
+            native_rules(known, network, Idiom.PORTABLE, cells, live=live)

@@ -1,6 +1,6 @@
 """One step of a network in a library's own modules, with gradients: what training needs and an adapter's run does not give.
 
-A network of one chain whose input does not change with time: what stands before the first neurons is computed once.
+A network of one chain.  Where its input does not change with time, what stands before the first neurons is computed once.
 """
 
 from __future__ import annotations
@@ -70,6 +70,19 @@ def spikes(module: nn.Module, neurons: Neurons, images: torch.Tensor, steps: int
     for _ in range(steps):
         value = current
         for name, child in children[first:]:
+            value = neurons.fire(name, child, value) if neurons.holds(child) else child(value)
+        outputs.append(value)
+    return torch.stack(outputs)
+
+
+def spikes_of_frames(module: nn.Module, neurons: Neurons, frames: torch.Tensor) -> torch.Tensor:
+    """Spikes of the last layer, axes (T, B, classes), for frames (T, B, \\*shape)."""
+    children = list(module.named_children())
+    neurons.begin()
+    outputs = []
+    for frame in frames:
+        value = frame
+        for name, child in children:
             value = neurons.fire(name, child, value) if neurons.holds(child) else child(value)
         outputs.append(value)
     return torch.stack(outputs)

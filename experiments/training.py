@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from experiments import checkpoints
-from experiments.stepping import Neurons, Surrogate, neurons_of, spikes
+from experiments.stepping import Neurons, Surrogate, neurons_of, spikes, spikes_of_frames
 from harness.adapter import load_adapter
 from harness.datasets import Images
 from harness.learning import TrainingSettings
@@ -42,7 +42,7 @@ class Settings:
         neurons take a part of it, its weights and their rate are as much larger
     gain : the part that the network's own neurons take of a current
     falling : whether the rate falls linearly to 0
-    steps : for which an image is held
+    steps : for which an image is held, or a recording lasts
     """
 
     library: str
@@ -63,6 +63,31 @@ class Settings:
         return {**asdict(self), "idiom": str(self.idiom)}
 
 
+class Streams(Protocol):
+    """Recordings whose input changes with time.
+
+    labels : classes, axes (N,); sha256 : of all that is trained on; steps : frames of each
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def pick(self, chosen: NDArray[np.int64]) -> NDArray[Any]:
+        """Some recordings, axes (T, B, \\*shape), float32."""
+        ...
+
+
 @dataclass(frozen=True)
 class Trained:
     """A network as it came out of training.
@@ -78,24 +103,29 @@ class Trained:
     device: str
 
 
-def about(network: Network, images: Images, settings: Settings) -> dict[str, Any]:
+def about(network: Network, samples: Images | Streams, settings: Settings) -> dict[str, Any]:
     """What a checkpoint is of."""
     layers = {
         layer.name: f"{type(layer).__name__} {'×'.join(map(str, shape))}"
         for layer, shape in zip(network.layers, network.shapes().values(), strict=True)
     }
-    sha = hashlib.sha256(np.ascontiguousarray(images.images).tobytes() + images.labels.tobytes())
     start = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in network.parameters().values()))
     return {
         "network": {"name": network.name, "reset": str(network.reset.value), "start": start.hexdigest()[:16], **layers},
-        "data": {"name": images.name, "samples": len(images), "sha256": sha.hexdigest()[:16]},
+        "data": {"name": samples.name, "samples": len(samples), "sha256": _digest(samples)},
         "settings": settings.about(),
     }
 
 
+def _digest(samples: Images | Streams) -> str:
+    if not isinstance(samples, Images):
+        return samples.sha256
+    return hashlib.sha256(np.ascontiguousarray(samples.images).tobytes() + samples.labels.tobytes()).hexdigest()[:16]
+
+
 def train(
     network: Network,
-    images: Images,
+    samples: Images | Streams,
     settings: Settings,
     device: torch.device,
     path: Path,
@@ -103,15 +133,18 @@ def train(
 ) -> Trained:
     """Train a network, going on from the checkpoint at ``path`` where there is one.
 
-    Images are held for all steps.  On a CPU two runs, interrupted or not, give the same bits.
+    Images are held for all steps; of recordings there is one frame a step.  On a CPU two runs, interrupted or not, give the
+    same bits.
     advance : called after each update, and once for each that a checkpoint saves
 
-    Raises BadInput for a checkpoint of something else.
+    Raises BadInput for a checkpoint of something else, ValueError for recordings of another number of steps.
     """
-    subject = about(network, images, settings)
+    if not isinstance(samples, Images) and samples.steps != settings.steps:
+        raise ValueError(f"recordings of {samples.steps} steps, and settings for {settings.steps}")
+    subject = about(network, samples, settings)
     state = checkpoints.load(path, subject)
     plan = TrainingSettings(settings.epochs, settings.batch, seed=settings.seed)
-    updates = [chosen for epoch in range(plan.epochs) for chosen in plan.batches(len(images), epoch)]
+    updates = [chosen for epoch in range(plan.epochs) for chosen in plan.batches(len(samples), epoch)]
     for _ in range(0 if state is None else state["updates"]):
         advance()
     if state is not None and state["updates"] == len(updates):
@@ -124,11 +157,10 @@ def train(
     done = run.resume(state)
     curve = [] if state is None else state["curve"].tolist()
     before, started = 0.0 if state is None else float(state["seconds"]), time.perf_counter()
-    inputs = torch.from_numpy(np.ascontiguousarray(images.images[:, None])).to(device)
-    labels = torch.from_numpy(images.labels).to(device)
+    given = _inputs(samples, device)
+    labels = torch.from_numpy(samples.labels).to(device)
     for number, chosen in enumerate(updates[done:], start=done + 1):
-        picked = torch.from_numpy(chosen).to(device)
-        curve.append(run.update(inputs[picked], labels[picked]))
+        curve.append(run.update(*given(chosen), labels[torch.from_numpy(chosen).to(device)]))
         advance()
         if number % SAVE_EVERY == 0 or number == len(updates):
             last = number == len(updates)
@@ -143,6 +175,14 @@ def train(
     if state is None:
         raise ValueError("training needs at least one epoch and one image")
     return _trained(state)
+
+
+def _inputs(samples: Images | Streams, device: torch.device) -> Callable[[NDArray[np.int64]], tuple[torch.Tensor, bool]]:
+    """Samples by their numbers, and whether these are frames."""
+    if not isinstance(samples, Images):
+        return lambda chosen: (torch.from_numpy(samples.pick(chosen)).to(device), True)
+    inputs = torch.from_numpy(np.ascontiguousarray(samples.images[:, None])).to(device)
+    return lambda chosen: (inputs[torch.from_numpy(chosen).to(device)], False)
 
 
 class _Run:
@@ -163,9 +203,15 @@ class _Run:
     def _factor(self, key: str) -> float:
         return float(np.mean(self.model.factors.get(key.rpartition(".")[0], 1.0)))
 
-    def update(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step of Adam; the loss, and the share of right answers before it."""
-        fired = spikes(self.module, self.neurons, images, self.settings.steps)
+    def update(self, inputs: torch.Tensor, frames: bool, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step of Adam; the loss, and the share of right answers before it.
+
+        frames : whether the inputs are frames, axes (T, B, \\*shape), and not images
+        """
+        if frames:
+            fired = spikes_of_frames(self.module, self.neurons, inputs)
+        else:
+            fired = spikes(self.module, self.neurons, inputs, self.settings.steps)
         rates = fired.mean(0)
         if self.settings.loss == "steps":
             loss = nn.functional.cross_entropy(fired.flatten(0, 1), labels.repeat(len(fired)))

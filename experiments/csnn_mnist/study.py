@@ -67,7 +67,7 @@ def _deploy(
 ) -> Sequence[Path]:
     # What only a whole run needs is imported where one happens: training has to do with torch and one library.
     from experiments.csnn_mnist.crossing import run_all
-    from experiments.csnn_mnist.report import write_report
+    from experiments.csnn_mnist.report import Done, write_report
     from experiments.identifying import identifying
 
     with identifying({regime.settings.library: start(regime) for regime in chosen}, LIBRARIES, options.store) as wait:
@@ -76,7 +76,7 @@ def _deploy(
         wait()
     networks = {regime.key: start(regime).with_parameters(trained[regime.key].parameters) for regime in chosen}
     crossed = run_all(options, chosen, networks, data[1], progress)
-    return write_report(options, chosen, trained, data, crossed, lambda: time.perf_counter() - started)
+    return write_report(options, Done(chosen, trained, data, crossed), lambda: time.perf_counter() - started)
 
 
 def _train(regime: Regime, training: Images, device: torch.device, path: Path, progress: Progress) -> Trained:

@@ -21,26 +21,31 @@ GOAL = 0.98
 TRAINING = (
     "dataset", "library", "settings", "idiom", "reset", "surrogate", "slope", "loss", "sharpness", "learning_rate", "falling",
     "batch", "epochs", "steps", "seed", "starting_scale", "training_samples", "updates", "last_loss", "accuracy",
-    "accuracy_low", "accuracy_high", "right", "samples", "goal", "reached", "rate_lif1", "rate_lif2", "rate_lif3",
+    "accuracy_low", "accuracy_high", "right", "samples", "comparable", "goal", "reached", "rate_lif1", "rate_lif2",
+    "rate_lif3",
 )  # fmt: skip
 EXPORTS = (
     "dataset", "library", "settings", "idiom", "reset", "status", "stage", "error_type", "error_message", "error_at", "why",
-    "accuracy", "accuracy_low", "accuracy_high", "samples",
+    "accuracy", "accuracy_low", "accuracy_high", "samples", "comparable",
 )  # fmt: skip
 ATTEMPTS = ("dataset", "parameters", "ignore_dims", "state", "status", "error_type", "error_message", "error_at", "why")
 DEPLOYMENT = (
     "dataset", "source", "exporter", "importer", "mode", "status", "stage", "error_type", "error_message", "error_at",
-    "accuracy_source", "accuracy", "accuracy_low", "accuracy_high", "right_source", "right", "samples", "agreement",
-    "agreement_low", "agreement_high", "outputs", "mismatched", "images_differing", "classes_differing", "blame", "causes",
-    "sample_exact", "remedy", "remains", "why_elsewhere",
+    "accuracy_source", "accuracy_source_low", "accuracy_source_high", "accuracy", "accuracy_low", "accuracy_high",
+    "right_source", "right", "samples", "comparable", "agreement", "agreement_low", "agreement_high", "outputs",
+    "mismatched", "images_differing", "classes_differing", "blame", "causes", "sample_exact", "remedy", "remains",
+    "why_elsewhere",
 )  # fmt: skip
 FLIPS = (
     "dataset", "source", "importer", "mode", "image", "label", "class_source", "class_target", "outputs_differing", "flips",
 )  # fmt: skip
-CURVES = ("dataset", "library", "settings", "update", "loss", "accuracy")
+CURVES = (
+    "dataset", "library", "settings", "update", "loss", "accuracy", "accuracy_low", "accuracy_high", "right", "samples",
+    "comparable",
+)  # fmt: skip
 
-MNIST_SAMPLES = 60_000
-"""Training images of MNIST."""
+MNIST_SAMPLES, TEST_SAMPLES = 60_000, 10_000
+"""Training and test images of MNIST."""
 BINS = 60
 """Points of a training curve."""
 
@@ -48,6 +53,11 @@ BINS = 60
 def asked(data: tuple[Images, Images]) -> bool:
     """Whether GOAL is asked of these images: of all of MNIST."""
     return data[0].name == "mnist" and len(data[0]) == MNIST_SAMPLES
+
+
+def comparable(test: Images) -> bool:
+    """Whether these are the test images on which the published "about 95 %" is."""
+    return test.name == "mnist" and len(test) == TEST_SAMPLES
 
 
 def training_rows(
@@ -82,6 +92,7 @@ def training_rows(
             **share.columns("accuracy"),
             "right": share.right,
             "samples": share.samples,
+            "comparable": comparable(data[1]),
             "goal": GOAL if asked(data) else None,
             "reached": share.value >= GOAL if asked(data) else None,
             **{f"rate_{name}": outcome.rates[name] for name in ("lif1", "lif2", "lif3")},
@@ -105,6 +116,7 @@ def export_rows(crossed: Crossed) -> Iterator[dict[str, Any]]:
             "why": why(words.get("error_message", "")),
             **({"accuracy": None, "accuracy_low": None, "accuracy_high": None} if share is None else share.columns("accuracy")),
             "samples": None if share is None else share.samples,
+            "comparable": comparable(crossed.test),
         }
 
 
@@ -128,6 +140,7 @@ def _deployment(crossed: Crossed, each: Deployed) -> dict[str, Any]:
         "importer": each.importer,
         "mode": str(each.mode),
         "samples": len(crossed.test),
+        "comparable": comparable(crossed.test),
         "blame": None if reconciled else str(crossing.verdict.blame),
         "causes": None if reconciled else "; ".join(crossing.verdict.codes),
         "sample_exact": crossing.exact if reconciled else crossing.verdict.status is Status.EXACT,
@@ -137,7 +150,7 @@ def _deployment(crossed: Crossed, each: Deployed) -> dict[str, Any]:
     }
     row |= {key: outcome.failed.get(key, "") for key in ("status", "stage", "error_type", "error_message", "error_at")}
     if ours is not None:
-        row |= {"accuracy_source": ours.value, "right_source": ours.right}
+        row |= {**ours.columns("accuracy_source"), "right_source": ours.right}
     if share is not None:
         row |= {**share.columns("accuracy"), "right": share.right}
     if native.output is not None and outcome.output is not None:
@@ -179,19 +192,24 @@ def flip_rows(crossed: Crossed) -> Iterator[dict[str, Any]]:
             }
 
 
-def curve_rows(regimes: Sequence[Regime], trained: Mapping[str, Trained], dataset: str) -> Iterator[dict[str, Any]]:
-    """Loss and accuracy on the batches, averaged over stretches of updates."""
+def curve_rows(regimes: Sequence[Regime], trained: Mapping[str, Trained], training: Images) -> Iterator[dict[str, Any]]:
+    """Loss and accuracy on the batches of training images, each before its update, over stretches of updates."""
     for regime in regimes:
-        curve = trained[regime.key].curve
+        curve, settings = trained[regime.key].curve, regime.settings
+        firsts = np.arange(0, len(training), settings.batch)
+        sizes = np.tile(np.minimum(settings.batch, len(training) - firsts), settings.epochs)
         for stretch in np.array_split(np.arange(len(curve)), min(BINS, len(curve))):
-            loss, right = curve[stretch].mean(axis=0)
+            share = Share(int(np.rint(curve[stretch, 1] * sizes[stretch]).sum()), int(sizes[stretch].sum()))
             yield {
-                "dataset": dataset,
-                "library": regime.settings.library,
+                "dataset": f"{training.name}, training",
+                "library": settings.library,
                 "settings": regime.name,
                 "update": int(stretch[-1]) + 1,
-                "loss": loss,
-                "accuracy": right,
+                "loss": curve[stretch, 0].mean(),
+                **share.columns("accuracy"),
+                "right": share.right,
+                "samples": share.samples,
+                "comparable": False,
             }
 
 

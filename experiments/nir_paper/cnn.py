@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.common import Options
 from experiments.nir_paper.crossing import Crossed, Task, target_side
 from experiments.nir_paper.inputs import Frames, Held
 from experiments.nir_paper.paper import CNN_GRAPH, Paper
@@ -22,6 +23,9 @@ from harness.rule import NIR_MEANING, Comparison, Floor, ResetKind, SpikeFrom, S
 
 MEANT, FRAME, EULER = 1.0, 1e-3, 1e-4
 """Steps [s]: at which r = 1 adds an input as it is; of the frames; of the paper's other two tasks."""
+
+NATIVES, QUICK_NATIVES = (EULER, FRAME, MEANT), (FRAME, MEANT)
+"""Steps that importers are asked for with the graph as it is."""
 
 SAMPLE_STEPS, SAMPLE_DIGITS = 60, 5
 
@@ -44,10 +48,11 @@ RULES = {
 """What is measured → its rule, and whose it is known to be from elsewhere."""
 
 
-def task_of(paper: Paper, recordings: Frames, digits: Held) -> Task:
+def task_of(options: Options, paper: Paper, recordings: Frames, digits: Held) -> Task:
     """The network, deployed at the frames' own millisecond."""
     sample = digits.samples[:SAMPLE_STEPS, :SAMPLE_DIGITS]
-    return Task("cnn", paper.graph(CNN_GRAPH), MEANT, FRAME, (EULER, FRAME, MEANT), recordings, sample)
+    natives = QUICK_NATIVES if options.quick else NATIVES
+    return Task("cnn", paper.graph(CNN_GRAPH), MEANT, FRAME, natives, recordings, sample)
 
 
 GAIN_COLUMNS = (

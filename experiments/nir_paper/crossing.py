@@ -1,4 +1,4 @@
-"""A published network through every backend: as its file is, and rewritten; with what makes it differ."""
+"""A network through every backend: as its file is, and rewritten; with what makes it differ."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTINUOUS = "exact"
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A published network and what it is fed.
+    """A network and what it is fed.
 
     meant : the step [s] at which the graph, in NIR's meaning, is the network that was trained
     asked : the step that importers are asked for with the rewritten graph
@@ -155,9 +155,9 @@ def _verdict(task: Task, target: Side, dt: float, ran: Ran, live: LiveBackend) -
 
 
 COLUMNS = (
-    "dataset", "backend", "version", "mode", "dt", "status", "error_type", "error_message", "accuracy", "accuracy_low",
-    "accuracy_high", "right", "samples", "comparable", "outputs", "mismatched", "recordings_differing", "classes_differing",
-    "causes", "why", "remedy", "sample_exact",
+    "dataset", "network", "backend", "version", "mode", "dt", "status", "error_type", "error_message", "accuracy",
+    "accuracy_low", "accuracy_high", "right", "samples", "comparable", "outputs", "mismatched", "recordings_differing",
+    "classes_differing", "causes", "why", "remedy", "sample_exact",
 )  # fmt: skip
 
 
@@ -183,6 +183,7 @@ def _row(task: Task, each: Crossed, meant: Array | None, helped: str) -> dict[st
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
         "dataset": task.inputs.name,
+        "network": task.path.name,
         "backend": each.backend.name,
         "version": each.backend.version,
         "mode": str(each.mode),

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from experiments.figures import COLOURS, bars, figure, save
+from experiments.nir_paper import own
 from experiments.nir_paper.lif import Made, volts
+from experiments.nir_paper.wording import PUBLISHED, title
 from harness.graphs import Array
 from harness.vocabulary import Mode
 
@@ -27,9 +29,9 @@ def lif_traces(traces: Mapping[str, Array], made: Mapping[str, Made], path: Path
         left.plot(steps, volts(trace[:, 1])[shown], style, color=colour, linewidth=1, label=name)
     left.axhline(0.1, color="black", linewidth=0.5)
     left.set_xlabel("step of 0.1 ms")
-    left.set_ylabel("published membrane [V]")
+    left.set_ylabel("membrane [V]")
     left.legend(fontsize=6)
-    trains = {f"published: {name}": trace[:, 2] for name, trace in traces.items()}
+    trains = {f"given: {name}": trace[:, 2] for name, trace in traces.items()}
     trains |= {f"here: {name}": run.spikes for name, run in made.items() if run.spikes is not None}
     for place, spikes in enumerate(trains.values()):
         found = np.flatnonzero(spikes)
@@ -43,12 +45,12 @@ def lif_traces(traces: Mapping[str, Array], made: Mapping[str, Made], path: Path
 def accuracies(tables: Mapping[str, Sequence[Row]], path: Path) -> Path:
     """What was published, and what every backend gives here, natively and rewritten."""
     made, (top, bottom) = figure(1, 2, width=9.0, height=6.0)
-    for axes, name, title in ((top, "cnn", "N-MNIST"), (bottom, "braille", "Braille")):
-        network = "cnn" if name == "cnn" else "bias, reset to zero"
-        theirs = [row for row in tables["published"] if row["network"] == network]
+    shown = [name for name in PUBLISHED if name in tables]
+    for axes, name in zip((top, bottom), shown, strict=True):
+        theirs = [row for row in tables.get("published", ()) if row["network"] == PUBLISHED[name]]
         groups = [f"{row['platform']}\n(published)" for row in theirs]
         series: dict[str, list[float | None]] = {"published": [row["accuracy"] for row in theirs]}
-        rows = tables.get(name, ())
+        rows = tables[name]
         backends = list(dict.fromkeys(row["backend"] for row in rows))
         for mode in (Mode.NATIVE, Mode.RECONCILED):
             series[str(mode)] = [float("nan")] * len(theirs)
@@ -61,8 +63,8 @@ def accuracies(tables: Mapping[str, Sequence[Row]], path: Path) -> Path:
         axes.set_ylim(0, 1.05)
         axes.set_ylabel("accuracy")
         same = any(row["comparable"] for row in rows)
-        samples = "the published test samples" if same else "other test samples here than published"
-        axes.set_title(f"{title}; {samples}; native: at the best step; a cross: no output at any", fontsize=8)
+        samples = "the published test samples" if same else "other test samples here than published, not comparable"
+        axes.set_title(f"{title(tables, name)}; {samples}; native: at the best step; a cross: no output at any", fontsize=8)
     made.legend(*top.get_legend_handles_labels(), fontsize=7, loc="outside right upper")
     return save(made, path)
 
@@ -74,13 +76,17 @@ def cosines(rows: Sequence[Row], path: Path) -> Path:
         "here, Braille, native": ("braille", str(Mode.NATIVE)),
         "here, Braille, reconciled": ("braille", str(Mode.RECONCILED)),
         "here, N-MNIST, reconciled": ("cnn", str(Mode.RECONCILED)),
+        "here, our own recurrent network, native": (own.RECURRENT, str(Mode.NATIVE)),
+        "here, our own recurrent network, reconciled": (own.RECURRENT, str(Mode.RECONCILED)),
     }
     made, (axes,) = figure(width=5.5, height=4.5)
     for number, (label, key) in enumerate(groups.items()):
         mine = [row for row in rows if (row["task"], row["mode"]) == key and row["time_cosine"] is not None]
+        if not mine:
+            continue
         rate, time = [row["rate_cosine"] for row in mine], [row["time_cosine"] for row in mine]
-        marker = ("o", "s", "D", "^")[number]
-        axes.plot(rate, time, marker, color=COLOURS[number], label=label, markersize=11 - 2 * number, fillstyle="none")
+        marker = ("o", "s", "D", "^")[number % 4]
+        axes.plot(rate, time, marker, color=COLOURS[number], label=label, markersize=11 - 2 * (number % 4), fillstyle="none")
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.5)
     axes.set_xlabel("cosine of rates, as published")
     axes.set_ylabel("cosine of spikes, step by step")

@@ -23,7 +23,7 @@ WINDOW = 1_000
 STEPS, QUICK_STEPS = 300, 60
 QUICK_RECORDINGS, QUICK_LETTERS = 10, 28
 EMBEDDED_RECORDINGS = 100
-"""Of the embedded digits, so many are run."""
+"""Of the embedded digits, so many are run through the published network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +109,19 @@ def test_recordings(options: Options) -> Frames:
     return Frames(found, chosen, QUICK_STEPS if options.quick else STEPS)
 
 
+def embedded(train: bool, options: Options, count: int) -> Frames:
+    """The first of the embedded digits' event version."""
+    return Frames(load_digits_events(train), np.arange(count), QUICK_STEPS if options.quick else STEPS)
+
+
+def first_of_each(recordings: Frames) -> Held:
+    """One recording of each digit."""
+    labels = recordings.labels
+    first = [int(np.flatnonzero(labels == digit)[0]) for digit in sorted({*labels.tolist()})]
+    frames = np.concatenate([recordings.batch(each, each + 1) for each in first], axis=1)
+    return Held(frames, labels[first], f"{recordings.name}, one of each digit")
+
+
 def published_digits(options: Options, recordings: Frames) -> Held:
     """The ten digits on which the paper compared the first layers; without them one recording of each digit.
 
@@ -117,10 +130,7 @@ def published_digits(options: Options, recordings: Frames) -> Held:
     folder = find_data(options.data_dir)
     path = None if folder is None else folder / "NIR-paper" / "cnn_numbers.npz"
     if path is None or not path.parent.is_dir():
-        labels = recordings.labels
-        first = [int(np.flatnonzero(labels == digit)[0]) for digit in sorted({*labels.tolist()})]
-        frames = np.concatenate([recordings.batch(each, each + 1) for each in first], axis=1)
-        return Held(frames, labels[first], f"{recordings.name}, one of each digit")
+        return first_of_each(recordings)
     digits = _digits(path)
     steps = QUICK_STEPS if options.quick else len(digits)
     return Held(digits[:steps].astype(np.float32), np.arange(10), "cnn_numbers", comparable=not options.quick)

@@ -43,16 +43,29 @@ class Made:
     failed: str = ""
 
 
-def stimulus(paper: Paper) -> Array:
-    """The input of all traces, axes (T, 1, 1)."""
-    current: Array = np.loadtxt(paper.graph("lif_norse.csv"), delimiter=",")[:, 0].reshape(-1, 1, 1).astype(np.float32)
-    return current
+@dataclass(frozen=True, eq=False)
+class Neuron:
+    """The neuron and what it is fed.
+
+    current : axes (T, 1, 1)
+    dataset : what the current is
+    """
+
+    graph: Graph
+    current: Array
+    dataset: str
 
 
-def run_backend(paper: Paper, live: LiveBackend) -> Made:
-    """What a backend makes of the published graph, as it is, at the paper's step."""
+def published(paper: Paper) -> Neuron:
+    """The paper's neuron, and the input of all its traces."""
+    current = np.loadtxt(paper.graph("lif_norse.csv"), delimiter=",")[:, 0].reshape(-1, 1, 1).astype(np.float32)
+    return Neuron(read(paper.graph(LIF_GRAPH)), current, "the paper's spike train")
+
+
+def run_backend(given: Neuron, live: LiveBackend) -> Made:
+    """What a backend makes of the neuron, as it is, at the paper's step."""
     try:
-        recording = live(read(paper.graph(LIF_GRAPH)), stimulus(paper), DT)
+        recording = live(given.graph, given.current, DT)
     except RunFailed as error:
         return Made(None, None, str(error))
     membranes = [each.ravel() for each in recording.membranes.values()]
@@ -60,18 +73,19 @@ def run_backend(paper: Paper, live: LiveBackend) -> Made:
 
 
 BACKEND_COLUMNS = (
-    "trace", "hardware", "backend", "version", "status", "spikes_published", "spikes_backend", "steps_differing", "scale",
-    "v_max_abs", "v_rmse",
+    "dataset", "trace", "hardware", "backend", "version", "status", "spikes_published", "spikes_backend", "steps_differing",
+    "scale", "v_max_abs", "v_rmse",
 )  # fmt: skip
 
 
 def backend_rows(
-    traces: Mapping[str, Array], made: Mapping[str, Made], versions: Mapping[str, str]
+    given: Neuron, traces: Mapping[str, Array], made: Mapping[str, Made], versions: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """One row a trace and a backend; membranes in volts, after the trace's unit has been fitted."""
     for (name, trace), (backend, run) in itertools.product(traces.items(), made.items()):
         row: dict[str, Any] = dict.fromkeys(BACKEND_COLUMNS)
-        row |= {"trace": name, "hardware": HARDWARE.get(name), "backend": backend, "version": versions[backend]}
+        row |= {"dataset": given.dataset, "trace": name, "hardware": HARDWARE.get(name)}
+        row |= {"backend": backend, "version": versions[backend]}
         row |= {"status": run.failed or "ran", "spikes_published": _shown(trace[:, 2])}
         if run.spikes is not None:
             row |= {"spikes_backend": _shown(run.spikes), "steps_differing": int((run.spikes != trace[:, 2]).sum())}
@@ -82,17 +96,16 @@ def backend_rows(
 
 
 RULE_COLUMNS = (
-    "trace", "hardware", "spikes", "offset_to_exact", "v_rmse_to_exact", "explained", "rule", "read_late", "scale",
+    "dataset", "trace", "hardware", "spikes", "offset_to_exact", "v_rmse_to_exact", "explained", "rule", "read_late", "scale",
     "steps_differing", "v_max_abs", "v_steps_differing", "ties",
 )  # fmt: skip
 
 
-def rule_rows(paper: Paper, traces: Mapping[str, Array], exact: Made) -> Iterator[dict[str, Any]]:
+def rule_rows(given: Neuron, traces: Mapping[str, Array], exact: Made) -> Iterator[dict[str, Any]]:
     """One row a trace: the rule that gives it, and how far it is from the continuous solution."""
-    graph, current = read(paper.graph(LIF_GRAPH)), stimulus(paper)
-    candidates = list(_candidates(graph, current))
+    candidates = list(_candidates(given.graph, given.current))
     for name, trace in traces.items():
-        found = _integers(current, trace) if _is_integer(trace) else _explained(candidates, trace)
+        found = _integers(given.current, trace) if _is_integer(trace) else _explained(candidates, trace)
         if name == "exact" and exact.spikes is not None and exact.membrane is not None:
             _, gap = _fit(exact.membrane, trace[:, 1])
             same = bool((exact.spikes == trace[:, 2]).all() and np.abs(gap).max() < SAME)
@@ -103,6 +116,7 @@ def rule_rows(paper: Paper, traces: Mapping[str, Array], exact: Made) -> Iterato
                     "v_max_abs": np.abs(gap).max(), "read_late": 0, "v_steps_differing": 0,
                 }  # fmt: skip
         yield {
+            "dataset": given.dataset,
             "trace": name,
             "hardware": HARDWARE.get(name),
             "spikes": _shown(trace[:, 2]),
@@ -259,7 +273,7 @@ def _tie(candidate: _Candidate, late: tuple[int, int]) -> str:
 
 
 def _nothing() -> dict[str, Any]:
-    return dict.fromkeys(RULE_COLUMNS[5:])
+    return dict.fromkeys(RULE_COLUMNS[6:])
 
 
 def _shown(spikes: Array) -> str:

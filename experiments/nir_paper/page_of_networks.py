@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.common import markdown_table
+from experiments.nir_paper import own
 from experiments.nir_paper.crossing import CONTINUOUS
 from experiments.nir_paper.inputs import Held
-from experiments.nir_paper.wording import Row, Rows, cosine, merged, share, shortened
+from experiments.nir_paper.wording import DATASETS, Row, Rows, cosine, merged, share, shortened
 from harness.vocabulary import Mode
 
-NAMES = {
-    "nmnist": "N-MNIST",
-    "digits-events": "the embedded digits of scikit-learn as events, not N-MNIST",
-    "braille": "Braille letters of the pool that the network was trained on",
-}
 
-
-def cnn(tables: Rows, digits: Held) -> Iterator[str]:
+def cnn(tables: Rows, digits: Held | None) -> Iterator[str]:
     """N-MNIST."""
+    if digits is None:
+        raise ValueError("first layers are compared on some digits")
     rows = tables["cnn"]
     comparable = "comparable" if rows[0]["comparable"] else "**not comparable**"
-    yield "## The convolutional network on N-MNIST"
+    yield "## The convolutional network for N-MNIST"
     yield ""
-    yield f"{rows[0]['samples']} test recordings of {NAMES.get(rows[0]['dataset'], rows[0]['dataset'])}, as frames of 1 ms;"
+    yield f"{rows[0]['samples']} test recordings of {DATASETS.get(rows[0]['dataset'], rows[0]['dataset'])}, as frames of 1 ms;"
     yield f"{comparable} with the published accuracies. `cnn_sinabs.nir` holds IF neurons with r = 1, so that an input's gain"
     yield "is dt, and the network that was trained is what the graph means at dt = 1 s."
     yield ""
@@ -83,15 +80,12 @@ def _rule(row: Row) -> Sequence[Any]:
     return row["rule"], row["known_of"], f"{row['gain']:g}", share(row), *spikes, None if near is None else f"{near:.3f}"
 
 
-def braille(tables: Rows) -> Iterator[str]:
+def braille(tables: Rows, digits: Held | None = None) -> Iterator[str]:
     """Braille letters."""
     yield "## The recurrent network on Braille letters"
     yield ""
-    if "braille" not in tables:
-        yield "Not run: the letters are not embedded; name a data folder that holds Braille/braille7.npz."
-        return
     rows = tables["braille"]
-    yield f"{rows[0]['samples']} {NAMES['braille']}: good for comparing backends, no held-out accuracy, and"
+    yield f"{rows[0]['samples']} {DATASETS['braille']}: good for comparing backends, no held-out accuracy, and"
     yield "**not comparable** with the published ones, which are of 140 other samples."
     yield ""
     yield from _crossed(rows)
@@ -105,6 +99,35 @@ def braille(tables: Rows) -> Iterator[str]:
         ("change", "known of", "accuracy", "read otherwise", "outputs that differ", "cosine of rates", "cosine step by step"),
         [_change(row) for row in tables["braille_rules"]],
     )
+
+
+def own_cnn(tables: Rows, digits: Held | None = None) -> Iterator[str]:
+    """Our own convolutional network."""
+    rows = tables[own.CNN]
+    yield "## A convolutional network of our own"
+    yield ""
+    yield "Conv2d 8×5×5, stride 2 · IF · SumPool2d 2 · Affine · IF, r = 1 as in the paper's network;"
+    yield f"{rows[0]['samples']} recordings: {DATASETS[rows[0]['dataset']]}, frames of 1 ms;"
+    yield "**not comparable** with anything published. The first layer is random, the last fitted in closed form. What the"
+    yield "graph means is the network at dt = 1 s: the gain of an input is r·dt."
+    yield ""
+    yield from _crossed(rows)
+
+
+def own_recurrent(tables: Rows, digits: Held | None = None) -> Iterator[str]:
+    """Our own recurrent network."""
+    rows = tables[own.RECURRENT]
+    yield "## A recurrent network of our own"
+    yield ""
+    if "published" in tables:
+        yield "In the place of the one on Braille letters: they are not embedded, and no data folder has Braille/braille7.npz."
+    yield "Affine · CubaLIF 60 with recurrence · Affine · CubaLIF, fed the events of each row of pixels;"
+    yield f"{rows[0]['samples']} recordings: {DATASETS[rows[0]['dataset']]}; **not comparable** with"
+    yield "anything published. The first layer and the recurrence are random, the last is fitted in closed form."
+    yield ""
+    yield from _crossed(rows)
+    yield ""
+    yield from _imports(rows)
 
 
 def _imports(rows: Sequence[Row]) -> Iterator[str]:
@@ -144,6 +167,9 @@ def layers(tables: Rows) -> Iterator[str]:
     yield ""
     theirs = [row for row in rows if row["mode"] == "published"]
     ours = [row for row in rows if row["mode"] == str(Mode.RECONCILED)]
+    if "lif_rules" not in tables:
+        yield "(The paper's own first layers are not here.)"
+        yield ""
     if theirs and ours:
         low = min(theirs, key=lambda row: row["time_cosine"])
         yield f"Published pairs: cosines of rates from {min(row['rate_cosine'] for row in theirs):.3f}, step by step from"
@@ -185,3 +211,12 @@ def _cell(row: Row) -> Sequence[Any]:
         return *who, said, "", "", "", causes, row["remedy"]
     differ = f"{row['mismatched']} of {row['outputs']}"
     return *who, share(row), differ, row["recordings_differing"], row["classes_differing"], causes, row["remedy"]
+
+
+PARTS: Mapping[str, Callable[[Rows, Held | None], Iterator[str]]] = {
+    "cnn": cnn,
+    own.CNN: own_cnn,
+    "braille": braille,
+    own.RECURRENT: own_recurrent,
+}
+"""Task → its part of the page."""

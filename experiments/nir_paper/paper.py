@@ -22,6 +22,17 @@ Array = NDArray[Any]
 VARIABLE = "NIR_INTEROP_PAPER"
 """The environment variable that names the folder where no option does."""
 
+
+@dataclass(frozen=True)
+class PaperOptions(Options):
+    """How this study is called.
+
+    paper_dir : the folder that holds 01_lif, 02_cnn and 03_rnn, or a checkout of NIR's repository, which has it in paper/
+    """
+
+    paper_dir: Path | None = None
+
+
 LIF_GRAPH, CNN_GRAPH, BRAILLE_GRAPH = "lif_norse.nir", "cnn_sinabs.nir", "braille_noDelay_bias_zero.nir"
 
 NAMES = {
@@ -42,12 +53,14 @@ CNN_SAMPLES, BRAILLE_SAMPLES = 10_000, 140
 """Test samples of the published accuracies."""
 
 _TRACES = "lif_*.csv"
+_TASKS = ("01_lif", "02_cnn", "03_rnn")
 
 
 @dataclass(frozen=True)
 class Published:
     """A published accuracy; the paper gives the share, and how many are right follows from the size of its test set."""
 
+    dataset: str
     platform: str
     network: str
     share: Share
@@ -55,13 +68,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Paper:
-    """The folder; :func:`find_paper` has seen that the graphs and the LIF's input are in it."""
+    """The folder of the three tasks; :func:`find_paper` has seen that the graphs and the LIF's input are in it."""
 
     folder: Path
 
     def file(self, name: str) -> Path | None:
-        """The first file of that name, wherever it lies in the folder."""
-        return next(iter(sorted(self.folder.rglob(name))), None)
+        """The first file of that name, wherever it lies in a task's folder."""
+        return next((path for task in _TASKS for path in sorted((self.folder / task).rglob(name))), None)
 
     def graph(self, name: str) -> Path:
         """One of the published graphs.
@@ -132,7 +145,8 @@ class Paper:
         value = float(_array(path))
         # Some are written as per cent.
         share = value / 100 if value > 1 else value
-        return Published(NAMES[platform], network, Share(round(share * samples), samples))
+        dataset = f"{'N-MNIST' if network == 'cnn' else 'Braille'}, the paper's {samples} test samples"
+        return Published(dataset, NAMES[platform], network, Share(round(share * samples), samples))
 
 
 def find_paper(options: Options) -> Paper | None:
@@ -140,15 +154,17 @@ def find_paper(options: Options) -> Paper | None:
 
     Raises BadData where a folder was named that is none, or that lacks a graph.
     """
-    named: Path | None = getattr(options, "paper_dir", None)
-    by = "--paper-dir"
+    named, by = (options.paper_dir if isinstance(options, PaperOptions) else None), "--paper-dir"
     if named is None and os.environ.get(VARIABLE):
         named, by = Path(os.environ[VARIABLE]), VARIABLE
     if named is None:
         return None
     if not named.is_dir():
         raise BadData(f"{by} {str(named)!r} is not a folder; name the paper's folder, or a checkout of its repository")
-    paper = Paper(named)
+    folder = next((each for each in (named, named / "paper") if (each / _TASKS[0]).is_dir()), None)
+    if folder is None:
+        raise BadData(f"{by} {str(named)!r} holds neither {_TASKS[0]} nor paper/{_TASKS[0]}; name a folder that does")
+    paper = Paper(folder)
     for name in (LIF_GRAPH, CNN_GRAPH, BRAILLE_GRAPH, "lif_norse.csv"):
         paper.graph(name)
     return paper

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import Options, markdown_table, write_text
+from experiments.common import markdown_table, write_text
 from experiments.nir_paper import page_of_networks
 from experiments.nir_paper.crossing import CONTINUOUS
 from experiments.nir_paper.inputs import Held
 from experiments.nir_paper.lif import SAME
-from experiments.nir_paper.paper import VARIABLE, Published
-from experiments.nir_paper.wording import Row, Rows, small
+from experiments.nir_paper.paper import VARIABLE, Paper, PaperOptions, Published
+from experiments.nir_paper.wording import PUBLISHED, Row, Rows, small, title
 from harness.environments import Backend, installed_versions
 from harness.vocabulary import Mode
 
-PUBLISHED_COLUMNS = ("network", "platform", "accuracy", "accuracy_low", "accuracy_high", "right", "samples")
+PUBLISHED_COLUMNS = ("dataset", "network", "platform", "accuracy", "accuracy_low", "accuracy_high", "right", "samples")
 
 _TITLE = "# nir_paper: the published comparison, reproduced and sharpened"
 
@@ -26,47 +26,45 @@ def published_rows(published: Iterable[Published]) -> Iterator[dict[str, Any]]:
     """The paper's accuracies, with intervals from the sizes of its test sets."""
     for each in published:
         share = each.share
-        row = {"network": each.network, "platform": each.platform, **share.columns("accuracy")}
+        row = {"dataset": each.dataset, "network": each.network, "platform": each.platform, **share.columns("accuracy")}
         yield {**row, "right": share.right, "samples": share.samples}
 
 
-def without_paper(options: Options) -> Path:
-    """The page of a run without the paper's folder: what it cannot do, and how it can."""
-    lines = [
-        _TITLE,
-        "",
-        "Nothing was run: every task of this study starts from a graph or a trace that the paper published, and none is",
-        "embedded here. Without them it cannot",
-        "",
-        "- compare this machine's backends, or the continuous solution, with the published traces of one neuron;",
-        "- run the published networks on N-MNIST and Braille, as they are or reconciled;",
-        "- set first layers beside the published ones.",
-        "",
-        f"Name the paper's folder, or a checkout of the NIR repository (github.com/neuromorphs/NIR), in {VARIABLE}.",
-    ]
-    return write_text(options.out / "README.md", "\n".join(lines) + "\n")
+def absent(paper: Paper | None) -> str:
+    """What was not there to run on."""
+    if paper is None:
+        return f"the published files (--paper-dir, or {VARIABLE})"
+    return "Braille letters (a data folder that holds Braille/braille7.npz)"
 
 
-def write_page(options: Options, tables: Rows, chosen: Sequence[Backend], digits: Held, seconds: float) -> Path:
+def write_page(options: PaperOptions, tables: Rows, chosen: Sequence[Backend], digits: Held | None, seconds: float) -> Path:
     """Write README.md."""
     lines = [_TITLE, "", *_head(options, tables), *_claim(tables), "", *_lif(tables), ""]
-    lines += [*page_of_networks.cnn(tables, digits), "", *page_of_networks.braille(tables), ""]
-    lines += ["![accuracies](accuracy.png)", "", *page_of_networks.layers(tables), "", *_made(options, chosen, seconds)]
+    for name, part in page_of_networks.PARTS.items():
+        lines += [*part(tables, digits), ""] if name in tables else []
+    lines += ["![accuracies](accuracy.png)", "", *page_of_networks.layers(tables), "", *_made(options, tables, chosen, seconds)]
     return write_text(options.out / "README.md", "\n".join(lines) + "\n")
 
 
-def _head(options: Options, tables: Rows) -> Iterator[str]:
-    yield "The three tasks of Pedersen et al., Nat. Commun. 15:8122, 2024, from its published graphs and traces. *Native* is"
-    yield "the published file as it is, *reconciled* the file rewritten for the importer; both are measured against what the"
+def _head(options: PaperOptions, tables: Rows) -> Iterator[str]:
+    if "published" in tables:
+        yield "The three tasks of Pedersen et al., Nat. Commun. 15:8122, 2024, from its published graphs and traces."
+    else:
+        yield "**Nothing here was published:** every task of Pedersen et al., Nat. Commun. 15:8122, 2024, starts from graphs"
+        yield "and traces that were not there. So this run tests the paper's claim, and no more, on networks of our own in the"
+        yield "same primitives, on the embedded digits of scikit-learn as events. It says nothing of the published platforms,"
+        yield "traces, accuracies and first layers: for these name the paper's folder, or a checkout of the NIR repository"
+        yield f"(github.com/neuromorphs/NIR), with --paper-dir or in {VARIABLE}."
+    yield "*Native* is a file as it is, *reconciled* the file rewritten for the importer; both are measured against what the"
     yield "file means under NIR's equations in steps, as the reference computes it in double precision."
     yield f"`{CONTINUOUS}` solves the equations in continuous time; nothing is rewritten for it. Intervals are Wilson's, 95 %."
     yield ""
-    if any(row["comparable"] for row in tables["cnn"]):
-        yield "Accuracies on N-MNIST are on the published test set; those on Braille are **not comparable** with published"
-        yield "ones, being of other samples."
+    if any(row["comparable"] for row in tables.get("cnn", ())):
+        yield "Accuracies on N-MNIST are on the published test set; the others are **not comparable** with published ones,"
+        yield "being of other samples."
     else:
         yield "**No accuracy here is comparable with a published one:** it is of other test samples (column `comparable`), and"
-        yield "published accuracies stand beside it for orientation."
+        yield "published accuracies, where there are some, stand beside it for orientation."
     yield ""
     if options.quick:
         yield "A quick run: few recordings and steps, so its accuracies are no result."
@@ -76,17 +74,21 @@ def _head(options: Options, tables: Rows) -> Iterator[str]:
 def _claim(tables: Rows) -> Iterator[str]:
     yield "## The claim: once reconciled, all backends give the same accuracy"
     yield ""
-    for name, network, title in (("cnn", "cnn", "N-MNIST"), ("braille", "bias, reset to zero", "Braille")):
-        theirs = [row["accuracy"] for row in tables["published"] if row["network"] == network]
+    published = tables.get("published", ())
+    for name, network in PUBLISHED.items():
+        theirs = [row["accuracy"] for row in published if row["network"] == network]
         spread = f"; published: {_range(theirs)} on {len(theirs)} platforms" if theirs else ""
         if name in tables:
-            yield f"- {title}: {_held([row for row in tables[name] if row['mode'] == str(Mode.RECONCILED)])}{spread}."
-        else:
-            yield f"- {title}: not run, there are no samples (they are not embedded){spread}."
-    rows = [row for row in tables["lif_backends"] if row["trace"] == "norse"]
+            rewritten = [row for row in tables[name] if row["mode"] == str(Mode.RECONCILED)]
+            yield f"- {title(tables, name)}: {_held(rewritten)}{spread}."
+        elif theirs:
+            yield f"- {title(tables, name)}: not run, the samples are not here (they are not embedded){spread}."
+    trace = "norse" if published else "in steps"
+    rows = [row for row in tables["lif_backends"] if row["trace"] == trace]
     same = ", ".join(row["backend"] for row in rows if row["steps_differing"] == 0)
     others = ", ".join(row["backend"] for row in rows if row["steps_differing"] != 0)
-    yield f"- One neuron: nothing to reconcile in {same}, which spike in the steps that Norse published"
+    whose = "Norse published" if published else "the equation in steps gives"
+    yield f"- One neuron: nothing to reconcile in {same or 'nobody'}, which spike in the steps that {whose}"
     yield f"  ({f'not so: {others}' if others else 'nobody else is here'})."
 
 
@@ -107,13 +109,26 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _lif(tables: Rows) -> Iterator[str]:
-    rules, rows = tables["lif_rules"], tables["lif_backends"]
-    explained = [row for row in rules if row["explained"]]
+    rules, rows = tables.get("lif_rules", ()), tables["lif_backends"]
     yield "## One neuron"
     yield ""
-    yield "LIF, τ = 2.5 ms, r = 1, θ = 0.1, 1000 steps of 0.1 ms. Offsets are in steps from the continuous solution, gaps"
-    yield "of the membrane in volts, each trace's own unit being taken out. *late*: read so many steps after the update."
-    yield "*ties*: other rules that give the same."
+    yield f"LIF, τ = 2.5 ms, r = 1, θ = 0.1, 1000 steps of 0.1 ms, fed {rows[0]['dataset']}. Gaps of the membrane are in volts,"
+    yield "each trace's own unit being taken out."
+    yield ""
+    yield from _explained(rules) if rules else ()
+    yield from markdown_table(
+        ("backend here", "spikes", "traces with the same spikes", f"of these, membrane within {SAME:g} V"),
+        [_own(rows, name) for name in dict.fromkeys(row["backend"] for row in rows)],
+    )
+    yield ""
+    yield "![traces](lif_traces.png)"
+
+
+def _explained(rules: Sequence[Row]) -> Iterator[str]:
+    """The published traces and their rules."""
+    explained = [row for row in rules if row["explained"]]
+    yield "Offsets are in steps from the continuous solution. *late*: read so many steps after the update. *ties*: other"
+    yield "rules that give the same."
     yield ""
     yield from markdown_table(
         ("trace", "spikes", "offsets", "RMS from continuous", "the rule that gives it", "late", "largest gap to it", "ties"),
@@ -123,12 +138,6 @@ def _lif(tables: Rows) -> Iterator[str]:
     yield f"{len(explained)} of {len(rules)} traces are explained: every spike, and the membrane to single precision, or to the"
     yield "last unit where it is whole numbers (but for what a chip reads out in the step of a spike)."
     yield ""
-    yield from markdown_table(
-        ("backend here", "spikes", "traces with the same spikes", f"of these, membrane within {SAME:g} V"),
-        [_own(rows, name) for name in dict.fromkeys(row["backend"] for row in rows)],
-    )
-    yield ""
-    yield "![traces](lif_traces.png)"
 
 
 def _rule(row: Row) -> Sequence[Any]:
@@ -146,10 +155,11 @@ def _own(rows: Sequence[Row], backend: str) -> Sequence[Any]:
     return f"{backend} {mine[0]['version']}", said, ", ".join(row["trace"] for row in same), ", ".join(near)
 
 
-def _made(options: Options, chosen: Sequence[Backend], seconds: float) -> Iterator[str]:
+def _made(options: PaperOptions, tables: Rows, chosen: Sequence[Backend], seconds: float) -> Iterator[str]:
     yield "## How this was made"
     yield ""
-    yield f"`{options.command}`, with the paper's folder in {VARIABLE}; {seconds:.0f} s on {platform.machine()}, Python"
+    where = f", with the paper's folder in {VARIABLE}" if "published" in tables and options.paper_dir is None else ""
+    yield f"`{options.command}`{where}; {seconds:.0f} s on {platform.machine()}, Python"
     yield f"{platform.python_version()}, less what runs that an earlier call had kept would have taken."
     yield ""
     versions = {name: value for each in chosen for name, value in each.versions.items()} | installed_versions(("torch", "nir"))

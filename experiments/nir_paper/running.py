@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from harness.vocabulary import Readout, Status
 
 BATCH = 10
 """Recordings a run: 300 steps of all layers of the paper's network are then some 30 MB."""
+CHUNK = 1000
+"""Recordings whose outcome is kept together: so much at most is run again after an interruption."""
 LIMIT = 120.0
 """Seconds that a batch may take."""
 
@@ -83,10 +85,19 @@ class Runner:
         return self._kept(key, lambda batch: simulator.run(batch, membranes=False)[0], inputs, node)
 
     def _kept(self, key: list[str], run: Batch, inputs: Inputs, node: str) -> Ran:
+        parts: list[Ran] = []
+        for start in range(0, len(inputs), CHUNK):
+            stop = min(start + CHUNK, len(inputs))
+            parts.append(self._part([*key, str(start), str(stop)], run, inputs, (start, stop), node))
+            if parts[-1].output is None:
+                return parts[-1]
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _part(self, key: list[str], run: Batch, inputs: Inputs, chunk: tuple[int, int], node: str) -> Ran:
         path = self.work / f"run-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.npz"
         if path.exists():
             return _loaded(load_arrays(path))
-        ran = _run(run, inputs, node)
+        ran = _run(run, inputs, chunk, node)
         arrays = {"failed": np.frombuffer(json.dumps(dict(ran.failed)).encode(), dtype=np.uint8)}
         arrays |= {name: each for name, each in (("output", ran.output), ("layer", ran.layer)) if each is not None}
         self.work.mkdir(parents=True, exist_ok=True)
@@ -121,11 +132,11 @@ def first_layer(graph: Graph, shape: tuple[int, ...]) -> Graph:
     return Graph(nodes, tuple(zip(chain, (*chain[1:], "output"), strict=True)))
 
 
-def _run(run: Batch, inputs: Inputs, node: str) -> Ran:
+def _run(run: Batch, inputs: Inputs, chunk: tuple[int, int], node: str) -> Ran:
     outputs: list[Array] = []
     layers: list[Array] = []
-    for start in range(0, len(inputs), BATCH):
-        stop = min(start + BATCH, len(inputs))
+    for start in range(*chunk, BATCH):
+        stop = min(start + BATCH, chunk[1])
         try:
             recording = run(inputs.batch(start, stop))
         except RunFailed as error:
@@ -138,6 +149,12 @@ def _run(run: Batch, inputs: Inputs, node: str) -> Ran:
         if node:
             layers.append(_spikes(recording, node))
     return Ran(np.concatenate(outputs, axis=1), np.concatenate(layers, axis=1) if node else None)
+
+
+def _joined(parts: Sequence[Ran]) -> Ran:
+    outputs = [part.output for part in parts if part.output is not None]
+    layers = [part.layer for part in parts if part.layer is not None]
+    return Ran(np.concatenate(outputs, axis=1), np.concatenate(layers, axis=1) if layers else None)
 
 
 def _spikes(recording: Recording, node: str) -> Array:

@@ -5,8 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from experiments.nir_paper import own
+
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
+
+
+DATASETS = {
+    "nmnist": "N-MNIST",
+    "digits-events": "the embedded digits of scikit-learn as events, not N-MNIST",
+    "braille": "Braille letters of the pool that the network was trained on",
+}
+"""Data set → what the page calls it."""
+
+PUBLISHED = {"cnn": "cnn", own.CNN: "", "braille": "bias, reset to zero", own.RECURRENT: ""}
+"""Task → its network among the published accuracies, in the order of the page."""
+
+_TITLES = {
+    "cnn": "N-MNIST",
+    own.CNN: "A convolutional network of our own, on digits as events",
+    "braille": "Braille",
+    own.RECURRENT: "A recurrent network of our own, on digits as events",
+}
+
+
+def title(tables: Rows, task: str) -> str:
+    """What the page calls a task; the published network for N-MNIST may have been fed something else."""
+    rows = tables.get(task, ())
+    elsewhere = task == "cnn" and rows and rows[0]["dataset"] != "nmnist"
+    return "The network for N-MNIST, on digits as events" if elsewhere else _TITLES[task]
 
 
 def share(row: Row) -> str:

@@ -34,6 +34,9 @@ def experiment(
         Path | None, typer.Option("--checkpoints", help="Where trained networks lie or are put; in --store by default.")
     ] = None,
     backend: Backends = None,
+    paper_dir: Annotated[
+        Path | None, typer.Option("--paper-dir", help="nir_paper: the paper's folder, or a checkout of the NIR repository.")
+    ] = None,
     train_only: Annotated[bool, typer.Option("--train-only", help="Train, leave the checkpoints, and stop.")] = False,
     store: Store = STORE,
     quiet: Quiet = False,
@@ -41,11 +44,13 @@ def experiment(
 ) -> None:
     """Run a study and write its tables, figures, graphs and page; a run that was interrupted goes on where it stopped."""
     study = _study(name)
+    own = _own(name, study.options, {"paper_dir": paper_dir})
     given: dict[str, Any] = {"--data-dir": data_dir, "--epochs": epochs if epochs != 1 else None, "--seed": seed or None}
-    given |= {"--device": device if device != "cpu" else None}
+    given |= {"--device": device if device != "cpu" else None, "--paper-dir": paper_dir}
     given |= {f"--backend {each}": each for each in backend or ()}
     words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
     options = {
+        **own,
         "data_dir": data_dir,
         "out": out if out is not None else RESULTS / (f"{name}-quick" if quick else name),
         "work": store / "experiments" / name,
@@ -69,6 +74,22 @@ def experiment(
         return
     for path in () if quiet else written:
         say(str(path))
+
+
+def _own(name: str, options: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """What of the options that single studies have is one of this study's.
+
+    Raises BadInput for one that was given and is another's.
+    """
+    from dataclasses import fields
+
+    from harness.errors import BadInput
+
+    has = {field.name for field in fields(options)}
+    for key, value in given.items():
+        if value is not None and key not in has:
+            raise BadInput(f"--{key.replace('_', '-')}: the study {name} has no such option; leave it out")
+    return {key: value for key, value in given.items() if key in has}
 
 
 def _study(name: str) -> Any:

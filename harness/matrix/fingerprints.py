@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
-from harness.explain.identify import identify
+from harness.explain.identify import KINDS, identify
 from harness.explain.probes import Variation, gains_of, neuron
 from harness.explain.probes.battery import DT
 from harness.explain.probes.graphs import single
 from harness.explain.probes.parameters import SIZE
 from harness.fingerprint import Fingerprint, Identified, Side
+from harness.graphs import NEURONS
 from harness.matrix.keys import with_backend
 from harness.matrix.layered import layered
 from harness.matrix.live import LiveBackend
@@ -79,14 +80,23 @@ class NativeRules:
         return cls(document["backend"], fingerprints, ways)
 
 
-def import_fingerprint(backend: Backend, store: Store, *, live: LiveBackend | None = None) -> Fingerprint:
-    """What a backend's importer makes of NIR's neurons, from the store or by probing it now, live where it is running."""
-    key = with_backend(backend, {"what": "import fingerprint", "probes": _probes_digest()})
-    known = store.get("fingerprints", key)
-    if known is not None:
-        return Fingerprint.from_dict(known)
+def import_fingerprint(
+    backend: Backend, store: Store, *, kinds: Iterable[str] = NEURONS, live: LiveBackend | None = None
+) -> Fingerprint:
+    """What a backend's importer makes of NIR's primitives, from the store or by probing it now, live where it is running.
+
+    kinds : neurons that are asked for, beside all primitives that are none; where the store knows all neurons, all are given
+    """
+    wanted = tuple(kind for kind in KINDS if kind not in NEURONS or kind in {*kinds})
+    asked = {"what": "import fingerprint", "probes": _probes_digest()}
+    whole = with_backend(backend, asked)
+    key = whole if wanted == KINDS else with_backend(backend, {**asked, "kinds": wanted})
+    for each in dict.fromkeys((whole, key)):
+        known = store.get("fingerprints", each)
+        if known is not None:
+            return Fingerprint.from_dict(known)
     with _running(backend, live) as run:
-        found = identify(run, name=backend.name)
+        found = identify(run, name=backend.name, kinds=wanted)
     store.put("fingerprints", key, found.as_dict())
     return found
 
@@ -99,19 +109,22 @@ def native_fingerprints(backend: Backend, store: Store, *, live: LiveBackend | N
     return native_neurons(backend, store, live=live).by_way()
 
 
-def native_rules(backend: Backend, network: Network, idiom: Idiom, store: Store) -> dict[str, UpdateRule]:
+def native_rules(
+    backend: Backend, network: Network, idiom: Idiom, store: Store, *, live: LiveBackend | None = None
+) -> dict[str, UpdateRule]:
     """Primitive → rule of a network's neurons as a library builds them; primitives that are not there have none.
 
     Where a library writes neurons that feed themselves otherwise, theirs is the rule of a primitive that only they have.
+    Where the store does not know all of a library's neurons, the network's alone are probed.
     """
     way = (network.reset, idiom)
     closed: dict[str, bool] = {}
     for layer in network.neurons():
         kind = type(layer).__name__
         closed[kind] = closed.get(kind, True) and layer.feedback is not None
-    found = [native_fingerprints(backend, store)]
-    if any(closed.values()):
-        found.append(native_neurons(backend, store, recurrent=True).by_way())
+    shapes = (False, True) if any(closed.values()) else (False,)
+    kinds = [kind for kind in NATIVE_KINDS if kind in closed]
+    found = [native_neurons(backend, store, recurrent=each, kinds=kinds, live=live).by_way() for each in shapes]
     plain, *recurrent = [each[way].by_primitive() if way in each else {} for each in found]
     own = {kind: rule for rules in recurrent for kind, rule in rules.items() if closed.get(kind)}
     return {kind: rule for kind, rule in {**plain, **own}.items() if kind in closed}
@@ -128,14 +141,15 @@ def native_neurons(
     """A library's own neurons, each with its options, from the store or by probing them now.
 
     recurrent : those that feed themselves, where the library writes them otherwise; else those that do not
-    kinds : primitives that are asked for
+    kinds : primitives that are asked for; where the store knows all of them, all are given
     """
     wanted = tuple(kinds)
-    asked = {"what": "native fingerprints", "probes": _probes_digest(), "kinds": wanted, "recurrent": recurrent}
-    key = with_backend(backend, asked)
-    known = store.get("fingerprints", key)
-    if known is not None:
-        return NativeRules.from_dict(known)
+    for each in dict.fromkeys((NATIVE_KINDS, wanted)):
+        asked = {"what": "native fingerprints", "probes": _probes_digest(), "kinds": each, "recurrent": recurrent}
+        key = with_backend(backend, asked)
+        known = store.get("fingerprints", key)
+        if known is not None:
+            return NativeRules.from_dict(known)
     with _running(backend, live) as run:
         found = _probed(run, wanted, recurrent)
     store.put("fingerprints", key, found.as_dict())

@@ -58,7 +58,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_table_says_which_data_it_is_from(quick: Path) -> None:
     for name in TABLES:
-        assert {row["dataset"] for row in table(quick, name)} <= {"digits"}, name
+        assert {row["dataset"] for row in table(quick, name)} <= {"digits", "digits, training"}, name
     assert {len(table(quick, name)) for name in ("training", "deployment")} == {4, 24}
 
 
@@ -66,8 +66,12 @@ def test_every_accuracy_has_its_samples_and_an_interval(quick: Path) -> None:
     for name in ("training", "exports", "deployment"):
         for row in table(quick, name):
             if row["accuracy"]:
-                assert row["samples"] == "360"
+                assert (row["samples"], row["comparable"]) == ("360", "false")
                 assert float(row["accuracy_low"]) < float(row["accuracy"]) < float(row["accuracy_high"])
+    for row in table(quick, "curves"):
+        assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
+    chosen = [row for row in table(quick, "curves") if row["settings"] == "chosen" and row["library"] == "norse"]
+    assert sum(int(row["samples"]) for row in chosen) == 960
 
 
 def test_the_networks_learn_even_from_a_few_digits(quick: Path) -> None:
@@ -124,6 +128,7 @@ def test_the_page_names_data_command_versions_and_time(quick: Path) -> None:
         f"snntorch {backend('snntorch').version}",
         "MB of memory",
         "(by reference)",
+        "No accuracy here is comparable",
     ):
         assert words in page
     assert str(Path.home()) not in page

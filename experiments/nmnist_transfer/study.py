@@ -1,0 +1,127 @@
+"""The study from start to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from experiments import checkpoints
+from experiments.common import Options, Study, device_of
+from experiments.nmnist_transfer.frames import Frames, Windows, frames_of
+from experiments.nmnist_transfer.regimes import (
+    IMPORTERS,
+    QUICK_STARTS,
+    STARTS,
+    Regime,
+    regimes,
+    steps,
+)
+from experiments.progress import Progress
+from experiments.training import Trained, about, train
+from harness.datasets import Recordings, find_data, load_digits_events, load_nmnist
+
+MOST, QUICK_MOST = (1000, 1000), (96, 20)
+"""Training and test recordings at most: evenly from those that there are."""
+EMBEDDED_TEST = 100
+"""Of the embedded digits, so many are tested: they are as many as N-MNIST's in the committed results."""
+
+
+def recordings(options: Options) -> tuple[tuple[Recordings, Sequence[int]], tuple[Recordings, Sequence[int]]]:
+    """Training and test recordings, and which of them: N-MNIST's, else the embedded digits as events.
+
+    Raises BadData for a data folder without N-MNIST.
+    """
+    folder = find_data(options.data_dir)
+    most = QUICK_MOST if options.quick else MOST if folder is not None else (MOST[0], EMBEDDED_TEST)
+    found = []
+    for train_split, limit in zip((True, False), most, strict=True):
+        split = load_digits_events(train_split) if folder is None else load_nmnist(train_split, folder)
+        found.append((split, np.unique(np.linspace(0, len(split) - 1, min(limit, len(split))).astype(int)).tolist()))
+    return found[0], found[1]
+
+
+def frames(options: Options, progress: Progress) -> tuple[Windows, Frames]:
+    """What is trained on and what is tested.
+
+    Raises BadData for recordings that are missing or damaged.
+    """
+    training, test = recordings(options)
+    with progress.task("recordings to frames", len(training[1]) + len(test[1])) as advance:
+        shared = options.work / "frames"
+        whole, tested = (frames_of(*split, steps(options), shared, advance) for split in (training, test))
+    window = regimes(options)[0].settings.steps
+    return Windows(whole, QUICK_STARTS if options.quick else STARTS, window), tested
+
+
+def checkpoint(options: Options, regime: Regime, training: Windows) -> Path:
+    """Where a trained network lies: in the folder that was named, else under a name of its own fingerprint."""
+    if options.checkpoints is not None:
+        return options.checkpoints / f"{regime.key}.pt"
+    key = checkpoints.fingerprint(about(regime.start, training, regime.settings))
+    return options.work / "checkpoints" / f"{regime.key}-{key[:12]}.pt"
+
+
+def act(options: Options, progress: Progress) -> Sequence[Path]:
+    """Train, deploy, compare and write.
+
+    Raises BadInput before anything is trained where something that was given cannot be used.
+    """
+    started = time.perf_counter()
+    device = device_of(options.device)
+    chosen = regimes(options)
+    training, test = frames(options, progress)
+    paths = {regime.key: checkpoint(options, regime, training) for regime in chosen}
+    for regime in chosen:
+        checkpoints.load(paths[regime.key], about(regime.start, training, regime.settings))
+
+    def trained() -> dict[str, Trained]:
+        return {regime.key: _train(regime, training, device, paths[regime.key], progress) for regime in chosen}
+
+    if options.train_only:
+        trained()
+        return list(paths.values())
+    return _deploy(options, chosen, trained, (training, test), progress, started)
+
+
+def _deploy(
+    options: Options,
+    chosen: Sequence[Regime],
+    train_all: Callable[[], Mapping[str, Trained]],
+    data: tuple[Windows, Frames],
+    progress: Progress,
+    started: float,
+) -> Sequence[Path]:
+    # What only a whole run needs is imported where one happens: training has to do with torch and one library.
+    from experiments.identifying import identifying
+    from experiments.nmnist_transfer.crossing import run_all
+    from experiments.nmnist_transfer.report import write_report
+
+    with identifying({regime.library: regime.start for regime in chosen}, IMPORTERS, options.store) as wait:
+        trained = train_all()
+        progress.say("waiting until the libraries' rules are known")
+        wait()
+    networks = {regime.key: regime.start.with_parameters(trained[regime.key].parameters) for regime in chosen}
+    crossed = run_all(options, networks, data[1], progress)
+    return write_report(options, chosen, trained, data, crossed, lambda: time.perf_counter() - started)
+
+
+def _train(regime: Regime, training: Windows, device: torch.device, path: Path, progress: Progress) -> Trained:
+    settings = regime.settings
+    updates = settings.epochs * -(-len(training) // settings.batch)
+    with progress.task(f"train {regime.key}", updates) as advance:
+        found = train(regime.start, training, settings, device, path, advance)
+    progress.say(
+        f"{regime.key}: {updates} updates in {found.seconds:.1f} s on {found.device}, last loss {found.curve[-1, 0]:.3f}"
+    )
+    return found
+
+
+STUDY = Study(
+    "nmnist_transfer",
+    "A network for event frames from Norse to snnTorch and back: which pooling, which time step, and what is left of it?",
+    act,
+)
