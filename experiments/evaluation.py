@@ -24,6 +24,7 @@ from harness.environments import backend
 from harness.matrix.arrays import load_arrays, save_arrays
 from harness.matrix.capture import Capture, guarded
 from harness.matrix.job import failure, import_failure, reseed
+from harness.matrix.native import document_of
 from harness.networks import Network
 from harness.vocabulary import Idiom, Stage, Status
 
@@ -59,10 +60,8 @@ class Run:
             return [self.library, f"{self.dt:g}", hashlib.sha256(self.graph.read_bytes()).hexdigest()]
         if self.network is None:
             raise ValueError("a run needs a graph or a network")
-        sha = hashlib.sha256(repr([(type(layer).__name__, layer.name) for layer in self.network.layers]).encode())
-        for array in self.network.parameters().values():
-            sha.update(np.ascontiguousarray(array).tobytes())
-        return [self.library, f"{self.dt:g}", str(self.idiom), str(self.network.reset.value), sha.hexdigest()]
+        document = json.dumps(document_of(self.network), sort_keys=True)
+        return [self.library, f"{self.dt:g}", str(self.idiom), hashlib.sha256(document.encode()).hexdigest()]
 
 
 @dataclass(frozen=True, eq=False)

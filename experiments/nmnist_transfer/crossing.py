@@ -153,11 +153,7 @@ def _swapped(trained: Network | None) -> Iterator[tuple[PoolKind, Network]]:
     if trained is None:
         return
     for kind in (PoolKind.AVERAGE, PoolKind.SUM):
-        # What is kept of a run goes by layers' names, and these weights are another network's as well.
-        layers = tuple(
-            replace(layer, kind=kind, name=f"{layer.name}_{kind.value}") if isinstance(layer, Pool2d) else layer
-            for layer in trained.layers
-        )
+        layers = tuple(replace(layer, kind=kind) if isinstance(layer, Pool2d) else layer for layer in trained.layers)
         yield kind, replace(trained, layers=layers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from experiments.csnn_mnist.network import DT, csnn
 from experiments.evaluation import Run, evaluate, held_images
 from harness.adapter import load_adapter
 from harness.datasets import load_digits_images
-from harness.vocabulary import Idiom
+from harness.networks import LIF, Layer, Pool2d, PoolKind
+from harness.vocabulary import Idiom, Reset
 
 STEPS, SAMPLES = 3, 50
 
@@ -47,3 +49,22 @@ def test_batches_in_processes_give_what_one_run_gives_and_are_kept(tmp_path: Pat
     again = evaluate(runs, held_images(images, STEPS, work), work, batch=16)
     np.testing.assert_array_equal(again["native"].output, found["native"].output)
     assert again["broken"].failed == found["broken"].failed
+
+
+def test_networks_that_differ_in_anything_are_not_taken_for_one_another() -> None:
+    network = csnn(0, scale=3.0)
+    other = {
+        "the same": network,
+        "pooling": replace(network, layers=tuple(changed(layer, Pool2d, kind=PoolKind.SUM) for layer in network.layers)),
+        "tau": replace(network, layers=tuple(changed(layer, LIF, tau=7e-4) for layer in network.layers)),
+        "weights": csnn(1, scale=3.0),
+        "dt": replace(network, dt=2 * DT),
+        "reset": replace(network, reset=Reset.SUBTRACT),
+    }
+    keys = {name: Run("spikingjelly", DT, network=each).key() for name, each in other.items()}
+    assert len({tuple(key) for key in keys.values()}) == len(other)
+    assert Run("spikingjelly", DT, network=csnn(0, scale=3.0)).key() == keys["the same"]
+
+
+def changed(layer: Layer, of: type[Layer], **values: object) -> Layer:
+    return replace(layer, **values) if isinstance(layer, of) else layer  # type: ignore[arg-type]
