@@ -1,13 +1,16 @@
-"""Fixtures of all tests: where the real data lies, and one thread for the libraries."""
+"""Fixtures of all tests: where the real data lies, one thread for the libraries, and processes that can be interrupted."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that runs the tests in the background has them ignore interrupts, and the processes that they start and interrupt too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(os.environ.get("NIR_INTEROP_SHARED", Path(__file__).parents[2] / "shared"))
 
