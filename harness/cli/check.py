@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.inputs import check_step, stimulus_of
-from harness.cli.options import Backends, Jobs, Json, Seed, TimeLimit, print_json
+from harness.cli.options import Backends, Jobs, Json, Quiet, Seed, TimeLimit, print_json
 
 if TYPE_CHECKING:
     from harness.matrix.check import Checked
@@ -20,6 +20,7 @@ def check(
     backend: Backends = None,
     input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
     seed: Seed = 0,
+    quiet: Quiet = False,
     json: Json = False,
     save: Annotated[Path | None, typer.Option("--save", help="A folder for the recordings, npz.")] = None,
     jobs: Jobs = 0,
@@ -45,7 +46,7 @@ def check(
     )  # fmt: skip
     if json:
         print_json({"graph": str(graph), "dt": dt, "cells": [each.as_dict() for each in found]})
-    else:
+    elif not quiet:
         _show(graph, dt, found)
     counted = [each for each in found if backend or each.importer != "exact"]
     if not all(Status(each.outcome["status"]).agrees for each in counted):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.inputs import check_step, stimulus_of
-from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 
 def explain(
@@ -19,6 +19,7 @@ def explain(
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Run a graph in one library and say why it differs from NIR's own meaning in steps; exit 1 if it does."""
@@ -36,7 +37,7 @@ def explain(
     found = explain_graph(graph, stimulus, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
     if json:
         print_json(found.as_dict())
-    else:
+    elif not quiet:
         for text in paragraphs(found, graph.name):
             say(text)
     if not found.verdict.status.agrees:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Store, complete_backend, print_json, say, say_table
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, complete_backend, print_json, say, say_table
 
 
 def primitives(
@@ -18,6 +18,7 @@ def primitives(
     write: Annotated[
         Path | None, typer.Option("--write", help="Write the cases as files into this folder instead of running them.")
     ] = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Measure what each importer and exporter makes of every NIR primitive; write results/primitives.csv and primitives.md."""
@@ -35,7 +36,7 @@ def primitives(
         written = write_vectors(write)
         if json:
             print_json({"suite": SUITE, "cases": len(cases()), "files": len(written)})
-        else:
+        elif not quiet:
             say(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
     chosen = (
@@ -50,8 +51,8 @@ def primitives(
     if json:
         ordered = sorted(rows, key=lambda row: tuple(row[name] for name in PRIMITIVES.key))
         print_json({"suite": SUITE, "rows": [{name: row[name] for name in PRIMITIVES.names} for row in ordered]})
-        return
-    _show(rows)
+    elif not quiet:
+        _show(rows)
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.inputs import STEPS, check_step, stimulus_of
-from harness.cli.options import STORE, Json, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
     from harness.matrix.reconciling import Reconciled
@@ -30,6 +30,7 @@ def reconcile(
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Rewrite a graph so that a library's own importer computes what the source computed; exit 1 where that cannot be.
@@ -65,7 +66,7 @@ def reconcile(
         write(out, found.plan.graph)
     if json:
         print_json(found.as_dict() | {"written": str(out) if found.plan.exact else None})
-    else:
+    elif not quiet:
         _show(found, out)
     if not found.plan.exact:
         raise typer.Exit(1)

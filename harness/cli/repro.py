@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, Json, Store, TimeLimit, print_json, say
+from harness.cli.options import STORE, Json, Quiet, Store, TimeLimit, print_json, say
 
 
 def repro(
@@ -16,6 +16,7 @@ def repro(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder; repro/CELL_ID by default.")] = None,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Write the graph, the input, the expected output and a short script that needs only the library itself."""
@@ -36,5 +37,5 @@ def repro(
     files = write_repro(cell, cells, folder)
     if json:
         print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
-    else:
+    elif not quiet:
         say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {shlex.quote(str(folder))} && python repro.py")

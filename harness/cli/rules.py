@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Store, complete_backend, print_json, say
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, complete_backend, print_json, say
 
 if TYPE_CHECKING:
     from harness.fingerprint import Fingerprint, Identified, Refusal
@@ -19,6 +19,7 @@ def rules(
     backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
     store: Store = STORE,
     results: Annotated[Path, typer.Option("--results", help="Where rules.csv is written.")] = RESULTS,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Identify how each library steps NIR's neurons, its importer's and its own, and write results/rules.csv."""
@@ -44,10 +45,10 @@ def rules(
         write_rules(found, results)
     if json:
         print_json(_document([fingerprint for _, fingerprint in found]))
-        return
-    _show_meaning()
-    for _, fingerprint in found:
-        _show(fingerprint)
+    elif not quiet:
+        _show_meaning()
+        for _, fingerprint in found:
+            _show(fingerprint)
 
 
 def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.main import get_command
 
+import harness.cli
 from harness.cli import options
 from harness.graphs import write
 from harness.networks import names
@@ -208,6 +210,32 @@ def test_quiet_prints_nothing_and_json_one_object(tmp_path: Path, monkeypatch: p
     assert document["difference"]["native"] == {
         "worse": 0, "better": 0, "changed": 0, "new": 0, "gone": 0, "same": document["cells"],
     }  # fmt: skip
+
+
+def test_every_verb_can_be_quiet_and_can_answer_with_one_object() -> None:
+    verbs = get_command(harness.cli.app).commands  # type: ignore[attr-defined]
+    options = {name: {word for each in verb.params for word in each.opts} for name, verb in verbs.items()}
+    assert {name for name, has in options.items() if "--json" not in has} == set()
+    assert {name for name, has in options.items() if "--quiet" not in has} == {"backends"}, "a list is all that it gives"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "{graph}", "--backend", "reference"),
+        ("explain", "{graph}", "--backend", "reference"),
+        ("reconcile", "{graph}", "--to", "reference", "-o", "out.nir"),
+        ("rules", "reference"),
+        ("primitives", "--write", "cases"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_quiet_verb_says_what_it_has_to_say_by_its_exit_status(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    write(tmp_path / "graph.nir", lif_graph())
+    called = [each.format(graph="graph.nir") for each in arguments]
+    loud, quiet = run(*called, cwd=tmp_path), run(*called, "--quiet", cwd=tmp_path)
+    assert loud.stdout
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (loud.returncode, "", "")
 
 
 def test_matrix_says_what_became_of_the_report_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
