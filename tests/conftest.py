@@ -35,3 +35,8 @@ def paper() -> Path:
 def data() -> Path:
     """Real recordings: MNIST, N-MNIST, Braille."""
     return _folder(Path(os.environ.get("NIR_INTEROP_DATA", SHARED / "data")), "the real data")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The matrix first: what it finds out about each library, later tests need not find out again."""
+    items.sort(key=lambda item: "roundtrip" not in item.path.parts)
