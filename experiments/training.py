@@ -6,6 +6,7 @@ Imports torch, numpy and the one library that is trained.
 from __future__ import annotations
 
 import hashlib
+import logging
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -190,6 +191,7 @@ class _Run:
 
     def __init__(self, network: Network, settings: Settings, device: torch.device, updates: int) -> None:
         self.settings = settings
+        logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # without a GPU there is none, and none is needed
         adapter = load_adapter(settings.library)
         adapter.prepare()  # One thread: sums are then taken in the same order wherever it runs.
         self.model = adapter.build(network, network.dt, settings.idiom)
