@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from experiments.common import Options
-from experiments.csnn_mnist.network import GAIN
+from experiments.csnn_mnist.network import GAIN, csnn
 from experiments.stepping import LIBRARIES, Surrogate
 from experiments.training import Settings
 from harness.errors import UnknownName
+from harness.networks import Network
 from harness.vocabulary import Idiom, Reset
 
 STEPS = 50
@@ -43,6 +44,11 @@ class Regime:
     def key(self) -> str:
         """Names its files."""
         return f"{self.settings.library}_{self.name}"
+
+    @property
+    def start(self) -> Network:
+        """The network before training."""
+        return csnn(self.settings.seed, self.reset, self.scale)
 
 
 _SURROGATES = {

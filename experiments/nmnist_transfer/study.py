@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from experiments import checkpoints
 from experiments.common import Options, Study, device_of
+from experiments.lessons import Lessons
 from experiments.nmnist_transfer.frames import Frames, Windows, frames_of
 from experiments.nmnist_transfer.regimes import (
     IMPORTERS,
@@ -21,7 +20,6 @@ from experiments.nmnist_transfer.regimes import (
     steps,
 )
 from experiments.progress import Progress
-from experiments.training import Trained, about, train
 from harness.datasets import Recordings, find_data, load_digits_events, load_nmnist
 
 MOST, QUICK_MOST = (1000, 1000), (96, 20)
@@ -57,14 +55,6 @@ def frames(options: Options, progress: Progress) -> tuple[Windows, Frames]:
     return Windows(whole, QUICK_STARTS if options.quick else STARTS, window), tested
 
 
-def checkpoint(options: Options, regime: Regime, training: Windows) -> Path:
-    """Where a trained network lies: in the folder that was named, else under a name of its own fingerprint."""
-    if options.checkpoints is not None:
-        return options.checkpoints / f"{regime.key}.pt"
-    key = checkpoints.fingerprint(about(regime.start, training, regime.settings))
-    return options.work / "checkpoints" / f"{regime.key}-{key[:12]}.pt"
-
-
 def act(options: Options, progress: Progress) -> Sequence[Path]:
     """Train, deploy, compare and write.
 
@@ -74,23 +64,17 @@ def act(options: Options, progress: Progress) -> Sequence[Path]:
     device = device_of(options.device)
     chosen = regimes(options)
     training, test = frames(options, progress)
-    paths = {regime.key: checkpoint(options, regime, training) for regime in chosen}
-    for regime in chosen:
-        checkpoints.load(paths[regime.key], about(regime.start, training, regime.settings))
-
-    def trained() -> dict[str, Trained]:
-        return {regime.key: _train(regime, training, device, paths[regime.key], progress) for regime in chosen}
-
+    lessons = Lessons(options, chosen, training, device)
     if options.train_only:
-        trained()
-        return list(paths.values())
-    return _deploy(options, chosen, trained, (training, test), progress, started)
+        lessons.train(progress)
+        return list(lessons.paths.values())
+    return _deploy(options, chosen, lessons, (training, test), progress, started)
 
 
 def _deploy(
     options: Options,
     chosen: Sequence[Regime],
-    train_all: Callable[[], Mapping[str, Trained]],
+    lessons: Lessons,
     data: tuple[Windows, Frames],
     progress: Progress,
     started: float,
@@ -101,23 +85,11 @@ def _deploy(
     from experiments.nmnist_transfer.report import write_report
 
     with identifying({regime.library: regime.start for regime in chosen}, IMPORTERS, options.store) as wait:
-        trained = train_all()
+        trained = lessons.train(progress)
         progress.say("waiting until the libraries' rules are known")
         wait()
-    networks = {regime.key: regime.start.with_parameters(trained[regime.key].parameters) for regime in chosen}
-    crossed = run_all(options, networks, data[1], progress)
+    crossed = run_all(options, lessons.networks(trained), data[1], progress)
     return write_report(options, chosen, trained, data, crossed, lambda: time.perf_counter() - started)
-
-
-def _train(regime: Regime, training: Windows, device: torch.device, path: Path, progress: Progress) -> Trained:
-    settings = regime.settings
-    updates = settings.epochs * -(-len(training) // settings.batch)
-    with progress.task(f"train {regime.key}", updates) as advance:
-        found = train(regime.start, training, settings, device, path, advance)
-    progress.say(
-        f"{regime.key}: {updates} updates in {found.seconds:.1f} s on {found.device}, last loss {found.curve[-1, 0]:.3f}"
-    )
-    return found
 
 
 STUDY = Study(

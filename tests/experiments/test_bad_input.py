@@ -29,9 +29,9 @@ def untrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*arguments: object, **more: object) -> None:
         pytest.fail("training began")
 
-    from experiments.csnn_mnist import study
+    from experiments import lessons
 
-    monkeypatch.setattr(study, "train", fail)
+    monkeypatch.setattr(lessons, "train", fail)
     monkeypatch.delenv("NIR_INTEROP_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
 

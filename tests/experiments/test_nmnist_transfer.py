@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import checkpoints
+from experiments import checkpoints, lessons
 from experiments.common import Options
-from experiments.nmnist_transfer import study
 from experiments.nmnist_transfer.crossing import TREATMENTS, stretched
 from experiments.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
 from experiments.nmnist_transfer.network import FRAME, SHORT, network, summed, written_for
@@ -175,7 +174,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
     def fail(*arguments: object, **more: object) -> None:
         pytest.fail("training began")
 
-    monkeypatch.setattr(study, "train", fail)
+    monkeypatch.setattr(lessons, "train", fail)
     monkeypatch.delenv("NIR_INTEROP_DATA", raising=False)
     monkeypatch.setattr(sys, "argv", ["nir-interop", "experiment", "nmnist_transfer", "--quick", *arguments])
     with pytest.raises(SystemExit) as ended:

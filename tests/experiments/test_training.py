@@ -12,7 +12,6 @@ import torch
 from experiments import checkpoints
 from experiments.common import Options
 from experiments.csnn_mnist.regimes import CHOSEN, Regime, regimes
-from experiments.csnn_mnist.study import start
 from experiments.stepping import LIBRARIES, neurons_of, spikes
 from experiments.training import SAVE_EVERY, Trained, about, train
 from harness.adapter import load_adapter
@@ -47,7 +46,7 @@ def trained(library: str, images: Images, path: Path, *, stop: int = 0) -> Train
         if seen == stop:
             raise KeyboardInterrupt
 
-    return train(start(regime), images, regime.settings, CPU, path, advance)
+    return train(regime.start, images, regime.settings, CPU, path, advance)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -63,7 +62,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(library: str, images: 
     np.testing.assert_array_equal(resumed.curve, whole.curve)
     for key, array in whole.parameters.items():
         np.testing.assert_array_equal(resumed.parameters[key], array)
-    assert any((array != start(regime_of(library)).parameters()[key]).any() for key, array in whole.parameters.items())
+    assert any((array != regime_of(library).start.parameters()[key]).any() for key, array in whole.parameters.items())
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -71,7 +70,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(library: str, images: 
 def test_a_step_in_training_is_a_step_of_the_adapter(library: str, images: Images) -> None:
     """What is trained is what is tested and exported."""
     regime, adapter = regime_of(library), load_adapter(library)
-    network: Network = start(regime)
+    network: Network = regime.start
     pictures = images.images[:6, None]
     held = np.repeat(pictures[None], 12, axis=0)
     tested = adapter.run(adapter.build(network, network.dt, regime.settings.idiom), held).output
@@ -85,10 +84,10 @@ def test_a_step_in_training_is_a_step_of_the_adapter(library: str, images: Image
 
 def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(images: Images, tmp_path: Path) -> None:
     path, regime = tmp_path / "one.pt", regime_of("snntorch")
-    subject = about(start(regime), images, regime.settings)
+    subject = about(regime.start, images, regime.settings)
     checkpoints.save(path, subject, {"updates": 1, "parameters": {}})
     assert checkpoints.load(path, subject) is not None
-    other = about(start(regime), images, replace(regime.settings, seed=7))
+    other = about(regime.start, images, replace(regime.settings, seed=7))
     with pytest.raises(BadInput, match=r"another run \(its settings.seed is 0, not 7\)"):
         checkpoints.load(path, other)
 
