@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LIBRARY = "spikingjelly"
 ALL, FEW = 10_000, 300
-SECONDS = 600
+SECONDS = 3600
 """After which the longer run is ended, wherever it is: memory that grew would have grown by then."""
 CEILING = 2048
 
