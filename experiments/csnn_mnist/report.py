@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +15,10 @@ from experiments.csnn_mnist.crossing import Crossed
 from experiments.csnn_mnist.exporter import attempts
 from experiments.csnn_mnist.regimes import CHOSEN, Regime, tested_steps
 from experiments.figures import COLOURS, bars, figure, raster, save
+from experiments.making import how_made
 from experiments.stepping import LIBRARIES
 from experiments.training import Trained
 from harness.datasets import Images
-from harness.environments import backends, installed_versions
 from harness.vocabulary import Mode
 
 Row = Mapping[str, Any]
@@ -187,25 +184,7 @@ def _page(options: Options, done: Done, rows: Mapping[str, Sequence[Row]], secon
     if (options.out / "rasters.png").exists():
         yield "![rasters](rasters.png)"
         yield ""
-    yield "## How this was made"
-    yield ""
-    yield f"`{options.command}`: {seconds:.0f} s, beside what an earlier run had left, on {platform.machine()} with"
-    yield f"{os.cpu_count()} cores, Python {platform.python_version()}; the largest process took {_peak()} MB of memory."
-    yield ""
-    for regime in done.regimes:
-        found = done.trained[regime.key]
-        yield f"- {regime.key}: trained in {found.seconds:.0f} s on {found.device}"
-    yield ""
-    versions = {name: value for each in backends() for name, value in each.versions.items()} | installed_versions(
-        ("torch", "nir")
-    )
-    yield ", ".join(f"{name} {value}" for name, value in sorted(versions.items())) + "."
-
-
-def _peak() -> int:
-    """Resident memory of the largest process of this run, in MB."""
-    used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return max(used) * 1024 // 10**6
+    yield from how_made(options.command, seconds, done.trained)
 
 
 def _training(row: Row) -> Sequence[Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.common import Options, markdown_table, write_table, write_text
+from experiments.making import how_made
 from experiments.nmnist_transfer import figures, tables
 from experiments.nmnist_transfer.crossing import NATIVE, RECONCILED, TREATMENTS, Crossed
 from experiments.nmnist_transfer.elsewhere import elsewhere
@@ -17,7 +15,6 @@ from experiments.nmnist_transfer.frames import FILTER_TIME, Frames, Windows
 from experiments.nmnist_transfer.regimes import Regime
 from experiments.nmnist_transfer.wording import CASE_WORDS, cases, in_short, limits, opening, share, step, way
 from experiments.training import Trained
-from harness.environments import backends, installed_versions
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
@@ -124,25 +121,8 @@ def _page(
     yield ""
     yield from limits(rows, data)
     yield ""
-    yield "## How this was made"
-    yield ""
-    yield f"`{options.command}`: {seconds:.0f} s, beside what an earlier run had left, on {platform.machine()} with"
-    yield f"{os.cpu_count()} cores, Python {platform.python_version()}; the largest process took {_peak()} MB of memory."
-    yield ""
-    for regime in regimes:
-        found = trained[regime.key]
-        yield f"- {regime.key}: trained in {found.seconds:.0f} s on {found.device}"
-    yield ""
-    versions = {name: value for each in backends() for name, value in each.versions.items()} | installed_versions(
-        ("torch", "nir", "tonic")
-    )
-    yield ", ".join(f"{name} {value}" for name, value in sorted(versions.items())) + f"; Denoise of {FILTER_TIME // 1000} ms."
-
-
-def _peak() -> int:
-    """Resident memory of the largest process of this run, in MB."""
-    used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return max(used) * 1024 // 10**6
+    also = f"; Denoise of {FILTER_TIME // 1000} ms"
+    yield from how_made(options.command, seconds, trained, ("torch", "nir", "tonic"), also)
 
 
 def _blanks(rows: Sequence[Row]) -> Iterator[Sequence[Any]]:
