@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,15 @@ AXE = Path(__file__).parents[2] / ".browser" / "package" / "axe.min.js"
 """Where .ci/run unpacks axe-core."""
 TABS = ("matrix", "rules", "primitives", "dt", "studies", "issues", "reading")
 CELL = "lif_single.portable.reference@0.0001>exact@0.0001.native.0"
+PATIENCE = 10_000
+"""Milliseconds after which what is waited for does not come."""
+FOLLOW = """address => new Promise(done => {
+    const before = location.href;
+    addEventListener("hashchange", done, { once: true });
+    location.hash = address;
+    if (location.href === before) done();
+})"""
+"""An address is followed when the page has heard of it: its own listener comes before this one."""
 
 
 def missing(what: str) -> Any:
@@ -63,20 +71,29 @@ class Opened:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         self.page.on("request", lambda request: self.requested.append(request.url))
-        began = time.perf_counter()
         self.page.goto(file.as_uri() + address)
         self.page.locator(wait).first.wait_for(state="attached")
-        self.seconds = time.perf_counter() - began
         self.file = file
 
     def go(self, address: str) -> None:
         """Follow an address within the page."""
-        self.page.evaluate("address => { location.hash = address }", address)
-        self.page.wait_for_timeout(50)
+        self.page.evaluate(FOLLOW, address)
 
-    def hash(self) -> str:
-        """What the address bar holds."""
-        return str(self.page.evaluate("location.hash"))
+    def stands_at(self, *hashes: str) -> bool:
+        """Whether the address bar comes to hold one of these; a browser tells of some changes only a moment later."""
+        addresses = {self.file.as_uri() + each for each in hashes}
+        self.page.wait_for_url(lambda url: url in addresses, timeout=PATIENCE)
+        return True
+
+    def shows(self, what: str) -> bool:
+        """Whether this comes into sight."""
+        self.page.locator(what).first.wait_for(state="visible", timeout=PATIENCE)
+        return True
+
+    def hides(self, what: str) -> bool:
+        """Whether this goes out of sight."""
+        self.page.locator(what).first.wait_for(state="hidden", timeout=PATIENCE)
+        return True
 
     def close(self) -> None:
         """Nothing was said, and nothing but the file itself was asked for."""
@@ -129,7 +146,7 @@ def test_a_filter_leaves_its_cells_alone_and_stands_in_the_address_bar(opened: O
     page.select_option("#filters select[name=status]", "mismatch")
     assert 0 < page.locator("#cells button").count() < every
     assert set(page.locator("#cells button").evaluate_all("all => all.map(one => one.textContent[0])")) == {"m"}
-    assert opened.hash() == "#importer=exact&status=mismatch"
+    assert opened.stands_at("#importer=exact&status=mismatch")
 
 
 def test_a_link_with_a_filter_shows_the_same_view(browser: Browser, file: Path) -> None:
@@ -149,7 +166,7 @@ def test_the_search_finds_a_cause_and_nothing_finds_nothing(opened: Opened) -> N
     assert page.locator("#cells button").count() == 0
     assert page.locator("#found").inner_text().startswith("0 cells")
     page.click("button[type=reset]")
-    assert opened.hash() in ("", "#")
+    assert opened.stands_at("", "#")
     assert page.locator("#cells button").count() > 0
 
 
@@ -164,10 +181,10 @@ def test_a_cell_opens_and_says_what_why_and_how_to_see_it_again(opened: Opened) 
     assert f"nir-interop repro '{CELL}'" in text
     assert page.locator("#cell svg[role=img]").count() >= 2
     assert "threshold" in page.locator("#cell").inner_text()
-    assert f"cell={quote(CELL, safe='.')}" in opened.hash()
+    assert opened.stands_at(f"#network=lif_single&cell={quote(CELL, safe='.')}")
     page.keyboard.press("Escape")
-    assert not page.locator("#cell").is_visible()
-    assert opened.hash() == "#network=lif_single"
+    assert opened.hides("#cell")
+    assert opened.stands_at("#network=lif_single")
 
 
 def test_a_question_about_two_libraries_is_answered_network_by_network_with_what_to_do(browser: Browser, asked: Path) -> None:
@@ -182,7 +199,7 @@ def test_a_question_about_two_libraries_is_answered_network_by_network_with_what
     assert "Of 1 convolutional network made in snntorch, norse runs 0 right as they are and 0 once rewritten" in answer
     assert "csnn_maxpool (two-dimensional convolution, max pooling, LIF): no graph" in answer
     assert "nir-interop reconcile my_graph.nir --from snntorch --to norse -o for_norse.nir" in answer
-    assert one.hash() == "#family=convolutional&exporter=snntorch&importer=norse"
+    assert one.stands_at("#family=convolutional&exporter=snntorch&importer=norse")
     assert page.locator("#filters select[name=exporter]").input_value() == "snntorch"
     one.close()
     link = Opened(browser, asked, address="#exporter=snntorch&importer=norse&family=fully+connected", wait="#answer li")
@@ -190,8 +207,7 @@ def test_a_question_about_two_libraries_is_answered_network_by_network_with_what
     assert len(lines) == 2
     assert any("mlp_lif (LIF): right once rewritten, accuracy" in line for line in lines)
     link.page.locator("#answer li a").first.click()
-    link.page.wait_for_timeout(50)
-    assert link.page.locator("#cell").is_visible()
+    assert link.shows("#cell")
     link.close()
 
 
@@ -237,15 +253,12 @@ def test_links_lead_to_pages_and_to_filtered_cells(opened: Opened) -> None:
     page = opened.page
     for tab in TABS:
         page.click(f"nav a[data-tab={tab}]")
-        page.wait_for_timeout(30)
-        assert page.locator(f"#{tab}").is_visible()
+        assert opened.shows(f"#{tab}")
         assert page.locator(".tab:visible").count() == 1
     page.go_back()
-    page.wait_for_timeout(50)
-    assert page.locator("#issues").is_visible()
+    assert opened.shows("#issues")
     page.locator("#issues tbody a[href^='#issue=']").first.click()
-    page.wait_for_timeout(50)
-    assert page.locator("#cells button").count() > 0
+    assert opened.shows("#cells button")
     assert page.locator("#filters select[name=issue]").input_value() != ""
 
 
@@ -255,7 +268,7 @@ def test_a_filter_stays_while_one_reads_another_page(opened: Opened) -> None:
     count = page.locator("#cells button").count()
     for tab in ("reading", "matrix"):
         page.click(f"nav a[data-tab={tab}]")
-        page.wait_for_timeout(50)
+        assert opened.shows(f"#{tab}")
     assert page.locator("#cells button").count() == count
     assert page.locator("#filters select[name=importer]").input_value() == "exact"
 
@@ -269,10 +282,10 @@ def test_the_keyboard_reaches_every_cell_and_comes_back_to_it(opened: Opened) ->
     there = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert there != first
     page.keyboard.press("Enter")
-    page.wait_for_timeout(50)
-    assert page.locator("#cell").is_visible()
+    assert opened.shows("#cell")
     page.keyboard.press("Escape")
-    page.wait_for_timeout(50)
+    assert opened.hides("#cell")
+    assert opened.stands_at("", "#")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == there
     assert page.locator("#cells button[tabindex='0']").count() == 1
 
