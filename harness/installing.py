@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,11 +27,6 @@ from pathlib import Path
 
 from harness.environments import BESIDE, COMMON, ENVIRONMENTS, LABEL, Backend, backends, canonical, requirements
 from harness.errors import BackendMissing, BadInput, UnknownName
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<rest>(?:[=<>!~].*|@.*)?)")
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]+\s*@")

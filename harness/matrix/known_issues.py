@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,6 @@ from typing import Any
 from harness.errors import BadInput
 from harness.schema.columns import SEPARATOR
 from harness.vocabulary import Blame, Cause, Mode, Status
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PATH = Path(__file__).with_name("known_issues.toml")
 ROLES = ("exporter", "importer")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,6 @@ from typing import Any
 from harness.graphs.primitives import PARAMETERS
 from harness.schema import PRIMITIVES, SEPARATOR, write_table
 from harness.vocabulary import Direction, Outcome
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Row = Mapping[str, Any]
 

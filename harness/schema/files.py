@@ -97,7 +97,7 @@ def _format(value: Any, column: Column, where: str) -> str:
 
 
 def _quote(cell: str) -> str:
-    """A cell as RFC 4180 wants it; the csv module of Python 3.10 leaves a lone return unquoted."""
+    """A cell as RFC 4180 wants it; the csv module leaves a lone return unquoted."""
     return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\r\n') else cell
 
 

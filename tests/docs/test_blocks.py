@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -61,23 +62,23 @@ def lay_out(folder: Path) -> Path:
     shutil.copytree(folder / "results", folder / "candidate")
     if KNOWN.is_dir():
         shutil.copytree(KNOWN, folder / ".nir-interop" / KNOWN.name)
-    write_graph(folder / "my_graph.nir")
+    write_graph(folder / "my_graph.nir", 8, 4)
     spikes = (np.random.default_rng(0).random((100, 4, 8)) < 0.3).astype(np.float32)
     output = Simulator(read(folder / "my_graph.nir"), 1e-4).run(spikes)[0].output
     np.savez(folder / "x.npz", input=spikes, output=output)
     return folder
 
 
-def write_graph(path: Path) -> None:
-    """A layer as snnTorch writes it: r = tau/dt, so that its input is added as it is."""
-    weights, each = np.random.default_rng(0).normal(0.1, 0.3, (4, 8)).astype(np.float32), np.ones(4, np.float32)
-    nodes = {
-        "input": nir.Input({"input": np.array([8])}),
-        "fc1": nir.Affine(weights, 0 * each),
-        "lif1": nir.LIF(tau=2.5e-3 * each, r=25 * each, v_leak=0 * each, v_threshold=each, v_reset=0 * each),
-        "output": nir.Output({"output": np.array([4])}),
-    }
-    nir.write(path, nir.NIRGraph(nodes, [("input", "fc1"), ("fc1", "lif1"), ("lif1", "output")]))
+def write_graph(path: Path, *sizes: int) -> None:
+    """Layers as snnTorch writes them: r = tau/dt, so that input is added as it is."""
+    random = np.random.default_rng(0)
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([sizes[0]])})}
+    for number, (before, after) in enumerate(pairwise(sizes), start=1):
+        weights, each = random.normal(0.1, 0.3, (after, before)).astype(np.float32), np.ones(after, np.float32)
+        nodes[f"fc{number}"] = nir.Affine(weights, 0 * each)
+        nodes[f"lif{number}"] = nir.LIF(tau=2.5e-3 * each, r=25 * each, v_leak=0 * each, v_threshold=each, v_reset=0 * each)
+    nodes["output"] = nir.Output({"output": np.array([sizes[-1]])})
+    nir.write(path, nir.NIRGraph(nodes, list(pairwise(nodes))))
 
 
 @dataclass
@@ -147,6 +148,15 @@ def test_a_block_runs_and_prints_what_the_page_shows(block: Block, reader: Reade
     if block.shown is not None:
         different = first_difference(block.shown, printed)
         assert different is None, f"{block}: {different}"
+
+
+def test_the_adapter_of_the_page_follows_the_edges_of_a_deeper_chain(reader: Reader, tmp_path: Path) -> None:
+    deeper = Reader(tmp_path)
+    shutil.copy(reader.folder / "x.npz", tmp_path)
+    write_graph(tmp_path / "my_graph.nir", 8, 6, 5, 4)
+    tried = next(block for block in BLOCKS if block.page == "docs/adapters.md" and block.shown is not None)
+    assert run_python(tried, deeper) == tried.shown == "0 of 1600 outputs differ\n"
+    assert Simulator(read(tmp_path / "my_graph.nir"), 1e-4).run(np.load(tmp_path / "x.npz")["input"])[0].output.any()
 
 
 def test_every_entry_of_the_list_stands_for_a_command_of_some_page() -> None:
