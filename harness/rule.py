@@ -86,6 +86,9 @@ class Timing(Axis):
     r"""Right after the spike: :math:`v_{t+1} = a\,\mathrm{reset}(v_t, s_t) + g\,x_{t+1}`"""
     NEXT_STEP = "next_step"
     r"""One update late: :math:`v_{t+1} = \mathrm{reset}(a\,v_t + g\,x_{t+1}, s_t)`; a reset to a value loses the input."""
+    CARRIED = "carried"
+    r"""Right after the spike; a membrane that is still above its threshold then is compared one threshold lower:
+    :math:`s_{t+1} = [a\,v_t + g\,x_{t+1} - \theta\,[v_t > \theta] > \theta]`"""
 
 
 class SpikesPerStep(Axis):

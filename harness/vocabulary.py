@@ -175,7 +175,7 @@ class Cause(Word):
     LEAK_ADDED = "leak_added", "v_leak is added at every step"
     RESET_KIND = "reset_kind", "another kind of reset"
     RESET_VALUE_IGNORED = "reset_value_ignored", "v_reset is not used"
-    RESET_LATE = "reset_late", "the reset comes one step late"
+    RESET_LATE = "reset_late", "the reset comes one step late, or is carried into the next comparison"
     COMPARISON = "comparison", "> where >= is meant, or the other way round"
     START = "start", "another start value"
     SPIKES_PER_STEP = "spikes_per_step", "several spikes in one step"

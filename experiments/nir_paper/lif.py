@@ -138,7 +138,8 @@ def _candidates(graph: Graph, current: Array) -> Iterator[_Candidate]:
     (neuron,) = (graph.nodes[name] for name in graph.of_kind("LIF"))
     folded = DT / float(neuron["tau"].flat[0])  # type: ignore[index]
     axes = (Decay.EULER, Decay.EXPONENTIAL), (Gain.STEP, Gain.COMPLEMENT, Gain.JUMP), (ResetKind.TO_VALUE, ResetKind.SUBTRACT)
-    for decay, gain, reset, timing, spike_from in itertools.product(*axes, Timing, SpikeFrom):
+    timings = (Timing.SAME_STEP, Timing.NEXT_STEP)
+    for decay, gain, reset, timing, spike_from in itertools.product(*axes, timings, SpikeFrom):
         rule = NIR_MEANING.but(decay=decay, gain=gain, reset=reset, timing=timing, spike_from=spike_from)
         scaled = folded if gain is Gain.JUMP else 1.0
         recording, _ = Simulator(graph, DT, rule).run(current * scaled)

@@ -102,6 +102,10 @@ def _changes(meant: Graph, written: Graph, dt: float) -> list[_Change]:
             groups.setdefault(Cause.BIAS_LOST, []).append(each)
         else:
             groups.setdefault(Cause.PARAMETER_LOST, []).append(each)
+    if not kept_soft:
+        moved = list(_moved_gains(meant, written))
+        if moved:
+            groups.setdefault(Cause.PARAMETER_LOST, []).extend(moved)
     for each in times:
         groups.setdefault(Cause.TIME_UNIT if _is_unit(each, dt) else Cause.TAU_REWRITTEN, []).append(each)
     return [_Change(cause, tuple(found)) for cause, found in groups.items()]
@@ -119,25 +123,22 @@ def _apply(meant: Graph, written: Graph, changes: list[_Change]) -> Graph:
     """The intended graph with some of the exporter's changes."""
     pairs = correspondence(meant, written)
     nodes: dict[str, Any] = dict(meant.nodes)
-    graph = meant
-    lost: list[str] = []
+    edges, lost, soft = meant.edges, [], True
     for change in changes:
         if change.cause is Cause.RESET_LOST:
-            graph = _hard(graph, written, pairs)
-            nodes = {name: nodes.get(name, node) if name in pairs else node for name, node in graph.nodes.items()} | {
-                name: graph.nodes[name] for name in graph.nodes if graph.nodes[name].kind != meant.nodes[name].kind
-            }
-    for change in changes:
+            soft = False
+            continue
         for each in change.found:
-            if change.cause is Cause.RESET_LOST:
-                continue
             if each.field == "node" and each.before is not None:
                 lost.append(each.node)
             elif each.field == "edge" and each.before is not None:
-                graph = Graph(graph.nodes, tuple(edge for edge in graph.edges if edge != each.before))
-            elif each.node in nodes and each.node in pairs:
-                nodes[each.node] = _with(nodes[each.node], each, written.nodes[pairs[each.node]].kind)
-    graph = Graph({name: nodes[name] for name in graph.nodes}, graph.edges)
+                edges = tuple(edge for edge in edges if edge != each.before)
+            elif each.node in nodes:
+                kind = written.nodes[pairs[each.node]].kind if each.node in pairs else nodes[each.node].kind
+                nodes[each.node] = _with(nodes[each.node], each, kind)
+    graph = Graph(nodes, edges)
+    if not soft:
+        graph = _hard(graph, written, pairs)
     return pruned(reshaped(without(graph, *[name for name in lost if name in graph.nodes])))
 
 
@@ -151,17 +152,40 @@ def _with(node: Node, each: Difference, kind: str) -> Node:
     return Node(node.kind, params | {each.field: each.after})
 
 
-def _hard(graph: Graph, written: Graph, pairs: dict[str, str]) -> Graph:
-    """Every soft reset written as the neuron that the exporter made of it."""
-    for membrane, name, scale in list(soft_resets(graph)):
-        counterparts = [pairs[each] for each in (name, membrane) if each in pairs]
-        spiking = [each for each in counterparts if "v_threshold" in getattr(written.nodes[each], "params", {})]
-        if not spiking:
+def _moved_gains(meant: Graph, written: Graph) -> Iterator[Difference]:
+    """Where a soft reset is written as a neuron of another r: its membrane's r, and the feedback that has to follow it."""
+    pairs, nodes = correspondence(meant, written), dict(meant.primitives())
+    for membrane, name, scale in soft_resets(meant):
+        neuron = _counterpart(written, pairs, membrane, name)
+        if neuron is None or "r" not in neuron.params or np.any(neuron["r"] == 0):
             continue
-        nodes = {other: node for other, node in graph.nodes.items() if other not in (membrane, scale)}
-        nodes[name] = written.nodes[spiking[0]]
+        before, factor = nodes[membrane]["r"], nodes[scale]["scale"]
+        ratio = before / neuron["r"]
+        if np.any(np.abs(ratio - 1) > _SINGLE_PRECISION):
+            yield Difference(membrane, "r", before, neuron["r"])
+            yield Difference(scale, "scale", factor, factor * ratio)
+
+
+def _hard(graph: Graph, written: Graph, pairs: dict[str, str]) -> Graph:
+    """Every soft reset written as the neuron that the exporter made of it, with the gain that its membrane has."""
+    for membrane, name, scale in list(soft_resets(graph)):
+        neuron = _counterpart(written, pairs, membrane, name)
+        if neuron is None:
+            continue
+        flat = dict(graph.primitives())
+        nodes = {other: node for other, node in flat.items() if other not in (membrane, scale)}
+        nodes[name] = Node(neuron.kind, {**neuron.params, "r": flat[membrane]["r"]})
         edges = [
             (source, name if target == membrane else target) for source, target in graph.edges if scale not in (source, target)
         ]
         graph = Graph(nodes, tuple(edge for edge in edges if membrane not in edge and edge[0] != edge[1]))
     return graph
+
+
+def _counterpart(written: Graph, pairs: dict[str, str], membrane: str, name: str) -> Node | None:
+    """The spiking neuron that was written for a membrane and its Threshold, None where there is none."""
+    for each in (name, membrane):
+        node = written.nodes[pairs[each]] if each in pairs else None
+        if isinstance(node, Node) and "v_threshold" in node.params:
+            return node
+    return None

@@ -28,7 +28,7 @@ from harness.explain.replay import rules_for, simulator_for
 from harness.graphs import NEURONS, Array, Graph, Node, inline
 from harness.recording import MEMBRANE_SAMPLES, Recording
 from harness.reference.coefficients import Memory
-from harness.reference.neurons import Neuron, State, Trace
+from harness.reference.neurons import Neuron, State, Trace, carry
 from harness.rule import NIR_MEANING, Order, Precision, ResetKind, SpikeFrom, Timing, UpdateRule
 
 UNIT = 2.0**-24
@@ -105,7 +105,8 @@ class _Guided(Neuron):
         return self._advance(drive, noise, state, kept)
 
     def _advance(self, drive: Tensor, noise: Tensor, state: State, kept: State) -> Trace:
-        late, previous = self.rule.timing is Timing.NEXT_STEP, self.rule.spike_from is SpikeFrom.PREVIOUS
+        late, carried = self.rule.timing is Timing.NEXT_STEP, self.rule.timing is Timing.CARRIED
+        previous = self.rule.spike_from is SpikeFrom.PREVIOUS
         v, error, begin = state["v"], state["e"], int(state["t"])
         last = state.get("s", torch.zeros_like(v))
         output = torch.empty_like(drive)
@@ -118,6 +119,8 @@ class _Guided(Neuron):
             if late:
                 advanced, grown = self.reset(advanced, last), self._forget(grown, last)
             decisive, bound = (v, error) if previous else (advanced, grown)
+            if carried:
+                decisive = carry(v, decisive, self.threshold)
             last = self._decided(decisive, bound, self.fire(decisive, output[t]), begin + t)
             output[t] = last
             last = output[t]

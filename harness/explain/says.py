@@ -58,7 +58,11 @@ _RESET = {
     ResetKind.SUBTRACT: "resets by subtracting the threshold",
     ResetKind.SUBTRACT_ALL: "resets by subtracting the threshold once a spike",
 }
-_TIMING = {Timing.SAME_STEP: "in the same step", Timing.NEXT_STEP: "one step late"}
+_TIMING = {
+    Timing.SAME_STEP: "in the same step",
+    Timing.NEXT_STEP: "one step late",
+    Timing.CARRIED: "in the same step, and compares what is above the threshold then one threshold lower",
+}
 _COMPARISON = {Comparison.ABOVE: "fires above the threshold", Comparison.AT_OR_ABOVE: "fires at or above the threshold"}
 _START = {Start.ZERO: "starts at 0", Start.LEAK: "starts at v_leak", Start.RESET: "starts at v_reset"}
 _PRECISION = {Precision.FLOAT64: "", Precision.FLOAT32: "in single precision", Precision.FIXED: "in fixed-point integers"}

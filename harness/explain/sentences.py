@@ -45,6 +45,7 @@ _DOES: Mapping[Axis, str] = {
     ResetKind.SUBTRACT_ALL: "resets by subtracting the threshold for each spike",
     Timing.SAME_STEP: "resets in the step of the spike",
     Timing.NEXT_STEP: "resets one step after the spike",
+    Timing.CARRIED: "compares a membrane that its reset left above the threshold one threshold lower",
     SpikesPerStep.ONE: "fires once a step at most",
     SpikesPerStep.MANY: "fires several times in a step",
     Floor.NONE: "has no floor",

@@ -12,13 +12,17 @@ from harness.reconcile.gains import refuses
 from harness.reconcile.inputs import waiting
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.steps import Coefficients, Shape, agree, membrane
-from harness.reference.coefficients import Values, parameter
+from harness.reference.coefficients import Values, parameter, start_value
 from harness.rule import Comparison, Floor, Precision, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
 from harness.vocabulary import Cause
+
+Edge = tuple[str, str]
 
 _MEMBRANES = {"LIF": "LI", "IF": "I"}
 """Neurons, and what they are without a threshold."""
 _SUBTRACTS = (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL)
+_CARRIED = ("spent", "rest", "wait", "carry", "regain", "again", "back")
+"""What finds the rest above the threshold, carries it into the next comparison, and gives it back."""
 _INTO_NEURON = ("two branches into a neuron", "two spiking sources into a neuron", "a skip past a neuron")
 
 
@@ -36,29 +40,45 @@ def soft_reset_as_composition(graph: Graph, source: Side, target: Side) -> Rewri
     the threshold as well, the Threshold has the next lower float (see ``next_float``); the feedback has :math:`\theta` itself.
     The membrane is recorded before a reset in the same step.  Spikes are as they were, but for rounding.
 
+    What is left above the threshold and carried into the next comparison (``timing`` is ``carried``) is found by a second
+    Threshold, :math:`c_t = [v_t - \theta s_t > \theta]`.  A Delay takes :math:`\theta` off the membrane :math:`v'` in the next
+    step, another gives it back in the one after:
+
+    .. math:: v'_{t+1} = a\,v'_t + g\,(x_{t+1} + w\,s_t) + c - \theta\,c_t + a\,\theta\,c_{t-1} = v_{t+1} - \theta\,c_t
+
     Nothing changes where the target subtracts, and at the same time.  Refuses CubaLIF (a feedback would have to pass its
     synapse), a target without these primitives or one that misruns joins or cycles, several spikes in a step, a floor, spikes
-    read from the membrane before, fixed point, a threshold below 0 (which fires in silence, before the first step), a gain
-    of 0, and a source for which LI or I decays, leaks or starts otherwise than what it takes the place of.
+    read from the membrane before, fixed point, a threshold below 0 (which fires in silence, before the first step), a start
+    above it that would be carried, a gain of 0, and a source for which LI or I decays, leaks or starts otherwise than what it
+    takes the place of.
     """
     shapes, nodes, edges = validate(graph), dict(graph.nodes), list(dict.fromkeys(graph.edges))
-    parts: dict[str, tuple[str, str]] = {}
+    parts: dict[str, tuple[str, ...]] = {}
+    added: list[Edge] = []
     for name, node in graph.primitives():
         if "v_threshold" not in node.params or not _lacks(source.rule(node.kind), target.rule(node.kind)):
             continue
         shape = shapes[name][0]
         _refuse_rule(name, node.kind, source.rule(node.kind))
-        _refuse_target(name, node.kind, shape, target)
-        below, threshold, feedback = _composed(name, node, shape, source, target)
+        _refuse_target(name, node.kind, shape, source, target)
+        below, threshold, feedback, numbers = _composed(name, node, shape, source, target)
         first, last = free_name(f"{name}_membrane", nodes), free_name(f"{name}_reset", nodes)
         nodes |= {first: below, name: threshold, last: feedback}
         edges = [(start, first if end == name else end) for start, end in edges]
-        edges += [(first, name), (name, last), (last, first)]
         parts[name] = (first, last)
+        added += [(first, name), (name, last), (last, first)]
+        if source.rule(node.kind).timing is Timing.CARRIED:
+            carried = _carried(name, node, shape, numbers, source, target)
+            names = tuple(free_name(f"{name}_{each}", nodes) for each in _CARRIED)
+            nodes |= dict(zip(names, carried, strict=True))
+            parts[name] += names
+            spent, rest, wait, carry, regain, again, back = names
+            added += [(first, rest), (name, spent), (spent, rest), (wait, regain), (regain, rest), (rest, wait)]
+            added += [(wait, carry), (carry, first), (wait, again), (again, back), (back, first)]
     if not parts:
         return None
-    after = Graph(nodes, tuple(edges), graph.metadata)
-    _refuse_order(graph, after, parts, source.dt)
+    after = Graph(nodes, (*edges, *added), graph.metadata)
+    _refuse_order(graph, after, parts, frozenset(added), source.dt)
     why = f"{target.name} does not reset by subtraction; a feedback of the spikes does"
     return Rewritten(after, tuple(parts), why)
 
@@ -83,9 +103,10 @@ def _refuse_rule(name: str, kind: str, rule: UpdateRule) -> None:
             raise Refused(cause, (name,), f"{name} does more than a membrane with a threshold and a feedback: {cause.meaning}")
 
 
-def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
+def _refuse_target(name: str, kind: str, shape: Shape, source: Side, target: Side) -> None:
     """Raise Refused where the target does not run the composition."""
-    needed = (_MEMBRANES[kind], "Threshold", "Linear" if len(shape) == 1 and not target.takes("Scale") else "Scale")
+    needed = [_MEMBRANES[kind], "Threshold", "Linear" if len(shape) == 1 and not target.takes("Scale") else "Scale"]
+    needed += ["Delay"] if source.rule(kind).timing is Timing.CARRIED else []
     lacking = [each for each in needed if not target.takes(each)]
     if lacking:
         why = f"{target.name} resets {name} otherwise, and takes no {' and no '.join(lacking)} to make up for it"
@@ -103,13 +124,11 @@ def _is_misrun(known: Identified | None, words: Iterable[str]) -> bool:
     return any(refuses(known, each) for each in words) or (known.mismatched > 0 and not known.refuses)
 
 
-def _composed(name: str, node: Node, shape: Shape, source: Side, target: Side) -> tuple[Node, Node, Node]:
-    """Membrane, threshold and feedback of a neuron."""
+def _composed(name: str, node: Node, shape: Shape, source: Side, target: Side) -> tuple[Node, Node, Node, Coefficients]:
+    """Membrane, threshold and feedback of a neuron, and the membrane's numbers."""
     old = source.rule(node.kind)
     below, numbers = _membrane(name, node, shape, source)
-    theta = parameter(node, "v_threshold", shape)
-    if old.threshold is Use.COLLAPSED:
-        theta = np.full(shape, theta.min())
+    theta = _theta(node, shape, old)
     fires = theta
     if old.comparison is Comparison.AT_OR_ABOVE:
         fires = np.nextafter(theta.astype(np.float32), np.float32(-np.inf)).astype(np.float64)
@@ -117,12 +136,32 @@ def _composed(name: str, node: Node, shape: Shape, source: Side, target: Side) -
         raise Refused(Cause.START, (name,), f"{name} would fire in silence, and be reset before it has begun")
     if (numbers.gain == 0).any():
         raise Refused(Cause.GAIN, (name,), f"no input reaches {name}, so that no feedback does")
-    weight = -(numbers.decay if old.timing is Timing.SAME_STEP else 1.0) * theta / numbers.gain
+    weight = -(1.0 if old.timing is Timing.NEXT_STEP else numbers.decay) * theta / numbers.gain
+    return below, Node("Threshold", {"threshold": as_array(fires)}), _scale(weight, target), numbers
+
+
+def _carried(name: str, node: Node, shape: Shape, numbers: Coefficients, source: Side, target: Side) -> tuple[Node, ...]:
+    """The nodes of ``_CARRIED``."""
+    rule = source.rule(node.kind)
+    theta = _theta(node, shape, rule)
+    if (start_value(node, shape, rule) > theta).any():
+        raise Refused(Cause.START, (name,), f"{name} starts above its threshold, and a Delay that would carry that starts at 0")
+    rest = Node("Threshold", {"threshold": as_array(theta)})
+    wait = Node("Delay", {"delay": as_array(np.full(shape, source.dt))})
+    carry, back = _scale(-theta / numbers.gain, target), _scale(numbers.decay * theta / numbers.gain, target)
+    return _scale(-theta, target), rest, wait, carry, _scale(theta, target), wait, back
+
+
+def _theta(node: Node, shape: Shape, rule: UpdateRule) -> Values:
+    theta = parameter(node, "v_threshold", shape)
+    return np.full(shape, theta.min()) if rule.threshold is Use.COLLAPSED else theta
+
+
+def _scale(values: Values, target: Side) -> Node:
+    """A factor for each element, as a diagonal where the target takes no Scale."""
     if target.takes("Scale"):
-        feedback = Node("Scale", {"scale": as_array(weight)})
-    else:
-        feedback = Node("Linear", {"weight": as_array(np.diag(weight))})
-    return below, Node("Threshold", {"threshold": as_array(fires)}), feedback
+        return Node("Scale", {"scale": as_array(values)})
+    return Node("Linear", {"weight": as_array(np.diag(values))})
 
 
 def _membrane(name: str, node: Node, shape: Shape, source: Side) -> tuple[Node, Coefficients]:
@@ -154,17 +193,16 @@ def _with_gain(plain: Node, shape: Shape, wanted: Values, given: Values) -> Node
     return Node(plain.kind, {**values, "r": as_array(ratio * values["r"])})
 
 
-def _refuse_order(before: Graph, after: Graph, parts: dict[str, tuple[str, str]], dt: float) -> None:
+def _refuse_order(before: Graph, after: Graph, parts: dict[str, tuple[str, ...]], added: frozenset[Edge], dt: float) -> None:
     """Raise Refused where other edges than the new feedbacks would wait, or not wait, than did."""
-    stands_for = {first: name for name, (first, _) in parts.items()}
+    stands_for = {first: name for name, (first, *_) in parts.items()}
     old, new = waiting(before, validate(before), dt), waiting(after, validate(after), dt)
-    loops = {(last, first) for first, last in parts.values()}
-    own = {(first, name) for name, (first, _) in parts.items()} | {(name, last) for name, (_, last) in parts.items()}
+    loops = {(last, first) for first, last, *_ in parts.values()}
     for edge in after.edges:
         start, end = edge[0], stands_for.get(edge[1], edge[1])
-        expected = edge in loops or (edge not in own and (start, end) in old)
+        expected = edge in loops or (edge not in added and (start, end) in old)
         if (edge in new) is not expected:
-            name = next(name for name in parts if name in {start, end} or parts[name][1] == start)
+            name = next(name for name in parts if name in {start, end} or start in parts[name])
             raise Refused(Cause.CYCLE_ORDER, (name,), f"with a feedback that resets {name}, a cycle waits elsewhere")
 
 

@@ -109,15 +109,18 @@ class Neuron:
     def _spike(self, drive: Tensor, v: Tensor, last: Tensor, kept: State) -> Trace:
         """Advance, compare, reset, step by step; ``last`` is the spike of the step before."""
         late = self.rule.timing is Timing.NEXT_STEP
+        carried = self.rule.timing is Timing.CARRIED
         from_previous = self.rule.spike_from is SpikeFrom.PREVIOUS
         spikes = torch.empty_like(drive)
-        compared = torch.empty_like(drive) if from_previous or late else drive
+        compared = torch.empty_like(drive) if from_previous or late or carried else drive
         membranes: list[Tensor] = []
         for t in range(len(drive)):
             advanced = self.membrane.advance(v, drive[t])
             if late:
                 advanced = self.reset(advanced, last)
             decisive = v if from_previous else advanced
+            if carried:
+                decisive = carry(v, decisive, self.threshold)
             if compared is not drive:
                 compared[t] = decisive
             last = self.fire(decisive, spikes[t])
@@ -160,6 +163,11 @@ def firing(rule: UpdateRule, threshold: Tensor) -> Callable[[Tensor, Tensor], Te
         return count.clamp_(min=0)
 
     return many
+
+
+def carry(before: Tensor, decisive: Tensor, threshold: Tensor) -> Tensor:
+    r"""What is compared: :math:`v - \theta` where a membrane is above its threshold as a step begins, else :math:`v`."""
+    return torch.where(before > threshold, decisive - threshold, decisive)
 
 
 def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Callable[[Tensor, Tensor], Tensor]:

@@ -56,8 +56,9 @@ def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
                 chosen[axis] = values[rng.integers(len(values))]
     rule = NIR_MEANING.but(**chosen)
     if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
-        return rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
-    return rule
+        rule = rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
+    once = rule.reset is ResetKind.SUBTRACT and rule.spikes is SpikesPerStep.ONE
+    return rule if once or rule.timing is not Timing.CARRIED else rule.but(timing=Timing.SAME_STEP)  # no candidate
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -94,6 +95,11 @@ FAKES = {
         "IF",
         FakeBackend(axes={"spikes": SpikesPerStep.MANY, "reset": ResetKind.SUBTRACT_ALL, "timing": Timing.NEXT_STEP}),
         NIR_MEANING.but(spikes=SpikesPerStep.MANY, reset=ResetKind.SUBTRACT_ALL, timing=Timing.NEXT_STEP),
+    ),
+    "what subtraction leaves is carried": (
+        "LIF",
+        FakeBackend(axes={"reset": ResetKind.SUBTRACT, "timing": Timing.CARRIED}),
+        NIR_MEANING.but(reset=ResetKind.SUBTRACT, timing=Timing.CARRIED),
     ),
     "layer delay, floor, at or above": (
         "LIF",

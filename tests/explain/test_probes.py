@@ -54,6 +54,9 @@ def test_some_probe_tells_each_value_of_each_axis_from_nirs_meaning(kind: str, f
     if flip == "reset=subtract_all":
         rule = rule.but(spikes=SpikesPerStep.MANY)
         other = rule.but(reset=ResetKind.SUBTRACT)
+    elif flip == "timing=carried":
+        rule = rule.but(reset=ResetKind.SUBTRACT)
+        other = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
     else:
         other = NIR_MEANING
     for probe in BATTERY:

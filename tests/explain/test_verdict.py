@@ -150,6 +150,34 @@ def test_a_soft_reset_that_the_exporter_did_not_write_is_lost_not_another_kind()
     assert (verdict.codes, verdict.blame, verdict.explained) == (("reset_lost",), Blame.EXPORTER, 1.0)
 
 
+def test_a_gain_that_moved_into_the_weights_is_no_loss_beside_a_lost_soft_reset() -> None:
+    rng, gain = np.random.default_rng(0), 0.25
+    shared = {"tau": np.full(4, DT / gain), "v_leak": np.zeros(4)}
+    weight, bias = rng.normal(2, 1, (4, 3)), rng.normal(0, 0.2, 4)
+    ends = {"input": port("Input", 3), "output": port("Output", 4)}
+    soft = {
+        "fc": node("Affine", weight=weight, bias=bias),
+        "lif_membrane": node("LI", r=np.ones(4), **shared),
+        "lif": node("Threshold", threshold=np.ones(4)),
+        "lif_reset": node("Scale", scale=np.full(4, -(1 - gain) / gain)),
+    }
+    loop = [("lif_membrane", "lif"), ("lif", "lif_reset"), ("lif_reset", "lif_membrane")]
+    intended = Graph({**ends, **soft}, (("input", "fc"), ("fc", "lif_membrane"), *loop, ("lif", "output")))
+    hard = {
+        "fc": node("Affine", weight=gain * weight, bias=gain * bias),
+        "lif": node("LIF", r=np.full(4, 1 / gain), v_threshold=np.ones(4), v_reset=np.zeros(4), **shared),
+    }
+    exported = Graph({**ends, **hard}, tuple(itertools.pairwise(["input", "fc", "lif", "output"])))
+    x = drive(intended, 3)
+    native, target = simulate(intended, x, DT), simulate(exported, x, DT)
+    assert not np.array_equal(native.output, target.output)
+    verdict = explain(intended, x, native, target, exported=exported)
+    assert (verdict.codes, verdict.blame, verdict.explained) == (("reset_lost",), Blame.EXPORTER, 1.0)
+    lost = Graph({**exported.nodes, "fc": node("Affine", weight=gain * weight, bias=bias)}, exported.edges)
+    verdict = explain(intended, x, native, simulate(lost, x, DT), exported=lost)
+    assert set(verdict.codes) == {"reset_lost", "parameter_lost"}
+
+
 def test_two_fields_that_differ_are_both_named() -> None:
     pairs = [
         ({"decay": Decay.EXPONENTIAL}, {"reset": ResetKind.SUBTRACT}, {"decay", "reset_kind"}),

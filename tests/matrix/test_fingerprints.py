@@ -53,10 +53,10 @@ def test_snntorch_resets_by_subtraction_one_step_late_unless_told_otherwise(stor
     assert (hard.rule.timing, hard.rule.comparison, hard.mismatched) == (Timing.SAME_STEP, Comparison.ABOVE, 0)
 
 
-def test_a_membrane_still_above_its_threshold_is_outside_every_rule_for_snntorchs_prompt_subtraction(store: Store) -> None:
+def test_snntorchs_prompt_subtraction_is_carried_into_the_next_comparison(store: Store) -> None:
     """It decides on v − θ, having subtracted at the start of the step, and gives θ back where no spike follows."""
     prompt = only(found("snntorch", store, "LIF")["Leaky(reset_mechanism='subtract', reset_delay=False)"])
-    assert 0 < prompt.mismatched < 0.05 * prompt.outputs
+    assert (prompt.rule.reset, prompt.rule.timing, prompt.mismatched) == (ResetKind.SUBTRACT, Timing.CARRIED, 0)
 
 
 def test_norses_box_cell_starts_at_its_leak_and_keeps_v_reset(store: Store) -> None:

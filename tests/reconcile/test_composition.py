@@ -108,6 +108,32 @@ def test_a_feedback_on_a_cycle_leaves_it_as_it_was(graph: Graph, seed: int, timi
         assert refusal.cause is (Cause.RESET_KIND if graph.of_kind("CubaLIF") else Cause.CYCLE_ORDER)
 
 
+def test_what_is_left_above_the_threshold_is_carried_by_a_delay() -> None:
+    source, x = side(SOFT_RESET.but(timing=Timing.CARRIED)), np.abs(stimulus(7, steps=60))
+    neurons = layer(r=1.0, tau=4 * DT, v_threshold=1.0)
+    rewritten = proven(SOFT, neurons, source, PLAIN)
+    assert rewritten is not None
+    assert set(rewritten.nodes) == {"n1"}
+    graph = rewritten.graph
+    kinds = {name: graph.nodes[name].kind for name in graph.nodes if name.startswith("n1_")}
+    assert kinds == {
+        "n1_membrane": "LI", "n1_reset": "Scale", "n1_spent": "Scale", "n1_rest": "Threshold", "n1_wait": "Delay",
+        "n1_carry": "Scale", "n1_regain": "Scale", "n1_again": "Delay", "n1_back": "Scale",
+    }  # fmt: skip
+    plain = SOFT.rewrite(neurons, side(SOFT_RESET), PLAIN)
+    assert plain is not None
+    wanted = simulate(neurons, x, DT, source.rules).output
+    assert np.array_equal(simulate(graph, x, DT).output, wanted)
+    assert not np.array_equal(simulate(plain.graph, x, DT).output, wanted)
+
+
+def test_a_carried_rest_needs_a_delay_and_a_start_below_the_threshold() -> None:
+    carried = side(SOFT_RESET.but(timing=Timing.CARRIED))
+    assert refused(layer(), carried, side(NIR_MEANING, domain={"Delay": NOT_TAKEN})) is Cause.RESET_KIND
+    above = side(SOFT_RESET.but(timing=Timing.CARRIED, start=Start.LEAK))
+    assert refused(layer(v_leak=2.0, v_threshold=1.0), above) is Cause.START
+
+
 @given(graphs(recurrent=True), seeds, soft_rules())
 @settings(max_examples=60, deadline=None)
 def test_neurons_that_feed_themselves_keep_their_recurrent_weights(graph: Graph, seed: int, source: UpdateRule) -> None:

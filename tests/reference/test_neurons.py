@@ -87,7 +87,8 @@ def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule) -> tupl
         else:
             if rule.timing is Timing.NEXT_STEP:
                 advanced = reset(advanced, last)
-            last = count(v if rule.spike_from is SpikeFrom.PREVIOUS else advanced)
+            decisive = v if rule.spike_from is SpikeFrom.PREVIOUS else advanced
+            last = count(decisive - theta if rule.timing is Timing.CARRIED and v > theta else decisive)
             v = advanced if rule.timing is Timing.NEXT_STEP else reset(advanced, last)
             outputs.append(last)
         membranes.append(v)

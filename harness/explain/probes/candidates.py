@@ -82,8 +82,11 @@ def extended(rules: Iterable[UpdateRule], kind: str, stage: str) -> list[UpdateR
         kept = {name: options for name, options in values.items() if getattr(rule, name) is not Use.IGNORED}
         for chosen in itertools.product(*kept.values()):
             candidate = rule.but(**dict(zip(kept, chosen, strict=True)))
-            if candidate.reset is ResetKind.SUBTRACT_ALL and candidate.spikes is SpikesPerStep.ONE:
+            once = candidate.spikes is SpikesPerStep.ONE
+            if candidate.reset is ResetKind.SUBTRACT_ALL and once:
                 continue  # one spike at most: the same as SUBTRACT
+            if candidate.timing is Timing.CARRIED and not (candidate.reset is ResetKind.SUBTRACT and once):
+                continue  # nothing else leaves a membrane above its threshold
             found[candidate] = None
     return list(found)
 

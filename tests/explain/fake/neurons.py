@@ -73,7 +73,10 @@ class Cell:
         late = self.rule.timing is Timing.NEXT_STEP
         if late:
             v = self._reset(v, self.spikes)
-        self.spikes = self._spikes(before if self.rule.spike_from is SpikeFrom.PREVIOUS else v)
+        decisive = before if self.rule.spike_from is SpikeFrom.PREVIOUS else v
+        if self.rule.timing is Timing.CARRIED:
+            decisive = decisive - self.theta * (before > self.theta)
+        self.spikes = self._spikes(decisive)
         self.v = v if late else self._reset(v, self.spikes)
         return self.spikes
 
