@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -20,6 +21,12 @@ log = logging.getLogger("mkdocs.hooks.nir_interop")
 
 _INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+_WORKER = """if (location.protocol === "file:") {
+  const source = SOURCE;
+  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  window.Worker = class extends Worker { constructor() { super(address); } };
+}
+"""
 _SHOWN = (".png", ".svg")
 _SUMMARIES = ("report.md", "primitives.md")
 
@@ -69,6 +76,16 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
 
     html = _BLOCK.sub(block, html)
     return _INLINE.sub(lambda found: written(unescape(found[1]), display=False), html)
+
+
+def on_post_build(*, config: Any) -> None:
+    """Let the search work from disk, where a page can neither fetch its index nor start a worker from a file."""
+    site = Path(config.site_dir)
+    (worker,) = site.glob("assets/javascripts/workers/search.*.js")
+    index = site / "search" / "search_index.json"
+    index.with_suffix(".js").write_text(f"var __index = {index.read_text(encoding='utf-8')};\n", encoding="utf-8")
+    source = json.dumps(worker.read_text(encoding="utf-8"))
+    site.joinpath("search", "worker.js").write_text(_WORKER.replace("SOURCE", source, 1), encoding="utf-8")
 
 
 def _list_of_studies() -> str:
