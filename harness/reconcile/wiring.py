@@ -109,7 +109,11 @@ def _gathers(graph: Graph, join: str, target: Side) -> bool:
 
 
 def _refuse_joins(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
-    """Refuse the joins that no other pass takes away: several sources from outside a cycle that stay several."""
+    r"""Refuse the joins that no other pass takes away: several sources from outside a cycle that stay several.
+
+    What joins is added up, :math:`x_t = \sum_k y^{(k)}_t`, and an importer that keeps one :math:`y^{(k)}`, or hears them in
+    different steps, is given nothing by other weights: none make :math:`y^{(1)}` the sum for every input.
+    """
     home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
     for join in joins(graph, target):
         merged = {name for group in _branches(graph, join) for name in group[1:]}
@@ -193,12 +197,14 @@ def _feed_forward(graph: Graph, name: str, recurrent: str, waiting: frozenset[Ed
 
 
 def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
-    """Put a neuron and the weights through which it feeds itself into a graph of their own.
+    r"""Put a neuron and the weights through which it feeds itself into a graph of their own.
 
-    The graph means what its nodes meant, so that this changes nothing.  Its nodes are called ``lif`` and ``w_rec``, as in the
-    recurrent layers that libraries export.  What leads to it is named so that it sorts in the order in which it is run: a
-    file keeps no other order, and an importer may have to meet a graph after all that leads to it.  Refused where the weights
-    also hear or feed others, and where a neuron has several.
+    .. math:: v_{t+1} = a\,v_t + g\,(x_{t+1} + W s_t + b), \qquad s_t = [v_t > \theta]
+
+    in both: the graph means what its nodes meant, so that this changes no number.  Its nodes are called ``lif`` and ``w_rec``,
+    as in the recurrent layers that libraries export.  What leads to it is named so that it sorts in the order in which it is
+    run: a file keeps no other order, and an importer may have to meet a graph after all that leads to it.  Refused where the
+    weights also hear or feed others, and where a neuron has several.
     """
     known = target.domain.get("recurrence")
     if known is None or not (known.mismatched or known.refuses):
