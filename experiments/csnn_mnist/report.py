@@ -149,8 +149,8 @@ def _page(options: Options, done: Done, rows: Mapping[str, Sequence[Row]], secon
     yield "*published* are the tutorial's settings (Adam 1e-2, batches of 128, cross-entropy of each step's spikes, one"
     yield "number beta, snnTorch's own reset by subtraction one step late); the other libraries have none. *chosen* are those"
     yield "with which this study crosses (a tensor per parameter, reset to 0 in the same step). An image is held for *steps* in"
-    yield f"training, and for {steps} in every test. The chosen settings were found without a validation split, with a look at what"
-    yield "SpikingJelly's network makes of MNIST's test images: of the accuracies, that one is the best of several tries."
+    yield f"training, and for {steps} in every test. The chosen settings were found without a validation split, with a look at"
+    yield "what SpikingJelly's network makes of MNIST's test images: of the accuracies, that one is the best of several tries."
     yield from _goal(rows["training"], tables.asked(done.data))
     if not tables.comparable(test):
         yield '**No accuracy here is comparable** with the published "about 95 %", which is of the 10,000 test images of MNIST.'
