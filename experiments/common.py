@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.datasets import Images, find_data, load_digits_images, load_mnist
-from harness.errors import BadInput
+from harness.errors import BadInput, UnknownName
 from harness.learning import wilson_interval
 
 if TYPE_CHECKING:
@@ -45,6 +45,17 @@ class Options:
     checkpoints: Path | None = None
     libraries: tuple[str, ...] = ()
     command: str = ""
+
+    def trained_in(self, known: Iterable[str]) -> tuple[str, ...]:
+        """The libraries in which networks are trained, of those that the study knows.
+
+        Raises UnknownName for another one.
+        """
+        names = tuple(known)
+        unknown = [library for library in self.libraries if library not in names]
+        if unknown:
+            raise UnknownName(f"--backend {unknown[0]}: this study trains in {', '.join(names)}")
+        return self.libraries or names
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from experiments.common import Options
 from experiments.csnn_mnist.network import GAIN, csnn
 from experiments.stepping import LIBRARIES, Surrogate
 from experiments.training import Settings
-from harness.errors import UnknownName
 from harness.networks import Network
 from harness.vocabulary import Idiom, Reset
 
@@ -63,11 +62,8 @@ def regimes(options: Options) -> list[Regime]:
 
     Raises UnknownName for a library that does not train here.
     """
-    unknown = [library for library in options.libraries if library not in LIBRARIES]
-    if unknown:
-        raise UnknownName(f"--backend {unknown[0]}: this study trains in {', '.join(LIBRARIES)}")
     found = []
-    for library in options.libraries or LIBRARIES:
+    for library in options.trained_in(LIBRARIES):
         published = Settings(
             library, Idiom.TUTORIAL, Surrogate("fast_sigmoid", 25.0), loss="steps", learning_rate=1e-2, gain=GAIN,
             batch=128, steps=STEPS, epochs=options.epochs, seed=options.seed,

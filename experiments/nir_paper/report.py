@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.common import markdown_table, write_text
+from experiments.making import how_made
 from experiments.nir_paper import page_of_networks
 from experiments.nir_paper.crossing import CONTINUOUS
 from experiments.nir_paper.inputs import Held
 from experiments.nir_paper.lif import SAME
 from experiments.nir_paper.paper import VARIABLE, Paper, PaperOptions, Published
 from experiments.nir_paper.wording import PUBLISHED, Row, Rows, small, title
-from harness.environments import Backend, installed_versions
+from harness.environments import Backend
 from harness.vocabulary import Mode
 
 PUBLISHED_COLUMNS = ("dataset", "network", "platform", "accuracy", "accuracy_low", "accuracy_high", "right", "samples")
@@ -156,11 +156,5 @@ def _own(rows: Sequence[Row], backend: str) -> Sequence[Any]:
 
 
 def _made(options: PaperOptions, tables: Rows, chosen: Sequence[Backend], seconds: float) -> Iterator[str]:
-    yield "## How this was made"
-    yield ""
-    where = f", with the paper's folder in {VARIABLE}" if "published" in tables and options.paper_dir is None else ""
-    yield f"`{options.command}`{where}; {seconds:.0f} s on {platform.machine()}, Python"
-    yield f"{platform.python_version()}, less what runs that an earlier call had kept would have taken."
-    yield ""
-    versions = {name: value for each in chosen for name, value in each.versions.items()} | installed_versions(("torch", "nir"))
-    yield ", ".join(f"{name} {value}" for name, value in sorted(versions.items())) + "."
+    where = f"{VARIABLE}=… " if "published" in tables and options.paper_dir is None else ""
+    yield from how_made(f"{where}{options.command}", seconds, used=chosen)

@@ -8,7 +8,6 @@ from experiments.common import Options
 from experiments.nmnist_transfer.network import FRAMES_OF_TAU, network
 from experiments.stepping import LIBRARIES, Surrogate
 from experiments.training import Settings
-from harness.errors import UnknownName
 from harness.networks import Network, PoolKind
 from harness.vocabulary import Idiom
 
@@ -64,11 +63,8 @@ def regimes(options: Options) -> list[Regime]:
 
     Raises UnknownName for a library that this study does not train in.
     """
-    unknown = [library for library in options.libraries if library not in POOLINGS]
-    if unknown:
-        raise UnknownName(f"--backend {unknown[0]}: this study trains in {', '.join(POOLINGS)}")
     found = []
-    for library in options.libraries or POOLINGS:
+    for library in options.trained_in(POOLINGS):
         settings = Settings(
             library, Idiom.PORTABLE, _SURROGATES[library], loss="rate", learning_rate=LEARNING_RATE, gain=1 / FRAMES_OF_TAU,
             batch=16 if options.quick else 24, steps=QUICK_WINDOW_STEPS if options.quick else WINDOW_STEPS,

@@ -122,7 +122,7 @@ def _page(
     yield from limits(rows, data)
     yield ""
     also = f"; Denoise of {FILTER_TIME // 1000} ms"
-    yield from how_made(options.command, seconds, trained, ("torch", "nir", "tonic"), also)
+    yield from how_made(options.command, seconds, trained, packages=("torch", "nir", "tonic"), also=also)
 
 
 def _blanks(rows: Sequence[Row]) -> Iterator[Sequence[Any]]:

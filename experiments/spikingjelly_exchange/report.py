@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.common import Options, markdown_table, write_table, write_text
+from experiments.making import how_made
 from experiments.spikingjelly_exchange.bench import BATCH, DATASET, DT, OTHERS, REFERENCE, SIDES, STEPS, Case, Compared
 from experiments.spikingjelly_exchange.promises import Direction, Promise
-from harness.environments import backend, installed_versions
+from harness.environments import backend
 from harness.vocabulary import Status
 
 Row = Mapping[str, Any]
@@ -178,14 +178,8 @@ def _page(options: Options, measured: Sequence[Measured], example: Sequence[Row]
     yield "prints."
     yield ""
     yield from _example(example)
-    yield "## How this was made"
-    yield ""
-    quick = " `--quick` is the same: the study is short." if not options.quick else ""
-    yield f"`{options.command}`, {seconds:.0f} s on {platform.machine()}, Python {platform.python_version()}.{quick}"
-    yield ""
-    versions = {name: value for each in ("spikingjelly", *OTHERS) for name, value in backend(each).versions.items()}
-    versions |= installed_versions(("torch", "nir"))
-    yield ", ".join(f"{name} {value}" for name, value in sorted(versions.items())) + "."
+    also = "" if options.quick else ". `--quick` is the same: the study is short"
+    yield from how_made(options.command, seconds, used=map(backend, ("spikingjelly", *OTHERS)), also=also)
 
 
 def _broken(each: Measured) -> Sequence[Any]:
