@@ -43,16 +43,25 @@ def install(
 ) -> None:
     """Put another version of a library beside the installed one, in .envs/: one more exporter and importer of the matrix.
 
-    With NAME alone, a library that is not installed, as what its extra asks for.
+    With NAME alone, a library that is not installed, as what its extra asks for.  One that does not start is said to be so.
     """
+    from harness.errors import BackendMissing
     from harness.installing import install as put
+    from harness.matrix.live import LiveBackend
 
     options = [*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ())]
     made = put(what, Path.cwd(), options, label)
+    folder = Path(".envs") / made.name
+    try:
+        with LiveBackend(made) as live:
+            live.start()
+    except BackendMissing as error:
+        so = f"it lies in {folder} and does not start: remove that, or install another version"
+        raise BackendMissing(f"{error}; {so}") from None
     if json:
-        print_json({"name": made.name, "versions": made.versions, "folder": str(Path(".envs") / made.name)})
+        print_json({"name": made.name, "versions": made.versions, "folder": str(folder)})
     elif not quiet:
-        say(f"{made.name}: {made.library} {made.version} in {Path('.envs') / made.name}")
+        say(f"{made.name}: {made.library} {made.version} in {folder}")
         if made.name == made.library:
             say(f"now a backend: nir-interop matrix --importer {made.name}")
         else:

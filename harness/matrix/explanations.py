@@ -17,7 +17,7 @@ from harness.matrix.plan import Plan, SourceJob
 from harness.matrix.slots import Task
 from harness.matrix.store import Store
 from harness.networks import catalogue
-from harness.vocabulary import Status
+from harness.vocabulary import Blame, Status
 
 IDENTIFY_LIMIT, EXPLAIN_LIMIT = 600.0, 120.0
 """Seconds that the probes of one backend, and one verdict, may take."""
@@ -57,7 +57,9 @@ class Explanations:
             self.tell(replace(cell, verdict={"status": str(Status.EXACT), "blame": "none", "causes": []}))
         elif not cell.source.exported or {cell.job.source.exporter, cell.job.importer} <= set(self.fingerprints):
             unknown = [self.unknown[name] for name in (cell.job.source.exporter, cell.job.importer) if name in self.unknown]
-            if unknown and cell.source.exported:
+            if cell.outcome["status"] == Status.ENV_MISSING:
+                self.tell(replace(cell, verdict={"status": str(Status.ENV_MISSING), "blame": str(Blame.SETTING), "causes": []}))
+            elif unknown and cell.source.exported:
                 self.tell(replace(cell, verdict=unexplained("; ".join(unknown))))
             else:
                 self._explain(cell)

@@ -104,12 +104,20 @@ class LiveBackend:
             raise RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         return Recording.load(paths["save"])
 
-    def _work(self, job: dict[str, Any]) -> dict[str, Any]:
+    def start(self) -> Worker:
+        """Start the process, if it is not yet there.
+
+        Raises BackendMissing where the library does not start.
+        """
         if self._worker is None:
             self._worker = Worker(self.backend, self._group, Path(self._folder.name))
             self._worker.greet()
+        return self._worker
+
+    def _work(self, job: dict[str, Any]) -> dict[str, Any]:
+        worker = self.start()
         try:
-            return self._worker.work(job, self.limit)
+            return worker.work(job, self.limit)
         except TimedOut:
             self._drop()
             raise RunFailed(str(Status.TIMEOUT), message=f"killed after {self.limit:g} s") from None

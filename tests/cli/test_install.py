@@ -110,6 +110,18 @@ def test_a_wheel_a_checkout_and_a_label_are_backends_of_their_own(nir_interop: R
     assert listed(nir_interop)["fakelib==2.0+local"] not in (found["fakelib==2.0+local"], "2.0")
 
 
+def test_a_version_that_does_not_start_is_said_to_be_so(nir_interop: Runner, tmp_path: Path) -> None:
+    wheel(tmp_path / "links", "3.0", "raise ImportError('made for another torch')\n")
+    done = install(nir_interop, "fakelib==3.0")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("nir-interop: fakelib==3.0: ImportError: made for another torch")
+    assert line.endswith(
+        f"; it lies in {Path('.envs/fakelib==3.0')} and does not start: remove that, or install another version"
+    )
+
+
 def test_a_name_alone_is_what_its_extra_asks_for_and_lives_under_that_name(nir_interop: Runner, tmp_path: Path) -> None:
     assert "fakelib       not installed: nir-interop backends install fakelib" in nir_interop("backends").stdout
     done = install(nir_interop, "fakelib")

@@ -148,6 +148,17 @@ def test_a_backend_that_is_not_installed_or_does_not_start_says_so(tmp_path: Pat
     assert told["nowhere"][0] == "env_missing"
 
 
+def test_what_does_not_start_is_no_cell_that_is_not_explained(tmp_path: Path) -> None:
+    from harness.matrix.plan import make_plan
+
+    broken = Backend("broken", "tests.matrix.fakes:NoSuchClass", search=(ROOT,))
+    known = [broken, fakes.backend(fakes.Honest), REFERENCE]
+    plan = make_plan(networks=["mlp_if"], exporters=["honest"], importers=["broken"], dts=(1e-4,), known=known)
+    rows = run_in(tmp_path, plan, explain=True).report_rows()
+    told = {(row["status"], row["blame"], row["causes"]) for row in rows if row["importer"] == "broken"}
+    assert told == {("env_missing", "setting", None)}
+
+
 def test_a_users_graph_is_run_in_every_backend_against_the_reference(tmp_path: Path) -> None:
     import nir
 
