@@ -1,4 +1,7 @@
-"""Fixtures of all tests: where the real data lies, one thread for the libraries, and processes that can be interrupted."""
+"""Fixtures of all tests: where the real data lies, one thread for the libraries, and processes that can be interrupted.
+
+Every run draws the same examples; ``HYPOTHESIS_PROFILE=exploring`` looks for others.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("exploring")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background has them ignore interrupts, and the processes that they start and interrupt too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

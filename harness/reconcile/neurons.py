@@ -8,7 +8,7 @@ from harness.graphs import NEURONS, Graph, Node, as_array, validate
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.steps import TO_VALUE, Shape, agree, membrane, with_values
 from harness.reference.coefficients import Values, parameter, start_value
-from harness.rule import Comparison, Floor, Precision, SpikesPerStep, TimeStep, UpdateRule, Use
+from harness.rule import Comparison, Floor, Precision, SpikesPerStep, TimeStep, Timing, UpdateRule, Use
 from harness.vocabulary import Cause
 
 _LASTING = 2.0**100
@@ -141,7 +141,7 @@ def _refuse_threshold(name: str, node: Node, shape: Shape, old: UpdateRule, new:
     rules, thresholds = (old, new), parameter(node, "v_threshold", shape)
     if any(rule.precision is Precision.FIXED for rule in rules):
         raise Refused(Cause.ROUNDING, (name,), f"the membranes of {name} are integers, between which there is no next float")
-    subtracts = any(rule.reset not in TO_VALUE for rule in rules)
+    subtracts = any(rule.reset not in TO_VALUE or rule.timing is Timing.CARRIED for rule in rules)
     if subtracts or any(rule.spikes is SpikesPerStep.MANY or rule.floor is not Floor.NONE for rule in rules):
         raise Refused(Cause.COMPARISON, (name,), f"the threshold of {name} also says what a spike does, and cannot be moved")
     if any(rule.threshold is Use.COLLAPSED for rule in rules) and (thresholds != thresholds.flat[0]).any():

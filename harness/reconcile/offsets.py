@@ -15,7 +15,7 @@ from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.pulses import with_pulses
 from harness.reconcile.steps import TO_VALUE, Coefficients, Shape, membrane, synapse, with_values
 from harness.reference.coefficients import Values, parameter
-from harness.rule import Floor, LeakUse, ResetKind, SpikeFrom, SpikesPerStep, UpdateRule, Use
+from harness.rule import Floor, LeakUse, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
 from harness.vocabulary import Cause
 
 SHIFT_AXES = ("reset", "leak", "start")
@@ -224,8 +224,9 @@ class _Problem:
         return np.divide(before.leak, share, out=np.zeros(self.shape), where=share != 0)
 
     def _may_shift(self) -> bool:
-        counted = self.old.floor is Floor.NONE and self.old.spikes is SpikesPerStep.ONE
-        return counted and "v_threshold" in self.node.params and self.old.reset in TO_VALUE
+        counted = self.old.floor is not Floor.NONE or self.old.spikes is not SpikesPerStep.ONE
+        counted = counted or self.old.timing is Timing.CARRIED  # in thresholds
+        return not counted and "v_threshold" in self.node.params and self.old.reset in TO_VALUE
 
     def _is_one_threshold(self, by: Values) -> bool:
         """Whether a shift keeps the lowest threshold of a layer where it was, as it must where that is everyone's."""

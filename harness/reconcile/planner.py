@@ -102,6 +102,10 @@ def reconcile(
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
+    if len(plan.passes) > 1 and not plan.asked:  # each may undo what another does
+        bare = attempt.plan(())
+        if _no_worse(bare, plan, target):
+            return replace(bare, remaining=plan.remaining)
     for unneeded in _applied(passes, plan):
         kept = [each for each in _applied(passes, plan) if each is not unneeded]
         shorter = attempt.plan(kept)

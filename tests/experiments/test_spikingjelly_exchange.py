@@ -153,7 +153,7 @@ def test_the_page_names_what_is_broken_the_command_the_versions_and_the_time(twi
     part = page[page.index("## Broken") : page.index("## All promises")]
     for row in broken:
         assert row["subject"] in part and row["error_message"].replace("|", "\\|") in part, row
-    for words in ("`nir-interop experiment spikingjelly_exchange --quick`", "spikingjelly 2.0.0", " s on "):
+    for words in ("`nir-interop experiment spikingjelly_exchange --quick`", "spikingjelly 2.0.0", " s, beside "):
         assert words in page
     assert str(Path.home()) not in page and str(twice[0]) not in page
 

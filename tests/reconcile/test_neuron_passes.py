@@ -220,7 +220,8 @@ def test_in_double_precision_a_membrane_may_lie_between_the_thresholds() -> None
 def test_the_next_float_changes_no_other_spike(data: st.DataObject, graph: Graph, seed: int) -> None:
     kept = {"spikes": SpikesPerStep.ONE, "floor": Floor.NONE, "threshold": Use.USED}
     reset = data.draw(st.sampled_from([ResetKind.TO_VALUE, ResetKind.TO_ZERO]))
-    source = data.draw(rules(reset=reset, **kept))
+    timing = data.draw(st.sampled_from([Timing.SAME_STEP, Timing.NEXT_STEP]))
+    source = data.draw(rules(reset=reset, timing=timing, **kept))
     (other,) = set(Comparison) - {source.comparison}
     rewritten = proven(NEXT_FLOAT, graph, side(source), side(source.but(comparison=other)), seed)
     spiking = [name for name, each in inline(graph).primitives() if "v_threshold" in each.params]
@@ -249,6 +250,7 @@ def test_nothing_moves_between_sides_that_compare_alike() -> None:
     [
         ("reset", ResetKind.SUBTRACT, Cause.COMPARISON),
         ("reset", ResetKind.SUBTRACT_ALL, Cause.COMPARISON),
+        ("timing", Timing.CARRIED, Cause.COMPARISON),
         ("spikes", SpikesPerStep.MANY, Cause.COMPARISON),
         ("floor", Floor.MINUS_THRESHOLD, Cause.COMPARISON),
         ("threshold", Use.COLLAPSED, Cause.COMPARISON),

@@ -11,7 +11,19 @@ from harness.fingerprint import Identified, Refusal
 from harness.graphs import Graph, Node, inline
 from harness.reconcile.model import Refused, Rewritten
 from harness.reconcile.offsets import OFFSETS
-from harness.rule import NIR_MEANING, FeedbackBias, Floor, LeakUse, Precision, ResetKind, SpikesPerStep, Start, UpdateRule, Use
+from harness.rule import (
+    NIR_MEANING,
+    FeedbackBias,
+    Floor,
+    LeakUse,
+    Precision,
+    ResetKind,
+    SpikesPerStep,
+    Start,
+    Timing,
+    UpdateRule,
+    Use,
+)
 from harness.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
@@ -57,12 +69,15 @@ def without(graph: Graph, *kinds: str) -> Graph:
 
 
 shiftable = {"reset": ResetKind.TO_VALUE, "floor": Floor.NONE, "spikes": SpikesPerStep.ONE}
+whole = st.sampled_from([Timing.SAME_STEP, Timing.NEXT_STEP])
+"""When a reset comes, where nothing is carried that is counted in thresholds."""
 
 
 @given(st.data(), graphs(), seeds)
 @settings(max_examples=60, deadline=None)
 def test_a_membrane_that_starts_where_it_is_reset_to_is_shifted_to_zero(data: st.DataObject, graph: Graph, seed: int) -> None:
-    source = data.draw(rules(**shiftable, start=Start.RESET, leak=LeakUse.USED, threshold=Use.USED))
+    fixed = {**shiftable, "timing": data.draw(whole), "leak": LeakUse.USED}
+    source = data.draw(rules(**fixed, start=Start.RESET, threshold=Use.USED))
     graph = without(graph, "LI", "CubaLI", "I")
     rewritten = proven(SHIFT, graph, side(source), side(source.but(reset=ResetKind.TO_ZERO, start=Start.ZERO)), seed)
     for name in graph.of_kind("LIF", "IF", "CubaLIF"):
@@ -74,7 +89,7 @@ def test_a_membrane_that_starts_where_it_is_reset_to_is_shifted_to_zero(data: st
 def test_a_membrane_that_rests_where_it_is_reset_to_is_shifted_for_a_target_that_starts_at_rest(
     data: st.DataObject, graph: Graph, seed: int
 ) -> None:
-    source = data.draw(rules(**shiftable, start=Start.ZERO, leak=LeakUse.USED))
+    source = data.draw(rules(**shiftable, timing=data.draw(whole), start=Start.ZERO, leak=LeakUse.USED))
     flat = with_values(without(graph, "IF"), v_leak=0.0, v_reset=-0.25)
     proven(SHIFT, flat, side(source), side(source.but(reset=ResetKind.TO_ZERO, start=Start.LEAK)), seed)
 
@@ -180,7 +195,9 @@ def test_a_subtractive_reset_is_no_reset_to_a_value() -> None:
     assert refused(one_layer(), many, many.but(reset=ResetKind.SUBTRACT_ALL)) is Cause.RESET_KIND
 
 
-@pytest.mark.parametrize("counted", [{"floor": Floor.MINUS_THRESHOLD}, {"spikes": SpikesPerStep.MANY}], ids=str)
+@pytest.mark.parametrize(
+    "counted", [{"floor": Floor.MINUS_THRESHOLD}, {"spikes": SpikesPerStep.MANY}, {"timing": Timing.CARRIED}], ids=str
+)
 def test_what_counts_from_zero_is_not_shifted(counted: dict[str, object]) -> None:
     source = NIR_MEANING.but(start=Start.RESET)
     target = TO_ZERO

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from harness.environments import backend
@@ -50,6 +50,7 @@ def planned(graph: Graph, source: UpdateRule, target: UpdateRule, dt: float = DT
 
 
 @given(SEEDS, st.sampled_from(["LIF", "CubaLIF", "LI"]))
+@example(362098, "CubaLIF")
 @settings(max_examples=25, deadline=None)
 def test_a_target_that_multiplies_its_input_gets_weights_that_undo_it(seed: int, kind: str) -> None:
     graph = layers(kind, seed)
