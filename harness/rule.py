@@ -13,8 +13,9 @@ without leak and threshold, with :math:`w_\mathrm{in}` in the place of :math:`R`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import Enum
+from functools import cache
 from typing import Any
 
 
@@ -215,12 +216,13 @@ class UpdateRule:
 
         Raises TypeError for a value that does not belong to its axis.
         """
-        return replace(self, **axes)  # type: ignore[arg-type]
+        return UpdateRule(**{**vars(self), **axes})
 
     def __post_init__(self) -> None:
-        for axis in fields(self):
-            if not isinstance(getattr(self, axis.name), type(axis.default)):
-                raise TypeError(f"{axis.name} takes a {type(axis.default).__name__}, not {getattr(self, axis.name)!r}")
+        for name, kind in _kinds():
+            value = getattr(self, name)
+            if type(value) is not kind:
+                raise TypeError(f"{name} takes a {kind.__name__}, not {value!r}")
 
     @classmethod
     def from_dict(cls, axes: Mapping[str, str]) -> UpdateRule:
@@ -237,6 +239,12 @@ class UpdateRule:
     def as_dict(self) -> dict[str, Any]:
         """Axis → value, as text, in the order of the axes."""
         return {axis.name: getattr(self, axis.name).value for axis in fields(self)}
+
+
+@cache
+def _kinds() -> tuple[tuple[str, type[Any]], ...]:
+    """Each axis and the class of its values."""
+    return tuple((axis.name, type(axis.default)) for axis in fields(UpdateRule))
 
 
 def _defaults() -> dict[str, Axis]:

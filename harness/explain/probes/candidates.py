@@ -76,19 +76,22 @@ def axes(kind: str, stage: str) -> Values:
 
 def extended(rules: Iterable[UpdateRule], kind: str, stage: str) -> list[UpdateRule]:
     """The rules with every value of a stage's axes; what is not read cannot be collapsed either."""
-    values = axes(kind, stage)
-    found: dict[UpdateRule, None] = {}
-    for rule in rules:
-        kept = {name: options for name, options in values.items() if getattr(rule, name) is not Use.IGNORED}
-        for chosen in itertools.product(*kept.values()):
-            candidate = rule.but(**dict(zip(kept, chosen, strict=True)))
-            once = candidate.spikes is SpikesPerStep.ONE
-            if candidate.reset is ResetKind.SUBTRACT_ALL and once:
-                continue  # one spike at most: the same as SUBTRACT
-            if candidate.timing is Timing.CARRIED and not (candidate.reset is ResetKind.SUBTRACT and once):
-                continue  # nothing else leaves a membrane above its threshold
-            found[candidate] = None
-    return list(found)
+    return list(dict.fromkeys(candidate for rule in rules for candidate in _extensions(rule, kind, stage)))
+
+
+@cache
+def _extensions(rule: UpdateRule, kind: str, stage: str) -> tuple[UpdateRule, ...]:
+    kept = {name: options for name, options in axes(kind, stage).items() if getattr(rule, name) is not Use.IGNORED}
+    found = []
+    for chosen in itertools.product(*kept.values()):
+        candidate = rule.but(**dict(zip(kept, chosen, strict=True)))
+        once = candidate.spikes is SpikesPerStep.ONE
+        if candidate.reset is ResetKind.SUBTRACT_ALL and once:
+            continue  # one spike at most: the same as SUBTRACT
+        if candidate.timing is Timing.CARRIED and not (candidate.reset is ResetKind.SUBTRACT and once):
+            continue  # nothing else leaves a membrane above its threshold
+        found.append(candidate)
+    return tuple(found)
 
 
 @cache
