@@ -261,5 +261,5 @@ def _claims(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         yield "Not reconciled:"
         yield ""
         for row in unclaimed:
-            yield f"- {row['source']} in {row['importer']}: {row['remains'] or row['error_message']}"
+            yield f"- {row['source']} in {row['importer']}: {row['says'] or row['remains'] or row['error_message']}"
         yield ""

@@ -33,7 +33,7 @@ DEPLOYMENT = (
     "dataset", "source", "exporter", "importer", "mode", "status", "stage", "error_type", "error_message", "error_at",
     "accuracy_source", "accuracy_source_low", "accuracy_source_high", "accuracy", "accuracy_low", "accuracy_high",
     "right_source", "right", "samples", "comparable", "agreement", "agreement_low", "agreement_high", "outputs",
-    "mismatched", "images_differing", "classes_differing", "blame", "causes", "sample_exact", "remedy", "remains",
+    "mismatched", "images_differing", "classes_differing", "blame", "causes", "sample_exact", "remedy", "remains", "says",
     "why_elsewhere",
 )  # fmt: skip
 FLIPS = (
@@ -132,6 +132,7 @@ def _deployment(crossed: Crossed, each: Deployed) -> dict[str, Any]:
     reconciled = each.mode is Mode.RECONCILED
     plan = crossing.plan if reconciled else None
     left = None if crossing.left is None or not reconciled else crossing.left
+    verdict = left if reconciled else crossing.verdict
     row: dict[str, Any] = dict.fromkeys(DEPLOYMENT)
     row |= {
         "dataset": crossed.test.name,
@@ -146,6 +147,7 @@ def _deployment(crossed: Crossed, each: Deployed) -> dict[str, Any]:
         "sample_exact": crossing.exact if reconciled else crossing.verdict.status is Status.EXACT,
         "remedy": "; ".join(one.name for one in plan.passes) if plan is not None else None,
         "remains": None if left is None else "; ".join(left.codes),
+        "says": None if verdict is None else "; ".join(f"{each.cause}: {each.says}" for each in verdict.causes if each.says),
         "why_elsewhere": crossed.whys.get((each.source.name, each.importer)) if reconciled else None,
     }
     row |= {key: outcome.failed.get(key, "") for key in ("status", "stage", "error_type", "error_message", "error_at")}
