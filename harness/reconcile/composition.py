@@ -13,10 +13,9 @@ from harness.reconcile.inputs import waiting
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.steps import Coefficients, Shape, agree, membrane
 from harness.reference.coefficients import Values, parameter, start_value
+from harness.reference.order import Edge
 from harness.rule import Comparison, Floor, Precision, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
 from harness.vocabulary import Cause
-
-Edge = tuple[str, str]
 
 _MEMBRANES = {"LIF": "LI", "IF": "I"}
 """Neurons, and what they are without a threshold."""
