@@ -89,7 +89,7 @@ def _extensions(rule: UpdateRule, kind: str, stage: str) -> tuple[UpdateRule, ..
         if candidate.reset is ResetKind.SUBTRACT_ALL and once:
             continue  # one spike at most: the same as SUBTRACT
         if candidate.timing is Timing.CARRIED and not (candidate.reset is ResetKind.SUBTRACT and once):
-            continue  # nothing else leaves a membrane above its threshold
+            continue  # not known of any library, and told apart from nothing after a reset to a value
         found.append(candidate)
     return tuple(found)
 
