@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -82,18 +82,15 @@ class Opened:
     def stands_at(self, *hashes: str) -> bool:
         """Whether the address bar comes to hold one of these; a browser tells of some changes only a moment later."""
         addresses = {self.file.as_uri() + each for each in hashes}
-        self.page.wait_for_url(lambda url: url in addresses, timeout=PATIENCE)
-        return True
+        return came(lambda: self.page.wait_for_url(lambda url: url in addresses, timeout=PATIENCE))
 
     def shows(self, what: str) -> bool:
         """Whether this comes into sight."""
-        self.page.locator(what).first.wait_for(state="visible", timeout=PATIENCE)
-        return True
+        return came(lambda: self.page.locator(what).first.wait_for(state="visible", timeout=PATIENCE))
 
     def hides(self, what: str) -> bool:
         """Whether this goes out of sight."""
-        self.page.locator(what).first.wait_for(state="hidden", timeout=PATIENCE)
-        return True
+        return came(lambda: self.page.locator(what).first.wait_for(state="hidden", timeout=PATIENCE))
 
     def close(self) -> None:
         """Nothing was said, and nothing but the file itself was asked for."""
@@ -101,6 +98,17 @@ class Opened:
         self.context.close()
         assert self.said == []
         assert outside == []
+
+
+def came(waiting: Callable[[], None]) -> bool:
+    """Whether what is waited for came before patience was lost."""
+    from playwright.sync_api import TimeoutError as Late
+
+    try:
+        waiting()
+    except Late:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +155,7 @@ def test_a_filter_leaves_its_cells_alone_and_stands_in_the_address_bar(opened: O
     assert 0 < page.locator("#cells button").count() < every
     assert set(page.locator("#cells button").evaluate_all("all => all.map(one => one.textContent[0])")) == {"m"}
     assert opened.stands_at("#importer=exact&status=mismatch")
+    assert not came(lambda: page.wait_for_url("**#importer=norse", timeout=100))
 
 
 def test_a_link_with_a_filter_shows_the_same_view(browser: Browser, file: Path) -> None:
