@@ -17,14 +17,14 @@ from typing import Protocol
 
 import numpy as np
 
+from harness.agreement.guided import guided
+from harness.agreement.replay import Mask, Replays, Rules, count, flat, gap, rules_for
 from harness.compare.comparison import MINIMUM_SPIKES
 from harness.compare.nodes import differs, output_of
 from harness.compare.rasters import is_constant, is_counts
 from harness.explain.causes import Found, between_rules
 from harness.explain.exporting import exporter_changes
 from harness.explain.failures import reason
-from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
-from harness.explain.rounding import guided
 from harness.explain.search import Outside, outside_the_rule
 from harness.explain.settings import Setting, settle
 from harness.explain.source import distance, source_side

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from harness.agreement.replay import Replays, Rules, flat, gap, rules_for
 from harness.errors import InvalidGraph, RunFailed
 from harness.explain.causes import Found
 from harness.explain.endings import attributed
 from harness.explain.misruns import misruns
-from harness.explain.replay import Replays, Rules, flat, gap, rules_for
 from harness.explain.source import distance, source_side
 from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.graphs import Graph, inline

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.agreement.replay import rules_for, simulator_for
 from harness.compare.nodes import differs, match_nodes, output_of
 from harness.compare.rasters import is_counts
 from harness.errors import InvalidGraph
-from harness.explain.replay import rules_for, simulator_for
 from harness.graphs import NEURONS, Array, Graph, Node, inline
 from harness.recording import MEMBRANE_SAMPLES, Recording
 from harness.reference.coefficients import Memory
