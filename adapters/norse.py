@@ -69,7 +69,7 @@ class Norse(Adapter):
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "parameters as numbers, a sample with its batch, to_nir(model, sample) with its default dt of 1e-3",
         Idiom.PORTABLE: "parameters as tensors, one number a neuron, a sample without a batch, to_nir(…, dt=dt)",
-        Idiom.WORKED_AROUND: "as portable, but to_nir(…, dt=1): the exporter writes tau = dt / tau_inv, which is tau for dt = 1 alone",
+        Idiom.WORKED_AROUND: "as portable, but to_nir(…, dt=1): the exporter writes tau = dt / tau_inv, right for dt = 1 alone",
     }
     refusals: ClassVar[tuple[str, ...]] = (r"Unknown node type .* mapping does not exist",)
     needs: ClassVar[tuple[str, ...]] = ("norse", "nir")

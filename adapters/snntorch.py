@@ -52,10 +52,10 @@ class SnnTorch(Adapter):
 
     name: ClassVar[str] = "snntorch"
     idioms: ClassVar[Mapping[Idiom, str]] = {
-        Idiom.TUTORIAL: "beta and threshold as numbers, the reset a step late, export_to_nir(net, sample) with the sample's batch",
+        Idiom.TUTORIAL: "beta and threshold as numbers, reset a step late, export_to_nir(net, sample) with the sample's batch",
         Idiom.PORTABLE: "beta and threshold as tensors, one number a neuron, reset_delay=False, a sample without a batch",
-        Idiom.WORKED_AROUND: "as portable, but a sample with its batch, which Flatten needs, and export_to_nir(…, ignore_dims=[0]), "
-        "which keeps it out of the graph",
+        Idiom.WORKED_AROUND: "as portable, but a sample with its batch, as Flatten needs, and "
+        "export_to_nir(…, ignore_dims=[0]), which keeps the batch out of the graph",
     }
     fixed_dt: ClassVar[float | None] = 1e-4
     refusals: ClassVar[tuple[str, ...]] = (

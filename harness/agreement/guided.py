@@ -10,6 +10,8 @@ to the neurons or the Input before it) and :math:`\max|g x|` is taken over the l
 10.1137/18M1226312).  A reset to a value makes *e* zero.  Where a membrane lies within *e* of the threshold the target's
 decision is taken; every other decision of every recorded node must be the target's own, and so must the outputs, or
 values within the bound.  Only neurons are guided: a Threshold node decides for itself.
+
+A number beyond the largest of float32 may have become anything, not-a-number in the end: its bound is infinite.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ from harness.rule import NIR_MEANING, Order, Precision, ResetKind, SpikeFrom, Ti
 UNIT = 2.0**-24
 """Unit roundoff of float32."""
 
+LARGEST = (2 - 2.0**-23) * 2.0**127
+"""The largest number of float32."""
+
 
 @dataclass
 class Guidance:
@@ -42,6 +47,7 @@ class Guidance:
     proven : nothing differs but decisions within the bound
     guided : decisions that the target was asked for
     wrong : decisions away from the threshold that are not the target's
+    beyond : of those asked for, where a number was beyond the largest of float32, which is no rounding
     value_bound : the largest bound of a membrane without threshold
     recording : of the guided replay
     """
@@ -49,6 +55,7 @@ class Guidance:
     proven: bool = False
     guided: int = 0
     wrong: int = 0
+    beyond: int = 0
     value_bound: float = 0.0
     recording: Recording | None = None
 
@@ -92,7 +99,7 @@ class _Guided(Neuron):
             value = before
             for t in range(len(current)):
                 value = self.synapse.advance(value, current[t])
-                bound = self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs()
+                bound = _bound(value, self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs())
                 bounds[t] = bound
             kept |= {"i": current[-1], "ei": bound}
             late = self.rule.order is Order.MEMBRANE_FIRST
@@ -112,7 +119,7 @@ class _Guided(Neuron):
         output = torch.empty_like(drive)
         for t in range(len(drive)):
             advanced = self.membrane.advance(v, drive[t])
-            grown = self.kept * error + noise[t] + 4 * UNIT * advanced.abs()
+            grown = _bound(advanced, self.kept * error + noise[t] + 4 * UNIT * advanced.abs())
             if not self.spiking:
                 v, error, output[t] = advanced, grown, advanced
                 continue
@@ -138,14 +145,22 @@ class _Guided(Neuron):
         if not other.any():
             return own
         high = torch.maximum(own, theirs)
-        near = (decisive - high * self.threshold).abs() <= bound + 4 * UNIT * (high * self.threshold).abs()
+        beyond = torch.isinf(bound)
+        near = beyond | ((decisive - high * self.threshold).abs() <= bound + 4 * UNIT * (high * self.threshold).abs())
         near &= (own - theirs).abs() <= 1
+        self.tally.beyond += int((other & beyond).sum())
         self.tally.guided += int((other & near).sum())
         self.tally.wrong += int((other & ~near).sum())
         return torch.where(other & near, theirs, own)
 
     def _forget(self, error: Tensor, spikes: Tensor) -> Tensor:
         return torch.where(spikes.bool(), torch.zeros_like(error), error) if self.to_value else error
+
+
+def _bound(value: Tensor, bound: Tensor) -> Tensor:
+    """A bound of what float32 did to a value, infinite where that, or the bound, is beyond its largest number."""
+    within = (value.abs() <= LARGEST) & (bound <= LARGEST)
+    return torch.where(within, bound, torch.full_like(bound, torch.inf))
 
 
 def _largest(drive: Tensor) -> Tensor:
@@ -218,4 +233,4 @@ def _same_outputs(tally: Guidance, target: Recording, factor: float) -> bool:
     if is_counts(ours) and is_counts(theirs):
         return not differs(ours, theirs).any()
     bound = tally.value_bound + 2 * UNIT * factor * float(np.abs(ours).max(initial=0.0))
-    return bool((np.abs(ours.astype(np.float64) - theirs.astype(np.float64)) <= bound).all())
+    return bool(np.isfinite(bound) and (np.abs(ours.astype(np.float64) - theirs.astype(np.float64)) <= bound).all())

@@ -155,12 +155,10 @@ class _Case:
         return Verdict(status, self._blame(found), _shares(found), share)
 
     def _proven(self, source: Setting, stepped: Setting, native: Recording, target: Recording) -> bool:
-        """Whether guided replays reach both recordings."""
+        """Whether guided replays reach both recordings, by nothing but rounding."""
         ways = ((source, native), (stepped, target))
-        return all(
-            guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, recording).proven
-            for setting, recording in ways
-        )
+        proofs = (guided(self.exported, way.dt, way.rules, self.replays.stimulus, recording) for way, recording in ways)
+        return all(proof.proven and not proof.beyond for proof in proofs)
 
     def _target_setting(self, target: Recording) -> Setting:
         """The importer's setting, at the step it took where that is its own choice.

@@ -72,7 +72,9 @@ def repeated(sources: Iterable[SourceResult]) -> dict[SourceJob, str]:
     found: dict[SourceJob, str] = {}
     for source in sorted(sources, key=lambda source: _STANDS.index(Idiom(source.job.idiom))):
         outcome = source.outcome
-        ended = [outcome.get(name) for name in ("status", "warned", "error_type", "error_message", "error_at", "recording_digest")]
+        ended = [
+            outcome.get(name) for name in ("status", "warned", "error_type", "error_message", "error_at", "recording_digest")
+        ]
         stands = first.setdefault((*ended, (outcome.get("objects") or {}).get(GRAPH)), source.job.source_id)
         if stands != source.job.source_id:
             found[source.job] = stands
