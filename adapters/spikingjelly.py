@@ -53,8 +53,8 @@ class SpikingJelly(Adapter):
 
     name: ClassVar[str] = "spikingjelly"
     idioms: ClassVar[Mapping[Idiom, str]] = {
-        Idiom.TUTORIAL: "pooling windows as one number, export_to_nir(net, sample, dt=dt), a sample with its batch",
-        Idiom.PORTABLE: "pooling windows, strides, paddings as pairs, export_to_nir(net, sample, dt=dt), a sample with its batch",
+        Idiom.TUTORIAL: "a pooling window as one number, export_to_nir(net, sample, dt=dt), a sample with its batch",
+        Idiom.PORTABLE: "windows, strides, paddings as pairs, export_to_nir(net, sample, dt=dt), a sample with its batch",
     }
     refusals: ClassVar[tuple[str, ...]] = (
         "must be uniform across all neurons",

@@ -12,6 +12,9 @@ decision is taken; every other decision of every recorded node must be the targe
 values within the bound.  Only neurons are guided: a Threshold node decides for itself.
 
 A number beyond the largest of float32 may have become anything, not-a-number in the end: its bound is infinite.
+
+A membrane that is the threshold to the last bit of double precision is a tie: there ``>`` and ``>=`` part, and so does what
+rounds.  Rounding falls on either side; a side that always falls on the other is a comparison, and no rounding.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ class Guidance:
 
     proven : nothing differs but decisions within the bound
     guided : decisions that the target was asked for
+    ties, ties_kept : of the decisions at the threshold itself, those in which the target left the rule, and those in which it
+        kept to it
+    tied : whether the target left it at every tie, which the rule's own comparison does not tell from rounding
     wrong : decisions away from the threshold that are not the target's
     beyond : of those asked for, where a number was beyond the largest of float32, which is no rounding
     value_bound : the largest bound of a membrane without threshold
@@ -54,10 +60,21 @@ class Guidance:
 
     proven: bool = False
     guided: int = 0
+    ties: int = 0
+    ties_kept: int = 0
     wrong: int = 0
     beyond: int = 0
     value_bound: float = 0.0
     recording: Recording | None = None
+
+    @property
+    def tied(self) -> bool:
+        return self.ties > 0 and not self.ties_kept
+
+    @property
+    def rounds(self) -> bool:
+        """Whether nothing but rounding makes a difference."""
+        return self.proven and not self.beyond
 
 
 class _Guided(Neuron):
@@ -79,6 +96,8 @@ class _Guided(Neuron):
         self.kept, self.weight = _coefficients(self.membrane, shape)
         self.synaptic = None if self.synapse is None else _coefficients(self.synapse, shape)
         self.to_value = rule.reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
+        finite = all(np.isfinite(value).all() for value in node.params.values() if isinstance(value, np.ndarray))
+        self.largest = LARGEST if finite else float("inf")
 
     def start(self, batch: int) -> State:
         """The state before the first step; ``e`` and ``ei`` bound what rounding did, ``t`` counts steps."""
@@ -99,7 +118,7 @@ class _Guided(Neuron):
             value = before
             for t in range(len(current)):
                 value = self.synapse.advance(value, current[t])
-                bound = _bound(value, self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs())
+                bound = self._beyond(value, self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs())
                 bounds[t] = bound
             kept |= {"i": current[-1], "ei": bound}
             late = self.rule.order is Order.MEMBRANE_FIRST
@@ -119,7 +138,7 @@ class _Guided(Neuron):
         output = torch.empty_like(drive)
         for t in range(len(drive)):
             advanced = self.membrane.advance(v, drive[t])
-            grown = _bound(advanced, self.kept * error + noise[t] + 4 * UNIT * advanced.abs())
+            grown = self._beyond(advanced, self.kept * error + noise[t] + 4 * UNIT * advanced.abs())
             if not self.spiking:
                 v, error, output[t] = advanced, grown, advanced
                 continue
@@ -142,6 +161,7 @@ class _Guided(Neuron):
             return own
         theirs = self.decisions[step]
         other = own != theirs
+        self._count_ties(decisive, other)
         if not other.any():
             return own
         high = torch.maximum(own, theirs)
@@ -153,14 +173,20 @@ class _Guided(Neuron):
         self.tally.wrong += int((other & ~near).sum())
         return torch.where(other & near, theirs, own)
 
+    def _count_ties(self, decisive: Tensor, other: Tensor) -> None:
+        tie = decisive == self.threshold
+        if tie.any():
+            left = int((tie & other).sum())
+            self.tally.ties += left
+            self.tally.ties_kept += int(tie.sum()) - left
+
+    def _beyond(self, value: Tensor, bound: Tensor) -> Tensor:
+        """The bound of a value, infinite where one of them is beyond the largest number, in a neuron of finite parameters."""
+        over = (value.abs() > self.largest) | (bound > self.largest)
+        return torch.where(over, torch.full_like(bound, torch.inf), bound)
+
     def _forget(self, error: Tensor, spikes: Tensor) -> Tensor:
         return torch.where(spikes.bool(), torch.zeros_like(error), error) if self.to_value else error
-
-
-def _bound(value: Tensor, bound: Tensor) -> Tensor:
-    """A bound of what float32 did to a value, infinite where that, or the bound, is beyond its largest number."""
-    within = (value.abs() <= LARGEST) & (bound <= LARGEST)
-    return torch.where(within, bound, torch.full_like(bound, torch.inf))
 
 
 def _largest(drive: Tensor) -> Tensor:
