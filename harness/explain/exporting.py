@@ -80,15 +80,21 @@ def times_factor(intended: Graph, exported: Graph) -> float:
 
     Both inlined.  A library that writes τ·Δt, or milliseconds, does it.
     """
-    ratios = []
-    moved = (each for each, _ in _moved_times(canonical(intended), canonical(exported), 0.0))
-    for each in (*difference(intended, exported), *moved):
-        if each.field in (*_TIMES, "delay") and isinstance(each.before, np.ndarray) and isinstance(each.after, np.ndarray):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratios.append((each.after / each.before).reshape(-1))
-    found = np.concatenate(ratios) if ratios else np.ones(1)
-    one = float(found[0])
-    return one if np.isfinite(one) and one > 0 and np.allclose(found, one, rtol=_SINGLE_PRECISION, atol=0) else 1.0
+    meant, written = canonical(intended), canonical(exported)
+    own, other = dict(meant.primitives()), dict(written.primitives())
+    times = [
+        (own[name][key], other[theirs][key])
+        for name, theirs in correspondence(meant, written).items()
+        for key in (*_TIMES, "delay")
+        if key in own[name].params and key in other[theirs].params
+    ]
+    times += [(each.before, each.after) for each, _ in _moved_times(meant, written, 0.0)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [(after / before).reshape(-1) for before, after in times if np.shape(before) == np.shape(after)]
+    found = np.concatenate([np.ones(0), *ratios])
+    one = float(found[0]) if found.size else 1.0
+    same = np.isfinite(one) and one > 0 and np.allclose(found, one, rtol=_SINGLE_PRECISION, atol=0)
+    return one if same and abs(one - 1) > _SINGLE_PRECISION else 1.0
 
 
 def with_times(graph: Graph, factor: float) -> Graph:
