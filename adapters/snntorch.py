@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,6 +51,12 @@ class SnnTorch(Adapter):
     """snnTorch 1.0.0."""
 
     name: ClassVar[str] = "snntorch"
+    idioms: ClassVar[Mapping[Idiom, str]] = {
+        Idiom.TUTORIAL: "beta and threshold as numbers, reset a step late, export_to_nir(net, sample) with the sample's batch",
+        Idiom.PORTABLE: "beta and threshold as tensors, one number a neuron, reset_delay=False, a sample without a batch",
+        Idiom.WORKED_AROUND: "as portable, but a sample with its batch, as Flatten needs, and "
+        "export_to_nir(…, ignore_dims=[0]), which keeps the batch out of the graph",
+    }
     fixed_dt: ClassVar[float | None] = 1e-4
     refusals: ClassVar[tuple[str, ...]] = (
         "v_leak not supported",
@@ -92,7 +99,7 @@ output = np.stack(outputs)
                 last = layer is network.layers[-1]
                 modules[layer.name] = _neuron(network, layer, dt, idiom, last, parameters)
             else:
-                pair = idiom is Idiom.PORTABLE
+                pair = idiom is not Idiom.TUTORIAL
                 modules[layer.name] = stateless(layer, parameters, nn, pair=pair, start_dim=batched_start(layer))
         module = nn.Sequential(modules) if is_chain(network) else Joined(modules, network.sources())
         return Built(module, network, factors, idiom)
@@ -118,8 +125,10 @@ output = np.stack(outputs)
 
     def export(self, model: Built, sample: Array, dt: float) -> Any:
         _reset(model.module)
-        ignored = [0] if model.idiom is Idiom.PORTABLE else []
-        return export_to_nir(copy.deepcopy(model.module), torch.from_numpy(np.float32(sample)), ignore_dims=ignored)
+        module, data = copy.deepcopy(model.module), torch.from_numpy(np.float32(sample))
+        if model.idiom is Idiom.WORKED_AROUND:
+            return export_to_nir(module, data, ignore_dims=[0])
+        return export_to_nir(module, data if model.idiom is Idiom.TUTORIAL else data[0])
 
     def load(self, path: Path, dt: float) -> Imported:
         snn.SpikingNeuron.init()
@@ -215,7 +224,7 @@ def _neuron(
 
     options: dict[str, Any] = {"threshold": word(values.get("v_threshold", 1.0)), "init_hidden": True, "output": last}
     options["reset_mechanism"] = _reset_mechanism(layer, network)
-    if idiom is Idiom.PORTABLE:
+    if idiom is not Idiom.TUTORIAL:
         options["reset_delay"] = False
     if isinstance(layer, CubaLIF):
         options |= {"alpha": decay("tau_syn"), "beta": decay("tau_mem")}

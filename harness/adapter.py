@@ -35,14 +35,17 @@ class Adapter(ABC):
     """The one module that speaks a library's language.
 
     It calls the library's own exporter and importer and repairs nothing: what the library gets wrong
-    stays wrong.  What a call changes globally is contained by the worker process it runs in.
+    stays wrong.  What only those get right who know how is an idiom of its own, :attr:`idioms` says how.
+    What a call changes globally is contained by the worker process it runs in.
     """
 
     name: ClassVar[str]
     """The backend's name, as on the command line."""
 
-    idioms: ClassVar[tuple[Idiom, ...]] = (Idiom.TUTORIAL, Idiom.PORTABLE)
-    """The ways this library's users write a network; none for a backend that only imports."""
+    idioms: ClassVar[Mapping[Idiom, str]] = {each: each.meaning for each in (Idiom.TUTORIAL, Idiom.PORTABLE)}
+    """The ways this library's users write and export a network, each with what it does, in a sentence; a trick is named.
+
+    None for a backend that only imports; no ``worked_around`` where there is nothing to work around."""
 
     refusals: ClassVar[tuple[str, ...]] = ()
     """Regular expressions of messages by which the library declines on purpose, saying what it lacks."""
@@ -87,6 +90,7 @@ class Adapter(ABC):
         """Turn the model into a graph with the library's own exporter.
 
         sample : one time step of input, axes (1, \\*shape); the idiom decides how much of it is passed on
+        dt : the step [s] that is meant, passed on where the exporter takes one and its tutorial passes one
         """
         raise CannotBuild(f"{self.name} does not export")
 

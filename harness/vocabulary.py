@@ -92,10 +92,11 @@ class Blame(Word):
 
 
 class Idiom(Word):
-    """How an adapter writes a network."""
+    """How an adapter writes and exports a network; what it does in a library, an adapter says of each that it has."""
 
     TUTORIAL = "tutorial", "as the library's own tutorial does"
-    PORTABLE = "portable", "with what its exporter needs: explicit shapes, tensors, no batch"
+    PORTABLE = "portable", "as its documentation says, with the step that is meant: explicit shapes, tensors, no batch"
+    WORKED_AROUND = "worked_around", "with a trick that one has to know, which the adapter names"
 
 
 class Mode(Word):

@@ -36,7 +36,7 @@ def reason(
         threshold, resistance = re.search(r"thr", message), re.search(r"(\.|\b)r\b", message)
         cause = Cause.THRESHOLD_COLLAPSED if threshold else Cause.RESISTANCE_COLLAPSED if resistance else None
         return None if cause is None else Found(cause, 0, (), Blame.IMPORTER, message)
-    if re.search(r"tau|time constant|\bdt\b", message, re.IGNORECASE):
+    if re.search(r"tau|time constant|\bdt\b|times in one step", message, re.IGNORECASE):
         return _time_step(message, graph, rules, steps, exporter_changes)
     return _misfit(message, graph, batch, steps[1])
 

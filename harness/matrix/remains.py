@@ -10,6 +10,7 @@ from harness.agreement.replay import Replays, Rules, flat, gap, rules_for
 from harness.errors import InvalidGraph, RunFailed
 from harness.explain.causes import Found
 from harness.explain.endings import attributed
+from harness.explain.exporting import times_factor, with_times
 from harness.explain.misruns import misruns
 from harness.explain.source import distance, source_side
 from harness.explain.verdict import CauseShare, Verdict, explain_cell
@@ -28,12 +29,28 @@ def settled(
     r"""The source as its exported graph is to be read, and what the graph has lost of what it computed.
 
     A library that adds inputs as they are may write gains that it does not have; nothing is lost where the graph read with such
-    gains, or without, gives every output of the source.
+    gains, or without, gives every output of the source.  Nor are time constants that it wrote times *k*: the graph means what
+    was meant at *k* times the step.
 
     intended : the graph that was asked for, None where nobody asked, or NIR cannot say it
     stimulus : axes (T, B, \*shape)
     """
-    replays, plain = Replays(stimulus), flat(graph)
+    replays, written = Replays(stimulus), flat(graph)
+    factor = 1.0 if intended is None else times_factor(flat(intended), written)
+    plain = with_times(written, 1 / factor)
+    own, found = _settled(replays, plain, intended, source, native)
+    if factor != 1:
+        at_step = replace(own, dt=own.dt * factor)
+        same = gap(replays.run(plain, own.dt, own.rules), replays.run(written, at_step.dt, own.rules))
+        if distance(same) == 0:
+            return at_step, found
+        own, found = _settled(replays, written, intended, source, native)
+    return own, found
+
+
+def _settled(
+    replays: Replays, plain: Graph, intended: Graph | None, source: Side, native: Recording
+) -> tuple[Side, tuple[Found, ...]]:
     setting, _, found = source_side(replays, plain, intended, source.rules, source.dt, native, source.name)
     if found:
         for rules in _dialects(rules_for(plain, source.rules)):

@@ -137,6 +137,8 @@ class Results:
         shown = against if against and outcome["status"] == OK else outcome
         row |= {
             "source_id": job.source_id,
+            "how": source.how or None,
+            "repeats": source.repeats or None,
             "exporter_version": self._version(job.exporter),
             "dt": job.dt_export,
             "stage": shown.get("stage") or None,

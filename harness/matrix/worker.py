@@ -101,7 +101,7 @@ def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
     described: dict[str, Any] = {"text": capture.text, "problem": problem, "cpu_seconds": time.process_time() - started}
     if adapter is not None:
         described |= {
-            "idioms": [str(idiom) for idiom in adapter.idioms],
+            "idioms": {str(idiom): how for idiom, how in adapter.idioms.items()},
             "fixed_dt": adapter.fixed_dt,
             "python": platform.python_version(),
         }

@@ -105,6 +105,8 @@ def page_lines(rows: Sequence[Row], support: Support) -> Iterator[str]:
     yield "  against NIR's meaning in steps of dt."
     yield f"- Export: {len(asked[EXPORT])} networks. Those that a library has modules for are built in it, run, and written by"
     yield "  its own exporter; what the file means is held against the graph that a faultless exporter would have written."
+    yield "  Exported in the idiom of those who know how: worked_around where the library has it, else portable, else"
+    yield "  tutorial; *as its documentation says* is portable, *as a tutorial writes it* is tutorial."
     unasked = [each for each in found if each not in {primitive for primitive, _ in asked[EXPORT]}]
     if unasked:
         yield f"  No network has a layer for {', '.join(unasked)}."

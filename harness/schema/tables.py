@@ -106,6 +106,8 @@ SOURCES = Table(
         _text("source_id", "name of the source", required=True, unique=True),
         _text("network", "what was built", required=True),
         _word("idiom", "how it was written", Idiom),
+        _text("how", "what that is in this backend; of worked_around, the trick"),
+        _text("repeats", "source of another idiom that came to the same: its cells stand for this one's"),
         _text("dataset", "where the stimulus comes from"),
         _text("exporter", "backend it was built in", required=True),
         _text("exporter_version", "its version"),

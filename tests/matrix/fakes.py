@@ -9,6 +9,7 @@ import random
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,7 +65,7 @@ class Honest(Adapter):
 class Importing(Honest):
     """Only imports, as most of the fakes below do."""
 
-    idioms: ClassVar[tuple[Idiom, ...]] = ()
+    idioms: ClassVar[Mapping[Idiom, str]] = {}
 
 
 class FixedStep(Importing):
@@ -251,6 +252,19 @@ class Failing(Importing):
 
     def load(self, path: Path, dt: float) -> Any:
         raise TypeError(f"{object()!r} of {path} is in {{'b', 'a'}}\nat {ROOT}/x.py")
+
+
+class Unlike(Honest):
+    """Writes another file in a tutorial's idiom, and the same one as ever with a trick that it names."""
+
+    name: ClassVar[str] = "unlike"
+    idioms: ClassVar[Mapping[Idiom, str]] = {each: f"a {each} way" for each in Idiom}
+
+    def build(self, network: Network, dt: float, idiom: Idiom) -> Any:
+        graph = network.to_nir()
+        if idiom is Idiom.TUTORIAL:
+            graph.nodes["fc1"].bias = graph.nodes["fc1"].bias + 1
+        return graph
 
 
 class Unwritable(Honest):
