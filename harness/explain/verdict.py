@@ -22,7 +22,7 @@ from harness.compare.nodes import differs, output_of
 from harness.compare.rasters import is_constant, is_counts
 from harness.explain.causes import Found, between_rules
 from harness.explain.exporting import exporter_changes
-from harness.explain.failures import reason
+from harness.explain.failures import reason, unreadable
 from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
 from harness.explain.rounding import guided
 from harness.explain.search import Outside, outside_the_rule
@@ -197,6 +197,9 @@ class _Case:
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""
         status = Status(failure.status) if failure is not None else Status.RUN_ERROR
+        if failure is not None and status is Status.READ_ERROR:
+            found = unreadable(f"{failure.error_type}: {failure.message}", self.exported)
+            return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
         changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.dt_export)
         steps = (self.dt_export, self.dt_import, self.dt_effective)

@@ -10,6 +10,8 @@ from typing import Any
 
 from harness.environments import Backend
 from harness.errors import BackendMissing, InvalidGraph
+from harness.explain.complaints import Suspects, before, warned
+from harness.graphs import read
 from harness.matrix.arrays import Array, save_arrays
 from harness.matrix.job import OK, RECORDING, Outcome
 from harness.matrix.outcomes import REFERENCE, graph_facts
@@ -22,10 +24,18 @@ class Checked:
     """What one backend made of a graph.
 
     outcome : status, error and ``comparison``, as a cell's
+    suspects : what may be at fault, None where nobody knows
     """
 
     importer: str
     outcome: Outcome = field(default_factory=dict)
+    suspects: Suspects | None = None
+
+    @property
+    def warned(self) -> bool:
+        """Whether the library said what is wrong: a warning counts where it names what may be at fault."""
+        said = self.outcome.get("error_message") or ""
+        return warned(Status(self.outcome["status"]), said, self.outcome.get("complaints") or (), self.suspects)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``nir-interop check --json``."""
@@ -33,7 +43,7 @@ class Checked:
         return {
             "importer": self.importer,
             "status": self.outcome["status"],
-            "warned": bool(self.outcome.get("warned")),
+            "warned": self.warned,
             **{name: comparison.get(name) for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")},
             "error_type": self.outcome.get("error_type") or "",
             "error_message": self.outcome.get("error_message") or "",
@@ -100,7 +110,12 @@ def run_graph(
         if meaning["status"] != OK:
             said = meaning.get("error_message") or meaning["status"]
             raise InvalidGraph(f"{graph.name}: the reference cannot run it: {said}")
-        return [Checked(backend.name, found[backend.name]) for backend in backends]
+        return [_checked(backend.name, found[backend.name], graph) for backend in backends]
+
+
+def _checked(name: str, outcome: Outcome, path: Path) -> Checked:
+    first = (outcome.get("comparison") or {}).get("first_node")
+    return Checked(name, outcome, None if first is None else before(read(path), first))
 
 
 def _made(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.environments import Backend
 from harness.errors import RunFailed
+from harness.explain.complaints import at_fault, before, warned
 from harness.explain.continuous import explain_continuous
 from harness.explain.endings import attributed
 from harness.explain.misruns import misruns
@@ -43,6 +44,15 @@ class GraphExplanation:
     meant: Recording
     made: Recording | None
 
+    @property
+    def warned(self) -> bool:
+        """Whether the library said what is wrong, naming a node or a parameter at fault."""
+        suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
+        if suspects is None:
+            suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
+        complaints = self.outcome.get("complaints") or ()
+        return warned(self.verdict.status, self.outcome.get("error_message") or "", complaints, suspects)
+
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop explain --json`` prints."""
         compared = self.outcome.get("comparison") or {}
@@ -51,7 +61,7 @@ class GraphExplanation:
             "version": self.backend.version,
             "dt": self.dt,
             "status": str(self.verdict.status),
-            "warned": bool(self.outcome.get("warned")),
+            "warned": self.warned,
             "error_type": self.outcome.get("error_type") or "",
             "error_message": self.outcome.get("error_message") or "",
             "outputs": compared.get("outputs"),

@@ -221,10 +221,25 @@ def _source_failure(adapter: Adapter, error: BaseException, stage: Stage) -> Out
     return failure(error, Status.REFUSED if declined else Status.EXPORT_ERROR, stage)
 
 
-def import_failure(adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str]) -> Outcome:
-    """The outcome of an import or a run that raised."""
-    if isinstance(error, ReadFailed):
+def import_failure(
+    adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str], path: Path | None = None
+) -> Outcome:
+    """The outcome of an import or a run that raised; what nir's own reader raises of the file at ``path`` is no importer's."""
+    if isinstance(error, ReadFailed) or (stage is Stage.IMPORT and path is not None and _reader_raises(path, error)):
         return failure(error, Status.READ_ERROR, Stage.READ, known)
     if isinstance(error, NirInteropError) or adapter.refuses(text_of(error)):
         return failure(error, Status.REFUSED, stage, known)
     return failure(error, Status.IMPORT_ERROR if stage is Stage.IMPORT else Status.RUN_ERROR, stage, known)
+
+
+def _reader_raises(path: Path, error: BaseException) -> bool:
+    """Whether ``nir.read`` alone fails at a file in the same words."""
+    if isinstance(error, NirInteropError):
+        return False
+    import nir
+
+    try:
+        nir.read(path)
+    except Exception as alone:
+        return type(alone) is type(error) and text_of(alone) == text_of(error)
+    return False

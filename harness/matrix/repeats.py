@@ -88,7 +88,7 @@ def _attempt(adapter: Adapter, job: Job, stimulus: Array, progress: Progress) ->
         if not all(isinstance(array, np.ndarray) for array in recording.outputs.values()):
             raise TypeError("an output is not an array")
     except BaseException as error:
-        return Attempt(None, import_failure(adapter, error, progress.stage, known), missing)
+        return Attempt(None, import_failure(adapter, error, progress.stage, known, path), missing)
     return Attempt(recording, None, missing)
 
 

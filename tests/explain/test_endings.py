@@ -81,10 +81,10 @@ def test_a_cause_that_is_known_stays() -> None:
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
-    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
-    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
+    refusal = Refusal("in groups", "import_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
+    failure = RunFailed("import_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
     domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
-    verdict = attributed(Verdict(Status.READ_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert verdict.codes == ("unsupported",)
 
 

@@ -105,7 +105,7 @@ def test_scales_and_neurons_can_be_told_from_being_left_out() -> None:
         (Status.TIMEOUT, Outcome.HANG),
         (Status.CRASH, Outcome.ERROR),
         (Status.IMPORT_ERROR, Outcome.ERROR),
-        (Status.READ_ERROR, Outcome.ERROR),
+        (Status.READ_ERROR, Outcome.UNREADABLE),
         (Status.RUN_ERROR, Outcome.ERROR),
     ],
 )
