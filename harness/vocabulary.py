@@ -88,6 +88,7 @@ class Blame(Word):
     BOTH = "both", "neither side has NIR's meaning"
     SETTING = "setting", "the caller asked for another time step than the export's"
     FORMAT = "format", "NIR cannot say it, or its own reader cannot read it"
+    HARNESS = "harness", "nir-interop itself failed: nothing is known of the library"
     UNEXPLAINED = "unexplained", "not known"
 
 

@@ -73,11 +73,13 @@ def reconcile(
 
 
 def _show(found: Reconciled, out: Path) -> None:
+    from harness.graphs.wording import printable
+
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
     say(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {', '.join(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say(f"{number}. {each.name} at {', '.join(map(printable, each.nodes))}: {each.why} (preserves {each.preserves})")
     if plan.exact:
         how = "its own importer gives" if plan.asked else "its rules predict"
         say(f"Rewritten, {how} every one of the {plan.outputs} outputs → {out}")
@@ -85,5 +87,5 @@ def _show(found: Reconciled, out: Path) -> None:
     after = "no output that could be compared" if plan.measured is None else f"{plan.measured} of {plan.outputs} differ"
     say(f"Not reconciled: {after}; nothing is written.")
     for left in found.remaining:
-        where = f" at {', '.join(left.nodes)}" if left.nodes else ""
+        where = f" at {', '.join(map(printable, left.nodes))}" if left.nodes else ""
         say(f"- {left.cause}{where}: {left.says}")

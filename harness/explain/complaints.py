@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.graphs import Graph, Node, inline
-from harness.graphs.primitives import ANNOTATIONS, PARAMETERS
+from harness.errors import InvalidGraph, OwnFailure
 from harness.vocabulary import Cause, Status
+
+if TYPE_CHECKING:  # tables are made of what is known without reading a graph
+    from harness.graphs import Graph
 
 _RESISTANCE = ("r", "resistance")
 _THRESHOLD = ("v_threshold", "threshold", "v_thr", "v_th", "vthr")
@@ -96,21 +98,23 @@ class Suspects:
         return any(_names_node(name, complaint) for name in self.nodes) or any(_names(word, complaint) for word in self.words)
 
 
-def warned(status: Status, message: str, complaints: Iterable[str], suspects: Suspects | None) -> bool:
+def warned(status: Status, outcome: Mapping[str, Any], suspects: Suspects | None, further: Iterable[str] = ()) -> bool:
     """Whether a library said what is wrong.
 
     An error says it itself.  Where nothing is wrong there is nothing to say.
 
-    message : the error's, empty where there was none
-    complaints : warnings, log records and printed warnings that are no mere deprecations
+    outcome : ``error_type``, ``error_message``, and ``complaints``: warnings, log records and printed warnings that are no mere
+        deprecations
     suspects : None where nobody knows: then any parameter of a node counts
+    further : complaints from elsewhere
     """
     if status.agrees:
         return False
-    if message and status not in _MUTE and (status.is_error or status is Status.REFUSED):
-        return True
+    if (status.is_error or status is Status.REFUSED) and status not in _MUTE:
+        own = outcome.get("error_type") == OwnFailure.__name__
+        return not own and bool(outcome.get("error_message") or outcome.get("error_type"))
     known = ANYTHING if suspects is None else suspects
-    return any(known.named_in(each) for each in complaints)
+    return any(known.named_in(each) for each in (*(outcome.get("complaints") or ()), *further))
 
 
 def at_fault(causes: Iterable[tuple[Cause, Sequence[str], str]], graph: Graph | None) -> Suspects | None:
@@ -133,9 +137,11 @@ def at_fault(causes: Iterable[tuple[Cause, Sequence[str], str]], graph: Graph | 
 
 def before(graph: Graph, node: str | None) -> Suspects | None:
     """What may be at fault where only the first node that differs is known: it, and all that it hears."""
+    from harness.graphs import inline
+
     try:
         flat = inline(graph)
-    except Exception:
+    except InvalidGraph:
         return None
     if node is None or node not in flat.nodes:
         return None
@@ -145,37 +151,30 @@ def before(graph: Graph, node: str | None) -> Suspects | None:
             if source not in reached:
                 reached[source] = None
                 waiting.append(source)
-    ends = ("Input", "Output")
-    found = [(name, flat.nodes[name]) for name in reached if flat.nodes[name].kind not in ends]
-    words = {word: None for _, each in found if isinstance(each, Node) for name in each.params for word in _spelled(name)}
+    found = [(name, each) for name, each in flat.primitives() if name in reached and each.kind not in ("Input", "Output")]
+    words = {word: None for _, each in found for name in each.params for word in _spelled(name)}
     return Suspects(tuple(name for name, _ in found), tuple(words))
 
 
 def _spelled(parameter: str) -> tuple[str, ...]:
     """A parameter's name, as NIR has it and as libraries do."""
-    if parameter in ("weight", "shape"):  # every library speaks of weights and shapes
+    if parameter in ("weight", "shape"):
         return ()
     groups = (_RESISTANCE, _THRESHOLD, _LEAK, _RESET, _INPUT, _TIME)
     return next((group for group in groups if parameter in group), (parameter,))
 
 
-ANYTHING = Suspects(
-    (),
-    tuple(
-        {
-            word: None
-            for kind, names in PARAMETERS.items()
-            for name in (*names, *ANNOTATIONS.get(kind, ()))
-            for word in _spelled(name)
-        }
-    ),
-)
+_OTHERS = ("scale", "bias", "padding", "stride", "dilation", "groups", "kernel_size", "start_dim", "end_dim", "delay")
+ANYTHING = Suspects((), (*_RESISTANCE, *_THRESHOLD, *_LEAK, *_RESET, *_TIME, *_INPUT, *_OTHERS))
+"""Any parameter of any primitive but weights and shapes, which every library speaks of."""
 
 
 def _kinds(graph: Graph) -> dict[str, str]:
+    from harness.graphs import inline
+
     try:
         return {name: node.kind for name, node in inline(graph).primitives()}
-    except Exception:
+    except InvalidGraph:
         return {name: node.kind for name, node in graph.nodes.items()}
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
-from harness.errors import BackendMissing, InvalidGraph
+from harness.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from harness.explain.complaints import Suspects, before, warned
-from harness.graphs import read
 from harness.matrix.arrays import Array, save_arrays
 from harness.matrix.job import OK, RECORDING, Outcome
+from harness.matrix.messages import OWN
 from harness.matrix.outcomes import REFERENCE, graph_facts
-from harness.matrix.slots import Slots, Task
+from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.vocabulary import Readout, Status
+
+AGAIN = "install nir-interop again, and if that does not help report this line with the graph"
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,7 @@ class Checked:
     @property
     def warned(self) -> bool:
         """Whether the library said what is wrong: a warning counts where it names what may be at fault."""
-        said = self.outcome.get("error_message") or ""
-        return warned(Status(self.outcome["status"]), said, self.outcome.get("complaints") or (), self.suspects)
+        return warned(Status(self.outcome["status"]), self.outcome, self.suspects)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``nir-interop check --json``."""
@@ -67,7 +68,8 @@ def run_graph(
     stimulus : axes (T, B, \\*shape)
     save : a folder for the recordings, ``<backend>.npz`` each
 
-    Raises BackendMissing where the reference is not installed, InvalidGraph where it cannot run the graph.
+    Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
+    reference is not done within the limit, and OwnFailure where it fails in any other way.
     """
     graph = graph.resolve()
     facts = graph_facts(graph)
@@ -88,7 +90,11 @@ def run_graph(
 
         def queue(backend: Backend, more: dict[str, Any], done: Callable[[Outcome], None]) -> None:
             order = (backend.name,)
-            slots.add(Task(backend.name, 0, order, 4.0, time_limit, lambda _: job | more, lambda outcome, _: outcome, done))
+            slots.add(
+                Task(
+                    backend.name, 0, order, 4.0, time_limit, lambda _: job | more, lambda outcome, _: outcome, done, TIME_LIMIT
+                )
+            )
 
         def begin(backend: Backend) -> None:
             if not backend.installed:
@@ -108,12 +114,29 @@ def run_graph(
         queue(reference, {"kind": "meaning", "save": str(meant)}, known)
         slots.run()
         if meaning["status"] != OK:
-            said = meaning.get("error_message") or meaning["status"]
-            raise InvalidGraph(f"{graph.name}: the reference cannot run it: {said}")
+            raise _unmeant(graph.name, meaning)
         return [_checked(backend.name, found[backend.name], graph) for backend in backends]
 
 
+_OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
+
+
+def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
+    """Why there is nothing to compare with: the graph, the time limit, or a failure of ours."""
+    kind, said = meaning.get("error_type") or "", meaning.get("error_message") or meaning["status"]
+    if kind in _OF_THE_GRAPH:
+        return InvalidGraph(f"{name}: {said}")
+    if meaning["status"] == Status.TIMEOUT:
+        return TooSlow(f"{name}: too slow for the reference: {said}, or give it a shorter input")
+    where = f" at {meaning['error_at']}" if meaning.get("error_at") else ""
+    told = said if kind in ("", OWN) else f"{kind}: {said}"
+    what = "nir-interop itself failed, not your graph" if meaning["status"] != Status.CRASH else "the reference's process died"
+    return OwnFailure(f"{name}: {what}: {told}{where}; {AGAIN}")
+
+
 def _checked(name: str, outcome: Outcome, path: Path) -> Checked:
+    from harness.graphs import read
+
     first = (outcome.get("comparison") or {}).get("first_node")
     return Checked(name, outcome, None if first is None else before(read(path), first))
 

@@ -50,8 +50,7 @@ class GraphExplanation:
         suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
         if suspects is None:
             suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
-        complaints = self.outcome.get("complaints") or ()
-        return warned(self.verdict.status, self.outcome.get("error_message") or "", complaints, suspects)
+        return warned(self.verdict.status, self.outcome, suspects)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop explain --json`` prints."""

@@ -18,6 +18,7 @@ from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
 from harness.matrix.outcomes import REFERENCE
 from harness.matrix.remains import remains, settled
+from harness.matrix.slots import TIME_LIMIT
 from harness.matrix.store import Store
 from harness.reconcile.model import Side
 from harness.reconcile.passes import PASSES
@@ -109,7 +110,7 @@ def reconcile_graph(
         source, lost = settled(graph, None, source, stimulus, wanted)
     if backend.name == REFERENCE:
         return reconcile_with(None, graph, stimulus, source, target, wanted=wanted, lost=lost)
-    with LiveBackend(backend, limit=limit) as run:
+    with LiveBackend(backend, limit=limit, option=TIME_LIMIT) as run:
         return reconcile_with(run, graph, stimulus, source, target, wanted=wanted, lost=lost)
 
 

@@ -154,7 +154,7 @@ class Results:
             "samples": outcome.get("samples"),
         }
         row |= {name: shown.get(name) or None for name in _ERROR}
-        row["warned"] = warned(Status(row["status"]), row["error_message"] or "", outcome.get("complaints") or (), _layers(job))
+        row["warned"] = warned(Status(row["status"]), {**outcome, **{name: row[name] for name in _ERROR}}, _layers(job))
         if row["accuracy"] is not None and row["samples"]:
             right = round(row["accuracy"] * row["samples"])
             row["accuracy_low"], row["accuracy_high"] = wilson_interval(right, row["samples"])
@@ -186,11 +186,10 @@ def _warned(cell: CellResult) -> bool:
     """Whether the library whose deed it is spoke of what is at fault; see :mod:`harness.explain.complaints`."""
     verdict = cell.verdict or {}
     known = verdict.get("suspects")
-    complaints = list(cell.outcome.get("complaints") or ())
-    if verdict.get("blame") in (Blame.BUILDER, Blame.EXPORTER, Blame.BOTH):
-        complaints += cell.source.outcome.get("complaints") or ()
+    theirs = verdict.get("blame") in (Blame.BUILDER, Blame.EXPORTER, Blame.BOTH)
+    further = cell.source.outcome.get("complaints") or () if theirs else ()
     suspects = None if known is None else Suspects.from_dict(known)
-    return warned(Status(cell.status), cell.outcome.get("error_message") or "", complaints, suspects)
+    return warned(Status(cell.status), cell.outcome, suspects, further)
 
 
 def _layers(job: SourceJob) -> Suspects:

@@ -115,7 +115,8 @@ def test_an_end_without_a_recording_is_named_with_the_librarys_words(status: Sta
 
     (row,) = rows_of(ends, [SCALED], nothing_known)
     said = f"{status}: ValueError: no such node" if outcome is Outcome.ERROR else "ValueError: no such node"
-    assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, None)
+    causes = "unreadable" if outcome is Outcome.UNREADABLE else None
+    assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, causes)
     assert (row["outputs"], row["mismatched"]) == (0, 0)
 
 
