@@ -36,7 +36,12 @@ class UnreadableGraph(BadInput):
 
 
 class InvalidGraph(BadInput):
-    """A NIR file whose content means nothing."""
+    """A NIR file whose content means nothing.
+
+    reached : nodes whose shapes were known before what is wrong was found
+    """
+
+    reached: int = 0
 
 
 class BadStimulus(BadInput):

@@ -23,14 +23,18 @@ def check_step(dt: float, option: str = "--dt") -> None:
 def stimulus_of(path: Path, given: Path | None, seed: int, steps: int = STEPS) -> Array:
     r"""What a graph file is fed, axes (T, B, \*shape): the input in another file, or a seeded one.
 
-    The batch of 1 of a graph that was exported with one may be left out of the input.
+    The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.  How a graph was read that
+    means nothing as it stands goes to stderr, a line each.
 
     Raises UnreadableGraph, InvalidGraph and BadStimulus.
     """
-    from harness.graphs import read, validate
+    from harness.cli.options import complain
+    from harness.graphs import read_meant, validate
     from harness.stimuli import bernoulli
 
-    graph = read(path)
+    graph, notes = read_meant(path)
+    for note in notes:
+        complain(f"{path.name}: {note}")
     shapes = validate(graph)
     (entry,) = graph.of_kind("Input")
     shape = tuple(int(size) for size in shapes[entry][1])
@@ -43,8 +47,12 @@ def _loaded(path: Path, shape: tuple[int, ...]) -> Array:
 
     try:
         return load_stimulus(path, shape).input
-    except BadStimulus:
-        if len(shape) < 2 or shape[0] != 1:
-            raise
-        given = load_stimulus(path, shape[1:]).input
-        return given.reshape(*given.shape[:2], *shape)
+    except BadStimulus as error:
+        # A batch of 1: in the graph and not in the input, or, where the graph was read without it, the other way round.
+        for other in ([shape[1:]] if len(shape) > 1 and shape[0] == 1 else []) + [(1, *shape)]:
+            try:
+                given = load_stimulus(path, other).input
+            except BadStimulus:
+                continue
+            return given.reshape(*given.shape[:2], *shape)
+        raise error

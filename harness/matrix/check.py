@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.environments import Backend
 from harness.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
@@ -18,6 +18,11 @@ from harness.matrix.outcomes import REFERENCE, graph_facts
 from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.vocabulary import Readout, Status
 
+if TYPE_CHECKING:
+    from harness.graphs import Graph
+
+OWN_BACKENDS = (REFERENCE, "exact")
+"""Those that are given a graph as it was meant; a library is given the file."""
 AGAIN = "install nir-interop again, and if that does not help report this line with the graph"
 
 
@@ -65,19 +70,27 @@ def run_graph(
 ) -> list[Checked]:
     """Run a graph in each backend's worker and compare it with the reference's recording.
 
+    The libraries are given the file as it is; what they are compared with is what was meant by it.
+
     stimulus : axes (T, B, \\*shape)
     save : a folder for the recordings, ``<backend>.npz`` each
 
     Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
     reference is not done within the limit, and OwnFailure where it fails in any other way.
     """
+    from harness.graphs import read_meant, write
+
     graph = graph.resolve()
-    facts = graph_facts(graph)
+    meant_graph, notes = read_meant(graph)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         save = save.resolve()
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
+        clear = here / "meant.nir" if notes else graph
+        if notes:
+            write(clear, meant_graph)
+        facts = graph_facts(clear)
         save_arrays(here / "stimulus.npz", {"input": stimulus})
         slots = Slots({backend.name: backend for backend in (*backends, reference)}, jobs, lambda: _made(here / "run"))
         meant = save / f"{REFERENCE}.npz" if save is not None else here / RECORDING
@@ -100,8 +113,11 @@ def run_graph(
             if not backend.installed:
                 found[backend.name] = {"status": str(Status.ENV_MISSING), "error_message": backend.hint}
                 return
-            target = {"save": str(save / f"{backend.name}.npz")} if save is not None and backend != reference else {}
-            queue(backend, target, lambda outcome: found.update({backend.name: outcome}))
+            own = {"graph": str(clear)} if backend.name in OWN_BACKENDS else {}
+            target: dict[str, Any] = (
+                {"save": str(save / f"{backend.name}.npz")} if save is not None and backend != reference else {}
+            )
+            queue(backend, own | target, lambda outcome: found.update({backend.name: outcome}))
 
         def known(outcome: Outcome) -> None:
             meaning.update(outcome)
@@ -111,11 +127,11 @@ def run_graph(
 
         if not reference.installed:
             raise BackendMissing(reference.hint)
-        queue(reference, {"kind": "meaning", "save": str(meant)}, known)
+        queue(reference, {"kind": "meaning", "save": str(meant), "graph": str(clear)}, known)
         slots.run()
         if meaning["status"] != OK:
             raise _unmeant(graph.name, meaning)
-        return [_checked(backend.name, found[backend.name], graph) for backend in backends]
+        return [_checked(backend.name, found[backend.name], meant_graph) for backend in backends]
 
 
 _OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
@@ -134,11 +150,9 @@ def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
     return OwnFailure(f"{name}: {what}: {told}{where}; {AGAIN}")
 
 
-def _checked(name: str, outcome: Outcome, path: Path) -> Checked:
-    from harness.graphs import read
-
+def _checked(name: str, outcome: Outcome, graph: Graph) -> Checked:
     first = (outcome.get("comparison") or {}).get("first_node")
-    return Checked(name, outcome, None if first is None else before(read(path), first))
+    return Checked(name, outcome, None if first is None else before(graph, first))
 
 
 def _made(path: Path) -> Path:

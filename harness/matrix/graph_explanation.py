@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness.explain.misruns import misruns
 from harness.explain.says import says
 from harness.explain.verdict import Verdict, explain_cell
 from harness.fingerprint import Fingerprint
-from harness.graphs import NEURONS, Graph, inline, read
+from harness.graphs import NEURONS, Graph, inline, read_meant
 from harness.matrix.arrays import Array
 from harness.matrix.check import run_graph
 from harness.matrix.explaining import CONTINUOUS
@@ -26,6 +26,7 @@ from harness.matrix.outcomes import REFERENCE
 from harness.matrix.store import Store
 from harness.recording import Recording
 from harness.rule import NIR_MEANING
+from harness.vocabulary import Blame
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class GraphExplanation:
     """A verdict on a graph in a backend, with the recordings behind it.
 
     meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
+    notes : how the graph was read where it means nothing as it stands
     """
 
     backend: Backend
@@ -43,6 +45,7 @@ class GraphExplanation:
     fingerprint: Fingerprint
     meant: Recording
     made: Recording | None
+    notes: tuple[str, ...] = ()
 
     @property
     def warned(self) -> bool:
@@ -59,6 +62,7 @@ class GraphExplanation:
             "backend": self.backend.name,
             "version": self.backend.version,
             "dt": self.dt,
+            "read_as": list(self.notes),
             "status": str(self.verdict.status),
             "warned": self.warned,
             "error_type": self.outcome.get("error_type") or "",
@@ -101,7 +105,7 @@ def explain_graph(
 
     Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
     """
-    graph = read(path)
+    graph, notes = read_meant(path)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
@@ -129,4 +133,6 @@ def explain_graph(
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
-    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made)
+        if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
+            verdict = replace(verdict, blame=Blame.EXPORTER)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes)

@@ -12,7 +12,7 @@ from harness.environments import Backend
 from harness.errors import BadInput
 from harness.explain.causes import Found
 from harness.explain.verdict import CauseShare
-from harness.graphs import NEURONS, Graph, inline, read, validate
+from harness.graphs import NEURONS, Graph, inline, read_meant, validate
 from harness.matrix.arrays import Array
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
@@ -103,7 +103,7 @@ def reconcile_graph(
 
     Raises BadInput where the source gave another number of outputs than the graph has.
     """
-    graph = read(path)
+    graph, _ = read_meant(path)
     lost: tuple[Found, ...] = ()
     if wanted is not None:
         _check_outputs(graph, wanted)

@@ -143,7 +143,7 @@ class Simulator:
 
     def _step_by_step(self, stage: Stage, values: dict[str, Tensor], memory: Memory, record: _Record, membranes: bool) -> None:
         """Run a stage with a cycle; an edge that waits carries what its source gave in the step before."""
-        steps, sources = len(values[self._fed(stage, values)]), {source for source, _ in stage.waiting}
+        steps, sources = len(values[self.input]), {source for source, _ in stage.waiting}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
         for t in range(steps):
             now = {name: self.delays[name].ahead(memory.nodes[name]) for name in stage.ahead}
@@ -172,10 +172,6 @@ class Simulator:
             record.membranes.setdefault(name, []).append(trace.membrane)
         record.margin = min(record.margin, trace.margin)
         return trace.output
-
-    def _fed(self, stage: Stage, values: Mapping[str, Tensor]) -> str:
-        """A node outside a stage that feeds it."""
-        return next(source for name in stage.nodes for source in self.sources[name] if source in values)
 
     def _silence(self, batch: int) -> Memory:
         """The memory before the first step: zero states, and on each waiting edge its source's answer to silence."""
