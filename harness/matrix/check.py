@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from harness.matrix.job import OK, RECORDING, Outcome
 from harness.matrix.messages import OWN
 from harness.matrix.outcomes import REFERENCE, graph_facts
 from harness.matrix.slots import TIME_LIMIT, Slots, Task
+from harness.matrix.store import Store
+from harness.recording import Recording
 from harness.vocabulary import Readout, Status
 
 if TYPE_CHECKING:
@@ -31,11 +34,13 @@ class Checked:
     """What one backend made of a graph.
 
     outcome : status, error and ``comparison``, as a cell's
+    rounding : what rounding comes to, in words, where the status is that
     suspects : what may be at fault, None where nobody knows
     """
 
     importer: str
     outcome: Outcome = field(default_factory=dict)
+    rounding: str = ""
     suspects: Suspects | None = None
 
     @property
@@ -53,7 +58,18 @@ class Checked:
             **{name: comparison.get(name) for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")},
             "error_type": self.outcome.get("error_type") or "",
             "error_message": self.outcome.get("error_message") or "",
+            "rounding": self.rounding,
         }
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+        return Status(self.outcome["status"])
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
+        return self.status.agrees or self.status is Status.VACUOUS
 
 
 def run_graph(
@@ -62,6 +78,7 @@ def run_graph(
     dt: float,
     backends: Sequence[Backend],
     reference: Backend,
+    store: Store | None = None,
     *,
     jobs: int = 1,
     time_limit: float = 20.0,
@@ -73,12 +90,13 @@ def run_graph(
     The libraries are given the file as it is; what they are compared with is what was meant by it.
 
     stimulus : axes (T, B, \\*shape)
-    save : a folder for the recordings, ``<backend>.npz`` each
+    store : keeps the backends' fingerprints, which are asked where ties leave a status open; without one it stays a mismatch
+    save : a folder for the recordings, ``<backend>.npz`` each, with ``input`` and ``output`` as other verbs read them
 
     Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
     reference is not done within the limit, and OwnFailure where it fails in any other way.
     """
-    from harness.graphs import read_meant, write
+    from harness.graphs import inline, read_meant, write
 
     graph = graph.resolve()
     meant_graph, notes = read_meant(graph)
@@ -93,7 +111,8 @@ def run_graph(
         facts = graph_facts(clear)
         save_arrays(here / "stimulus.npz", {"input": stimulus})
         slots = Slots({backend.name: backend for backend in (*backends, reference)}, jobs, lambda: _made(here / "run"))
-        meant = save / f"{REFERENCE}.npz" if save is not None else here / RECORDING
+        kept = save if save is not None else _made(here / "kept")
+        meant = kept / f"{REFERENCE}.npz" if save is not None else here / RECORDING
         job = {
             "kind": "cell", "graph": str(graph), "stimulus": str(here / "stimulus.npz"), "source": str(meant), "dt": dt,
             "readout": str(Readout.RATE), "seed": seed, "nodes": facts["nodes"], "order": facts["order"],
@@ -114,9 +133,7 @@ def run_graph(
                 found[backend.name] = {"status": str(Status.ENV_MISSING), "error_message": backend.hint}
                 return
             own = {"graph": str(clear)} if backend.name in OWN_BACKENDS else {}
-            target: dict[str, Any] = (
-                {"save": str(save / f"{backend.name}.npz")} if save is not None and backend != reference else {}
-            )
+            target = {"save": str(kept / f"{backend.name}.npz")} if backend != reference else {}
             queue(backend, own | target, lambda outcome: found.update({backend.name: outcome}))
 
         def known(outcome: Outcome) -> None:
@@ -131,7 +148,11 @@ def run_graph(
         slots.run()
         if meaning["status"] != OK:
             raise _unmeant(graph.name, meaning)
-        return [_checked(backend.name, found[backend.name], meant_graph) for backend in backends]
+        flat = inline(meant_graph)
+        checked = [_judged(flat, stimulus, dt, backend, found[backend.name], kept, meant, store) for backend in backends]
+        for path in sorted(save.glob("*.npz")) if save is not None else ():
+            Recording.load(path).save(path, input=stimulus)
+        return checked
 
 
 _OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
@@ -150,9 +171,20 @@ def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
     return OwnFailure(f"{name}: {what}: {told}{where}; {AGAIN}")
 
 
-def _checked(name: str, outcome: Outcome, graph: Graph) -> Checked:
-    first = (outcome.get("comparison") or {}).get("first_node")
-    return Checked(name, outcome, None if first is None else before(graph, first))
+def _judged(
+    flat: Graph, stimulus: Array, dt: float, backend: Backend, outcome: Outcome, kept: Path, meant: Path, store: Store | None
+) -> Checked:
+    """What a backend made of a graph, inlined, with a mismatch held against what rounding may do."""
+    made, first = kept / f"{backend.name}.npz", (outcome.get("comparison") or {}).get("first_node")
+    suspects = None if first is None else before(flat, first)
+    if outcome["status"] != Status.MISMATCH or not made.exists():
+        return Checked(backend.name, outcome, suspects=suspects)
+    from harness.agreement.status import agreement
+    from harness.matrix.fingerprints import comparison_of
+
+    asked = partial(comparison_of, backend, store, flat)
+    agreed = agreement(flat, dt, {}, stimulus, Recording.load(meant), Recording.load(made), asked)
+    return Checked(backend.name, outcome | {"status": str(agreed.status)}, agreed.rounding(), suspects)
 
 
 def _made(path: Path) -> Path:
