@@ -41,10 +41,14 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
 
         return inputs_for(graph, dt, seed, steps)
     from harness.agreement.inputs import given as as_given
+    from harness.graphs import inline
+    from harness.reference.room import check_room
 
     shapes = validate(graph)
     (entry,) = graph.of_kind("Input")
-    return as_given(_loaded(given, tuple(int(size) for size in shapes[entry][1])))
+    stimulus = _loaded(given, tuple(int(size) for size in shapes[entry][1]))
+    check_room(inline(graph), shapes, *stimulus.shape[:2])
+    return as_given(stimulus)
 
 
 def quiet_hint(inputs: InputSet, silent: bool) -> str:

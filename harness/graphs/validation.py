@@ -114,7 +114,7 @@ def _place(wrong: Array) -> str:
     """Where the first of many is."""
     if wrong.size <= 1:
         return ""
-    return " at " + shape_text(tuple(int(index) for index in np.argwhere(wrong)[0]))
+    return " at " + shape_text(tuple(int(index) for index in np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
 
 
 def _check_ends(graph: Graph) -> None:

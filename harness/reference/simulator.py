@@ -22,6 +22,7 @@ from harness.reference.exact.element import ExactElement
 from harness.reference.neurons import Delay, Element, Neuron, State, Trace, delay_steps
 from harness.reference.operators import operator
 from harness.reference.order import Stage, stages
+from harness.reference.room import check_room
 from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule
 
 BLOCK = 2**18
@@ -115,12 +116,13 @@ class Simulator:
     def run(self, stimulus: Array, memory: Memory | None = None, *, membranes: bool = True) -> tuple[Recording, Memory]:
         r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended; ``memory`` stays as it is.
 
-        Raises BadStimulus where the stimulus does not fit the graph's input.
+        Raises BadStimulus where the stimulus does not fit the graph's input, or the run would hold too much memory.
         """
         if not np.isfinite(stimulus).all():
             raise BadStimulus("the stimulus holds NaN or infinite values; a NIR graph has no meaning for them")
         if stimulus.ndim < 2 or stimulus.shape[2:] != self.shapes[self.input][1]:
             raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.shapes[self.input][1]})")
+        check_room(self.graph, self.shapes, *stimulus.shape[:2], membranes=membranes)
         record = _Record()
         with torch.no_grad():
             x = torch.tensor(stimulus, dtype=self.dtype)

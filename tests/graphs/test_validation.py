@@ -112,6 +112,8 @@ def test_a_cycle_that_nothing_feeds_is_refused_where_no_node_tells_its_shape() -
     refused(changed(small(), a=lif(), b=affine(5, 4), edges=other), "'b'", "4 inputs")
 
 
+@pytest.mark.parametrize("name", ["tau", "r", "v_leak", "v_threshold", "v_reset"])
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite")])
 def test_parameters_that_are_not_finite_are_refused(name: str, value: float, word: str) -> None:
     refused(with_lif(**{name: np.array([1.0, value, 1.0])}), "LIF 'lif'", name, word, r"at \(1\)|at \(1,\)")
 
@@ -302,3 +304,23 @@ def test_a_subgraph_that_nothing_feeds_is_refused() -> None:
 def test_a_chain_of_twenty_thousand_nodes_needs_no_recursion() -> None:
     graph = chain(*((f"n{number}", lif()) for number in range(20_000)), inputs=(3,))
     assert len(validate(graph)) == 20_002
+
+
+def test_the_first_of_many_wrong_numbers_is_found_without_listing_them() -> None:
+    many = np.zeros((2**20, *[1] * 30), np.uint8)
+    refused(changed(small(), lif=Node("LIF", {**lif().params, "tau": many})), "tau is zero", "31 dimensions")
+
+
+def test_a_shape_of_too_many_axes_is_refused() -> None:
+    port = {"shape": np.ones(63, int)}
+    refused(Graph({"a": Node("Input", port), "z": Node("Output", port)}, (("a", "z"),)), "more than 16 axes")
+
+
+def test_edges_that_multiply_through_a_subgraph_are_refused_before_they_are_made() -> None:
+    scale, port = Node("Scale", {"scale": np.array(1.0)}), {"shape": np.array([2])}
+    ends = {"input": Node("Input", port), "output": Node("Output", port)}
+    many = {f"s{number}": scale for number in range(1100)}
+    inner = (*(("input", name) for name in many), *((name, "output") for name in many))
+    edges = (*(("input", name) for name in many), *((name, "sub") for name in many), ("sub", "output"))
+    graph = Graph({**ends, **many, "sub": Graph({**ends, **many}, inner)}, edges)
+    refused(graph, "1,100 edges into subgraph 'sub' meet 1,100", "more than 1,048,576 edges")
