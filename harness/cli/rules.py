@@ -99,13 +99,16 @@ def _show(fingerprint: Fingerprint) -> None:
         for tie in one.ties:
             say(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
         for message, parameters in _alike(one.refuses):
-            say(f"      does not take {'; '.join(parameters)}: {message}")
+            say(f"      {message[0]} {'; '.join(parameters)}: {message[1]}")
 
 
-def _alike(refuses: Iterable[Refusal]) -> list[tuple[str, list[str]]]:
-    """Refusals in the same words but for their numbers: the first one's words, and what each is of."""
-    found: dict[str, tuple[str, list[str]]] = {}
+def _alike(refuses: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
+    """Refusals in the same words but for their numbers: whose they are, the first one's words, and what each is of."""
+    from harness.vocabulary import Status
+
+    found: dict[tuple[str, str], tuple[tuple[str, str], list[str]]] = {}
     for refusal in refuses:
         said = refusal.message or refusal.status
-        found.setdefault(re.sub(r"\d+", "0", said), (said, []))[1].append(refusal.parameter)
+        whose = "nir.read does not take" if refusal.status == Status.READ_ERROR else "does not take"
+        found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(refusal.parameter)
     return list(found.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from harness.errors import InvalidGraph
+from harness.errors import InvalidGraph, OwnFailure
 from harness.explain.exporting import exporter_changes
 from harness.explain.probes import JOIN, RECURRENCE
 from harness.explain.verdict import CauseShare, Failure, Verdict
@@ -25,6 +25,8 @@ def without_graph(failure: Failure, stage: Stage) -> Verdict:
         return Verdict(status, Blame.SETTING)
     if failure.error_type == "NotExpressible":
         return Verdict(status, Blame.FORMAT, (CauseShare(Cause.NOT_EXPRESSIBLE, 0, (), says),), 1.0)
+    if failure.error_type == OwnFailure.__name__:
+        return Verdict(status, Blame.HARNESS)
     blame = Blame.EXPORTER if stage in (Stage.EXPORT, Stage.WRITE) else Blame.BUILDER
     return Verdict(status, blame, (CauseShare(Cause.UNSUPPORTED, 0, (), says),), 1.0)
 
@@ -46,7 +48,7 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
     A domain is known from the probes: what fails in the words in which a probe did, fails for the probe's reason; and what
     no probe of a primitive has got through can do no better.  A refusal says itself what it does not take.
     """
-    if verdict.causes:
+    if verdict.causes or verdict.blame is Blame.HARNESS:
         return verdict
     if verdict.status is Status.ENV_MISSING:
         return Verdict(verdict.status, Blame.SETTING)

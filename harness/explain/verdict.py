@@ -22,9 +22,10 @@ from harness.agreement.replay import Mask, Replays, Rules, count, flat, gap, rul
 from harness.agreement.status import agreement
 from harness.compare.comparison import status_of
 from harness.compare.nodes import differs, output_of
+from harness.errors import OwnFailure
 from harness.explain.causes import Found, between_rules
 from harness.explain.exporting import exporter_changes
-from harness.explain.failures import reason
+from harness.explain.failures import reason, unreadable
 from harness.explain.search import Outside, outside_the_rule
 from harness.explain.settings import Setting, settle
 from harness.explain.source import distance, source_side
@@ -193,13 +194,17 @@ class _Case:
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""
         status = Status(failure.status) if failure is not None else Status.RUN_ERROR
+        if failure is not None and failure.error_type == OwnFailure.__name__:
+            return Verdict(status, Blame.HARNESS)
+        if failure is not None and status is Status.READ_ERROR:
+            return _known(status, unreadable(f"{failure.error_type}: {failure.message}", self.exported))
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
         changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.dt_export)
         steps = (self.dt_export, self.dt_import, self.dt_effective)
         found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target_rule, steps, changes)
         if found is None:
             return Verdict(status, Blame.UNEXPLAINED)
-        return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
+        return _known(status, found)
 
     def _blame(self, found: list[Found]) -> Blame:
         if any(each.blame is Blame.SETTING for each in found):
@@ -209,6 +214,10 @@ class _Case:
             return Blame.BOTH
         most = max(found, key=lambda each: (each.blame is not Blame.UNEXPLAINED, each.outputs), default=None)
         return Blame.UNEXPLAINED if most is None else most.blame
+
+
+def _known(status: Status, found: Found) -> Verdict:
+    return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
 
 
 def _comparison(setting: Setting) -> Comparison | None:

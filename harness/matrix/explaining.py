@@ -51,7 +51,7 @@ def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """The verdict on a cell; one that fails is a bug of ours, shown as a cell that is not explained."""
     progress.enter(Stage.COMPARE)
     try:
-        return as_outcome(_verdict(job))
+        return as_outcome(_verdict(job), None if job["graph"] is None else graph_at(job["graph"]))
     except Exception as error:
         said = describe(error)
         says = f"{said['error_type']}: {said['error_message']} ({said['error_at']})"
@@ -64,9 +64,13 @@ def unexplained(says: str) -> Outcome:
     return {"status": OK, "blame": str(Blame.UNEXPLAINED), "causes": [cause], "explained": 0.0}
 
 
-def as_outcome(verdict: Verdict) -> Outcome:
-    """A verdict as plain data."""
+def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
+    """A verdict on a graph as plain data; ``suspects`` are the nodes and parameters at fault, null where they are not known."""
+    from harness.explain.complaints import at_fault
+
+    suspects = at_fault(((each.cause, each.nodes, each.says) for each in verdict.causes), graph)
     return {
+        "suspects": None if suspects is None else suspects.as_dict(),
         "status": str(verdict.status),
         "blame": str(verdict.blame),
         "causes": [

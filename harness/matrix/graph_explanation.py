@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
 from harness.errors import RunFailed
+from harness.explain.complaints import at_fault, before, warned
 from harness.explain.continuous import explain_continuous
 from harness.explain.endings import attributed
 from harness.explain.misruns import misruns
 from harness.explain.says import says
 from harness.explain.verdict import Verdict, explain_cell
 from harness.fingerprint import Fingerprint
-from harness.graphs import NEURONS, Graph, inline, read
+from harness.graphs import NEURONS, Graph, inline, read_meant
 from harness.matrix.arrays import Array
 from harness.matrix.check import run_graph
 from harness.matrix.explaining import CONTINUOUS
@@ -25,7 +26,7 @@ from harness.matrix.outcomes import REFERENCE
 from harness.matrix.store import Store
 from harness.recording import Recording
 from harness.rule import NIR_MEANING
-from harness.vocabulary import Status
+from harness.vocabulary import Blame, Status
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class GraphExplanation:
     """A verdict on a graph in a backend, with the recordings behind it.
 
     meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
+    notes : how the graph was read where it means nothing as it stands
     """
 
     backend: Backend
@@ -43,6 +45,15 @@ class GraphExplanation:
     fingerprint: Fingerprint
     meant: Recording
     made: Recording | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warned(self) -> bool:
+        """Whether the library said what is wrong, naming a node or a parameter at fault."""
+        suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
+        if suspects is None:
+            suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
+        return warned(self.verdict.status, self.outcome, suspects)
 
     @property
     def agrees(self) -> bool:
@@ -56,8 +67,9 @@ class GraphExplanation:
             "backend": self.backend.name,
             "version": self.backend.version,
             "dt": self.dt,
+            "read_as": list(self.notes),
             "status": str(self.verdict.status),
-            "warned": bool(self.outcome.get("warned")),
+            "warned": self.warned,
             "error_type": self.outcome.get("error_type") or "",
             "error_message": self.outcome.get("error_message") or "",
             "outputs": compared.get("outputs"),
@@ -98,7 +110,7 @@ def explain_graph(
 
     Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
     """
-    graph = read(path)
+    graph, notes = read_meant(path)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
@@ -126,4 +138,6 @@ def explain_graph(
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
-    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made)
+        if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
+            verdict = replace(verdict, blame=Blame.EXPORTER)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes)

@@ -12,12 +12,13 @@ from harness.environments import Backend
 from harness.errors import BadInput
 from harness.explain.causes import Found
 from harness.explain.verdict import CauseShare
-from harness.graphs import NEURONS, Graph, inline, read, validate
+from harness.graphs import NEURONS, Graph, inline, read_meant, validate
 from harness.matrix.arrays import Array
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
 from harness.matrix.outcomes import REFERENCE
 from harness.matrix.remains import remains, settled
+from harness.matrix.slots import TIME_LIMIT
 from harness.matrix.store import Store
 from harness.reconcile.model import Side
 from harness.reconcile.passes import PASSES
@@ -105,14 +106,14 @@ def reconcile_graph(
 
     Raises BadInput where the source gave another number of outputs than the graph has.
     """
-    graph = read(path)
+    graph, _ = read_meant(path)
     lost: tuple[Found, ...] = ()
     if wanted is not None:
         _check_outputs(graph, wanted)
         source, lost = settled(graph, None, source, stimulus, wanted)
     if backend.name == REFERENCE:
         return reconcile_with(None, graph, stimulus, source, target, wanted=wanted, lost=lost)
-    with LiveBackend(backend, limit=limit) as run:
+    with LiveBackend(backend, limit=limit, option=TIME_LIMIT) as run:
         return reconcile_with(run, graph, stimulus, source, target, wanted=wanted, lost=lost)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from harness.errors import OwnFailure
+from harness.graphs.wording import printable
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
@@ -34,6 +36,10 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     status = explanation.verdict.status
     if status.is_error or status is Status.REFUSED:
         said = ": ".join(text for text in (cell["error_type"], cell["error_message"]) if text)
+        if cell["error_type"] == OwnFailure.__name__:
+            return f"Nothing is known of what {who} makes of {name} at {explanation.dt:g} s: {cell['error_message']}"
+        if status in (Status.TIMEOUT, Status.CRASH):
+            return f"{who} gives nothing for {name} at {explanation.dt:g} s ({status}): {said}."
         return f"{who} gives nothing for {name} at {explanation.dt:g} s ({status}). It says: {said}"
     if explanation.made is None or cell["outputs"] is None:
         return f"{who} on {name} at {explanation.dt:g} s: {status} ({status.meaning})."
@@ -51,7 +57,7 @@ def _why(explanation: GraphExplanation) -> Iterator[str]:
     if verdict.blame is not Blame.NONE:
         yield f"Blame: {verdict.blame} ({verdict.blame.meaning})."
     for each in verdict.causes:
-        where = f" at {', '.join(each.nodes)}" if each.nodes else ""
+        where = f" at {', '.join(map(printable, each.nodes))}" if each.nodes else ""
         count = f"{each.outputs} outputs{where}: " if each.outputs else ""
         yield f"- {each.cause}: {count}{each.says}"
     if verdict.causes and verdict.causes[0].cause is not Cause.UNEXPLAINED and not verdict.status.is_error:
@@ -72,7 +78,7 @@ def raster(meant: Recording, made: Recording, first: Divergence, who: str) -> It
     unequal = a.astype(np.float32) != b.astype(np.float32)
     neurons = sorted(np.flatnonzero(unequal.any(0)), key=lambda number: (int(unequal[:, number].argmax()), int(number)))
     width = max(len("NIR"), len(who))
-    yield f"First divergence: step {first.step}, node {node}, sample {first.sample}; steps {begin} to {end - 1}:"
+    yield f"First divergence: step {first.step}, node {printable(node)}, sample {first.sample}; steps {begin} to {end - 1}:"
     for number in neurons[:NEURONS]:
         yield f"  neuron {number}"
         yield f"    {'NIR':{width}}  {_row(a[:, number])}"

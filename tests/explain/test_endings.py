@@ -6,9 +6,10 @@ import numpy as np
 
 from harness.errors import RunFailed
 from harness.explain.endings import attributed, without_graph, without_meaning
-from harness.explain.verdict import CauseShare, Verdict
+from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.fingerprint import Identified, Refusal
 from harness.graphs import Graph, Node
+from harness.recording import Recording
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
@@ -81,10 +82,10 @@ def test_a_cause_that_is_known_stays() -> None:
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
-    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
-    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
+    refusal = Refusal("in groups", "import_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
+    failure = RunFailed("import_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
     domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
-    verdict = attributed(Verdict(Status.READ_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert verdict.codes == ("unsupported",)
 
 
@@ -94,3 +95,24 @@ def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> 
     domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(refusal,))}
     verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert (verdict.codes, verdict.causes[0].nodes) == (("unsupported",), ("lif",))
+
+
+def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -> None:
+    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
+    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input: [[1 2]]")
+    none = np.zeros((1, 1, 2))
+    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
+    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    verdict = attributed(made, failure, graph(), {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))})
+    assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
+    assert verdict.causes[0].nodes == ("lif",)
+    assert verdict.causes[0].says.startswith("nir.read refuses the file, before any importer: ValueError: type mismatch")
+
+
+def test_a_failure_of_our_own_is_nobody_elses() -> None:
+    failure = RunFailed("run_error", "OwnFailure", "nir-interop's own failure, not the library's: TypeError: no tensor")
+    none = np.zeros((1, 1, 2))
+    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
+    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    assert attributed(made, failure, graph(), {}) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
+    assert without_graph(failure, Stage.EXPORT).blame is Blame.HARNESS
