@@ -11,8 +11,10 @@ from harness.environments import Backend
 from harness.errors import RunFailed
 from harness.explain.continuous import explain_continuous
 from harness.explain.endings import attributed
-from harness.explain.misruns import misruns
+from harness.explain.misruns import misruns, without_rule
+from harness.explain.says import found as found_of
 from harness.explain.says import says
+from harness.explain.structure import has_biased_feedback
 from harness.explain.verdict import Verdict, explain_cell
 from harness.fingerprint import Fingerprint
 from harness.graphs import NEURONS, Graph, inline, read
@@ -57,20 +59,23 @@ class GraphExplanation:
             "outputs": compared.get("outputs"),
             "mismatched": compared.get("mismatched"),
             "blame": str(self.verdict.blame),
-            "causes": [
-                {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
-                for each in self.verdict.causes
-            ],
+            "causes": [each.as_dict() for each in self.verdict.causes],
             "explained": self.verdict.explained,
             "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
         }
 
     def rules(self) -> dict[str, tuple[dict[str, Any], str]]:
-        """Primitive of the graph → the backend's rule, as plain data and as a sentence."""
-        known = self.fingerprint.by_primitive()
-        kinds = sorted({node.kind for _, node in inline(self.graph).primitives() if node.kind in NEURONS})
-        found = {kind: known.get(kind, NIR_MEANING) for kind in kinds}
-        return {kind: (rule.as_dict(), says(rule, kind)) for kind, rule in found.items()}
+        """Primitive of the graph that the backend takes → its rule, as plain data (where it is known) and as a sentence."""
+        flat = inline(self.graph)
+        rules: dict[str, tuple[dict[str, Any], str]] = {}
+        for kind in sorted({node.kind for _, node in flat.primitives() if node.kind in NEURONS}):
+            one = self.fingerprint.rules.get(kind)
+            if one is None:
+                rules[kind] = NIR_MEANING.as_dict(), says(NIR_MEANING, kind)
+            elif one.outputs:  # what is not taken has no rule
+                feedback = has_biased_feedback(flat, kind)
+                rules[kind] = one.rule.as_dict() if one.known else {}, found_of(kind, one, feedback=feedback)
+        return rules
 
 
 def explain_graph(
@@ -113,6 +118,7 @@ def explain_graph(
         "dt_import": dt,
         "names": ("NIR", backend.name),
         "likely": misruns(fingerprint.rules),
+        "without_rule": without_rule(fingerprint.rules),
     }
     if made is not None:
         verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)

@@ -55,7 +55,7 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     The rewritten graph computes what the source's graph did under ``plan.side``; what the target did with it, against that, is
     the target's part.  Where the target gave no output that could be replayed, the passes that were refused say why.
     """
-    ours = [CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in lost]
+    ours = [CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in lost]
     theirs = _of_target(plan, target, stimulus)
     if theirs.blame is Blame.NONE:
         if not ours:
@@ -72,7 +72,8 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
 def _rounded(plan: Plan) -> Verdict:
     """The verdict where the target's rules give what the source's do, and the source itself rounded otherwise."""
     says = "the source's own rounding; in double precision both sides give the same"
-    return Verdict(Status.ROUNDING, Blame.NONE, (CauseShare(Cause.ROUNDING, plan.predicted or 0, (), says),), 1.0)
+    differing = plan.predicted or 0
+    return Verdict(Status.ROUNDING, Blame.NONE, (CauseShare(Cause.ROUNDING, differing, (), says, differing),), 1.0)
 
 
 def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:

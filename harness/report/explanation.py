@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from harness.explain.verdict import CauseShare
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
@@ -51,11 +52,22 @@ def _why(explanation: GraphExplanation) -> Iterator[str]:
     if verdict.blame is not Blame.NONE:
         yield f"Blame: {verdict.blame} ({verdict.blame.meaning})."
     for each in verdict.causes:
-        where = f" at {', '.join(each.nodes)}" if each.nodes else ""
-        count = f"{each.outputs} outputs{where}: " if each.outputs else ""
-        yield f"- {each.cause}: {count}{each.says}"
-    if verdict.causes and verdict.causes[0].cause is not Cause.UNEXPLAINED and not verdict.status.is_error:
-        yield f"Replayed with {'these causes' if len(verdict.causes) > 1 else 'this cause'}, {_share(verdict.explained)}."
+        repairs = _repairs(explanation, each)
+        where = f"at {', '.join(each.nodes)}" if each.nodes else ""
+        yield ": ".join(text for text in (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says) if text)
+    known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
+    if known and explanation.made is not None and verdict.explained:
+        yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
+
+
+def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
+    """What undoing a cause alone repairs; nothing where nothing could be counted."""
+    wrong = (explanation.outcome.get("comparison") or {}).get("mismatched")
+    if explanation.made is None or share.cause is Cause.UNEXPLAINED:
+        return ""
+    if not share.repaired:
+        return "repairs outputs together with the others"
+    return f"repairs {share.repaired} of {wrong} outputs" if wrong else f"repairs {share.repaired} outputs"
 
 
 def _share(explained: float) -> str:
