@@ -53,7 +53,7 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
 
 
 def _returned(graph: Graph) -> Iterator[Candidate]:
-    """Of several Outputs one is given: every node runs, and what one of them gives is returned; first that which is met last."""
+    """Of several Outputs one is given: every node runs, and what one of them gives is returned; first the one met last."""
     outputs = graph.of_kind("Output")
     if len(outputs) < 2:
         return

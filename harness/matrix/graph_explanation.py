@@ -24,9 +24,12 @@ from harness.matrix.explaining import CONTINUOUS
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.job import Outcome
 from harness.matrix.outcomes import REFERENCE
+from harness.matrix.remedies import Remedy, remedy_for, with_causes
 from harness.matrix.store import Store
+from harness.reconcile.model import Side
 from harness.recording import Recording
 from harness.rule import NIR_MEANING
+from harness.vocabulary import Status
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class GraphExplanation:
     """A verdict on a graph in a backend, with the recordings behind it.
 
     meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
+    remedy : the rewriting with which the backend gives every output, None where none is known
     """
 
     backend: Backend
@@ -44,6 +48,7 @@ class GraphExplanation:
     fingerprint: Fingerprint
     meant: Recording
     made: Recording | None
+    remedy: Remedy | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop explain --json`` prints."""
@@ -61,6 +66,7 @@ class GraphExplanation:
             "blame": str(self.verdict.blame),
             "causes": [each.as_dict() for each in self.verdict.causes],
             "explained": self.verdict.explained,
+            "remedy": [each.name for each in self.remedy.passes] if self.remedy else None,
             "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
         }
 
@@ -126,4 +132,9 @@ def explain_graph(
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
-    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made)
+    remedy = None
+    if not own and not verdict.status.agrees and verdict.status is not Status.ENV_MISSING:
+        target = Side(backend.name, dt, fingerprint.by_primitive(), fingerprint.rules)
+        remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
+        verdict = with_causes(verdict, remedy)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, remedy)

@@ -132,14 +132,14 @@ def reconcile_with(
     wanted : what the source computed; by default what its rules give
     lost : what the graph has lost of it
     """
-    asked = None if run is None else _unless_it_hangs(run, target)
+    asked = None if run is None else unless_it_hangs(run, target)
     plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=asked)
     plan = plain if plain.exact else reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=asked)
     left = () if plan.exact else remains(plan, target, stimulus, lost).causes
     return Reconciled(plan, left, source, target, plain.measured if plain.asked else plain.predicted)
 
 
-def _unless_it_hangs(run: LiveBackend, target: Side) -> Run:
+def unless_it_hangs(run: LiveBackend, target: Side) -> Run:
     """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
     known = target.domain.get(OUTPUTS)
     ends = [refusal for refusal in known.refuses if refusal.status == Status.TIMEOUT] if known is not None else []

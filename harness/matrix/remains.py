@@ -9,7 +9,7 @@ from dataclasses import replace
 from harness.errors import InvalidGraph, RunFailed
 from harness.explain.causes import Found
 from harness.explain.endings import attributed
-from harness.explain.misruns import misruns
+from harness.explain.misruns import misruns, without_rule
 from harness.explain.replay import Replays, Rules, flat, gap, rules_for
 from harness.explain.source import distance, source_side
 from harness.explain.verdict import CauseShare, Verdict, explain_cell
@@ -99,6 +99,7 @@ def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
         failure=failure,
         names=(plan.side.name, target.name),
         likely=sorted(misruns(target.domain)),
+        without_rule=without_rule(target.domain),
     )
     return verdict if failure is None else attributed(verdict, failure, graph, target.domain)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,8 @@ from harness.vocabulary import Blame, Cause, Status
 
 AROUND = 8
 """Steps shown on either side of the first divergence."""
+STEP = 1e-4
+"""The step [s] that the verbs take where none is asked for."""
 NEURONS = 6
 """Neurons shown at most, those that differ first."""
 
@@ -21,7 +24,7 @@ NEURONS = 6
 def paragraphs(explanation: GraphExplanation, name: str) -> Iterator[str]:
     """What there is to say about a graph called ``name``, in order."""
     yield _headline(explanation, name)
-    yield from _why(explanation)
+    yield from _why(explanation, name)
     for kind, (_, sentence) in explanation.rules().items():
         yield f"{explanation.backend.name}'s rule for {kind}: {sentence}."
     if explanation.made is not None and not explanation.verdict.status.agrees:
@@ -45,7 +48,7 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     return f"{who}: {differ} ({status}: {status.meaning}). {warned}."
 
 
-def _why(explanation: GraphExplanation) -> Iterator[str]:
+def _why(explanation: GraphExplanation, name: str) -> Iterator[str]:
     verdict = explanation.verdict
     if verdict.status.agrees and not verdict.causes:
         return
@@ -58,6 +61,9 @@ def _why(explanation: GraphExplanation) -> Iterator[str]:
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:
         yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
+    if explanation.remedy is not None:
+        passes = ", ".join(each.name for each in explanation.remedy.passes)
+        yield f"Every output is right once the graph is rewritten ({passes}):\n  {_command(explanation, name)}"
 
 
 def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
@@ -68,6 +74,12 @@ def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
     if not share.repaired:
         return "repairs outputs together with the others"
     return f"repairs {share.repaired} of {wrong} outputs" if wrong else f"repairs {share.repaired} outputs"
+
+
+def _command(explanation: GraphExplanation, name: str) -> str:
+    """How the graph is rewritten."""
+    step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
+    return f"nir-interop reconcile {shlex.quote(name)} --to {explanation.backend.name}{step} -o OUT.nir"
 
 
 def _share(explained: float) -> str:

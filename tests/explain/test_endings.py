@@ -77,7 +77,7 @@ def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
 def test_a_cause_that_is_known_stays() -> None:
     share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
     known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
-    assert attributed(known, RunFailed("refused"), graph(), {}) is known
+    assert attributed(known, RunFailed("refused"), graph(), {}) == known
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
