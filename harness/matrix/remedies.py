@@ -1,4 +1,4 @@
-"""What reconciling knows of a graph that a backend does not compute: the rewriting that makes it right, and why it is needed."""
+"""What reconciling knows of a graph that a backend does not compute: the rewriting that makes it right, and what it is for."""
 
 from __future__ import annotations
 
