@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from harness.explain.replay import Replays, gap
+from harness.agreement.replay import Replays, gap
 from harness.explain.sentences import difference
 from harness.explain.settings import DT, Place, Setting
 from harness.fingerprint import differing_axes

@@ -50,6 +50,11 @@ class GraphExplanation:
     made: Recording | None
     remedy: Remedy | None = None
 
+    @property
+    def agrees(self) -> bool:
+        """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
+        return self.verdict.status.agrees or self.verdict.status is Status.VACUOUS
+
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop explain --json`` prints."""
         compared = self.outcome.get("comparison") or {}
@@ -107,7 +112,7 @@ def explain_graph(
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
-        (found,) = run_graph(path, stimulus, dt, [backend], reference, **options)
+        (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)
         meant = Recording.load(here / f"{REFERENCE}.npz")
         saved = here / f"{backend.name}.npz"
         made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None
@@ -133,7 +138,8 @@ def explain_graph(
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
     remedy = None
-    if not own and not verdict.status.agrees and verdict.status is not Status.ENV_MISSING:
+    wrong = verdict.status not in (Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.ENV_MISSING)
+    if not own and wrong:
         target = Side(backend.name, dt, fingerprint.by_primitive(), fingerprint.rules)
         remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
         verdict = with_causes(verdict, remedy)

@@ -48,7 +48,7 @@ def remedy_for(
     try:
         with LiveBackend(backend, limit=limit) as run:
             plan = reconcile_with(run, graph, stimulus, source, target).plan
-            if not (plan.exact and plan.asked and plan.passes):
+            if not (plan.right and plan.asked and plan.passes):
                 return None
             known = any(each.cause is not Cause.UNEXPLAINED for each in verdict.causes)
             needed = () if known else _needed(run, graph, stimulus, source, target, plan, verdict.status)
@@ -73,7 +73,7 @@ def _needed(
     found = []
     for each in plan.passes:
         others = [one for one in PASSES if one.name in applied and one.name != each.name]
-        if reconcile(graph, source, target, stimulus, others, run=asked).exact:
+        if reconcile(graph, source, target, stimulus, others, run=asked).right:
             continue
         (own,) = (one for one in PASSES if one.name == each.name)
         ruled = _in_rules(own, graph, source, target)
