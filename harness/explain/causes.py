@@ -67,7 +67,9 @@ def _counts(axis: str, a: UpdateRule, b: UpdateRule, primitive: str) -> bool:
         return primitive.startswith("Cuba")
     if axis in _FIRING:
         return primitive in SPIKING
-    if axis in ("decay", "leak"):
+    if axis == "decay":
+        return primitive not in ("I", "IF") or Decay.NINE_TENTHS in (a.decay, b.decay)
+    if axis == "leak":
         return primitive not in ("I", "IF")
     if axis == "precision":
         return Precision.FIXED in (a.precision, b.precision)

@@ -28,6 +28,7 @@ _DECAY = {
     Decay.EULER: "forward Euler",
     Decay.EULER_CLAMPED: "forward Euler with a decay clamped to [0, 1]",
     Decay.EXPONENTIAL: "exponential decay",
+    Decay.NINE_TENTHS: "keeps 0.9 of the membrane in a step",
 }
 _STEP = {
     TimeStep.GIVEN: "at the dt it is given",
@@ -79,7 +80,8 @@ def says(rule: UpdateRule, kind: str = "CubaLIF", *, feedback: bool = True) -> s
     """
     names, spiking = PARAMETERS[kind], kind in SPIKING
     leaky = "tau" in names or "tau_mem" in names
-    parts = [f"{_DECAY[rule.decay] if leaky else 'adds up'} {_STEP[rule.time_step]}".strip(), _GAIN[rule.gain]]
+    first = f"{_DECAY[rule.decay] if leaky else 'adds up'} {_STEP[rule.time_step]}".strip()
+    parts = [_DECAY[rule.decay] if rule.decay is Decay.NINE_TENTHS else first, _GAIN[rule.gain]]
     parts.append(_use("r", rule.resistance) if rule.gain in _READ else "")
     if "tau_syn" in names:
         parts.append(_SYNAPSE_GAIN[rule.synapse_gain])
