@@ -304,19 +304,20 @@ def _explained(
 
 
 def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
+    return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in found)
+
+
+def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
     """One entry a cause, those first that undone alone repair most outputs, then those that change most."""
     merged: dict[Cause, CauseShare] = {}
-    for each in found:
+    for each in causes:
         old = merged.get(each.cause, CauseShare(each.cause, 0, (), ""))
         nodes = tuple(sorted({*each.nodes, *old.nodes}))
         says = "; ".join(dict.fromkeys(text for text in (old.says, each.says) if text))
         repaired, changed = max(each.repaired, old.repaired), max(each.changed, old.changed)
         merged[each.cause] = CauseShare(each.cause, repaired, nodes, says, changed)
-    return by_share(merged.values())
 
+    def rank(each: CauseShare) -> tuple[bool, int, int, str]:
+        return each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)
 
-def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
-    """Causes in their order: those first that undone alone repair most outputs, then those that change most."""
-    return tuple(
-        sorted(causes, key=lambda each: (each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)))
-    )
+    return tuple(sorted(merged.values(), key=rank))

@@ -9,7 +9,7 @@ from harness.environments import Backend
 from harness.errors import BackendMissing, InvalidGraph
 from harness.explain.causes import causes_between
 from harness.explain.misruns import misruns
-from harness.explain.verdict import CauseShare, Verdict
+from harness.explain.verdict import CauseShare, Verdict, by_share
 from harness.graphs import NEURONS, Graph, inline
 from harness.matrix.arrays import Array
 from harness.matrix.live import LiveBackend
@@ -81,7 +81,7 @@ def _needed(
         if cause is None:
             return ()
         found.append(CauseShare(cause, 0, tuple(name for name in each.nodes if name in graph.nodes), each.why))
-    return tuple(found)
+    return by_share(found)
 
 
 def _in_rules(own: Pass, graph: Graph, source: Side, target: Side) -> frozenset[Cause]:
