@@ -87,9 +87,27 @@ class Blame(Word):
     IMPORTER = "importer", "the importer changed the meaning"
     BOTH = "both", "neither side has NIR's meaning"
     SETTING = "setting", "the caller asked for another time step than the export's"
+    SETTING_AND_EXPORTER = "setting+exporter", "the caller asked for another time step, and the exporter changed the graph"
+    SETTING_AND_IMPORTER = "setting+importer", "the caller asked for another time step, and the importer changed the meaning"
+    SETTING_AND_BOTH = "setting+both", "the caller asked for another time step, and neither side has NIR's meaning"
     FORMAT = "format", "NIR cannot say it, or its own reader cannot read it"
     HARNESS = "harness", "nir-interop itself failed: nothing is known of the library"
     UNEXPLAINED = "unexplained", "not known"
+
+    @property
+    def of_setting(self) -> bool:
+        """Whether the caller's own time step has a part in it: a case of its own, which no headline counts."""
+        return str(self).startswith("setting")
+
+    @property
+    def beside_a_setting(self) -> Blame:
+        """The same where the caller asked for another time step as well; of nobody's fault and of none known, the setting's."""
+        found = {
+            Blame.EXPORTER: Blame.SETTING_AND_EXPORTER,
+            Blame.IMPORTER: Blame.SETTING_AND_IMPORTER,
+            Blame.BOTH: Blame.SETTING_AND_BOTH,
+        }
+        return self if self.of_setting else found.get(self, Blame.SETTING)
 
 
 class Idiom(Word):

@@ -66,11 +66,11 @@ def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
 
 
 def _facts(kind: str, one: Identified) -> dict[str, Any]:
-    from harness.report.files import sentence
+    from harness.explain.says import found
 
     return {
         **one.rule.as_dict(),
-        "says": sentence(kind, one),
+        "says": found(kind, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
         "outputs": one.outputs,
@@ -89,13 +89,13 @@ def _show_meaning() -> None:
 
 
 def _show(fingerprint: Fingerprint) -> None:
-    from harness.report.files import sentence
+    from harness.explain.says import found
 
     side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
     say(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-        say(f"  {kind}: {sentence(kind, one)}{compared}")
+        say(f"  {kind}: {found(kind, one)}{compared}")
         for tie in one.ties:
             say(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
         for message, parameters in _alike(one.refuses):

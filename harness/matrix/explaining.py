@@ -60,7 +60,7 @@ def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
 
 def unexplained(says: str) -> Outcome:
     """The verdict where there can be none, and why."""
-    cause = {"cause": str(Cause.UNEXPLAINED), "outputs": 0, "nodes": [], "says": says}
+    cause = {"cause": str(Cause.UNEXPLAINED), "repaired": 0, "changed": 0, "nodes": [], "says": says}
     return {"status": OK, "blame": str(Blame.UNEXPLAINED), "causes": [cause], "explained": 0.0}
 
 
@@ -73,10 +73,7 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
         "suspects": None if suspects is None else suspects.as_dict(),
         "status": str(verdict.status),
         "blame": str(verdict.blame),
-        "causes": [
-            {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
-            for each in verdict.causes
-        ],
+        "causes": [each.as_dict() for each in verdict.causes],
         "explained": None if verdict.status.is_error and not verdict.causes else verdict.explained,
     }
 
@@ -84,13 +81,14 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
 def _verdict(job: Job) -> Verdict:
     from harness.explain.continuous import explain_continuous
     from harness.explain.endings import attributed, without_graph, without_meaning
+    from harness.explain.misruns import without_rule
     from harness.explain.verdict import explain_cell
 
     failed = job["failure"] or {}
     failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
     if job["graph"] is None:
         return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
-    graph, intended = graph_at(job["graph"]), intended_graph(job)
+    graph, intended, domain = graph_at(job["graph"]), intended_graph(job), _domain(job["domain"])
     cell: dict[str, Any] = {
         "intended": intended,
         "exported": graph,
@@ -103,6 +101,7 @@ def _verdict(job: Job) -> Verdict:
         "dt_effective": job["dt_effective"],
         "names": (job["exporter"], job["importer"]),
         "likely": [Cause(each) for each in job["likely"]],
+        "without_rule": without_rule(domain),
     }
     if job["target"] is not None:
         judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell
@@ -110,7 +109,7 @@ def _verdict(job: Job) -> Verdict:
     meaningless = without_meaning(failure, intended, graph, job["dt"])
     if meaningless is not None:
         return meaningless
-    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, _domain(job["domain"]))
+    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, domain)
 
 
 def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:

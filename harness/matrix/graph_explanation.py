@@ -12,8 +12,10 @@ from harness.errors import RunFailed
 from harness.explain.complaints import at_fault, before, warned
 from harness.explain.continuous import explain_continuous
 from harness.explain.endings import attributed
-from harness.explain.misruns import misruns
+from harness.explain.misruns import misruns, without_rule
+from harness.explain.says import found as found_of
 from harness.explain.says import says
+from harness.explain.structure import has_biased_feedback
 from harness.explain.verdict import Verdict, explain_cell
 from harness.fingerprint import Fingerprint
 from harness.graphs import NEURONS, Graph, inline, read_meant
@@ -23,7 +25,9 @@ from harness.matrix.explaining import CONTINUOUS
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.job import Outcome
 from harness.matrix.outcomes import REFERENCE
+from harness.matrix.remedies import Remedy, remedy_for, with_causes
 from harness.matrix.store import Store
+from harness.reconcile.model import Side
 from harness.recording import Recording
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Status
@@ -35,6 +39,7 @@ class GraphExplanation:
 
     meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
     notes : how the graph was read where it means nothing as it stands
+    remedy : the rewriting with which the backend gives every output, None where none is known
     """
 
     backend: Backend
@@ -46,6 +51,7 @@ class GraphExplanation:
     meant: Recording
     made: Recording | None
     notes: tuple[str, ...] = ()
+    remedy: Remedy | None = None
 
     @property
     def warned(self) -> bool:
@@ -75,20 +81,24 @@ class GraphExplanation:
             "outputs": compared.get("outputs"),
             "mismatched": compared.get("mismatched"),
             "blame": str(self.verdict.blame),
-            "causes": [
-                {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
-                for each in self.verdict.causes
-            ],
+            "causes": [each.as_dict() for each in self.verdict.causes],
             "explained": self.verdict.explained,
+            "remedy": [each.name for each in self.remedy.passes] if self.remedy else None,
             "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
         }
 
     def rules(self) -> dict[str, tuple[dict[str, Any], str]]:
-        """Primitive of the graph → the backend's rule, as plain data and as a sentence."""
-        known = self.fingerprint.by_primitive()
-        kinds = sorted({node.kind for _, node in inline(self.graph).primitives() if node.kind in NEURONS})
-        found = {kind: known.get(kind, NIR_MEANING) for kind in kinds}
-        return {kind: (rule.as_dict(), says(rule, kind)) for kind, rule in found.items()}
+        """Primitive of the graph that the backend takes → its rule, as plain data (where it is known) and as a sentence."""
+        flat = inline(self.graph)
+        rules: dict[str, tuple[dict[str, Any], str]] = {}
+        for kind in sorted({node.kind for _, node in flat.primitives() if node.kind in NEURONS}):
+            one = self.fingerprint.rules.get(kind)
+            if one is None:
+                rules[kind] = NIR_MEANING.as_dict(), says(NIR_MEANING, kind)
+            elif one.outputs:  # what is not taken has no rule
+                feedback = has_biased_feedback(flat, kind)
+                rules[kind] = one.rule.as_dict() if one.known else {}, found_of(kind, one, feedback=feedback)
+        return rules
 
 
 def explain_graph(
@@ -131,6 +141,7 @@ def explain_graph(
         "dt_import": dt,
         "names": ("NIR", backend.name),
         "likely": misruns(fingerprint.rules),
+        "without_rule": without_rule(fingerprint.rules),
     }
     if made is not None:
         verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)
@@ -140,4 +151,10 @@ def explain_graph(
         verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
         if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
             verdict = replace(verdict, blame=Blame.EXPORTER)
-    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes)
+    remedy = None
+    wrong = verdict.status not in (Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.ENV_MISSING)
+    if not own and wrong:
+        target = Side(backend.name, dt, fingerprint.by_primitive(), fingerprint.rules)
+        remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
+        verdict = with_causes(verdict, remedy)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy)

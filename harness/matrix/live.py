@@ -105,6 +105,15 @@ class LiveBackend:
             raise RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         return Recording.load(paths["save"])
 
+    @contextmanager
+    def within(self, limit: float) -> Iterator[None]:
+        """Other seconds that a run may take."""
+        kept, self.limit = self.limit, limit
+        try:
+            yield
+        finally:
+            self.limit = kept
+
     def start(self) -> Worker:
         """Start the process, if it is not yet there.
 

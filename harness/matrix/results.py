@@ -225,7 +225,8 @@ def _name_remedies(rows: Iterable[Row]) -> None:
 def _assign_blame(rows: Iterable[Row]) -> None:
     """Nobody's where all agrees; the caller's where another step than the export's made the difference.
 
-    An error that comes at the step of the export too is not the caller's doing.
+    An error that comes at the step of the export too is not the caller's doing; and what differs there too is named beside it,
+    with whose deed it is.
     """
     at_export = {(row["mode"], *_sibling(row)): row for row in rows if row["dt_import"] == row["dt_export"]}
     for row in rows:
@@ -235,8 +236,24 @@ def _assign_blame(rows: Iterable[Row]) -> None:
             other = at_export.get((row["mode"], *_sibling(row)))
             if other is not None and row["error_type"] and _ended(other) == _ended(row):
                 row |= {name: other[name] for name in ("blame", "causes", "explained")}
-            elif row["causes"] is None:
+                continue
+            if row["causes"] is None:
                 row["blame"] = str(Blame.SETTING)
+            if other is not None and row["blame"] and Blame(row["blame"]).of_setting:
+                row |= _with_own_faults(row, other)
+
+
+def _with_own_faults(row: Row, at_export: Row) -> Row:
+    """Blame and causes of a cell at another step, with those that it has at the step of the export as well."""
+    own = Blame(at_export["blame"] or Blame.NONE).beside_a_setting
+    if Status(at_export["status"]).agrees or own is Blame.SETTING:
+        return {}
+    named = (row["causes"] or "").split(SEPARATOR) + (at_export["causes"] or "").split(SEPARATOR)
+    asked = Blame(row["blame"])
+    blame = (
+        asked if own is asked or asked is Blame.SETTING_AND_BOTH else own if asked is Blame.SETTING else Blame.SETTING_AND_BOTH
+    )
+    return {"blame": str(blame), "causes": SEPARATOR.join(dict.fromkeys(filter(None, named))) or None}
 
 
 def _sibling(row: Row) -> tuple[Any, ...]:

@@ -78,7 +78,7 @@ def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
 def test_a_cause_that_is_known_stays() -> None:
     share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
     known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
-    assert attributed(known, RunFailed("refused"), graph(), {}) is known
+    assert attributed(known, RunFailed("refused"), graph(), {}) == known
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
@@ -87,6 +87,35 @@ def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> N
     domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
     verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert verdict.codes == ("unsupported",)
+
+
+def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit() -> None:
+    ends = {"input": port("Input"), "lif": lif(), "mine": port("Output"), "yours": port("Output")}
+    several = Graph(ends, (("input", "lif"), ("lif", "mine"), ("lif", "yours")))
+    domain = {
+        "LIF": Identified(NIR_MEANING, outputs=10),
+        "several Outputs": Identified(NIR_MEANING, refuses=(Refusal("several Outputs", "timeout", "killed after 4 s"),)),
+    }
+    failure = RunFailed("timeout", "", "killed after 20 s")
+    verdict = attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, several, domain)
+    assert (verdict.blame, verdict.codes, verdict.causes[0].nodes) == (Blame.IMPORTER, ("unsupported",), ("mine", "yours"))
+    assert verdict.causes[0].says == "several Outputs: killed after 20 s"
+    assert attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, graph(), domain).causes == ()
+
+
+def test_what_is_not_taken_in_any_way_has_one_name_whether_or_not_the_sizes_tell_that_it_is_left_out() -> None:
+    left_out = CauseShare(Cause.NODE_DROPPED, 0, ("lif",), "LIF lif is left out: The size of tensor a (9) must match (7)")
+    known = Verdict(Status.RUN_ERROR, Blame.IMPORTER, (left_out,), 1.0)
+    domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(Refusal("LIF", "import_error", "an empty graph"),))}
+    for failure, verdict in (
+        (RunFailed("run_error", "RuntimeError", "The size of tensor a (9) must match (7)"), known),
+        (RunFailed("import_error", "ValueError", "an empty graph"), Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED)),
+    ):
+        named = attributed(verdict, failure, graph(), domain)
+        assert (named.codes, named.causes[0].nodes) == (("unsupported",), ("lif",))
+        assert "LIF, LIF" not in named.causes[0].says
+    taken = {"LIF": Identified(NIR_MEANING, outputs=10)}
+    assert attributed(known, RunFailed("run_error"), graph(), taken).codes == ("node_dropped",)
 
 
 def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> None:
