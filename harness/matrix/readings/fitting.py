@@ -17,7 +17,7 @@ from harness.fingerprint import Fingerprint
 from harness.graphs import Array, Graph, inline, validate
 from harness.matrix.readings.candidates import forms, further_steps, named_rules, readings, steps
 from harness.matrix.readings.reading import Reading, reading
-from harness.matrix.readings.values import found_values
+from harness.matrix.readings.values import found_values, open_values, to_value
 from harness.reconcile.model import Side
 from harness.recording import Recording
 from harness.reference import simulate
@@ -125,8 +125,8 @@ def matched(
     tried = readings(shaped, source.dt, steps(source.dt), named)
     best = case.best(tried, first)
     if not best.fits:
-        valued = found_values(tried, case.screened, case.against)
-        best = case.best(valued, best) if valued else best
+        opened = readings([(open_values(flat), ())], source.dt, steps(source.dt), to_value(named)) if case.counts else []
+        best = case.best(found_values(opened, case.first.stimulus, case.part, case.against), best)
     if not best.fits:
         further = readings(shaped[:1], source.dt, further_steps(source.dt), named)
         best = case.best(further, best)
@@ -165,6 +165,8 @@ class _Case:
 
     def best(self, candidates: Sequence[Reading], fallback: SourceReading) -> SourceReading:
         """The simplest that fits, with those that fit as well; else the closest."""
+        if not candidates:
+            return fallback
         self.tried += len(candidates)
         shares = [self.screened(each) for each in candidates]
         order = sorted(range(len(candidates)), key=lambda number: (shares[number] > CLOSE, shares[number]))
