@@ -9,8 +9,9 @@ import numpy as np
 
 from harness.explain.replay import Rules, rules_for
 from harness.fingerprint import Fingerprint
-from harness.graphs import Graph, Node
+from harness.graphs import Graph, Node, validate
 from harness.matrix.readings.reading import SAME, Reading, numbers, reading, renamed
+from harness.reference.coefficients import Values
 from harness.rule import Gain, UpdateRule, Use
 
 Named = tuple[str, Rules]
@@ -109,11 +110,12 @@ def readings(
 ) -> list[Reading]:
     """Every form of a graph under every rule, with its gains read in every way, at every step; those that compute the same are
     one, nearest to NIR's meaning first."""
-    found: dict[object, list[tuple[np.ndarray, Reading]]] = {}  # type: ignore[type-arg]
-    for (graph, changes), (whose, rules), dt in itertools.product(graphs, named, at):
+    found: dict[object, list[tuple[Values, Reading]]] = {}
+    shaped = [(graph, validate(graph, finite=False), changes) for graph, changes in graphs]
+    for (graph, shapes, changes), (whose, rules), dt in itertools.product(shaped, named, at):
         for dialect in dialects(rules_for(graph, _spread(rules))):
             one = reading(graph, dt, dialect, asked, (whose,) if whose else (), changes)
-            known = numbers(one)
+            known = numbers(one, shapes)
             if known is None:
                 continue
             alike = found.setdefault(known[0], [])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from harness.compare.rasters import is_counts
 from harness.errors import InvalidGraph
@@ -69,8 +70,10 @@ class SourceReading:
         return f"the recording is {self.reading.says}{how}{silent}"
 
     def side(self, source: Side) -> Side:
-        """The source's side under it."""
-        return replace(source, dt=self.reading.dt, rules={**source.rules, **self.reading.rules})
+        """The source's side under it; as it is, where it gives the recording or nothing does."""
+        if self.plain or not self.fits:
+            return source
+        return replace(source, name="the source", domain={}, dt=self.reading.dt, rules={**source.rules, **self.reading.rules})
 
     @property
     def unexplained(self) -> tuple[Found, ...]:
@@ -113,7 +116,17 @@ def matched(
 
     Raises InvalidGraph.
     """
-    flat = inline(graph)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # replays are many and small: two threads wait for each other longer than they compute
+    try:
+        return _matched(inline(graph), source, stimulus, recorded, natives)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _matched(
+    flat: Graph, source: Side, stimulus: Array, recorded: Recording, natives: Callable[[Graph], Iterable[Fingerprint]]
+) -> SourceReading:
     case = _Case(flat, stimulus, recorded)
     own = reading(flat, source.dt, source.rules, source.dt)
     first = case.against(own)

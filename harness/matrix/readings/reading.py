@@ -13,7 +13,7 @@ from harness.explain.causes import causes_between
 from harness.explain.replay import Rules, rules_for
 from harness.explain.says import says
 from harness.explain.settings import settle
-from harness.graphs import Graph, components, validate
+from harness.graphs import Graph, Shapes, components
 from harness.reference.coefficients import Values, membrane_memory, parameter, start_value, synapse_memory
 from harness.rule import NIR_MEANING, Precision, ResetKind, Timing, UpdateRule, Use
 
@@ -109,12 +109,13 @@ def reading(
     return Reading(graph, dt, kept, asked, whose, changes)
 
 
-def numbers(one: Reading) -> tuple[tuple[Any, ...], Values] | None:
+def numbers(one: Reading, shapes: Shapes) -> tuple[tuple[Any, ...], Values] | None:
     """What decides what a reading computes: choices that have a name, and all numbers of a step in one array.
+
+    shapes : of the graph
 
     None where a number is none: an infinite time constant under a gain that divides by it, for instance.
     """
-    shapes = validate(one.graph, finite=False)
     choices: list[Any] = [one.graph.edges]
     values: list[Values] = []
     for name, node in one.graph.primitives():
