@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.agreement.replay import VALUE_ROUNDING
 from harness.compare.nodes import differs, output_of
 from harness.errors import RunFailed
-from harness.explain.replay import VALUE_ROUNDING
 from harness.graphs import Graph
 from harness.matrix.messages import one_line
 from harness.matrix.primitives.case import SUITE, Array, Case

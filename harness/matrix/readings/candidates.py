@@ -1,4 +1,4 @@
-"""The readings of a file that are tried: rules of libraries' own neurons, gains in the file or not, steps, and neurons unreset."""
+"""The readings of a file that are tried: libraries' own neurons, gains in the file or not, steps, and neurons not reset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.explain.replay import Rules, rules_for
+from harness.agreement.replay import Rules, rules_for
 from harness.fingerprint import Fingerprint
 from harness.graphs import Graph, Node, validate
 from harness.matrix.readings.reading import SAME, Reading, numbers, reading, renamed
@@ -76,11 +76,8 @@ def forms(graph: Graph, counts: bool) -> list[tuple[Graph, tuple[str, ...]]]:
         hidden = [name for name in spiking if name not in last]
         also = [(_unreset(graph, spiking, last), (*bare[1], f"{_listed(hidden)} without a reset"))] if hidden else []
         return [bare, *also]
-    found: list[tuple[Graph, tuple[str, ...]]] = [(graph, ())]
-    for names in (spiking, last):
-        if names and names != found[-1][1]:
-            found.append((_unreset(graph, names, ()), (f"{_listed(names)} without a reset",)))
-    return found if spiking != last else found[:2]
+    sets = [spiking, last] if last and last != spiking else [spiking]
+    return [(graph, ()), *((_unreset(graph, names, ()), (f"{_listed(names)} without a reset",)) for names in sets)]
 
 
 def _unreset(graph: Graph, names: Sequence[str], silent: Sequence[str]) -> Graph:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.agreement.guided import guided
+from harness.agreement.replay import Mask, Replays, count, gap
 from harness.compare.rasters import is_counts
 from harness.errors import InvalidGraph
 from harness.explain.causes import Found
-from harness.explain.replay import Mask, Replays, count, gap
-from harness.explain.rounding import guided
 from harness.fingerprint import Fingerprint
 from harness.graphs import Array, Graph, inline, validate
 from harness.matrix.readings.candidates import forms, further_steps, named_rules, readings, steps
@@ -31,6 +31,8 @@ CLOSE = 0.02
 """The share of outputs beyond which a reading is not looked at more closely."""
 MOST = 24
 """Readings that are held against the whole recording."""
+MOST_ALSO = 6
+"""Readings that fit as well and are named on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,17 @@ class SourceReading:
         hint = f": {self.reading.options}" if self.reading.options else ""
         silent = "" if self.plain else f"; the file does not say so{hint}"
         return f"the recording is {self.reading.says}{how}{silent}"
+
+    def lines(self) -> list[str]:
+        """The finding, and what the recording does not tell it from."""
+        found = [f"{self.says[0].upper()}{self.says[1:]}."]
+        if self.also:
+            shown = [
+                f"{each.options or 'no option'}{f' ({each.owners})' if each.whose else ''}" for each in self.also[:MOST_ALSO]
+            ]
+            more = [f"{len(self.also) - MOST_ALSO} more"] if len(self.also) > MOST_ALSO else []
+            found.append(f"This recording does not tell it from {'; '.join([*shown, *more])}.")
+        return found
 
     def side(self, source: Side) -> Side:
         """The source's side under it; as it is, where it gives the recording or nothing does."""
@@ -129,9 +142,9 @@ def _matched(
 ) -> SourceReading:
     case = _Case(flat, stimulus, recorded)
     own = reading(flat, source.dt, source.rules, source.dt)
-    first = case.against(own)
-    if first.fits:
-        return replace(first, plain=True)
+    first = replace(case.against(own), plain=True)
+    if not first.missed:
+        return first
     kinds = sorted({node.kind for _, node in flat.primitives() if "r" in node.params})
     named = [("", source.rules), ("", {}), *named_rules(natives(flat), kinds)]
     shaped = forms(flat, case.counts)
@@ -185,7 +198,9 @@ class _Case:
         order = sorted(range(len(candidates)), key=lambda number: (shares[number] > CLOSE, shares[number]))
         close = [number for number in order if shares[number] <= CLOSE] or order[:1]
         held = [self.against(candidates[number]) for number in sorted(close[:MOST])]
-        fitting = sorted((each for each in held if each.fits), key=lambda each: (each.rounded, each.reading.departures))
+        fitting = sorted(
+            (each for each in [fallback, *held] if each.fits), key=lambda each: (each.rounded, each.reading.departures)
+        )
         if not fitting:
             return min([fallback, *held], key=lambda each: each.missed)
         return replace(fitting[0], also=tuple(each.reading for each in fitting[1:]))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.agreement.replay import Rules, rules_for
 from harness.explain.causes import causes_between
-from harness.explain.replay import Rules, rules_for
 from harness.explain.says import says
 from harness.explain.settings import settle
 from harness.graphs import Graph, Shapes, components
@@ -71,11 +71,16 @@ class Reading:
         return " ".join([*rule, *([f"--dt-from {self.dt:g}"] if self.dt != self.asked else [])])
 
     @property
+    def owners(self) -> str:
+        """Whose neurons step so, in words; empty where nobody's are known to."""
+        return " or ".join(self.whose)
+
+    @property
     def says(self) -> str:
         """Who reads it so, what that is, and what follows."""
         stepped = "; ".join(f"{kind}: {says(rule, kind)}" for kind, rule in self.rules.items())
         if self.axes:
-            made = f"what {' or '.join(self.whose) or 'this rule'} makes of this file ({stepped})"
+            made = f"what {self.owners or 'this rule'} makes of this file ({stepped})"
         else:
             made = "what NIR means by this file"
         step = f"at a step of {self.dt:g} s, where {self.asked:g} s was named ({_ratio(self.dt, self.asked)})"
@@ -178,4 +183,3 @@ def _ratio(dt: float, asked: float) -> str:
     if np.isclose(dt, 1.0, rtol=1e-9):
         return "its time constants are numbers of steps"
     return f"its time constants are {ratio:g} times the source's, or the source took that step"
-

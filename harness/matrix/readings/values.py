@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from harness.agreement.replay import gap, simulator_for
 from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph
-from harness.explain.replay import gap, simulator_for
 from harness.graphs import Array, Graph, Node
 from harness.matrix.readings.candidates import UNRESET, Named
 from harness.matrix.readings.reading import Reading
@@ -133,9 +133,7 @@ class _Search:
                     best, share = other(value), now
         return best, share
 
-    def _zoomed(
-        self, one: Reading, values: Callable[[float], Values], place: float, step: float
-    ) -> tuple[float, float]:
+    def _zoomed(self, one: Reading, values: Callable[[float], Values], place: float, step: float) -> tuple[float, float]:
         """The middle of the best values around a place, on ever finer grids, and what it misses."""
         least = 1.0
         for _ in range(ZOOMS):
@@ -178,7 +176,9 @@ def _read(one: Reading, values: Values) -> Reading:
     shown = ", ".join(f"{value:.5g} at {name}" if different else f"{value:.5g}" for name, value in values.items() if different)
     shown = shown or f"{next(iter(values.values())):.5g}"
     return replace(
-        one, graph=_with(one.graph, values), changes=(f"with v_reset = {shown} (found from the recording; the file has another)",)
+        one,
+        graph=_with(one.graph, values),
+        changes=(f"with v_reset = {shown} (found from the recording; the file has another)",),
     )
 
 
