@@ -67,7 +67,7 @@ class SourceReading:
             closest = f"the closest, {self.reading.says}, misses {self.missed} of {self.outputs} outputs"
             return f"none of {self.tried} readings of this file gives the recording; {closest}"
         how = f"; {self.missed} of {self.outputs} outputs differ, by rounding" if self.missed else ""
-        hint = f": {self.reading.options}" if self.reading.options else ""
+        hint = f": `{self.reading.options}`" if self.reading.options else ""
         silent = "" if self.plain else f"; the file does not say so{hint}"
         return f"the recording is {self.reading.says}{how}{silent}"
 
@@ -75,9 +75,7 @@ class SourceReading:
         """The finding, and what the recording does not tell it from."""
         found = [f"{self.says[0].upper()}{self.says[1:]}."]
         if self.also:
-            shown = [
-                f"{each.options or 'no option'}{f' ({each.owners})' if each.whose else ''}" for each in self.also[:MOST_ALSO]
-            ]
+            shown = [each.short for each in self.also[:MOST_ALSO]]
             more = [f"{len(self.also) - MOST_ALSO} more"] if len(self.also) > MOST_ALSO else []
             found.append(f"This recording does not tell it from {'; '.join([*shown, *more])}.")
         return found
@@ -119,8 +117,8 @@ def matched(
 ) -> SourceReading:
     r"""The simplest reading of a graph that gives every output of a recording: the source's, where that does.
 
-    Else those of the libraries' own neurons, with the file's gains and time constants read in every way that exporters are known
-    to write them, and neurons that are not reset; else with another value to reset to, found from the recording; else at round
+    Else those of the libraries' own neurons, with gains and time constants read in every way that exporters are known to write
+    them, and neurons that are not reset; else with another value to reset to, found from the recording; else at round
     steps.  A recording in which little happens fits many: all are named.
 
     source : whose rules come first
@@ -198,15 +196,13 @@ class _Case:
         order = sorted(range(len(candidates)), key=lambda number: (shares[number] > CLOSE, shares[number]))
         close = [number for number in order if shares[number] <= CLOSE] or order[:1]
         held = [self.against(candidates[number]) for number in sorted(close[:MOST])]
-        fitting = sorted(
-            (each for each in [fallback, *held] if each.fits), key=lambda each: (each.rounded, each.reading.departures)
-        )
+        fitting = sorted((each for each in [fallback, *held] if each.fits), key=_rank)
         if not fitting:
             return min([fallback, *held], key=lambda each: each.missed)
         return replace(fitting[0], also=tuple(each.reading for each in fitting[1:]))
 
     def _rounds(self, one: Reading, mask: Mask | None) -> bool:
-        """Whether what a reading misses is rounding: of decisions that the recording shows, or in single precision throughout."""
+        """Whether what a reading misses is rounding: where its spikes show it, or in single precision."""
         proof = guided(one.graph, one.dt, one.rules, self.stimulus, self._with_spikes(one.graph))
         if proof.proven:
             return True
@@ -226,3 +222,7 @@ class _Case:
         shape = validate(graph, finite=False)[ends[0]][1]
         output = self.recorded.output
         return Recording(self.recorded.outputs, {ends[0]: output.reshape(*output.shape[:2], *shape)})
+
+
+def _rank(each: SourceReading) -> tuple[bool, int]:
+    return each.rounded, each.reading.departures

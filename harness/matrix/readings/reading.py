@@ -1,4 +1,4 @@
-"""One way of reading a graph file: a rule per primitive, a step, and what of the graph is read otherwise than it stands there."""
+"""One way of reading a graph file: a rule per primitive, a step, and what is read otherwise than it stands there."""
 
 from __future__ import annotations
 
@@ -74,6 +74,12 @@ class Reading:
     def owners(self) -> str:
         """Whose neurons step so, in words; empty where nobody's are known to."""
         return " or ".join(self.whose)
+
+    @property
+    def short(self) -> str:
+        """Its options and what it changes, and whose neurons step so."""
+        what = " ".join([*([f"`{self.options}`"] if self.options else []), *self.changes]) or "NIR's own meaning"
+        return f"{what} ({self.owners})" if self.whose else what
 
     @property
     def says(self) -> str:

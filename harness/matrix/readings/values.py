@@ -1,7 +1,7 @@
 r"""A value to reset to that the file does not have, found from what was recorded.
 
-How many outputs differ is a function of the value, with a plateau at 0 around the true one.  It is looked for on a grid, then on
-ever finer ones around the best places, many values in one replay; one value for all neurons, then one for each layer.
+How many outputs differ is a function of the value, with a plateau at 0 around the true one.  It is looked for on a grid, then
+on ever finer ones around the best places, many values in one replay; one value for all neurons, then one for each layer.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class _Search:
         self.stimulus, self.recorded = stimulus, recorded.output
 
     def shares(self, one: Reading, values: Sequence[Values]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The share of outputs that a reading misses with each of some values; all in one replay, one after another in the batch."""
+        """The share of outputs that a reading misses with each of some values, side by side in one batch."""
         batch = self.stimulus.shape[1]
         columns = {name: np.repeat([each[name] for each in values], batch) for name in values[0]}
         names = {id(node): name for name, node in one.graph.primitives()}
@@ -123,8 +123,8 @@ class _Search:
             before = share
             for name in best:
 
-                def other(value: float, name: str = name) -> dict[str, float]:
-                    return {**best, name: value}
+                def other(value: float, name: str = name, rest: Values = best) -> dict[str, float]:
+                    return {**rest, name: value}
 
                 shares = self.shares(one, [other(value) for value in [best[name], *grid]])
                 place = [best[name], *grid][int(shares.argmin())]
@@ -175,11 +175,8 @@ def _read(one: Reading, values: Values) -> Reading:
     different = len(set(values.values())) > 1
     shown = ", ".join(f"{value:.5g} at {name}" if different else f"{value:.5g}" for name, value in values.items() if different)
     shown = shown or f"{next(iter(values.values())):.5g}"
-    return replace(
-        one,
-        graph=_with(one.graph, values),
-        changes=(f"with v_reset = {shown} (found from the recording; the file has another)",),
-    )
+    says = f"with v_reset = {shown} (found from the recording; the file has another)"
+    return replace(one, graph=_with(one.graph, values), changes=(says,))
 
 
 def _with(graph: Graph, values: Values) -> Graph:
