@@ -80,6 +80,7 @@ state, outputs = None, []
 with torch.no_grad():
     for frame in torch.from_numpy(stimulus):
         y, state = model(frame, state)
+        y = y[0] if isinstance(y, tuple) else y  # a neuron without hidden state returns its membrane as well
         outputs.append(y.numpy())
 output = np.stack(outputs)
 """
@@ -146,7 +147,7 @@ output = np.stack(outputs)
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
             output, state = model.module(frame, state)
-            result: torch.Tensor = output
+            result: torch.Tensor = output[0] if isinstance(output, tuple) else output  # spikes and membrane: its IF hides none
             return result
 
         return record(step, stimulus, _watched(model.held(_is_graph)), _read)

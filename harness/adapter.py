@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +21,7 @@ from harness.errors import CannotBuild, ReadFailed, UnknownName
 from harness.learning import Samples, TrainingSettings
 from harness.networks import Network, Neuron
 from harness.recording import Recording
-from harness.vocabulary import Idiom
+from harness.vocabulary import Idiom, Stage
 
 if TYPE_CHECKING:
     import nir
@@ -114,6 +116,19 @@ class Adapter(ABC):
         return any(re.search(pattern, message) for pattern in self.refusals)
 
 
+_STAGE: ContextVar[Callable[[Stage], None]] = ContextVar("stage", default=lambda stage: None)
+
+
+@contextmanager
+def telling(tell: Callable[[Stage], None]) -> Iterator[None]:
+    """Have :func:`read_graph` tell when it begins to read and when it has read, so that a time limit can name the phase."""
+    token = _STAGE.set(tell)
+    try:
+        yield
+    finally:
+        _STAGE.reset(token)
+
+
 def read_graph(path: Path) -> nir.NIRGraph:
     """Read a graph with the nir package of this environment, fresh at each call.
 
@@ -121,10 +136,14 @@ def read_graph(path: Path) -> nir.NIRGraph:
     """
     import nir
 
+    tell = _STAGE.get()
+    tell(Stage.READ)
     try:
-        return nir.read(path)
+        graph = nir.read(path)
     except Exception as error:
         raise ReadFailed(f"{path.name}: nir {nir.version} cannot read it: {error}") from error
+    tell(Stage.IMPORT)
+    return graph
 
 
 def available() -> Mapping[str, EntryPoint]:

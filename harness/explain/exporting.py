@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.agreement.replay import Mask, Replays, Rules, gap
-from harness.explain.causes import Found, at_work
+from harness.agreement.replay import Replays, Rules, Undoing, count, gap
+from harness.explain.causes import Found, needed
 from harness.explain.structure import pruned, reshaped, without
 from harness.graphs import Difference, Graph, Node, canonical, correspondence, difference
 from harness.recording import Recording
@@ -41,7 +41,7 @@ class _Change:
 
 
 def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, rules: Rules) -> list[Found]:
-    """The exporter's changes that count: those that change outputs alone, and those without which not all are repaired.
+    """The exporter's changes that count: those that mend outputs undone alone, and those without which not all are repaired.
 
     A gain that moved between weights and resistances is a change of parameters that changes no output, and is not named.
     """
@@ -60,14 +60,19 @@ def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, r
             graphs[applied] = _apply(meant, written, [changes[cause] for cause in applied])
         return replays.run(graphs[applied], dt, rules)
 
-    def still(chosen: tuple[Cause, ...]) -> Mask | None:
-        return gap(before, without_some(chosen))
+    def left(chosen: tuple[Cause, ...]) -> int | None:
+        still = gap(before, without_some(chosen))
+        return None if still is None else count(still)
 
-    def changed(cause: Cause) -> Mask | None:
-        return gap(after, without_some((cause,)))
-
-    outputs = dict.fromkeys(causes, 0) if mask is None else at_work(causes, mask, still, changed)
-    return [Found(cause, outputs[cause], changes[cause].nodes, Blame.EXPORTER, changes[cause].says) for cause in outputs]
+    smallest = causes if mask is None else needed(causes, count(mask), left)
+    undoing = None if before is None else Undoing.of(before, after)
+    found = []
+    for cause, change in changes.items():
+        repaired, changed = (0, 0) if undoing is None else undoing.counts(without_some((cause,)))
+        undone = graphs.get(tuple(other for other in causes if other is not cause))
+        need = cause in smallest
+        found.append(Found(cause, repaired, change.nodes, Blame.EXPORTER, change.says, changed, need, undone))
+    return [each for each in found if each.counts]
 
 
 def exporter_changes(intended: Graph, exported: Graph, dt: float) -> tuple[Cause, ...]:

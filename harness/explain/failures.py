@@ -41,6 +41,16 @@ def reason(
     return _misfit(message, graph, batch, steps[1])
 
 
+def unreadable(message: str, graph: Graph) -> Found:
+    """A file that nir's own reader refuses: whoever imports with it, none of them sees the graph."""
+    named = [name for name, node in graph.primitives() if node.kind not in ("Input", "Output") and _named(name, message)]
+    return Found(Cause.UNREADABLE, 0, tuple(named), Blame.FORMAT, f"nir.read refuses the file, before any importer: {message}")
+
+
+def _named(name: str, message: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}\.(input|output)\b|'{re.escape(name)}'", message) is not None
+
+
 def _time_step(message: str, graph: Graph, rules: Rules, steps: Steps, exporter_changes: Sequence[Cause]) -> Found | None:
     exported, asked, used = steps
     if _fitting(graph, exported) != _fitting(graph, asked):

@@ -16,7 +16,7 @@ from harness.matrix.keys import stimulus_key, with_backend
 from harness.matrix.outcomes import REFERENCE, CellResult, Limits, Rewriting, SourceResult, Stimuli, graph_facts, repeated
 from harness.matrix.plan import CellJob, Plan, SourceJob
 from harness.matrix.reconciliations import Reconciliations, verdict_after
-from harness.matrix.slots import Slots, Task
+from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.matrix.store import Store
 from harness.networks import catalogue
 from harness.vocabulary import Idiom, Stage, Status
@@ -258,7 +258,7 @@ class Campaign:
         task = Task(
             job.importer, _CELL, (job.source.network, objects[GRAPH], dt, job.cell_id), 0.05, self.limits.cell,
             lambda folder: parts | paths | {"nodes": graph["nodes"], "order": graph["order"], "folder": str(folder)},
-            self._kept(RECORDING),
+            self._kept(RECORDING), option=TIME_LIMIT,
         )  # fmt: skip
         self._answers.once("cells", with_backend(self.plan.backends[job.importer], parts), known, task, self.limits.cell)
 

@@ -11,7 +11,7 @@ from harness.errors import InvalidGraph, RunFailed
 from harness.explain.causes import Found
 from harness.explain.endings import attributed
 from harness.explain.exporting import times_factor, with_times
-from harness.explain.misruns import misruns
+from harness.explain.misruns import misruns, without_rule
 from harness.explain.source import distance, source_side
 from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.graphs import Graph, inline
@@ -73,9 +73,10 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     the target's part.  Where the target gave no output that could be replayed, the passes that were refused say why.
     """
     if plan.right:
-        rounded = CauseShare(Cause.ROUNDING, plan.agreement.unequal, (), plan.agreement.rounding())
+        unequal = plan.agreement.unequal
+        rounded = CauseShare(Cause.ROUNDING, unequal, (), plan.agreement.rounding(), unequal)
         return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
-    ours = [CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in lost]
+    ours = [CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in lost]
     theirs = _of_target(plan, target, stimulus)
     if theirs.blame is Blame.NONE:
         if not ours:
@@ -112,6 +113,7 @@ def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
         failure=failure,
         names=(plan.side.name, target.name),
         likely=sorted(misruns(target.domain)),
+        without_rule=without_rule(target.domain),
     )
     return verdict if failure is None else attributed(verdict, failure, graph, target.domain)
 

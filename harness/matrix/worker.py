@@ -73,7 +73,7 @@ def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs
     wall, cpu = time.perf_counter(), time.process_time()
     with progress.guard():
         outcome = _WORK[job["kind"]](adapter, job, progress)
-    outcome["warned"] = capture.warned
+    outcome["complaints"] = capture.complaints
     outcome["text"] = capture.text
     outcome["timing"] = {
         "seconds": time.perf_counter() - wall,

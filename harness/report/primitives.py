@@ -163,7 +163,7 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         causes = ", ".join((row["causes"] or "").split(SEPARATOR))
-        said = row["message"] if not causes or Outcome(row["status"]) is Outcome.ERROR else ""
+        said = row["message"] if not causes or Outcome(row["status"]) in (Outcome.ERROR, Outcome.UNREADABLE) else ""
         alike.setdefault((row["status"], "; ".join(text for text in (causes, said) if text)), []).append(row["aspect"])
     for (status, why), aspects in alike.items():
         said = f" ({why})" if why else ""

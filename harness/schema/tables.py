@@ -40,7 +40,10 @@ _RUN = (
     _count("seed", "of weights and stimulus"),
     _word("stage", "how far it came", Stage),
     _word("status", "how it ended", Status, required=True),
-    _flag("warned", "whether the library warned"),
+    _flag(
+        "warned",
+        "whether the library said what is wrong: an error's message, or a warning that names the node or parameter at fault",
+    ),
     _text("error_type", "class of the error"),
     _text("error_message", "its message, normalised, or what differs"),
     _text("error_at", "file and line of the library that raised it"),

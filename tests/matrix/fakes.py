@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.adapter import Adapter, Array, read_graph
 from harness.environments import Backend
-from harness.errors import CannotBuild
+from harness.errors import CannotBuild, InvalidGraph
 from harness.learning import Samples, TrainingSettings
 from harness.networks import Network
 from harness.recording import Recording
@@ -106,6 +106,13 @@ class Printing(Importing):
         os.write(1, b"x" * 2**20 + b"\n")
         os.write(2, b"[WARNING] module not implemented\n")
         return super().load(path, dt)
+
+
+class Meaningless(Importing):
+    """Says that the graph means nothing, as the reference does."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        raise InvalidGraph("LIF 'lif1': tau is negative")
 
 
 class Looping(Importing):

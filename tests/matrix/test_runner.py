@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from harness.environments import Backend
-from harness.errors import BadData, InvalidGraph
+from harness.errors import BadData, InvalidGraph, OwnFailure, TooSlow
 from harness.matrix import keys
 from harness.matrix.outcomes import SourceResult, repeated
 from harness.matrix.plan import SourceJob
@@ -205,14 +206,29 @@ def test_a_users_graph_is_run_in_every_backend_against_the_reference(tmp_path: P
     assert Recording.load(tmp_path / "saved" / "wrong.npz").output.shape == (20, 3, 10)
 
 
-def test_a_graph_that_the_reference_cannot_run_is_the_users_to_mend(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fake", "expected", "says"),
+    [
+        (fakes.Failing, OwnFailure, "mine.nir: nir-interop itself failed, not your graph: TypeError: <object object at 0x> of"),
+        (fakes.Killed, OwnFailure, "mine.nir: the reference's process died: killed by signal 9; install nir-interop again"),
+        (
+            fakes.Looping,
+            TooSlow,
+            "mine.nir: too slow for the reference: no answer within 1 s in import; --time-limit raises it",
+        ),
+        (fakes.Meaningless, InvalidGraph, "mine.nir: LIF 'lif1': tau is negative"),
+    ],
+)
+def test_whose_fault_it_is_that_the_reference_gives_nothing(
+    tmp_path: Path, fake: type[fakes.Honest], expected: type[Exception], says: str
+) -> None:
     import nir
 
     graph = tmp_path / "mine.nir"
     nir.write(graph, catalogue("mlp_if").build(0).to_nir())
-    failing = fakes.backend(fakes.Failing, "reference")
-    with pytest.raises(InvalidGraph, match=r"mine.nir: the reference cannot run it: <object object at 0x> of graph.nir"):
-        run_graph(graph, np.zeros((2, 1, 20), np.float32), 1e-4, [fakes.backend(fakes.Honest)], failing)
+    failing = fakes.backend(fake, "reference")
+    with pytest.raises(expected, match=re.escape(says)):
+        run_graph(graph, np.zeros((2, 1, 20), np.float32), 1e-4, [fakes.backend(fakes.Honest)], failing, time_limit=1)
 
 
 def test_an_error_in_making_a_stimulus_ends_the_run_at_once_and_is_told(tmp_path: Path) -> None:
