@@ -53,7 +53,7 @@ class SnnTorch(Adapter):
     name: ClassVar[str] = "snntorch"
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "beta and threshold as numbers, reset a step late, export_to_nir(net, sample) with the sample's batch",
-        Idiom.PORTABLE: "beta, threshold as tensors, one number a neuron, reset_delay=False; state reset, a sample without a batch",
+        Idiom.PORTABLE: "beta and threshold as tensors, reset_delay=False; the state reset, a sample without a batch",
         Idiom.WORKED_AROUND: "as portable, but a sample with its batch, as Flatten needs, and "
         "export_to_nir(…, ignore_dims=[0]), which keeps the batch out of the graph",
     }
