@@ -31,7 +31,7 @@ from norse.torch.utils.state import _is_module_stateful
 from numpy.typing import NDArray
 from torch import nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Reading,
@@ -142,7 +142,7 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
+            output, state = answer(model.module(frame, state))
             result: torch.Tensor = output
             return result
 

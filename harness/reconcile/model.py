@@ -30,9 +30,12 @@ class Side:
         return self.rules.get(kind, NIR_MEANING)
 
     def takes(self, kind: str) -> bool:
-        """Whether the importer gave an answer to a primitive in any form; of which nothing is known, it is believed to."""
+        """Whether the importer gave an answer to a primitive in any form, whatever comes behind it.
+
+        Of which nothing is known, it is believed to.
+        """
         known = self.domain.get(kind)
-        return known is None or known.outputs > 0
+        return known is None or (known.outputs > 0 and not known.only_last)
 
     def take(self, axes: tuple[str, ...], other: Side, kinds: tuple[str, ...]) -> Side:
         """This side with some axes of some primitives as another has them."""
