@@ -7,6 +7,7 @@ from harness.graphs.components import components
 from harness.graphs.difference import Difference, difference
 from harness.graphs.inlining import inline
 from harness.graphs.matching import correspondence
+from harness.graphs.meant import as_meant, read_meant
 from harness.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
 from harness.graphs.reading import read
 from harness.graphs.shapes import padding_of, whole_numbers
@@ -23,6 +24,7 @@ __all__ = [
     "Node",
     "Shapes",
     "as_array",
+    "as_meant",
     "canonical",
     "components",
     "correspondence",
@@ -32,6 +34,7 @@ __all__ = [
     "inline",
     "padding_of",
     "read",
+    "read_meant",
     "to_nir",
     "validate",
     "whole_numbers",

@@ -16,6 +16,15 @@ def shown(name: object) -> str:
     return f"'{escaped}…'" if cut else f"'{escaped}'"
 
 
+def printable(text: str) -> str:
+    """A text as it is, but what a terminal would act on (escapes, line breaks, changes of direction) as Python writes it."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
 def shape_text(shape: tuple[int, ...]) -> str:
     """A shape as Python writes it, shortened."""
     return str(shape) if len(shape) <= 6 else f"({', '.join(map(str, shape[:5]))}, … {len(shape)} dimensions)"

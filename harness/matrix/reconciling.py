@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
-from harness.errors import BadInput
+from harness.errors import BadInput, RunFailed
 from harness.explain.causes import Found
 from harness.explain.verdict import CauseShare
-from harness.graphs import NEURONS, Graph, inline, read, validate
+from harness.graphs import NEURONS, Graph, inline, read_meant, validate
 from harness.matrix.arrays import Array
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
@@ -22,12 +22,15 @@ from harness.matrix.readings import SourceReading, matched
 from harness.matrix.readings.natives import Natives
 from harness.matrix.readings.reading import SHORT
 from harness.matrix.remains import remains
+from harness.matrix.slots import TIME_LIMIT
 from harness.matrix.store import Store
 from harness.reconcile.model import Side
+from harness.reconcile.outputs import OUTPUTS
 from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import Plan, reconcile
+from harness.reconcile.planner import Plan, Run, reconcile
 from harness.recording import Recording
 from harness.rule import AXES, UpdateRule
+from harness.vocabulary import Status
 
 NIR = "nir"
 """The side that means what NIR says."""
@@ -121,7 +124,7 @@ def reconcile_graph(
 
     Raises BadInput where the source gave another number of outputs than the graph has.
     """
-    graph = read(path)
+    graph, _ = read_meant(path)
     read_as: SourceReading | None = None
     if wanted is not None:
         _check_outputs(graph, wanted)
@@ -129,7 +132,7 @@ def reconcile_graph(
         source = read_as.side(source)
         graph = read_as.reading.graph if read_as.fits and read_as.reading.changes else graph
     lost = () if read_as is None else read_as.unexplained
-    with nullcontext() if backend.name == REFERENCE else LiveBackend(backend, limit=limit) as run:
+    with nullcontext() if backend.name == REFERENCE else LiveBackend(backend, limit=limit, option=TIME_LIMIT) as run:
         found = reconcile_with(run, graph, stimulus, source, target, wanted=wanted, lost=lost)
     return replace(found, read=read_as)
 
@@ -151,12 +154,26 @@ def reconcile_with(
     wanted : what the source computed; by default what its rules give
     lost : what the graph has lost of it
     """
-    plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
-    plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
+    asked = None if run is None else unless_it_hangs(run, target)
+    plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=asked)
+    plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=asked)
     if plain.right and not plan.right:
         plan = replace(plain, remaining=plan.remaining)
     left = () if plan.right else remains(plan, target, stimulus, lost).causes
     return Reconciled(plan, left, source, target, plain.wrong)
+
+
+def unless_it_hangs(run: LiveBackend, target: Side) -> Run:
+    """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
+    known = target.domain.get(OUTPUTS)
+    ends = [refusal for refusal in known.refuses if refusal.status == Status.TIMEOUT] if known is not None else []
+
+    def asked(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        if ends and len(inline(graph).of_kind("Output")) > 1:
+            raise RunFailed(ends[0].status, "", ends[0].message)
+        return run(graph, stimulus, dt)
+
+    return asked
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

@@ -10,6 +10,7 @@ from harness.reconcile.model import Pass
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
+from harness.reconcile.outputs import OUTPUT_PASSES
 from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
@@ -18,6 +19,7 @@ from harness.reconcile.substitutes import SCALES, STAND_INS
 from harness.reconcile.wiring import WIRING
 
 PASSES: tuple[Pass, ...] = (
+    *OUTPUT_PASSES,
     *INTEGRATORS,
     *BATCHES,
     *SCALES,

@@ -116,7 +116,7 @@ def test_a_soft_reset_is_named_by_whose_it_is_and_nothing_is_called_inexpressibl
     snntorch = pytest.importorskip("snntorch")
     torch = pytest.importorskip("torch")
     stimulus = bernoulli((4,), 80, 4, 0.3, 7)
-    weight = torch.from_numpy(np.asarray(read(graph).nodes["fc"]["weight"]))  # type: ignore[index]
+    weight = torch.tensor(np.array(read(graph).nodes["fc"]["weight"]))  # type: ignore[index]
     neuron = snntorch.Leaky(beta=torch.full((3,), 0.95), threshold=torch.full((3,), 1.0))
     mem, output = neuron.reset_mem(), []
     with torch.no_grad():

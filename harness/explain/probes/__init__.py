@@ -7,11 +7,12 @@ from harness.explain.probes.nodes import NODES
 from harness.explain.probes.parameters import Gains, Variation, gains_of, neuron
 from harness.explain.probes.prediction import Question
 from harness.explain.probes.structural import Structural
-from harness.explain.probes.wiring import JOIN, RECURRENCE, WIRING
+from harness.explain.probes.wiring import JOIN, OUTPUTS, RECURRENCE, WIRING
 
 __all__ = [
     "BATTERY",
     "JOIN",
+    "OUTPUTS",
     "RECURRENCE",
     "STRUCTURAL",
     "Gains",

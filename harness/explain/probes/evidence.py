@@ -71,7 +71,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
         stimulus *= np.float32(neighbour.amplitude)
         kept = _settled(graph, stimulus, dt, rules)
         stimulus = stimulus[:, kept]
-    meant = simulate(graph, stimulus, dt, rules).outputs["output"]
+    meant = _whole(simulate(graph, stimulus, dt, rules))
     ends: dict[Ends | None, int] = {}
     missed = 0
     for number in range(REPEATS):
@@ -90,7 +90,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
 
 def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[Ends | None, int]:
     try:
-        seen = next(iter(run(graph, stimulus, dt).outputs.values()))
+        seen = _whole(run(graph, stimulus, dt))
     except RunFailed as error:
         return (error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
     if seen.shape != meant.shape:
@@ -99,6 +99,11 @@ def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) 
     apart = ~(np.abs(meant.astype(np.float64) - seen.astype(np.float64)) <= ROUNDING * scale)
     missed = int(apart.sum())
     return ((str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ"), missed) if missed else (None, 0)
+
+
+def _whole(recording: Recording) -> Array:
+    r"""What came out, (T, B, \*shape); of several Outputs (T, B, n), side by side."""
+    return next(iter(recording.outputs.values())) if len(recording.outputs) == 1 else recording.output
 
 
 def _axes(array: Array) -> str:
