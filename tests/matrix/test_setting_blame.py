@@ -1,4 +1,4 @@
-"""A cell at another step than the export's: the caller's setting, and beside it what is wrong at the export's own step as well."""
+"""A cell at another step than the export's: the caller's setting, and beside it what is wrong at the export's own step too."""
 
 from __future__ import annotations
 
