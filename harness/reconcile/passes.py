@@ -7,6 +7,7 @@ from harness.reconcile.convolutions import AS_DENSE
 from harness.reconcile.gains import GAINS
 from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass
+from harness.reconcile.names import NAMES, NESTING
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
@@ -16,8 +17,10 @@ from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
 from harness.reconcile.substitutes import SCALES, STAND_INS
 from harness.reconcile.wiring import WIRING
+from harness.reconcile.writing import WRITING
 
 PASSES: tuple[Pass, ...] = (
+    *NESTING,
     *INTEGRATORS,
     *BATCHES,
     *SCALES,
@@ -32,5 +35,7 @@ PASSES: tuple[Pass, ...] = (
     *OPERATORS,
     *SIZES,
     *RELAYS,
+    *WRITING,
     *WIRING,
+    *NAMES,
 )
