@@ -56,9 +56,9 @@ def one_per_element(graph: Graph, _source: Side, target: Side) -> Rewritten | No
         refused = _refused(target, node.kind)
         if not refused & {ONE, ONE_IN_ARRAY}:
             continue
-        into, to = shapes[name]
-        full = {each: into if node.kind in ELEMENTWISE else _bias_shape(node, each, to) for each, _ in _numbers(node)}
-        short = {each: value for each, value in _numbers(node) if full[each] is not None and value.shape != full[each]}
+        into = shapes[name][0]
+        full = {each: into if node.kind in ELEMENTWISE else _full(node, each) for each, _ in _numbers(node)}
+        short = {each: value for each, value in _numbers(node) if value.shape != full[each] and is_scalar(value)}
         forms = {ONE if value.ndim == 0 else ONE_IN_ARRAY for value in short.values()}
         # Parameters in two forms, some full, were not probed: whoever declines one form declines a mixture.
         mixed = node.kind in ELEMENTWISE and len({value.shape for _, value in _numbers(node)}) > 1
@@ -67,11 +67,9 @@ def one_per_element(graph: Graph, _source: Side, target: Side) -> Rewritten | No
     return _rewritten(graph, changed, "the importer takes no number that stands for all elements, and takes one for each")
 
 
-def _bias_shape(node: Node, name: str, to: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Of a bias that is one number; None for anything else."""
-    if name != "bias" or not is_scalar(node["bias"]):
-        return None
-    return node["weight"].shape[:1]
+def _full(node: Node, name: str) -> tuple[int, ...]:
+    """The shape of a layer's parameter where it is written out: a bias has one number for each row of the weights."""
+    return node["weight"].shape[:1] if name == "bias" else node[name].shape
 
 
 def single_precision(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
@@ -79,8 +77,8 @@ def single_precision(graph: Graph, _source: Side, target: Side) -> Rewritten | N
 
     .. math:: x \in \mathbb{Z},\ |x| \le 2^{24} \;\Longrightarrow\; \mathrm{fl}_{32}(x) = x
 
-    so integers (up to there), true and false (1 and 0), and half precision stay the numbers that they were.  Where one does not,
-    the node is written in double precision if the target takes that, and else rounded as single precision rounds it.  All
+    so integers (up to there), true and false (1 and 0), and half precision stay the numbers that they were.  Where one does
+    not, the node is written in double precision if the target takes that, and else rounded as single precision rounds it.  All
     parameters of the node follow, so that none is of another type than the rest.
     """
     changed: dict[str, dict[str, Any]] = {}

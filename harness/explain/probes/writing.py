@@ -14,6 +14,7 @@ from harness.graphs.primitives import ELEMENTWISE, WHOLE
 
 ONE, ONE_IN_ARRAY = "one number for all elements", "an array of one number for all elements"
 INTEGERS, TRUTH, HALF, DOUBLE = "integers", "true and false", "half precision", "double precision"
+BOTH, LISTED = "one number for both dimensions", "an array of one number for the dimension"
 
 _Values = Callable[[Array], Array]
 
@@ -67,6 +68,11 @@ def _probes() -> Iterator[Structural]:
     yield from _ways("Affine", (3,), (2,), weight=_integers(2, 3), bias=same)
     yield from _ways("Conv1d", (2, 6), (2, 4), weight=_integers(2, 2, 3), bias=same, **line)
     yield from _ways("Conv2d", (2, 5, 5), (2, 3, 3), weight=_integers(2, 2, 3, 3), bias=same, **plane)
+    bias, few = _integers(2), {"stride": 1, "padding": 0, "dilation": 1}
+    single = {name: [value] for name, value in few.items()}
+    square, row = {"weight": _integers(2, 2, 3, 3), "bias": bias}, {"weight": _integers(2, 2, 3), "bias": bias}
+    yield path(BOTH, "Conv2d", (node("Conv2d", **square, **(plane | few)),), (2, 5, 5), (2, 3, 3))
+    yield path(LISTED, "Conv1d", (node("Conv1d", **row, **(line | single)),), (2, 6), (2, 4))
     yield from _ways("Scale", (3,), (3,), scale=np.full(3, 2.0, dtype=np.float32))
     yield from _ways("Threshold", (3,), (3,), threshold=np.full(3, 1.0, dtype=np.float32))
     yield from _ways("Delay", (3,), (3,), delay=np.zeros(3, dtype=np.float32))
