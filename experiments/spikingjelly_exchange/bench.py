@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.adapter import load_adapter
+from harness.agreement.guided import guided
 from harness.compare import compare
 from harness.environments import backend
 from harness.errors import RunFailed
-from harness.explain.rounding import guided
 from harness.graphs import Graph, inline, write
 from harness.matrix.arrays import save_arrays
 from harness.matrix.job import RECORDING, failure, import_failure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from harness.explain.replay import Mask, Replays, count, gap
+from harness.agreement.replay import Mask, Replays, count, gap
 from harness.explain.sentences import difference
 from harness.explain.settings import DT, Setting
 from harness.fingerprint import differing_axes

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from harness.agreement.replay import Replays, count, flat, gap
 from harness.compare.nodes import differs, output_of
-from harness.explain.replay import Replays, count, flat, gap
 from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.graphs import Array, Graph
 from harness.recording import Recording

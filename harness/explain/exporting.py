@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.agreement.replay import Mask, Replays, Rules, gap
 from harness.explain.causes import Found, at_work
-from harness.explain.replay import Mask, Replays, Rules, gap
 from harness.explain.structure import pruned, reshaped, without
 from harness.graphs import Difference, Graph, Node, canonical, correspondence, difference
 from harness.recording import Recording

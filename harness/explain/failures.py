@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.agreement.replay import Rules
 from harness.errors import InvalidGraph
 from harness.explain.causes import Found
-from harness.explain.replay import Rules
 from harness.explain.rewrites import candidates
 from harness.explain.structure import swallowed
 from harness.graphs import Graph, validate

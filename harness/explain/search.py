@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.agreement.replay import Replays, count, gap
 from harness.compare.nodes import differs, flatten, match_nodes, output_of
 from harness.explain.causes import Found
-from harness.explain.replay import Replays, count, gap
 from harness.explain.rewrites import Candidate, candidates
 from harness.explain.settings import Setting
 from harness.explain.structure import suspects

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.explain.replay import Rules, rules_for
+from harness.agreement.replay import Rules, rules_for
 from harness.graphs import Graph
 from harness.reference.coefficients import FIXED_DT
 from harness.rule import NIR_MEANING, Decay, ResetKind, SpikesPerStep, Start, TimeStep, UpdateRule, Use

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.agreement.guided import guided
+from harness.agreement.replay import Mask, Replays, Rules, count, flat, gap, rules_for
 from harness.explain.causes import Found
 from harness.explain.exporting import by_exporter
-from harness.explain.replay import Mask, Replays, Rules, count, flat, gap, rules_for
-from harness.explain.rounding import guided
 from harness.explain.settings import Setting, settle
 from harness.graphs import Graph
 from harness.recording import Recording

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from harness.agreement.guided import guided
+from harness.agreement.replay import Replays, flat, gap
 from harness.compare.nodes import differs, output_of
 from harness.environments import backend
 from harness.errors import RunFailed
-from harness.explain.replay import Replays, flat, gap
-from harness.explain.rounding import guided
 from harness.explain.verdict import explain_cell
 from harness.graphs import Array, Graph
 from harness.matrix.live import LiveBackend

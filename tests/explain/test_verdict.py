@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.agreement.guided import guided
 from harness.errors import RunFailed
 from harness.explain.causes import causes_between
-from harness.explain.rounding import guided
 from harness.explain.verdict import Verdict, explain_cell
 from harness.graphs import NEURONS, Graph, Node, from_nir
 from harness.networks import catalogue

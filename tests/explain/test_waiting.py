@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.explain.rounding import guided
+from harness.agreement.guided import guided
 from harness.explain.waiting import delayed
 from harness.graphs import Graph, components
 from harness.reference import simulate

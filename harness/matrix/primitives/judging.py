@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.agreement.replay import VALUE_ROUNDING
+from harness.agreement.status import agreement
 from harness.compare.nodes import differs, output_of
 from harness.errors import RunFailed
-from harness.explain.replay import VALUE_ROUNDING
 from harness.graphs import Graph
 from harness.matrix.messages import one_line
 from harness.matrix.primitives.case import SUITE, Array, Case
@@ -100,7 +101,7 @@ def compared(case: Case, seen: Recording) -> Judged:
     mismatched = sum(int(differs(ours, theirs).sum()) for ours, theirs in pairs)
     if not mismatched:
         return Judged(Outcome.EXACT, count, 0, "", seen)
-    if all(_is_rounded(ours, theirs) for ours, theirs in pairs):
+    if agreement(case.graph, case.dt, {}, case.stimulus, meant, seen).status is Status.ROUNDING:
         return Judged(Outcome.ROUNDING, count, mismatched, "", seen)
     return Judged(Outcome.DROPPED if _is_dropped(case, seen) else Outcome.WRONG, count, mismatched, "", seen)
 

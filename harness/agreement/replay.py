@@ -34,7 +34,7 @@ class Replays:
     r"""Runs graphs over one stimulus, axes (T, B, \*shape), and remembers what came out.
 
     Numbers are float64, fixed-point where a rule says so: a rule in float32 is replayed in float64, since what single precision
-    changes is proven apart (see :mod:`harness.explain.rounding`).
+    changes is proven apart (see :mod:`harness.agreement.guided`).
     """
 
     def __init__(self, stimulus: Array) -> None:
