@@ -82,7 +82,7 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
             f"{target} is named before {source}, which feeds it, and a file keeps its nodes sorted by name; under names in the "
         )
         return Verdict(
-            verdict.status, blame, (CauseShare(cause, 0, (target,), f"{text}order in which they run it is taken: {says}"),), 1.0
+            verdict.status, blame, (CauseShare(cause, 0, (target,), f"{text}order in which they run it does not end so: {says}"),), 1.0
         )
     if cause is not Cause.UNSUPPORTED:
         flat = inline(exported)
@@ -116,8 +116,9 @@ def _says(failure: Failure) -> str:
 
 
 def _normal(message: str, graph: Graph) -> str:
-    """A message without what differs from graph to graph: numbers, and names, quoted ones and the nodes'."""
+    """A message without what differs from graph to graph: how many numbers and which, and names, quoted ones and the nodes'."""
     names = "|".join(re.escape(name) for name in sorted(graph.nodes, key=len, reverse=True))
     text = re.sub(rf"\b({names})\b", "…", message)
     text = re.sub(r"'[^']*'|\bn\d+\b|[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "…", text)
-    return re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"[\w.…]+\.(input|output)\b", "…", text)
+    return re.sub(r"…(\s+…)+", "…", re.sub(r"\s+", " ", text)).strip()

@@ -10,7 +10,7 @@ from harness.reconcile.model import Pass
 from harness.reconcile.names import NAMES, NESTING
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
-from harness.reconcile.operators import OPERATORS
+from harness.reconcile.operators import OPERATORS, SQUARES
 from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
@@ -24,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     *INTEGRATORS,
     *BATCHES,
     *SCALES,
+    *SQUARES,
     *AS_DENSE,
     *COMPOSITIONS,
     *NEURON_PASSES,

@@ -245,6 +245,7 @@ WIRING: tuple[Pass, ...] = (
         frozenset({Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER, Cause.UNSUPPORTED}),
         "outputs, spikes and membranes, some under new names",
         _nested_recurrence,
+        nested=True,
     ),
 )
 """The last one nests: passes that look at single nodes come before it."""
