@@ -30,9 +30,9 @@ PER_TIME_CONSTANT = 5
 """Steps for each step that the longest time constant has."""
 ROOM = 2**25
 """Elements that the input and all layers may have over all steps and samples: 128 MiB in single precision."""
-SCALES = tuple(2.0**power for power in range(-8, 15))
+SCALES = tuple(2.0**power for power in range(-12, 25))
 """Sizes of a spike that are tried, powers of two: products with them round as those with 1 do."""
-RARE, OFTEN = 0.005, 0.6
+RARE, OFTEN = 0.005, 0.5
 """Rates between which a layer's neurons say most."""
 TRIED_STEPS = 60
 """Steps on which sizes are tried."""

@@ -128,8 +128,8 @@ def test_values_in_single_precision_are_rounding_and_ten_times_as_far_off_is_wro
         return judge(lambda *_: Recording({"output": meant + by * largest}), case).outcome
 
     assert off(0.0) is Outcome.EXACT
-    assert off(1e-5) is Outcome.ROUNDING
-    assert off(1e-4) is Outcome.WRONG
+    assert off(1e-6) is Outcome.ROUNDING
+    assert off(1e-5) is Outcome.WRONG
     assert off(np.nan) is Outcome.WRONG
 
 
