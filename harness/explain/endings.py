@@ -82,7 +82,10 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
             f"{target} is named before {source}, which feeds it, and a file keeps its nodes sorted by name; under names in the "
         )
         return Verdict(
-            verdict.status, blame, (CauseShare(cause, 0, (target,), f"{text}order in which they run it does not end so: {says}"),), 1.0
+            verdict.status,
+            blame,
+            (CauseShare(cause, 0, (target,), f"{text}order in which they run it does not end so: {says}"),),
+            1.0,
         )
     if cause is not Cause.UNSUPPORTED:
         flat = inline(exported)

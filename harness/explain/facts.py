@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.explain.probes.wiring import EARLY, ITSELF, LATE_INPUT, LAYER, LAYERS_EARLY
+from harness.explain.probes.wiring import EARLY, FEEDBACK_LAST, ITSELF, LATE_INPUT, LAYER, LAYERS_EARLY
 from harness.explain.probes.writing import BOTH, DOUBLE, HALF, INTEGERS, LISTED, ONE, ONE_IN_ARRAY, TRUTH
 from harness.graphs import NEURONS, SPIKING, Graph, Node, components, early, inline, nested
 from harness.graphs.primitives import WHOLE
@@ -72,6 +72,18 @@ def _cycles(graph: Graph) -> list[list[str]]:
     return [part for part in parts if len(part) > 1 or (part[0], part[0]) in graph.edges]
 
 
+def _leads_on_first(graph: Graph) -> bool:
+    """Whether an edge out of a cycle is listed before one within it, from the same node."""
+    home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
+    left = set[str]()
+    for source, target in graph.edges:
+        if home[source] != home[target]:
+            left.add(source)
+        elif source in left:
+            return True
+    return False
+
+
 def _joined(graph: Graph, *kinds: str) -> bool:
     """Whether something joins at a node of some kinds, or with none given at any other."""
     usual = {*NEURONS, "Threshold", "Delay", "Output"}
@@ -93,6 +105,9 @@ _OF_WIRING: Mapping[str, Callable[[Graph], bool]] = {
     LAYERS_EARLY: lambda graph: bool(early_nodes(graph, LAYERS_EARLY)),
     LAYER: lambda graph: bool(nested(graph)),
     ITSELF: lambda graph: any(_cycles(inline(inner)) for inner in graph.nodes.values() if isinstance(inner, Graph)),
+    FEEDBACK_LAST: lambda graph: any(
+        map(_leads_on_first, [graph, *(each for each in graph.nodes.values() if isinstance(each, Graph))])
+    ),
     "one layer that feeds itself": lambda graph: bool(_cycles(inline(graph))),
     "two layers that feed themselves": lambda graph: len(_cycles(inline(graph))) > 1,
     "two branches into the Output": lambda graph: _joined(graph, "Output"),

@@ -8,6 +8,8 @@ from harness.vocabulary import Cause
 
 _LAYER, _RECURRENCE = "a layer in a graph of its own", "a recurrence in a graph of its own"
 _EARLY = "a recurrence in a graph of its own, named before its source"
+_FEEDBACK_LAST = "one layer that feeds itself, listed behind the edge that leads on"
+_TWO_LAYERS = "two layers that feed themselves"
 _LAYERS_EARLY = "layers named against the order in which they run"
 
 
@@ -91,6 +93,45 @@ def _ordered(graph: Graph, everyone: bool) -> tuple[Graph, tuple[str, ...], tupl
     return made, tuple(sorted(changed)), first
 
 
+def feedback_first(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""List the edges of a cycle before those that lead out of it.
+
+    .. math:: E = (\dots, a \to c, \dots, a \to b, \dots) \;\Longrightarrow\; (\dots, a \to b, a \to c, \dots)
+        \quad\text{for}\ a, b\ \text{on a cycle, and}\ c\ \text{not}
+
+    Edges are a set: their order means nothing.  But an importer that runs nodes in the order in which it meets edges, and gives
+    out what the last one gave, needs the last edge to be the one that leads to the Output.  Needed where the target misruns a
+    probe listed so, and runs others that are listed the other way.
+    """
+    wrong = _refused(target, "recurrence")
+    if _FEEDBACK_LAST not in wrong or _TWO_LAYERS in wrong:
+        return None
+    made, changed = _listed_first(graph)
+    if not changed:
+        return None
+    why = "the importer runs nodes as it meets edges, and would end with those of a cycle"
+    return Rewritten(made, changed, why)
+
+
+def _listed_first(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
+    """The graph and those in it with feedback listed first, and the nodes whose edges are listed otherwise than before."""
+    nodes, changed = dict(graph.nodes), list[str]()
+    for name in nested(graph):
+        inner = graph.nodes[name]
+        if isinstance(inner, Graph):
+            nodes[name], inside = _listed_first(inner)
+            changed += [f"{name}.{each}" for each in inside]
+    home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
+    edges: list[tuple[str, str]] = []
+    for source, end in graph.edges:
+        within = [each for each in graph.edges if home[each[0]] == home[each[1]] == home[source]]
+        edges += [
+            each for each in ([(source, end)] if home[source] == home[end] else [*within, (source, end)]) if each not in edges
+        ]
+    moved = {source for (source, _), new in zip(graph.edges, edges, strict=True) if (source, _) != new}
+    return Graph(nodes, tuple(edges), graph.metadata), tuple(sorted({*changed, *moved}))
+
+
 _ALL = "outputs, spikes and membranes, some under new names"
 
 INLINED = Pass("inlined", (), frozenset({Cause.UNSUPPORTED, Cause.NAME_ORDER}), _ALL, inlined, nested=True)
@@ -98,5 +139,15 @@ INLINED = Pass("inlined", (), frozenset({Cause.UNSUPPORTED, Cause.NAME_ORDER}), 
 NESTING: tuple[Pass, ...] = (INLINED,)
 """Before all passes that look at single nodes."""
 
-NAMES: tuple[Pass, ...] = (Pass("names_in_order", (), frozenset({Cause.NAME_ORDER}), _ALL, names_in_order, nested=True),)
+NAMES: tuple[Pass, ...] = (
+    Pass("names_in_order", (), frozenset({Cause.NAME_ORDER}), _ALL, names_in_order, nested=True),
+    Pass(
+        "feedback_first",
+        (),
+        frozenset({Cause.NODE_DROPPED, Cause.UNSUPPORTED, Cause.RECURRENCE_REWIRED}),
+        "outputs, spikes and membranes",
+        feedback_first,
+        nested=True,
+    ),
+)
 """The last of all: what other passes add has a name, too."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from harness.fingerprint import Identified
 from harness.graphs import NEURONS, Array, Graph, Node, components, in_order, nest, renamed, validate
 from harness.graphs.primitives import DENSE
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
@@ -207,7 +208,7 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
     weights also hear or feed others, and where a neuron has several.
     """
     known = target.domain.get("recurrence")
-    if known is None or not (known.mismatched or known.refuses):
+    if known is None or not _rewired(known):
         return None
     pairs = {name: weights for name, node in graph.primitives() if node.kind in NEURONS and (weights := _loops(graph, name))}
     if not pairs:
@@ -224,6 +225,13 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
     changed = {*pairs, *(back for (back,) in pairs.values()), *(name for name in called if called[name] != name)}
     why = "the importer rewires neurons that feed themselves, and takes them as a graph of their own"
     return Rewritten(renamed(made, called), tuple(sorted(changed)), why)
+
+
+def _rewired(known: Identified) -> bool:
+    """Whether a probe of a neuron that feeds itself went wrong, other than for its names or the order of its edges."""
+    ordered = ("its source named before the Input", "listed behind the edge that leads on")
+    wrong = [each for each in known.refuses if not each.parameter.endswith(ordered)]
+    return bool(wrong) or (known.mismatched > 0 and not known.refuses)
 
 
 def _loops(graph: Graph, name: str) -> tuple[str, ...]:

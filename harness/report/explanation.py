@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from harness.graphs import listed
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
@@ -51,7 +52,7 @@ def _why(explanation: GraphExplanation) -> Iterator[str]:
     if verdict.blame is not Blame.NONE:
         yield f"Blame: {verdict.blame} ({verdict.blame.meaning})."
     for each in verdict.causes:
-        where = f" at {', '.join(each.nodes)}" if each.nodes else ""
+        where = f" at {listed(each.nodes)}" if each.nodes else ""
         count = f"{each.outputs} outputs{where}: " if each.outputs else ""
         yield f"- {each.cause}: {count}{each.says}"
     if verdict.causes and verdict.causes[0].cause is not Cause.UNEXPLAINED and not verdict.status.is_error:

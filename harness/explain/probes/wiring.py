@@ -18,6 +18,7 @@ NESTING = "nesting"
 
 LAYER, ITSELF = "a layer in a graph of its own", "a recurrence in a graph of its own"
 EARLY, LAYERS_EARLY = f"{ITSELF}, named before its source", "layers named against the order in which they run"
+FEEDBACK_LAST = "one layer that feeds itself, listed behind the edge that leads on"
 LATE_INPUT = "one layer that feeds itself, its source named before the Input"
 """Probes of one graph under other names: evidence is in what differs between them."""
 
@@ -86,10 +87,12 @@ def _recurrences() -> list[Structural]:
     first: dict[str, Node | str] = {"into": dense(3, 4), "one": CELL, "again": node("Linear", weight=weight(3, 3))}
     once = (("input", "into"), ("into", "one"), ("one", "again"), ("again", "one"))
     second: dict[str, Node | str] = {"mix": dense(3, 3), "two": CELL, "anew": node("Linear", weight=weight(3, 3).T.copy())}
+    last = (*once[:2], ("one", "mix"), ("mix", "output"), *once[2:])
     onward = (("one", "mix"), ("mix", "two"), ("two", "anew"), ("anew", "two"), ("two", "output"))
     return [
         Structural("one layer that feeds itself", RECURRENCE, first, (*once, ("one", "output")), (4,), (3,)),
         Structural("two layers that feed themselves", RECURRENCE, first | second, (*once, *onward), (4,), (3,)),
+        Structural(FEEDBACK_LAST, RECURRENCE, first | {"mix": dense(2, 3)}, last, (4,), (2,)),
         _called(LATE_INPUT, RECURRENCE, {"into": "before"}),
     ]
 
