@@ -121,7 +121,7 @@ def _says(failure: Failure) -> str:
 def _normal(message: str, graph: Graph) -> str:
     """A message without what differs from graph to graph: how many numbers and which, and names, quoted ones and the nodes'."""
     names = "|".join(re.escape(name) for name in sorted(graph.nodes, key=len, reverse=True))
-    text = re.sub(rf"\b({names})\b", "…", message)
+    text = re.sub(r"[\w.]+\.(input|output)\b", "…", message)
+    text = re.sub(rf"\b({names})\b", "…", text)
     text = re.sub(r"'[^']*'|\bn\d+\b|[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "…", text)
-    text = re.sub(r"[\w.…]+\.(input|output)\b", "…", text)
     return re.sub(r"…(\s+…)+", "…", re.sub(r"\s+", " ", text)).strip()

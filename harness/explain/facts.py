@@ -144,7 +144,7 @@ def _typed(kinds: str) -> Callable[[], _OfNode]:
 
 
 def _padded(node: Node) -> bool:
-    padding: Any = node.params["padding"]
+    padding: Any = node.params.get("padding", 0)
     return not isinstance(padding, str) and bool(np.any(padding))
 
 
@@ -160,9 +160,9 @@ _OF_NODES: Mapping[str, Callable[..., _OfNode]] = {
     DOUBLE: _typed("f8"),
     BOTH: lambda: _scalar("kernel_size", "stride", "padding", "dilation"),
     LISTED: lambda: lambda node: not _scalar("stride")(node),
-    r"padding 'same'": lambda: lambda node: isinstance(node.params["padding"], str),
+    r"padding 'same'": lambda: lambda node: isinstance(node.params.get("padding"), str),
     r"padding|padding that no shape shows": lambda: _padded,
-    r"in groups|a kernel for each channel": lambda: lambda node: bool(np.max(node["groups"]) > 1),
-    r"a kernel that is not square": lambda: lambda node: len({*node["weight"].shape[2:]}) > 1,
+    r"in groups|a kernel for each channel": lambda: lambda node: bool(np.max(node.params.get("groups", 1)) > 1),
+    r"a kernel that is not square": lambda: lambda node: "weight" in node.params and len({*node["weight"].shape[2:]}) > 1,
 }
 """What a part of a probe's name says of a node, as a pattern; other parts say what no node shows."""
