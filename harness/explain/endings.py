@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from harness.errors import InvalidGraph
+from harness.errors import InvalidGraph, OwnFailure
 from harness.explain.exporting import exporter_changes
 from harness.explain.facts import cause_of, early_nodes, holds
-from harness.explain.probes import JOIN, NESTING, RECURRENCE
+from harness.explain.probes import JOIN, NESTING, OUTPUTS, RECURRENCE
 from harness.explain.verdict import CauseShare, Failure, Verdict
 from harness.fingerprint import Identified
 from harness.graphs import Graph, components, inline, nested, validate
@@ -16,7 +17,7 @@ from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
 Domain = Mapping[str, Identified]
-"""What a backend's importer takes and declines, by primitive; and of the wiring, ``join`` and ``recurrence``."""
+"""What a backend's importer takes and declines, by primitive; and of the wiring, joins, recurrence and several Outputs."""
 
 
 def without_graph(failure: Failure, stage: Stage) -> Verdict:
@@ -26,6 +27,8 @@ def without_graph(failure: Failure, stage: Stage) -> Verdict:
         return Verdict(status, Blame.SETTING)
     if failure.error_type == "NotExpressible":
         return Verdict(status, Blame.FORMAT, (CauseShare(Cause.NOT_EXPRESSIBLE, 0, (), says),), 1.0)
+    if failure.error_type == OwnFailure.__name__:
+        return Verdict(status, Blame.HARNESS)
     blame = Blame.EXPORTER if stage in (Stage.EXPORT, Stage.WRITE) else Blame.BUILDER
     return Verdict(status, blame, (CauseShare(Cause.UNSUPPORTED, 0, (), says),), 1.0)
 
@@ -45,10 +48,13 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
     """The verdict on a graph that an importer gave no recording of, with its domain as the cause where nothing else is.
 
     A domain is known from the probes: what fails in the words in which a probe did, fails for the probe's reason; and what
-    no probe of a primitive has got through can do no better.  A refusal says itself what it does not take.
+    no probe of a primitive has got through can do no better.  A refusal says itself what it does not take.  A node that is left
+    out, of a primitive that no probe got through with, is one that the library does not have: that has one name.
     """
-    if verdict.causes and verdict.status is not Status.READ_ERROR:
+    if verdict.blame is Blame.HARNESS:
         return verdict
+    if verdict.causes and verdict.status is not Status.READ_ERROR:
+        return replace(verdict, causes=tuple(_not_taken(each, inline(exported), domain) for each in verdict.causes))
     if verdict.status is Status.ENV_MISSING:
         return Verdict(verdict.status, Blame.SETTING)
     graph, says = inline(exported), _says(failure)
@@ -62,7 +68,7 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
         if where:
             return _declined(verdict, exported, kind, nodes, where, says)
     if verdict.causes:
-        return verdict
+        return replace(verdict, causes=tuple(_not_taken(each, graph, domain) for each in verdict.causes))
     for kind, nodes in parts.items():
         if kind in domain and not domain[kind].outputs:
             return _unsupported(verdict, nodes, f"{kind}, in whatever way it was tried: {says}")
@@ -95,6 +101,15 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
     return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, named),), 1.0)
 
 
+def _not_taken(share: CauseShare, graph: Graph, domain: Domain) -> CauseShare:
+    """A node that was left out, of a primitive that is not taken in any way in which it was tried."""
+    kinds = {graph.nodes[name].kind for name in share.nodes if name in graph.nodes}
+    known = [domain.get(kind) for kind in kinds]
+    if share.cause is not Cause.NODE_DROPPED or not kinds or not all(one is not None and not one.outputs for one in known):
+        return share
+    return replace(share, cause=Cause.UNSUPPORTED)
+
+
 def _unsupported(verdict: Verdict, nodes: tuple[str, ...], says: str) -> Verdict:
     return Verdict(verdict.status, Blame.IMPORTER, (CauseShare(Cause.UNSUPPORTED, 0, nodes, says),), 1.0)
 
@@ -110,7 +125,8 @@ def _parts(graph: Graph) -> dict[str, tuple[str, ...]]:
         for name in group
     )
     joins = sorted(name for name in graph.nodes if len({*graph.into(name)} - {*cyclic}) > 1)
-    wiring = {JOIN: tuple(joins), RECURRENCE: tuple(cyclic)}
+    outputs = tuple(sorted(graph.of_kind("Output")))
+    wiring = {OUTPUTS: outputs if len(outputs) > 1 else (), JOIN: tuple(joins), RECURRENCE: tuple(cyclic)}
     return parts | {kind: nodes for kind, nodes in wiring.items() if nodes}
 
 

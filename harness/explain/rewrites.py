@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import InvalidGraph
-from harness.explain.depth_first import depth_first
+from harness.explain.depth_first import depth_first, order_of
 from harness.explain.structure import pruned, replaced, reshaped, without
 from harness.explain.waiting import delayed
 from harness.graphs import Array, Graph, Node, components, listed, validate
@@ -41,11 +41,27 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
     Of two that are at work together, the one that comes first here is to be applied first.
     """
     yield Candidate(Cause.STATE_CARRIED, (), graph, "state is carried over from a run of the same input", True, again=True)
-    for sites in (_drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins, _cuts):
+    places = (_returned, _drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins, _cuts)
+    for sites in places:
         yield from sites(graph)
     yield from _cycles(graph, dt)
     for each in depth_first(graph, dt):
         yield Candidate(Cause.JOIN_MISRUN, each.joins, each.graph, each.says)
+
+
+def _returned(graph: Graph) -> Iterator[Candidate]:
+    """Of several Outputs one is given: every node runs, and what one of them gives is returned; first the one met last."""
+    outputs = graph.of_kind("Output")
+    if len(outputs) < 2:
+        return
+    for name in reversed(order_of(graph)):
+        if graph.nodes[name].kind in ("Input", "Output"):
+            continue
+        nodes = {other: node for other, node in graph.nodes.items() if other not in outputs[1:]}
+        edges = tuple(edge for edge in graph.edges if edge[1] not in outputs)
+        lost = tuple(output for output in outputs if graph.into(output) != (name,))
+        says = f"of the {len(outputs)} Outputs one is given: what {name} gives"
+        yield Candidate(Cause.NODE_DROPPED, lost, reshaped(Graph(nodes, (*edges, (name, outputs[0])))), says, True)
 
 
 def _each(cause: Cause, graph: Graph, changed: dict[str, Node], says: str) -> Iterator[Candidate]:

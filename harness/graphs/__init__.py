@@ -7,6 +7,7 @@ from harness.graphs.components import components
 from harness.graphs.difference import Difference, difference
 from harness.graphs.inlining import inline
 from harness.graphs.matching import correspondence
+from harness.graphs.meant import as_meant, read_meant
 from harness.graphs.metadata import with_metadata_of
 from harness.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
 from harness.graphs.naming import early, in_order, nest, nested, renamed
@@ -26,6 +27,7 @@ __all__ = [
     "Node",
     "Shapes",
     "as_array",
+    "as_meant",
     "canonical",
     "components",
     "correspondence",
@@ -40,6 +42,7 @@ __all__ = [
     "nested",
     "padding_of",
     "read",
+    "read_meant",
     "renamed",
     "to_nir",
     "validate",

@@ -21,7 +21,7 @@ from harness.adapter import Adapter
 from harness.errors import CannotBuild, NirInteropError, NotExpressible, ReadFailed
 from harness.learning import Samples, TrainingSettings, accuracy
 from harness.matrix.arrays import Array, load_arrays, save_arrays
-from harness.matrix.messages import describe, text_of
+from harness.matrix.messages import describe, is_ours, own_failure, text_of
 from harness.networks import Network, catalogue
 from harness.recording import Recording
 from harness.vocabulary import Idiom, Readout, Stage, Status
@@ -78,8 +78,9 @@ def reseed(seed: int) -> None:
 
 
 def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[str, str] | None = None) -> Outcome:
-    """The outcome that an exception makes of a job."""
-    return {"status": str(status), "stage": str(stage), **describe(error, known)}
+    """The outcome that an exception makes of a job; one of our own is not put into the library's mouth."""
+    described = own_failure(error, known) if is_ours(error) else describe(error, known)
+    return {"status": str(status), "stage": str(stage), **described}
 
 
 def network_of(job: Job) -> Network:
@@ -233,10 +234,28 @@ def _source_failure(adapter: Adapter, error: BaseException, stage: Stage) -> Out
     return failure(error, Status.REFUSED if declined else Status.EXPORT_ERROR, stage)
 
 
-def import_failure(adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str]) -> Outcome:
-    """The outcome of an import or a run that raised."""
-    if isinstance(error, ReadFailed):
+def import_failure(
+    adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str], path: Path | None = None
+) -> Outcome:
+    """The outcome of an import or a run that raised; what nir's own reader raises of the file at ``path`` is no importer's."""
+    if isinstance(error, ReadFailed) or (stage in _LOADING and path is not None and _reader_raises(path, error)):
         return failure(error, Status.READ_ERROR, Stage.READ, known)
     if isinstance(error, NirInteropError) or adapter.refuses(text_of(error)):
         return failure(error, Status.REFUSED, stage, known)
-    return failure(error, Status.IMPORT_ERROR if stage is Stage.IMPORT else Status.RUN_ERROR, stage, known)
+    return failure(error, Status.IMPORT_ERROR if stage in _LOADING else Status.RUN_ERROR, stage, known)
+
+
+_LOADING = (Stage.READ, Stage.IMPORT)
+
+
+def _reader_raises(path: Path, error: BaseException) -> bool:
+    """Whether ``nir.read`` alone fails at a file in the same words."""
+    if isinstance(error, NirInteropError):
+        return False
+    import nir
+
+    try:
+        nir.read(path)
+    except Exception as alone:
+        return type(alone) is type(error) and text_of(alone) == text_of(error)
+    return False

@@ -11,6 +11,7 @@ from harness.reconcile.names import NAMES, NESTING
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS, SQUARES
+from harness.reconcile.outputs import OUTPUT_PASSES
 from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
@@ -21,6 +22,7 @@ from harness.reconcile.writing import WRITING
 
 PASSES: tuple[Pass, ...] = (
     *NESTING,
+    *OUTPUT_PASSES,
     *INTEGRATORS,
     *BATCHES,
     *SCALES,

@@ -7,9 +7,10 @@ import pytest
 
 from harness.errors import RunFailed
 from harness.explain.endings import attributed, without_graph, without_meaning
-from harness.explain.verdict import CauseShare, Verdict
+from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.fingerprint import Identified, Refusal
 from harness.graphs import Graph, Node, nest
+from harness.recording import Recording
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
@@ -78,15 +79,44 @@ def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
 def test_a_cause_that_is_known_stays() -> None:
     share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
     known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
-    assert attributed(known, RunFailed("refused"), graph(), {}) is known
+    assert attributed(known, RunFailed("refused"), graph(), {}) == known
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
-    refusal = Refusal("r off 1", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
-    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
+    refusal = Refusal("r off 1", "import_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
+    failure = RunFailed("import_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
     domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
-    verdict = attributed(Verdict(Status.READ_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert verdict.codes == ("unsupported",)
+
+
+def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit() -> None:
+    ends = {"input": port("Input"), "lif": lif(), "mine": port("Output"), "yours": port("Output")}
+    several = Graph(ends, (("input", "lif"), ("lif", "mine"), ("lif", "yours")))
+    domain = {
+        "LIF": Identified(NIR_MEANING, outputs=10),
+        "several Outputs": Identified(NIR_MEANING, refuses=(Refusal("several Outputs", "timeout", "killed after 4 s"),)),
+    }
+    failure = RunFailed("timeout", "", "killed after 20 s")
+    verdict = attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, several, domain)
+    assert (verdict.blame, verdict.codes, verdict.causes[0].nodes) == (Blame.IMPORTER, ("unsupported",), ("mine", "yours"))
+    assert verdict.causes[0].says == "several Outputs: killed after 20 s"
+    assert attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, graph(), domain).causes == ()
+
+
+def test_what_is_not_taken_in_any_way_has_one_name_whether_or_not_the_sizes_tell_that_it_is_left_out() -> None:
+    left_out = CauseShare(Cause.NODE_DROPPED, 0, ("lif",), "LIF lif is left out: The size of tensor a (9) must match (7)")
+    known = Verdict(Status.RUN_ERROR, Blame.IMPORTER, (left_out,), 1.0)
+    domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(Refusal("LIF", "import_error", "an empty graph"),))}
+    for failure, verdict in (
+        (RunFailed("run_error", "RuntimeError", "The size of tensor a (9) must match (7)"), known),
+        (RunFailed("import_error", "ValueError", "an empty graph"), Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED)),
+    ):
+        named = attributed(verdict, failure, graph(), domain)
+        assert (named.codes, named.causes[0].nodes) == (("unsupported",), ("lif",))
+        assert "LIF, LIF" not in named.causes[0].says
+    taken = {"LIF": Identified(NIR_MEANING, outputs=10)}
+    assert attributed(known, RunFailed("run_error"), graph(), taken).codes == ("node_dropped",)
 
 
 def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> None:
@@ -166,3 +196,24 @@ def test_a_reader_s_refusal_keeps_its_blame_and_gets_a_cause() -> None:
     found = attributed(read, failure, scalar, domain_of(LIF=(("one number for all elements", "shape"),)))
     assert (found.blame, found.codes) == (Blame.FORMAT, ("parameter_shape",))
     assert attributed(read, failure, graph(), domain_of(LIF=(("one number for all elements", "shape"),))) is read
+
+
+def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -> None:
+    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
+    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input: [[1 2]]")
+    none = np.zeros((1, 1, 2))
+    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
+    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    verdict = attributed(made, failure, graph(), {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))})
+    assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
+    assert verdict.causes[0].nodes == ("lif",)
+    assert verdict.causes[0].says.startswith("nir.read refuses the file, before any importer: ValueError: type mismatch")
+
+
+def test_a_failure_of_our_own_is_nobody_elses() -> None:
+    failure = RunFailed("run_error", "OwnFailure", "nir-interop's own failure, not the library's: TypeError: no tensor")
+    none = np.zeros((1, 1, 2))
+    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
+    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    assert attributed(made, failure, graph(), {}) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
+    assert without_graph(failure, Stage.EXPORT).blame is Blame.HARNESS

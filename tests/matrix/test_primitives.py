@@ -105,7 +105,7 @@ def test_scales_and_neurons_can_be_told_from_being_left_out() -> None:
         (Status.TIMEOUT, Outcome.HANG),
         (Status.CRASH, Outcome.ERROR),
         (Status.IMPORT_ERROR, Outcome.ERROR),
-        (Status.READ_ERROR, Outcome.ERROR),
+        (Status.READ_ERROR, Outcome.UNREADABLE),
         (Status.RUN_ERROR, Outcome.ERROR),
     ],
 )
@@ -115,7 +115,8 @@ def test_an_end_without_a_recording_is_named_with_the_librarys_words(status: Sta
 
     (row,) = rows_of(ends, [SCALED], nothing_known)
     said = f"{status}: ValueError: no such node" if outcome is Outcome.ERROR else "ValueError: no such node"
-    assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, None)
+    causes = "unreadable" if outcome is Outcome.UNREADABLE else None
+    assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, causes)
     assert (row["outputs"], row["mismatched"]) == (0, 0)
 
 

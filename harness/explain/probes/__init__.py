@@ -7,7 +7,7 @@ from harness.explain.probes.nodes import NODES
 from harness.explain.probes.parameters import Gains, Variation, gains_of, neuron
 from harness.explain.probes.prediction import Question
 from harness.explain.probes.structural import Structural
-from harness.explain.probes.wiring import JOIN, NESTING, RECURRENCE, WIRING
+from harness.explain.probes.wiring import JOIN, NESTING, OUTPUTS, RECURRENCE, WIRING
 from harness.explain.probes.writing import OF_NEURONS, WRITINGS, written
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "JOIN",
     "NESTING",
     "OF_NEURONS",
+    "OUTPUTS",
     "RECURRENCE",
     "STRUCTURAL",
     "Gains",

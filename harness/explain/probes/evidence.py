@@ -73,7 +73,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
         stimulus *= np.float32(neighbour.amplitude)
         kept = _settled(graph, stimulus, dt, rules)
         stimulus = stimulus[:, kept]
-    meant = simulate(graph, stimulus, dt, rules).outputs["output"]
+    meant = _whole(simulate(graph, stimulus, dt, rules))
     ends: dict[Ends | None, int] = {}
     missed = 0
     for number in range(REPEATS):
@@ -92,7 +92,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
 
 def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[Ends | None, int]:
     try:
-        seen = next(iter(run(graph, stimulus, dt).outputs.values()))
+        seen = _whole(run(graph, stimulus, dt))
     except RunFailed as error:
         return (error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
     if seen.shape != meant.shape:
@@ -116,6 +116,11 @@ def _order(graph: Graph, stimulus: Array, dt: float, seen: Array) -> str:
                 if other is not None and np.allclose(simulate(other, stimulus, dt).output, flatten(seen), atol=ROUNDING):
                     found.append(order)
     return f", as they do where the dimensions are joined in the order {found[0]}" if len(found) == 1 else ""
+
+
+def _whole(recording: Recording) -> Array:
+    r"""What came out, (T, B, \*shape); of several Outputs (T, B, n), side by side."""
+    return next(iter(recording.outputs.values())) if len(recording.outputs) == 1 else recording.output
 
 
 def _axes(array: Array) -> str:

@@ -1,4 +1,4 @@
-"""Structural probes of wiring: joins, and neurons that feed themselves."""
+"""Structural probes of wiring: joins, neurons that feed themselves, and several Outputs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ EARLY, LAYERS_EARLY = f"{ITSELF}, named before its source", "layers named agains
 FEEDBACK_LAST = "one layer that feeds itself, listed behind the edge that leads on"
 LATE_INPUT = "one layer that feeds itself, its source named before the Input"
 """Probes of one graph under other names: evidence is in what differs between them."""
+
+OUTPUTS = "several Outputs"
+"""Stands among the primitives for a graph with more than one Output."""
 
 
 def _joins() -> list[Structural]:
@@ -128,4 +131,15 @@ def _nesting() -> list[Structural]:
     ]
 
 
-WIRING: tuple[Structural, ...] = (*_joins(), *_recurrences(), *_nesting())
+def _outputs() -> list[Structural]:
+    apart: dict[str, Node | str] = {"left": dense(3, 4), "right": dense(2, 4), "second": node("Output", shape=(2,))}
+    edges = (("input", "left"), ("input", "right"), ("left", "output"), ("right", "second"))
+    chain: dict[str, Node | str] = {"left": dense(3, 4), "right": dense(2, 3), "second": node("Output", shape=(2,))}
+    on = (("input", "left"), ("left", "right"), ("left", "output"), ("right", "second"))
+    return [
+        Structural("two layers, an Output each", OUTPUTS, apart, edges, (4,), (3,)),
+        Structural("an Output half-way, and one behind", OUTPUTS, chain, on, (4,), (3,)),
+    ]
+
+
+WIRING: tuple[Structural, ...] = (*_joins(), *_recurrences(), *_nesting(), *_outputs())

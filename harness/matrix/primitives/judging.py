@@ -27,7 +27,11 @@ REPEATS, REPEATS_IF_RIGHT = 12, 4
 """Runs of a graph with an order, by how the first ended: an importer that depends on the order of a set gives this now, that
 later."""
 
-_ENDS = {str(Status.REFUSED): Outcome.REFUSED, str(Status.TIMEOUT): Outcome.HANG}
+_ENDS = {
+    str(Status.REFUSED): Outcome.REFUSED,
+    str(Status.TIMEOUT): Outcome.HANG,
+    str(Status.READ_ERROR): Outcome.UNREADABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def judge(run: Run, case: Case, repeats: int = REPEATS) -> Judged:
         unstable
     """
     first = _judged(run, case)
-    if not case.ordered or first.outcome in (Outcome.REFUSED, Outcome.HANG):
+    if not case.ordered or first.outcome in (Outcome.REFUSED, Outcome.HANG, Outcome.UNREADABLE):
         return first
     for _ in range(min(repeats, REPEATS_IF_RIGHT if first.outcome.agrees else REPEATS) - 1):
         other = _judged(run, case)
@@ -68,7 +72,6 @@ def _judged(run: Run, case: Case) -> Judged:
 def failed(error: RunFailed) -> Judged:
     """What a backend that gave no answer is judged as."""
     outcome = _ENDS.get(error.status, Outcome.ERROR)
-    # Where it failed: a file that NIR's own reader refuses is not the importer's fault.
     stage = error.status if outcome is Outcome.ERROR else ""
     return Judged(outcome, message=": ".join(text for text in (stage, error.error_type, error.message) if text))
 
