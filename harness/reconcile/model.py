@@ -80,6 +80,7 @@ class Pass:
     rewrite : (inlined graph, source, target) → another graph, which under the source's rules with these axes as the target has
         them computes what the graph computed under the source's rules; None where there is nothing to do.  Raises Refused.
         It never changes its input
+    nested : it is given graphs within the graph as they stand; to others the graph is given inlined
     """
 
     name: str
@@ -87,6 +88,7 @@ class Pass:
     answers: frozenset[Cause]
     preserves: str
     rewrite: Rewrite
+    nested: bool = False
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:

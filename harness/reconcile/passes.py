@@ -7,9 +7,10 @@ from harness.reconcile.convolutions import AS_DENSE
 from harness.reconcile.gains import GAINS
 from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass
+from harness.reconcile.names import NAMES, NESTING
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
-from harness.reconcile.operators import OPERATORS
+from harness.reconcile.operators import OPERATORS, SQUARES
 from harness.reconcile.outputs import OUTPUT_PASSES
 from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
@@ -17,12 +18,15 @@ from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
 from harness.reconcile.substitutes import SCALES, STAND_INS
 from harness.reconcile.wiring import WIRING
+from harness.reconcile.writing import WRITING
 
 PASSES: tuple[Pass, ...] = (
+    *NESTING,
     *OUTPUT_PASSES,
     *INTEGRATORS,
     *BATCHES,
     *SCALES,
+    *SQUARES,
     *AS_DENSE,
     *COMPOSITIONS,
     *NEURON_PASSES,
@@ -34,5 +38,7 @@ PASSES: tuple[Pass, ...] = (
     *OPERATORS,
     *SIZES,
     *RELAYS,
+    *WRITING,
     *WIRING,
+    *NAMES,
 )

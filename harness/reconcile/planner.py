@@ -17,8 +17,9 @@ import numpy as np
 from harness.agreement.status import Agreement, agreement
 from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
-from harness.graphs import NEURONS, Array, Graph, inline, validate
+from harness.graphs import NEURONS, Array, Graph, inline, nested, validate, with_metadata_of
 from harness.reconcile.model import Pass, Refused, Side
+from harness.reconcile.names import INLINED
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import Precision
@@ -114,7 +115,7 @@ def reconcile(
     """
     flat = inline(graph)
     wanted = wanted if wanted is not None else replayed(flat, source, fitted(stimulus, flat))
-    attempt = _Attempt(flat, source, target, stimulus, wanted, run)
+    attempt = _Attempt(graph, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
     if _means_the_same(flat, source, target):
@@ -156,7 +157,8 @@ class _Attempt:
         remaining: list[Remaining] = []
         for each in passes:
             try:
-                rewritten = each.rewrite(graph, side, self.target)
+                given = graph if each.nested else inline(graph)
+                rewritten = each.rewrite(given, side, self.target)
             except Refused as refused:
                 remaining.append(Remaining(refused.cause, refused.nodes, refused.why))
                 continue
@@ -166,7 +168,12 @@ class _Attempt:
             if "time_step" in each.axes:
                 side = replace(side, dt=self.target.dt)
             if rewritten is not None:
-                graph = inline(rewritten.graph) if each.axes else rewritten.graph
+                if given is not graph and not any(other.name == INLINED.name for other in applied):
+                    applied.append(
+                        Applied(INLINED.name, nested(graph), "passes that follow look at single nodes", INLINED.preserves)
+                    )
+                made = with_metadata_of(given, rewritten.graph)
+                graph = inline(made) if each.axes else made
                 applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
         output = output_of(self.wanted)
         size = 0 if output is None else output.size
