@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.fingerprint import Identified
-from harness.graphs import Graph
+from harness.graphs import NEURONS, Graph
 from harness.rule import NIR_MEANING, UpdateRule
 from harness.vocabulary import Cause
 
@@ -33,6 +33,10 @@ class Side:
         """Whether the importer gave an answer to a primitive in any form; of which nothing is known, it is believed to."""
         known = self.domain.get(kind)
         return known is None or known.outputs > 0
+
+    def beside(self, source: Side) -> Side:
+        """This side with the rules of a source for neurons that its importer takes in no form, which others stand for."""
+        return replace(self, rules={**self.rules, **{kind: source.rule(kind) for kind in NEURONS if not self.takes(kind)}})
 
     def take(self, axes: tuple[str, ...], other: Side, kinds: tuple[str, ...]) -> Side:
         """This side with some axes of some primitives as another has them."""

@@ -6,6 +6,7 @@ from harness.reconcile.composition import COMPOSITIONS
 from harness.reconcile.convolutions import AS_DENSE
 from harness.reconcile.gains import GAINS
 from harness.reconcile.integrators import INTEGRATORS
+from harness.reconcile.loops import LOOPS
 from harness.reconcile.model import Pass
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
@@ -15,7 +16,7 @@ from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
 from harness.reconcile.substitutes import SCALES, STAND_INS
-from harness.reconcile.wiring import WIRING
+from harness.reconcile.wiring import NESTING, WIRING
 
 PASSES: tuple[Pass, ...] = (
     *INTEGRATORS,
@@ -33,4 +34,6 @@ PASSES: tuple[Pass, ...] = (
     *SIZES,
     *RELAYS,
     *WIRING,
+    *LOOPS,
+    *NESTING,
 )

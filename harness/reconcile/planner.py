@@ -18,7 +18,7 @@ from harness.graphs import NEURONS, Array, Graph, inline, validate
 from harness.reconcile.model import Pass, Refused, Side
 from harness.recording import Recording
 from harness.reference import simulate
-from harness.rule import Precision
+from harness.rule import AXES, Precision
 from harness.vocabulary import Cause, Status
 
 Run = Callable[[Graph, Array, float], Recording]
@@ -98,6 +98,7 @@ def reconcile(
     Raises InvalidGraph where the graph means nothing, and no pass makes it mean something.
     """
     flat = inline(graph)
+    target = target.beside(source)
     wanted = wanted if wanted is not None else replayed(flat, source, fitted(stimulus, flat))
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
@@ -112,6 +113,16 @@ def reconcile(
         if _no_worse(shorter, plan, target):
             plan = replace(shorter, remaining=plan.remaining)
     return plan
+
+
+_OF_A_NEURON = tuple(axis.name for axis in AXES if axis.name != "feedback_bias")
+"""Axes that mean nothing of a graph without neurons of a kind: what a pass puts in is run by the target's rule."""
+
+
+def absent(graph: Graph) -> tuple[str, ...]:
+    """The neurons of which a graph has none."""
+    there = {node.kind for _, node in inline(graph).primitives()}
+    return tuple(kind for kind in NEURONS if kind not in there)
 
 
 def _applied(passes: Iterable[Pass], plan: Plan) -> list[Pass]:
@@ -135,6 +146,7 @@ class _Attempt:
         applied: list[Applied] = []
         remaining: list[Remaining] = []
         for each in passes:
+            side = side.take(_OF_A_NEURON, self.target, absent(graph))
             try:
                 rewritten = each.rewrite(graph, side, self.target)
             except Refused as refused:
