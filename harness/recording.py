@@ -53,9 +53,13 @@ class Recording:
                 sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()
 
-    def save(self, path: Path) -> None:
-        """Write an npz whose ``index`` (JSON) says which array is which; names stay out of file names."""
-        arrays: dict[str, Array] = {}
+    def save(self, path: Path, input: Array | None = None) -> None:
+        r"""Write an npz whose ``index`` (JSON) says which array is which; names stay out of file names.
+
+        input : (T, B, \*shape); where it is given, it and the whole output, (T, B, n), are written under ``input`` and
+            ``output``, too, which is how anybody reads and writes them
+        """
+        arrays: dict[str, Array] = {} if input is None else {"input": input, "output": self.output}
         index: list[dict[str, Any]] = []
         for section in _SECTIONS:
             for name, array in sorted(getattr(self, section).items()):

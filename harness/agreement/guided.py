@@ -10,6 +10,9 @@ to the neurons or the Input before it) and :math:`\max|g x|` is taken over the l
 10.1137/18M1226312).  A reset to a value makes *e* zero.  Where a membrane lies within *e* of the threshold the target's
 decision is taken; every other decision of every recorded node must be the target's own, and so must the outputs, or
 values within the bound.  Only neurons are guided: a Threshold node decides for itself.
+
+A membrane that is the threshold to the last bit of double precision is a tie: there ``>`` and ``>=`` part, and so does what
+rounds.  Rounding falls on either side; a side that always falls on the other is a comparison, and no rounding.
 """
 
 from __future__ import annotations
@@ -41,6 +44,9 @@ class Guidance:
 
     proven : nothing differs but decisions within the bound
     guided : decisions that the target was asked for
+    ties, ties_kept : of the decisions at the threshold itself, those in which the target left the rule, and those in which it
+        kept to it
+    tied : whether the target left it at every tie, which the rule's own comparison does not tell from rounding
     wrong : decisions away from the threshold that are not the target's
     value_bound : the largest bound of a membrane without threshold
     recording : of the guided replay
@@ -48,9 +54,15 @@ class Guidance:
 
     proven: bool = False
     guided: int = 0
+    ties: int = 0
+    ties_kept: int = 0
     wrong: int = 0
     value_bound: float = 0.0
     recording: Recording | None = None
+
+    @property
+    def tied(self) -> bool:
+        return self.ties > 0 and not self.ties_kept
 
 
 class _Guided(Neuron):
@@ -135,6 +147,7 @@ class _Guided(Neuron):
             return own
         theirs = self.decisions[step]
         other = own != theirs
+        self._count_ties(decisive, other)
         if not other.any():
             return own
         high = torch.maximum(own, theirs)
@@ -143,6 +156,13 @@ class _Guided(Neuron):
         self.tally.guided += int((other & near).sum())
         self.tally.wrong += int((other & ~near).sum())
         return torch.where(other & near, theirs, own)
+
+    def _count_ties(self, decisive: Tensor, other: Tensor) -> None:
+        tie = decisive == self.threshold
+        if tie.any():
+            left = int((tie & other).sum())
+            self.tally.ties += left
+            self.tally.ties_kept += int(tie.sum()) - left
 
     def _forget(self, error: Tensor, spikes: Tensor) -> Tensor:
         return torch.where(spikes.bool(), torch.zeros_like(error), error) if self.to_value else error

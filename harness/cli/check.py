@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.inputs import check_step, stimulus_of
-from harness.cli.options import Backends, Jobs, Json, Quiet, Seed, TimeLimit, print_json
+from harness.cli.inputs import check_step, inputs_of, quiet_hint
+from harness.cli.options import STORE, Backends, Jobs, Json, Quiet, Seed, Store, TimeLimit, print_json, say
 
 if TYPE_CHECKING:
     from harness.matrix.check import Checked
@@ -22,34 +22,44 @@ def check(
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,
-    save: Annotated[Path | None, typer.Option("--save", help="A folder for the recordings, npz.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="A folder for the recordings, npz that --input and --from-recording read.")
+    ] = None,
+    store: Store = STORE,
     jobs: Jobs = 0,
     time_limit: TimeLimit = 20.0,
 ) -> None:
     """Run a graph in every library and compare each with NIR's own meaning in steps; exit 1 if something differs.
 
-    Continuous time always differs from steps: ``exact`` is shown, and counts only where it is asked for by --backend.
+    Without --input that is on a seeded set of inputs made for the graph (silent, sparse, dense, weak, strong, …), and exact
+    means exact on all of them. Rounding is no difference, where it is proven. Continuous time always differs from steps:
+    ``exact`` is shown, and counts only where it is asked for by --backend.
     """
     import os
 
     from harness.environments import backend as find
     from harness.environments import backends
     from harness.matrix.check import run_graph
+    from harness.matrix.store import Store as Cells
     from harness.vocabulary import Status
 
     check_step(dt)
     chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
-    stimulus = stimulus_of(graph, input, seed)
+    inputs = inputs_of(graph, input, dt, seed)
     found = run_graph(
-        graph, stimulus, dt, chosen, find("reference"),
+        graph, inputs.input, dt, chosen, find("reference"), Cells(store),
         jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,
     )  # fmt: skip
     if json:
-        print_json({"graph": str(graph), "dt": dt, "cells": [each.as_dict() for each in found]})
+        print_json({"graph": str(graph), "dt": dt, "inputs": inputs.as_dict(), "cells": [each.as_dict() for each in found]})
     elif not quiet:
         _show(graph, dt, found)
+        say(f"On {inputs.says()}.")
+        hint = quiet_hint(inputs, any(each.status is Status.VACUOUS for each in found))
+        if hint:
+            say(hint)
     counted = [each for each in found if backend or each.importer != "exact"]
-    if not all(Status(each.outcome["status"]).agrees for each in counted):
+    if not all(each.agrees for each in counted):
         raise typer.Exit(1)
 
 
@@ -66,6 +76,6 @@ def _show(graph: Path, dt: float, found: list[Checked]) -> None:
         differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
         first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
         error = ": ".join(text for text in (cell["error_type"], cell["error_message"]) if text)
-        said = error or ("warned" if cell["warned"] else "")
+        said = error or cell["rounding"] or ("warned" if cell["warned"] else "")
         table.add_row(*(escape(text) for text in (each.importer, cell["status"], differ, first, said)))
     Console(highlight=False).print(table)

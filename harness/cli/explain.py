@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.inputs import check_step, stimulus_of
+from harness.cli.inputs import check_step, inputs_of, quiet_hint
 from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 
@@ -28,17 +28,22 @@ def explain(
     from harness.matrix.graph_explanation import explain_graph
     from harness.matrix.store import Store as Cells
     from harness.report.explanation import paragraphs
+    from harness.vocabulary import Status
 
     check_step(dt)
     chosen = find(backend)
     if not chosen.installed:
         raise BackendMissing(chosen.hint)
-    stimulus = stimulus_of(graph, input, seed)
-    found = explain_graph(graph, stimulus, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
+    inputs = inputs_of(graph, input, dt, seed)
+    found = explain_graph(graph, inputs.input, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
     if json:
-        print_json(found.as_dict())
+        print_json(found.as_dict() | {"inputs": inputs.as_dict()})
     elif not quiet:
         for text in paragraphs(found, graph.name):
             say(text)
-    if not found.verdict.status.agrees:
+        say(f"On {inputs.says()}.")
+        hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
+        if hint:
+            say(hint)
+    if not found.agrees:
         raise typer.Exit(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.recording import Array
-
-STEPS, BATCH, RATE = 100, 4, 0.3
-"""The random input where none is given: steps, samples, spike probability."""
+    from harness.agreement.inputs import InputSet
+    from harness.graphs import Array
 
 
 def check_step(dt: float, option: str = "--dt") -> None:
@@ -20,21 +19,45 @@ def check_step(dt: float, option: str = "--dt") -> None:
         raise BadInput(f"{option} {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
 
 
-def stimulus_of(path: Path, given: Path | None, seed: int, steps: int = STEPS) -> Array:
-    r"""What a graph file is fed, axes (T, B, \*shape): the input in another file, or a seeded one.
+def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int | None = None) -> InputSet:
+    r"""What a graph file is fed, axes (T, B, \*shape): the input in another file, or a seeded set made for the graph.
+
+    dt : the step [s] at which the graph means something
+    steps : of the made inputs; by default as the graph suggests
 
     The batch of 1 of a graph that was exported with one may be left out of the input.
 
     Raises UnreadableGraph, InvalidGraph and BadStimulus.
     """
     from harness.graphs import read, validate
-    from harness.stimuli import bernoulli
 
     graph = read(path)
+    if given is None:
+        from harness.agreement.inputs import inputs_for
+
+        return inputs_for(graph, dt, seed, steps)
+    from harness.agreement.inputs import given as as_given
+
     shapes = validate(graph)
     (entry,) = graph.of_kind("Input")
-    shape = tuple(int(size) for size in shapes[entry][1])
-    return _loaded(given, shape) if given else bernoulli(shape, steps, BATCH, RATE, seed)
+    return as_given(_loaded(given, tuple(int(size) for size in shapes[entry][1])))
+
+
+def quiet_hint(inputs: InputSet, silent: bool) -> str:
+    """What to do where an input shows nothing, or not every layer's doing; empty where all speak."""
+    if silent:
+        return (
+            "The output is constant or hardly spikes, and agreement proves nothing: give an input on which it fires, --input."
+        )
+    if inputs.quiet:
+        return f"No input makes {shortened(inputs.quiet)} fire: what they do is not seen; give one on which they fire, --input."
+    return ""
+
+
+def shortened(names: Sequence[str], most: int = 6) -> str:
+    """Names in a row, the first ones where there are many."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}, … ({len(names)})"
 
 
 def _loaded(path: Path, shape: tuple[int, ...]) -> Array:

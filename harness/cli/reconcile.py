@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.inputs import STEPS, check_step, stimulus_of
+from harness.cli.inputs import check_step, inputs_of, quiet_hint, shortened
 from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
+    from harness.agreement.inputs import InputSet
     from harness.matrix.reconciling import Reconciled
 
 
@@ -19,14 +20,17 @@ def reconcile(
     target: Annotated[str, typer.Option("--to", help="The library that is to run it.", autocompletion=complete_backend)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the rewritten graph goes.")],
     source: Annotated[str, typer.Option("--from", help="Whose importer has it right; nir: NIR's own meaning.")] = "nir",
-    dt_from: Annotated[float, typer.Option("--dt-from", help="The source's time step, in seconds.")] = 1e-4,
-    dt_to: Annotated[float, typer.Option("--dt-to", help="The target's time step, in seconds.")] = 1e-4,
+    dt: Annotated[float, typer.Option("--dt", help="Time step of both sides, in seconds.")] = 1e-4,
+    dt_from: Annotated[float | None, typer.Option("--dt-from", help="The source's, where it is another.")] = None,
+    dt_to: Annotated[float | None, typer.Option("--dt-to", help="The target's, where it is another.")] = None,
     from_rule: Annotated[str, typer.Option("--from-rule", help="A source of axis=value pairs instead: start=leak,…")] = "",
     from_recording: Annotated[
         Path | None, typer.Option("--from-recording", help="What the source computed: npz with 'input' and 'output'.")
     ] = None,
     input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Of the seeded input.")] = STEPS,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Of the seeded inputs, if not as the graph suggests.")
+    ] = None,
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
@@ -35,7 +39,8 @@ def reconcile(
 ) -> None:
     """Rewrite a graph so that a library's own importer computes what the source computed; exit 1 where that cannot be.
 
-    Nothing is written unless every output on the input is the source's.
+    What the rules of the two sides say differs is rewritten, whatever an input shows. Nothing is written unless every output is
+    the source's, rounding apart, on the input given or on a seeded set of inputs made for the graph.
     """
     from harness.environments import backend as find
     from harness.environments import backends
@@ -46,8 +51,10 @@ def reconcile(
     from harness.recording import Recording
     from harness.stimuli import load_output
 
-    check_step(dt_from, "--dt-from")
-    check_step(dt_to, "--dt-to")
+    check_step(dt)
+    before, after = dt if dt_from is None else dt_from, dt if dt_to is None else dt_to
+    check_step(before, "--dt-from")
+    check_step(after, "--dt-to")
     if out.exists() and graph.exists() and out.samefile(graph):
         raise BadInput(f"-o {out}: that is the graph itself; name another file")
     known = {each.name: each for each in backends()}
@@ -56,34 +63,44 @@ def reconcile(
             raise BackendMissing(find(name).hint)
     if from_recording is not None and input is not None:
         raise BadInput("--input: the recording has an input of its own; give one of the two")
-    stimulus = stimulus_of(graph, from_recording or input, seed, steps)
-    wanted = Recording({"output": load_output(from_recording, stimulus)}) if from_recording else None
+    inputs = inputs_of(graph, from_recording or input, before, seed, steps)
+    wanted = Recording({"output": load_output(from_recording, inputs.input)}) if from_recording else None
     cells = Cells(store)
-    left = side_from_rule(from_rule, dt_from) if from_rule else side_of(source, dt_from, cells, known)
-    right = side_of(target, dt_to, cells, known)
-    found = reconcile_graph(graph, stimulus, left, right, known[target], wanted=wanted, limit=time_limit)
-    if found.plan.exact:
+    left = side_from_rule(from_rule, before) if from_rule else side_of(source, before, cells, known)
+    right = side_of(target, after, cells, known)
+    found = reconcile_graph(graph, inputs.input, left, right, known[target], wanted=wanted, limit=time_limit)
+    if found.plan.right:
         write(out, found.plan.graph)
     if json:
-        print_json(found.as_dict() | {"written": str(out) if found.plan.exact else None})
+        written = {"inputs": inputs.as_dict(), "written": str(out) if found.plan.right else None}
+        print_json(found.as_dict() | written)
     elif not quiet:
-        _show(found, out)
-    if not found.plan.exact:
+        _show(found, inputs, out)
+    if not found.plan.right:
         raise typer.Exit(1)
 
 
-def _show(found: Reconciled, out: Path) -> None:
+def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
+    from harness.vocabulary import Status
+
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
     say(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {', '.join(each.nodes)}: {each.why} (preserves {each.preserves})")
-    if plan.exact:
+        say(f"{number}. {each.name} at {shortened(each.nodes)}: {each.why} (preserves {each.preserves})")
+    if plan.right:
         how = "its own importer gives" if plan.asked else "its rules predict"
-        say(f"Rewritten, {how} every one of the {plan.outputs} outputs → {out}")
-        return
-    after = "no output that could be compared" if plan.measured is None else f"{plan.measured} of {plan.outputs} differ"
-    say(f"Not reconciled: {after}; nothing is written.")
-    for left in found.remaining:
-        where = f" at {', '.join(left.nodes)}" if left.nodes else ""
-        say(f"- {left.cause}{where}: {left.says}")
+        rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
+        say(f"{'Rewritten' if plan.passes else 'As it is'}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
+        for rest in plan.remaining:
+            say(f"- {rest.cause} at {shortened(rest.nodes)}, which no input shows: {rest.why}")
+    else:
+        after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
+        say(f"Not reconciled: {after}; nothing is written.")
+        for left in found.remaining:
+            where = f" at {shortened(left.nodes)}" if left.nodes else ""
+            say(f"- {left.cause}{where}: {left.says}")
+    say(f"On {inputs.says()}.")
+    hint = quiet_hint(inputs, plan.agreement.status is Status.VACUOUS)
+    if hint:
+        say(hint)

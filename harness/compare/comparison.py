@@ -19,7 +19,7 @@ from harness.vocabulary import Readout, Status
 Array = NDArray[Any]
 
 MINIMUM_SPIKES = 20
-"""With fewer spikes at the source's output agreement proves nothing."""
+"""With fewer spikes at the source's output agreement proves nothing; a difference proves as much as ever."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def compare(
     labels : the right class of each sample, (B,), or None
     order : the graph's nodes in topological order, for ``first_node``
 
-    A source whose output is constant, or spikes fewer than MINIMUM_SPIKES times, makes the comparison vacuous, whatever the
-    target does; an output of another shape comes before that.  Counts are told from values by being whole and not negative.
+    A source whose output is constant, or spikes fewer than MINIMUM_SPIKES times, makes agreement vacuous; outputs that differ
+    are a mismatch however few spikes there are.  Counts are told from values by being whole and not negative.
     Raises ValueError where there is not one label per sample.
     """
     ours = source.output
@@ -105,7 +105,6 @@ def compare(
         return Comparison(Status.WRONG_SHAPE, error_message=message, **facts)
 
     mismatched = int(np.count_nonzero(differs(ours, theirs)))
-    vacuous = is_constant(ours) or (spiking and int(ours.sum()) < MINIMUM_SPIKES)
     lag, likeness = best_lag(ours, theirs)
     if spiking and is_counts(theirs):
         facts |= {
@@ -114,7 +113,7 @@ def compare(
             "coincidence": coincidence(ours, theirs),
         }
     return Comparison(
-        Status.VACUOUS if vacuous else Status.MISMATCH if mismatched else Status.EXACT,
+        status_of(ours, mismatched),
         outputs=ours.size,
         mismatched=mismatched,
         mismatch_rate=mismatched / ours.size if ours.size else None,
@@ -124,6 +123,18 @@ def compare(
         **facts,
         **_classes(ours, theirs, labels, readout),
     )
+
+
+def status_of(source: Array, mismatched: int) -> Status:
+    """Of outputs (T, B, n) of one shape, by how many differ: where none does and the source is quiet, that proves nothing."""
+    if mismatched:
+        return Status.MISMATCH
+    return Status.VACUOUS if is_quiet(source) else Status.EXACT
+
+
+def is_quiet(output: Array) -> bool:
+    """Whether an output (T, B, n) is constant, or spikes fewer than MINIMUM_SPIKES times."""
+    return is_constant(output) or (is_counts(output) and int(output.sum()) < MINIMUM_SPIKES)
 
 
 def _axes(recording: Recording, output: Array | None) -> str:

@@ -19,9 +19,9 @@ import numpy as np
 
 from harness.agreement.guided import guided
 from harness.agreement.replay import Mask, Replays, Rules, count, flat, gap, rules_for
-from harness.compare.comparison import MINIMUM_SPIKES
+from harness.agreement.status import agreement
+from harness.compare.comparison import status_of
 from harness.compare.nodes import differs, output_of
-from harness.compare.rasters import is_constant, is_counts
 from harness.explain.causes import Found, between_rules
 from harness.explain.exporting import exporter_changes
 from harness.explain.failures import reason
@@ -31,7 +31,7 @@ from harness.explain.source import distance, source_side
 from harness.explain.structure import split_batch
 from harness.graphs import Array, Graph
 from harness.recording import Recording
-from harness.rule import TimeStep
+from harness.rule import Comparison, TimeStep
 from harness.vocabulary import Blame, Cause, Status
 
 
@@ -121,15 +121,22 @@ class _Case:
         ours, theirs = output_of(native), output_of(target)
         shaped = ours is not None and theirs is not None and ours.shape == theirs.shape
         mismatch = differs(ours, theirs) if shaped and ours is not None and theirs is not None else None
-        status = _status(ours, mismatch)
+        status = Status.WRONG_SHAPE if ours is None or mismatch is None else status_of(ours, count(mismatch))
         if mismatch is not None and not mismatch.any():
             return Verdict(status, Blame.NONE, explained=1.0)
         target, swallowing = split_batch(self.exported, target, self.replays.stimulus.shape[1])
         source, before, found = source_side(
             self.replays, self.exported, self.intended, self.source_rule, self.dt_export, native, self.names[0]
         )
-        rounded = before is not None and count(gap(native, before)) == 0
         stepped = self._target_setting(target)
+        rounded = not found and before is not None and count(gap(native, before)) == 0
+        if rounded and mismatch is not None:
+            agreed = agreement(
+                self.exported, source.dt, source.rules, self.replays.stimulus, native, target, lambda: _comparison(stepped)
+            )
+            if agreed.status is Status.ROUNDING:
+                share_of = CauseShare(Cause.ROUNDING, agreed.unequal, (), agreed.rounding())
+                return Verdict(Status.ROUNDING, Blame.NONE, (share_of,), 1.0)
         outside = self._target_side(stepped, target)
         predicted, ran = outside.recording, outside.graph or self.exported
         found += [self._renamed(each) for each in between_rules(self.replays, ran, source, stepped)]
@@ -145,22 +152,11 @@ class _Case:
         if share < 1 and (not found or share == 0):
             left = round((1 - share) * count(mismatch))
             found.append(Found(Cause.UNEXPLAINED, left, (), Blame.UNEXPLAINED, "nothing that is known reproduces it"))
-        if not found and rounded and not self._proven(source, stepped, native, target):
+        if not found and rounded:
             why = "close to what the rules give, and further away than rounding comes"
             found.append(Found(Cause.UNEXPLAINED, count(mismatch), (), Blame.UNEXPLAINED, why))
             share = 0.0
-        if not found and rounded:
-            share_of = CauseShare(Cause.ROUNDING, count(mismatch), (), "every other decision agrees in a replay guided by it")
-            return Verdict(Status.ROUNDING if status is Status.MISMATCH else status, Blame.NONE, (share_of,), share)
         return Verdict(status, self._blame(found), _shares(found), share)
-
-    def _proven(self, source: Setting, stepped: Setting, native: Recording, target: Recording) -> bool:
-        """Whether guided replays reach both recordings."""
-        ways = ((source, native), (stepped, target))
-        return all(
-            guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, recording).proven
-            for setting, recording in ways
-        )
 
     def _target_setting(self, target: Recording) -> Setting:
         """The importer's setting, at the step it took where that is its own choice.
@@ -215,12 +211,10 @@ class _Case:
         return Blame.UNEXPLAINED if most is None else most.blame
 
 
-def _status(ours: Array | None, mismatch: Mask | None) -> Status:
-    if mismatch is None or ours is None:
-        return Status.WRONG_SHAPE
-    if is_constant(ours) or (is_counts(ours) and int(ours.sum()) < MINIMUM_SPIKES):
-        return Status.VACUOUS
-    return Status.MISMATCH if mismatch.any() else Status.EXACT
+def _comparison(setting: Setting) -> Comparison | None:
+    """How the neurons of a graph compare under a setting; None where they do not do it alike."""
+    found = {rule.comparison for rule in setting.rules.values()}
+    return found.pop() if len(found) == 1 else None
 
 
 def _explained(

@@ -16,14 +16,14 @@ from harness.explain.probes.battery import DT
 from harness.explain.probes.graphs import single
 from harness.explain.probes.parameters import SIZE
 from harness.fingerprint import Fingerprint, Identified, Side
-from harness.graphs import NEURONS
+from harness.graphs import NEURONS, SPIKING, Graph
 from harness.matrix.keys import with_backend
 from harness.matrix.layered import layered
 from harness.matrix.live import LiveBackend
 from harness.matrix.native import NATIVE_NEURONS
 from harness.matrix.store import Store
 from harness.networks import Network
-from harness.rule import UpdateRule
+from harness.rule import NIR_MEANING, Comparison, UpdateRule
 from harness.vocabulary import Idiom, Reset
 
 LIMIT = 10.0
@@ -99,6 +99,19 @@ def import_fingerprint(
         found = identify(run, name=backend.name, kinds=wanted)
     store.put("fingerprints", key, found.as_dict())
     return found
+
+
+def comparison_of(backend: Backend, store: Store | None, graph: Graph) -> Comparison | None:
+    """How a backend's importer compares the membranes of a graph's neurons; None where it is not known or not one way.
+
+    graph : inlined
+    """
+    kinds = [kind for kind in SPIKING if kind in NEURONS and graph.of_kind(kind)]
+    if store is None:
+        return None
+    rules = import_fingerprint(backend, store, kinds=kinds).by_primitive()
+    found = {rules.get(kind, NIR_MEANING).comparison for kind in kinds}
+    return found.pop() if len(found) == 1 else None
 
 
 def native_fingerprints(backend: Backend, store: Store, *, live: LiveBackend | None = None) -> dict[Way, Fingerprint]:

@@ -25,6 +25,7 @@ from harness.matrix.outcomes import REFERENCE
 from harness.matrix.store import Store
 from harness.recording import Recording
 from harness.rule import NIR_MEANING
+from harness.vocabulary import Status
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class GraphExplanation:
     fingerprint: Fingerprint
     meant: Recording
     made: Recording | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
+        return self.verdict.status.agrees or self.verdict.status is Status.VACUOUS
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop explain --json`` prints."""
@@ -96,7 +102,7 @@ def explain_graph(
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
-        (found,) = run_graph(path, stimulus, dt, [backend], reference, **options)
+        (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)
         meant = Recording.load(here / f"{REFERENCE}.npz")
         saved = here / f"{backend.name}.npz"
         made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None

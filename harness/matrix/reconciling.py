@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,10 @@ class Reconciled:
             "dt_from": self.source.dt,
             "dt_to": self.target.dt,
             "passes": [each.as_dict() for each in plan.passes],
+            "status": str(plan.agreement.status),
             "exact": plan.exact,
+            "right": plan.right,
+            "rounding": plan.agreement.rounding(),
             "basis": "measured" if plan.asked else "proof",
             "outputs": plan.outputs,
             "mismatched_before": self.before,
@@ -123,7 +126,7 @@ def reconcile_with(
     wanted: Recording | None = None,
     lost: Sequence[Found] = (),
 ) -> Reconciled:
-    r"""The same with a backend that runs already: the plain graph where it will do, else rewritten.
+    r"""The same with a backend that runs already.
 
     run : None where the target's rules are all there is to ask
     stimulus : axes (T, B, \*shape)
@@ -131,9 +134,11 @@ def reconcile_with(
     lost : what the graph has lost of it
     """
     plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
-    plan = plain if plain.exact else reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
-    left = () if plan.exact else remains(plan, target, stimulus, lost).causes
-    return Reconciled(plan, left, source, target, plain.measured if plain.asked else plain.predicted)
+    plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
+    if plain.right and not plan.right:
+        plan = replace(plain, remaining=plan.remaining)
+    left = () if plan.right else remains(plan, target, stimulus, lost).causes
+    return Reconciled(plan, left, source, target, plain.wrong)
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

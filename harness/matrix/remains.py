@@ -55,11 +55,14 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     The rewritten graph computes what the source's graph did under ``plan.side``; what the target did with it, against that, is
     the target's part.  Where the target gave no output that could be replayed, the passes that were refused say why.
     """
+    if plan.right:
+        rounded = CauseShare(Cause.ROUNDING, plan.agreement.unequal, (), plan.agreement.rounding())
+        return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
     ours = [CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in lost]
     theirs = _of_target(plan, target, stimulus)
     if theirs.blame is Blame.NONE:
         if not ours:
-            return theirs if plan.answer is not None or plan.exact else _rounded(plan)
+            return theirs
         return Verdict(Status.MISMATCH, lost[0].blame, _merged([*ours, *theirs.causes]), theirs.explained)
     silent = theirs.status is not Status.MISMATCH
     refused = [CauseShare(each.cause, 0, each.nodes, each.why) for each in plan.remaining] if silent else []
@@ -67,12 +70,6 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     if refused and not theirs.causes:
         blame = Blame.IMPORTER
     return Verdict(theirs.status, blame, _merged([*ours, *theirs.causes, *refused]), theirs.explained)
-
-
-def _rounded(plan: Plan) -> Verdict:
-    """The verdict where the target's rules give what the source's do, and the source itself rounded otherwise."""
-    says = "the source's own rounding; in double precision both sides give the same"
-    return Verdict(Status.ROUNDING, Blame.NONE, (CauseShare(Cause.ROUNDING, plan.predicted or 0, (), says),), 1.0)
 
 
 def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:

@@ -1,6 +1,8 @@
 """Which passes make a target compute what a source computed: picked by what is known of the two sides, and checked by replay.
 
-No pair of libraries is named here: a pass looks at the rules and the domains of the sides, and does something or not.
+No pair of libraries is named here: a pass looks at the rules and the domains of the sides, and does something or not.  What the
+rules say differs is rewritten, whatever an input shows.  Only a pass that makes up for no axis of a rule, but for what a target
+declines or misruns, is left out where the target itself does without it on every input.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.compare.nodes import differs, output_of
+from harness.agreement.status import Agreement, agreement
+from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
 from harness.graphs import NEURONS, Array, Graph, inline, validate
 from harness.reconcile.model import Pass, Refused, Side
@@ -52,9 +55,10 @@ class Remaining:
 class Plan:
     """A rewritten graph, and how it got there.
 
-    predicted : outputs in which the reference under the target's rules differs from what the source computed, None where it
-        gives no output of that shape
+    predicted : outputs in which the reference under the target's rules is not what the source computed, rounding apart; None
+        where it gives no output of that shape
     measured : the same for the target itself, None where it was not asked, or gave none
+    agreement : of what counts of the two, with what rounding came to
     side : the source with the axes of the passes as the target has them: the graph under it computes what the source computed
     answer : what the target itself gave, or how it failed; None where it was not asked
     """
@@ -65,6 +69,7 @@ class Plan:
     outputs: int
     predicted: int | None
     side: Side
+    agreement: Agreement
     measured: int | None = None
     answer: Recording | RunFailed | None = None
 
@@ -74,9 +79,19 @@ class Plan:
         return self.answer is not None
 
     @property
+    def wrong(self) -> int | None:
+        """The target's own wrong outputs where it was asked, else those that its rules predict."""
+        return self.measured if self.asked else self.predicted
+
+    @property
+    def right(self) -> bool:
+        """Whether no output is wrong."""
+        return self.wrong == 0
+
+    @property
     def exact(self) -> bool:
-        """Whether every output is the source's: the target's own where it was asked, else those that its rules predict."""
-        return (self.measured if self.asked else self.predicted) == 0
+        """Whether every output is the source's to the last bit of single precision."""
+        return self.right and self.agreement.unequal == 0
 
 
 def reconcile(
@@ -103,15 +118,13 @@ def reconcile(
     attempt = _Attempt(flat, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
-    if len(plan.passes) > 1 and not plan.asked:  # each may undo what another does
-        bare = attempt.plan(())
-        if _no_worse(bare, plan, target):
-            return replace(bare, remaining=plan.remaining)
-    for unneeded in _applied(passes, plan):
-        kept = [each for each in _applied(passes, plan) if each is not unneeded]
-        shorter = attempt.plan(kept)
-        if _no_worse(shorter, plan, target):
-            plan = replace(shorter, remaining=plan.remaining)
+    if _means_the_same(flat, source, target):
+        return replace(attempt.plan(()), remaining=plan.remaining)
+    for pass_ in _applied(passes, plan):
+        if plan.asked and (not plan.right or not pass_.axes):
+            shorter = attempt.plan([each for each in _applied(passes, plan) if each is not pass_])
+            if _no_worse(shorter, plan):
+                plan = replace(shorter, remaining=plan.remaining)
     return plan
 
 
@@ -123,6 +136,13 @@ def absent(graph: Graph) -> tuple[str, ...]:
     """The neurons of which a graph has none."""
     there = {node.kind for _, node in inline(graph).primitives()}
     return tuple(kind for kind in NEURONS if kind not in there)
+
+
+def _means_the_same(graph: Graph, source: Side, target: Side) -> bool:
+    """Whether two sides agree by their rules, and nothing is known that the target declines."""
+    kinds = [kind for kind in NEURONS if graph.of_kind(kind)]
+    same = all(source.rule(kind) == target.rule(kind) for kind in kinds)
+    return same and source.dt == target.dt and not target.domain
 
 
 def _applied(passes: Iterable[Pass], plan: Plan) -> list[Pass]:
@@ -162,11 +182,23 @@ class _Attempt:
                 applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
         output = output_of(self.wanted)
         size = 0 if output is None else output.size
-        plan = Plan(graph, tuple(applied), tuple(remaining), size, self._missed(self._predicted(graph)), side)
+        foreseen = self._held(graph, side, self._predicted(graph))
+        plan = Plan(graph, tuple(applied), tuple(remaining), size, foreseen.wrong, side, foreseen)
         if self.run is None:
             return plan
         answer = self._answer(self.run, graph)
-        return replace(plan, measured=self._missed(None if isinstance(answer, RunFailed) else answer), answer=answer)
+        found = self._held(graph, side, None if isinstance(answer, RunFailed) else answer)
+        return replace(plan, agreement=found, measured=found.wrong, answer=answer)
+
+    def _held(self, graph: Graph, side: Side, made: Recording | None) -> Agreement:
+        """What a target made of a rewritten graph, held against what the source computed."""
+        if made is None:
+            return Agreement(Status.WRONG_SHAPE)
+        flat = inline(graph)
+        rules = {kind: side.rule(kind) for kind in NEURONS if flat.of_kind(kind)}
+        compares = {self.target.rule(kind).comparison for kind in rules}
+        known = next(iter(compares)) if len(compares) == 1 else None
+        return agreement(flat, side.dt, rules, fitted(self.stimulus, flat), self.wanted, made, lambda: known)
 
     def _predicted(self, graph: Graph) -> Recording | None:
         try:
@@ -183,21 +215,12 @@ class _Attempt:
         except InvalidGraph as meaningless:
             return RunFailed(str(Status.IMPORT_ERROR), type(meaningless).__name__, str(meaningless))
 
-    def _missed(self, made: Recording | None) -> int | None:
-        ours, theirs = output_of(self.wanted), None if made is None else output_of(made)
-        if ours is None or theirs is None or ours.shape != theirs.shape:
-            return None
-        return int(np.count_nonzero(differs(ours, theirs)))
 
-
-def _no_worse(one: Plan, other: Plan, target: Side) -> bool:
-    """Whether a plan does without a pass of another: it is exact, or as wrong, or gives an output where the other gave none.
-
-    What a target's domain wants cannot be judged without the target itself.
-    """
-    if not one.asked:
-        return one.exact and not target.domain
-    return one.measured is not None and (one.exact or other.measured in (None, one.measured))
+def _no_worse(one: Plan, other: Plan) -> bool:
+    """Whether a target that was asked does without a pass: it is right, or less wrong, or gives outputs where it gave none."""
+    if one.right or other.right:
+        return one.right
+    return one.wrong is not None and (other.wrong is None or one.wrong < other.wrong)
 
 
 def fitted(stimulus: Array, graph: Graph) -> Array:
