@@ -11,6 +11,7 @@ from harness.reconcile.model import Pass
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
+from harness.reconcile.ordering import ORDERING
 from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
@@ -35,5 +36,6 @@ PASSES: tuple[Pass, ...] = (
     *RELAYS,
     *WIRING,
     *LOOPS,
+    *ORDERING,
     *NESTING,
 )

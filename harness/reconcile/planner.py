@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.agreement.replay import rules_for
 from harness.agreement.status import Agreement, agreement
 from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
@@ -195,7 +196,7 @@ class _Attempt:
         if made is None:
             return Agreement(Status.WRONG_SHAPE)
         flat = inline(graph)
-        rules = {kind: side.rule(kind) for kind in NEURONS if flat.of_kind(kind)}
+        rules = rules_for(flat, side.rules)
         compares = {self.target.rule(kind).comparison for kind in rules}
         known = next(iter(compares)) if len(compares) == 1 else None
         return agreement(flat, side.dt, rules, fitted(self.stimulus, flat), self.wanted, made, lambda: known)
@@ -233,7 +234,7 @@ def fitted(stimulus: Array, graph: Graph) -> Array:
 
 def replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:
     """What a side's rules make of a graph, in double precision where they say single."""
-    rules = {kind: rule for kind, rule in side.rules.items() if graph.of_kind(kind)}
+    rules = rules_for(graph, side.rules)
     double = {
         kind: rule.but(precision=Precision.FLOAT64) if rule.precision is Precision.FLOAT32 else rule
         for kind, rule in rules.items()
