@@ -10,7 +10,9 @@ import numpy as np
 from harness.graphs import Graph, Node, as_array, components, validate
 from harness.reconcile.inputs import waiting
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from harness.reconcile.pulses import cyclic
 from harness.reconcile.wiring import misruns
+from harness.reference.neurons import delay_steps
 from harness.reference.order import Edge
 from harness.vocabulary import Cause
 
@@ -25,13 +27,15 @@ def edges_in_order(graph: Graph, source: Side, target: Side) -> Rewritten | None
 
     which is exact in every precision.  Edges that wait a step may come from nodes that are run later; the Output is run last.
 
-    Refuses graphs of several Inputs or Outputs, nodes that the Input does not reach, weights of zeros that would lead to or
-    from a feature map, or let another edge wait.
+    Refuses graphs of several Inputs or Outputs, a Delay on a cycle, nodes that the Input does not reach, and weights of zeros
+    that would lead to or from a feature map, or let another edge wait.
     """
     if not _meets_late(target):
         return None
     if len(graph.of_kind("Input")) != 1 or len(graph.of_kind("Output")) != 1:
         raise Refused(Cause.JOIN_MISRUN, (), "the importer misruns joins; of several Inputs or Outputs none is first or last")
+    if delays := _ahead(graph, source.dt):
+        raise Refused(Cause.JOIN_MISRUN, delays, "the importer misruns joins; a Delay on a cycle is run before what it hears")
     walk = _Walk(graph, source.dt)
     if not walk.zeros and _depth_first(graph) == walk.order:
         return None
@@ -46,6 +50,13 @@ def edges_in_order(graph: Graph, source: Side, target: Side) -> Rewritten | None
 def _meets_late(target: Side) -> bool:
     """Whether the probes saw joins at neurons or layers go wrong."""
     return misruns(target, "LIF") or misruns(target, "Linear")
+
+
+def _ahead(graph: Graph, dt: float) -> tuple[str, ...]:
+    """Delays that wait in the place of an edge of their cycle."""
+    on_cycles, shapes = cyclic(graph), validate(graph)
+    delays = [(name, node) for name, node in graph.primitives() if node.kind == "Delay" and name in on_cycles]
+    return tuple(name for name, node in delays if (delay_steps(node, shapes[name][0], dt) > 0).all())
 
 
 def _depth_first(graph: Graph) -> list[str]:
@@ -156,9 +167,9 @@ def names_of_cycles(graph: Graph, source: Side, target: Side) -> Rewritten | Non
 
     for all edges that do not wait.  A file keeps its nodes sorted by name.  An importer that takes them as they come, and what
     is not there yet from the step before, has no other way to know which of a cycle's edges wait; one that has is none the
-    worse.  Where each node on a cycle hears one in the same step, or its entries do all the waiting, names decide nothing.
+    worse.  Names decide nothing where all that waits goes to the entries of cycles, and every other node hears one node.
     """
-    if not target.domain or _meets_late(target):
+    if not target.domain or _meets_late(target) or _ahead(graph, source.dt):
         return None
     late = waiting(graph, validate(graph), source.dt)
     parts = components(graph.nodes, graph.edges)
@@ -171,7 +182,8 @@ def names_of_cycles(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     }
     order = [name for part in parts for name in _in_turn(graph, part, late)]
     between = [name for name in order if graph.nodes[name].kind not in ("Input", "Output")]
-    if not joins or between == sorted(between):
+    ends = set(graph.of_kind("Input", "Output"))
+    if not joins or all(start < end for start, end in graph.edges if (start, end) not in late and not {start, end} & ends):
         return None
     called = dict(zip(graph.nodes, graph.nodes, strict=True))
     for number, name in enumerate(between):

@@ -18,7 +18,7 @@ from harness.agreement.replay import rules_for
 from harness.agreement.status import Agreement, agreement
 from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
-from harness.graphs import NEURONS, Array, Graph, inline, validate
+from harness.graphs import NEURONS, SPIKING, Array, Graph, inline, validate
 from harness.reconcile.model import Pass, Refused, Side
 from harness.recording import Recording
 from harness.reference import simulate
@@ -130,13 +130,13 @@ def reconcile(
 
 
 _OF_A_NEURON = tuple(axis.name for axis in AXES if axis.name != "feedback_bias")
-"""Axes that mean nothing of a graph without neurons of a kind: what a pass puts in is run by the target's rule."""
+"""Axes that mean nothing of a graph without neurons of a kind: those that a pass puts in run by the target's rule."""
 
 
 def absent(graph: Graph) -> tuple[str, ...]:
-    """The neurons of which a graph has none."""
+    """The spiking neurons of which a graph has none."""
     there = {node.kind for _, node in inline(graph).primitives()}
-    return tuple(kind for kind in NEURONS if kind not in there)
+    return tuple(kind for kind in NEURONS if kind in SPIKING and kind not in there)
 
 
 def _means_the_same(graph: Graph, source: Side, target: Side) -> bool:
