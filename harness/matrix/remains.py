@@ -62,6 +62,7 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
         return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
     ours = [CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in lost]
     theirs = _of_target(plan, target, stimulus)
+    theirs = replace(theirs, causes=tuple(each for each in theirs.causes if each.cause is not Cause.UNEXPLAINED))
     if theirs.blame is Blame.NONE:
         if not ours:
             return theirs if theirs.causes else replace(theirs, causes=(_not_known(plan, target),))
@@ -71,7 +72,7 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     blame = Blame.BOTH if ours and lost[0].blame is Blame.EXPORTER else theirs.blame
     if refused and not theirs.causes:
         blame = Blame.IMPORTER
-    causes = _merged([*ours, *theirs.causes, *refused]) or (_not_known(plan, target),)
+    causes = _merged([*ours, *refused, *theirs.causes]) or (_not_known(plan, target),)
     return Verdict(theirs.status, blame, causes, theirs.explained)
 
 
