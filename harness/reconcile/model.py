@@ -50,11 +50,13 @@ class Rewritten:
 
     nodes : that it changed, named as in the graph that it was given
     why : one sentence
+    rules : those under which neurons are meant of which there were none
     """
 
     graph: Graph
     nodes: tuple[str, ...]
     why: str
+    rules: Mapping[str, UpdateRule] = field(default_factory=dict)
 
 
 class Refused(Exception):

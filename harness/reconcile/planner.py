@@ -179,6 +179,7 @@ class _Attempt:
             if "time_step" in each.axes:
                 side = replace(side, dt=self.target.dt)
             if rewritten is not None:
+                side = replace(side, rules={**side.rules, **rewritten.rules})
                 graph = inline(rewritten.graph) if each.axes else rewritten.graph
                 applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
         output = output_of(self.wanted)
