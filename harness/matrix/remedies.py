@@ -59,9 +59,10 @@ def remedy_for(
 
 def with_causes(verdict: Verdict, remedy: Remedy | None) -> Verdict:
     """The verdict with the causes that the needed passes answer, where nothing else is known."""
-    if remedy is None or not remedy.needed:
+    if remedy is None or not remedy.needed or verdict.blame is Blame.HARNESS:
         return verdict
-    return replace(verdict, blame=Blame.IMPORTER, causes=remedy.needed, explained=1.0)
+    blame = Blame.IMPORTER if verdict.blame is Blame.UNEXPLAINED else verdict.blame
+    return replace(verdict, blame=blame, causes=remedy.needed, explained=1.0)
 
 
 def _needed(

@@ -136,11 +136,10 @@ _ALL = "outputs, spikes and membranes, some under new names"
 
 INLINED = Pass("inlined", (), frozenset({Cause.UNSUPPORTED, Cause.NAME_ORDER}), _ALL, inlined, nested=True)
 
-NESTING: tuple[Pass, ...] = (INLINED,)
+INLINING: tuple[Pass, ...] = (INLINED,)
 """Before all passes that look at single nodes."""
 
-NAMES: tuple[Pass, ...] = (
-    Pass("names_in_order", (), frozenset({Cause.NAME_ORDER}), _ALL, names_in_order, nested=True),
+FEEDBACK: tuple[Pass, ...] = (
     Pass(
         "feedback_first",
         (),
@@ -150,4 +149,7 @@ NAMES: tuple[Pass, ...] = (
         nested=True,
     ),
 )
+"""Behind all passes that put in edges, before those that sort them all."""
+
+NAMES: tuple[Pass, ...] = (Pass("names_in_order", (), frozenset({Cause.NAME_ORDER}), _ALL, names_in_order, nested=True),)
 """The last of all: what other passes add has a name, too."""

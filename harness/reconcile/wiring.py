@@ -141,7 +141,7 @@ def _recurrent_bias(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     """
     if _absent(source, graph) == _absent(target, graph):
         return None
-    waiting, answers = _silence(graph, source.dt)
+    waiting, answers = silence(graph, source.dt)
     lost = sorted({name for name, _ in waiting} & answers.keys())
     if not lost:
         return None
@@ -166,7 +166,7 @@ def _recurrent_bias(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     return Rewritten(Graph(nodes, graph.edges, graph.metadata), tuple(sorted(changed)), why)
 
 
-def _silence(graph: Graph, dt: float) -> tuple[frozenset[Edge], dict[str, bool]]:
+def silence(graph: Graph, dt: float) -> tuple[frozenset[Edge], dict[str, bool]]:
     """The edges that wait a step, and the nodes that answer to silence: whether because of others before them."""
     shapes, nodes = validate(graph), dict(graph.primitives())
 
@@ -247,6 +247,9 @@ WIRING: tuple[Pass, ...] = (
     Pass("identity_before_output", (), frozenset({Cause.JOIN_MISRUN, Cause.UNSUPPORTED}), _ALL, _identity_before_output),
     Pass("refuse_joins", (), frozenset({Cause.JOIN_MISRUN}), "the graph as it is", _refuse_joins),
     Pass("recurrent_bias", ("feedback_bias",), frozenset({Cause.FEEDBACK_BIAS_AT_START}), _ROUNDED, _recurrent_bias),
+)
+
+NESTING: tuple[Pass, ...] = (
     Pass(
         "nested_recurrence",
         (),
@@ -256,4 +259,4 @@ WIRING: tuple[Pass, ...] = (
         nested=True,
     ),
 )
-"""The last one nests: passes that look at single nodes come before it."""
+"""Behind all passes that look at single nodes."""
