@@ -15,6 +15,8 @@ from harness.graphs import Graph, components, inline, validate
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
+WIRING = (JOIN, RECURRENCE, OUTPUTS)
+
 Domain = Mapping[str, Identified]
 """What a backend's importer takes and declines, by primitive; and of the wiring, joins, recurrence and several Outputs."""
 
@@ -64,7 +66,8 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
         said = [(_normal(refusal.message, graph), refusal.parameter) for refusal in known.refuses]
         where = [parameter for message, parameter in said if message and (message in words or words in message)]
         if where:
-            what = f"{kind}, {where[0]}" if where[0] != kind else kind
+            # A probe of wiring is another graph: that it failed in these words too does not say what else the two share.
+            what = kind if kind in (where[0], *WIRING) else f"{kind}, {where[0]}"
             return _unsupported(verdict, nodes, f"{what}: {says}" if len(where) == 1 else says)
     for kind, nodes in parts.items():
         if kind in domain and not domain[kind].outputs:
