@@ -31,7 +31,7 @@ from norse.torch.utils.state import _is_module_stateful
 from numpy.typing import NDArray
 from torch import nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Reading,
@@ -68,7 +68,8 @@ class Norse(Adapter):
     name: ClassVar[str] = "norse"
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "parameters as numbers, a sample with its batch, to_nir(model, sample) with its default dt of 1e-3",
-        Idiom.PORTABLE: "parameters as tensors, one number a neuron, a sample without a batch, to_nir(…, dt=dt)",
+        Idiom.PORTABLE: "parameters as tensors, one number a neuron; a sample without a batch, Flatten counted from the end; "
+        "to_nir(…, dt=dt)",
         Idiom.WORKED_AROUND: "as portable, but to_nir(…, dt=1): the exporter writes tau = dt / tau_inv, right for dt = 1 alone",
     }
     refusals: ClassVar[tuple[str, ...]] = (r"Unknown node type .* mapping does not exist",)
@@ -141,7 +142,7 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
+            output, state = answer(model.module(frame, state))
             result: torch.Tensor = output
             return result
 

@@ -17,7 +17,7 @@ from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 from torch import fx, nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Joined,
@@ -53,7 +53,7 @@ class SnnTorch(Adapter):
     name: ClassVar[str] = "snntorch"
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "beta and threshold as numbers, reset a step late, export_to_nir(net, sample) with the sample's batch",
-        Idiom.PORTABLE: "beta and threshold as tensors, one number a neuron, reset_delay=False, a sample without a batch",
+        Idiom.PORTABLE: "beta and threshold as tensors, reset_delay=False; the state reset, a sample without a batch",
         Idiom.WORKED_AROUND: "as portable, but a sample with its batch, as Flatten needs, and "
         "export_to_nir(…, ignore_dims=[0]), which keeps the batch out of the graph",
     }
@@ -146,7 +146,7 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
+            output, state = answer(model.module(frame, state))
             result: torch.Tensor = output[0] if isinstance(output, tuple) else output  # spikes and membrane: its IF hides none
             return result
 

@@ -17,7 +17,7 @@ from spikingjelly.activation_based import neuron as neurons
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import fx, nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Joined,
@@ -139,7 +139,7 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
+            output, state = answer(model.module(frame, state))
             result: torch.Tensor = output
             return result
 

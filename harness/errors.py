@@ -14,6 +14,7 @@
     ├── ReadFailed              the library's own NIR reader refused the file
     ├── TooSlow                 the reference gave no answer within the time limit; command line: exit 2
     ├── OwnFailure              nir-interop itself failed, not what it was given; command line: exit 70
+    ├── NoAnswer                a library's model returned something that is no output
     ├── RunFailed               a backend gave no recording of a graph; says why, in the library's words
     └── BackendMissing          the backend is not installed where it should be
 
@@ -66,6 +67,10 @@ class CannotBuild(NirInteropError):
 
 class ReadFailed(NirInteropError):
     """The NIR reader in the library's environment refused the file; the reason is the cause."""
+
+
+class NoAnswer(NirInteropError):
+    """A library's model returned something that is no output: nobody who calls it as documented gets one."""
 
 
 class TooSlow(NirInteropError):

@@ -13,6 +13,8 @@ from typing import Any
 
 from harness.rule import AXES, NIR_MEANING, UpdateRule
 
+CHAIN = "a chain of two layers"
+"""The probe, and the part of a domain, of a neuron with another layer behind it."""
 STRAY = 1e-5
 """The share of a rule's own evidence that it may miss: single spikes, which rounding decides otherwise."""
 
@@ -64,6 +66,11 @@ class Identified:
     mismatched: int = 0
     ties: tuple[Tie, ...] = ()
     refuses: tuple[Refusal, ...] = ()
+
+    @property
+    def only_last(self) -> bool:
+        """Whether nothing may come behind it: it is taken, and what it gives out is not."""
+        return any(refusal.parameter.startswith(CHAIN) for refusal in self.refuses)
 
     @property
     def known(self) -> bool:

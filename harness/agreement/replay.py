@@ -27,8 +27,12 @@ VALUE_ROUNDING = 256 * 2.0**-24
 
 
 def rules_for(graph: Graph, rules: Rules) -> dict[str, UpdateRule]:
-    """The rule of every neuron primitive in an inlined graph, sorted; NIR's meaning where none is given."""
-    return {kind: rules.get(kind, NIR_MEANING) for kind in NEURONS if graph.of_kind(kind)}
+    """The rule of every neuron primitive in an inlined graph, sorted; NIR's meaning where none is given.
+
+    Those of all primitives where it has no neuron: a rule also says what biases on cycles begin with.
+    """
+    known = {kind: rules.get(kind, NIR_MEANING) for kind in NEURONS}
+    return {kind: rule for kind, rule in known.items() if graph.of_kind(kind)} or known
 
 
 class Replays:

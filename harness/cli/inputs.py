@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,16 +57,10 @@ def quiet_hint(inputs: InputSet, silent: bool) -> str:
             "The output is constant or hardly spikes, and agreement proves nothing: give an input on which it fires, --input."
         )
     if inputs.quiet:
-        return f"No input makes {shortened(inputs.quiet)} fire: what they do is not seen; give one on which they fire, --input."
+        from harness.graphs import listed
+
+        return f"No input makes {listed(inputs.quiet)} fire: what they do is not seen; give one on which they fire, --input."
     return ""
-
-
-def shortened(names: Sequence[str], most: int = 6) -> str:
-    """Names in a row, the first ones where there are many."""
-    from harness.graphs.wording import printable
-
-    shown = ", ".join(map(printable, names[:most]))
-    return shown if len(names) <= most else f"{shown}, … ({len(names)})"
 
 
 def _loaded(path: Path, shape: tuple[int, ...]) -> Array:

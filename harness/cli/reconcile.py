@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, quiet_hint, shortened
+from harness.cli.inputs import check_step, inputs_of, quiet_hint
 from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def reconcile(
 
 
 def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
+    from harness.graphs import listed
     from harness.vocabulary import Status
 
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
@@ -92,18 +93,18 @@ def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
         say("\n".join(found.read.lines()))
     say(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {shortened(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
     if plan.right:
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         say(f"{'Rewritten' if plan.passes else 'As it is'}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
         for rest in plan.remaining:
-            say(f"- {rest.cause} at {shortened(rest.nodes)}, which no input shows: {rest.why}")
+            say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
     else:
         after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
         say(f"Not reconciled: {after}; nothing is written.")
         for left in found.remaining:
-            where = f" at {shortened(left.nodes)}" if left.nodes else ""
+            where = f" at {listed(left.nodes)}" if left.nodes else ""
             say(f"- {left.cause}{where}: {left.says}")
     say(f"On {inputs.says()}.")
     hint = quiet_hint(inputs, plan.agreement.status is Status.VACUOUS)

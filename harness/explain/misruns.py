@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.explain.probes import JOIN, RECURRENCE
+from harness.explain.probes import JOIN, NESTING, RECURRENCE
 from harness.explain.says import found as says
 from harness.fingerprint import Identified
 from harness.graphs import NEURONS
@@ -15,6 +15,7 @@ _WEIGHTED = (Cause.BIAS_DROPPED, Cause.WEIGHT_TRANSPOSED)
 _CAUSES: Mapping[str, tuple[Cause, ...]] = {
     JOIN: (Cause.JOIN_MISRUN,),
     RECURRENCE: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
+    NESTING: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
     "Flatten": (Cause.FLATTEN_BATCH, Cause.FLATTEN_ORDER),
     "AvgPool2d": (Cause.POOL_PADDING, Cause.NODE_DROPPED),
     "SumPool2d": (Cause.POOL_PADDING, Cause.NODE_DROPPED),

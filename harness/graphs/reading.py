@@ -127,13 +127,11 @@ class _Reader:
             if kind == "NIRGraph":
                 nodes[name] = self._graph(node, member, here)
             elif kind in PARAMETERS:
-                nodes[name] = Node(kind, self._parameters(node, member, kind, here))
+                nodes[name] = Node(kind, self._parameters(node, member, kind, here), self._said(node, member))
             else:
                 instead = _INSTEAD.get(kind, "use one of its primitives")
                 raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; {instead}")
-        metadata = layout.get("metadata")
-        known = self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
-        return Graph(nodes, self._edges(group, where), known)
+        return Graph(nodes, self._edges(group, where), self._said(group, layout))
 
     def _parameters(self, group: h5py.h5g.GroupID, layout: Layout, kind: str, where: str) -> dict[str, Any]:
         known = (*PARAMETERS[kind], *ANNOTATIONS.get(kind, ()))
@@ -198,6 +196,11 @@ class _Reader:
             names.append(_decoded(name, f"an edge of {where}"))
         edges = zip(names[::2], names[1::2], strict=True)
         return tuple(dict.fromkeys(edges))
+
+    def _said(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
+        """The metadata of a node or a graph."""
+        metadata = layout.get("metadata")
+        return self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
 
     def _metadata(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
         """What can be read of it: metadata means nothing to the harness."""

@@ -78,7 +78,8 @@ def check_parameters(node: Node, *, finite: bool = True) -> None:
 
 
 def _check_numbers(name: str, value: Array, finite: bool) -> None:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+    numbers = isinstance(value, np.ndarray) and (value.dtype.kind in "fiu" or (value.dtype.kind == "b" and name == "weight"))
+    if not numbers:
         raise InvalidGraph(f"{name} is not made of numbers; write an array of floats")
     # An Input of one number per sample has the shape (), which is written as an empty list.
     if not value.size and name != "shape":

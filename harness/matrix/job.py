@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from harness.adapter import Adapter
-from harness.errors import CannotBuild, NirInteropError, NotExpressible, ReadFailed
+from harness.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, ReadFailed
 from harness.learning import Samples, TrainingSettings, accuracy
 from harness.matrix.arrays import Array, load_arrays, save_arrays
 from harness.matrix.messages import describe, is_ours, own_failure, text_of
@@ -240,6 +240,8 @@ def import_failure(
     """The outcome of an import or a run that raised; what nir's own reader raises of the file at ``path`` is no importer's."""
     if isinstance(error, ReadFailed) or (stage in _LOADING and path is not None and _reader_raises(path, error)):
         return failure(error, Status.READ_ERROR, Stage.READ, known)
+    if isinstance(error, NoAnswer):
+        return failure(error, Status.RUN_ERROR, stage, known)
     if isinstance(error, NirInteropError) or adapter.refuses(text_of(error)):
         return failure(error, Status.REFUSED, stage, known)
     return failure(error, Status.IMPORT_ERROR if stage in _LOADING else Status.RUN_ERROR, stage, known)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.agreement.replay import Replays, Rules, flat, gap, rules_for
+from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
 from harness.explain.causes import Found
 from harness.explain.endings import attributed
@@ -70,7 +71,8 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     """The verdict on a rewritten graph: what the source's own graph lacks, and what the target makes of it.
 
     The rewritten graph computes what the source's graph did under ``plan.side``; what the target did with it, against that, is
-    the target's part.  Where the target gave no output that could be replayed, the passes that were refused say why.
+    the target's part.  Where the target gave no output that could be replayed, and where no rule explains one, the passes that
+    were refused say why; where there are none, how it ended.
     """
     if plan.right:
         unequal = plan.agreement.unequal
@@ -78,16 +80,32 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
         return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
     ours = [CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in lost]
     theirs = _of_target(plan, target, stimulus)
+    theirs = replace(theirs, causes=tuple(each for each in theirs.causes if each.cause is not Cause.UNEXPLAINED))
     if theirs.blame is Blame.NONE:
         if not ours:
-            return theirs
+            return theirs if theirs.causes else replace(theirs, causes=(_not_known(plan, target),))
         return Verdict(Status.MISMATCH, lost[0].blame, _merged([*ours, *theirs.causes]), theirs.explained)
-    silent = theirs.status is not Status.MISMATCH
+    silent = theirs.status is not Status.MISMATCH or not theirs.causes
     refused = [CauseShare(each.cause, 0, each.nodes, each.why) for each in plan.remaining] if silent else []
     blame = Blame.BOTH if ours and lost[0].blame is Blame.EXPORTER else theirs.blame
     if refused and not theirs.causes:
         blame = Blame.IMPORTER
-    return Verdict(theirs.status, blame, _merged([*ours, *theirs.causes, *refused]), theirs.explained)
+    causes = _merged([*ours, *refused, *theirs.causes]) or (_not_known(plan, target),)
+    return Verdict(theirs.status, blame, causes, theirs.explained)
+
+
+def _not_known(plan: Plan, target: Side) -> CauseShare:
+    """How a target ended for which nothing that is known says why."""
+    answer = plan.answer
+    if isinstance(answer, RunFailed):
+        how = f"{target.name} ended with {answer}"
+    elif plan.wrong is None:
+        made = output_of(answer) if answer is not None else None
+        axes = "no output" if made is None else f"an output of axes {'×'.join(map(str, made.shape))}"
+        how = f"{target.name} gave {axes}, where {plan.outputs} numbers were meant"
+    else:
+        how = f"{plan.wrong} of {plan.outputs} outputs differ"
+    return CauseShare(Cause.UNEXPLAINED, plan.wrong or 0, (), f"{how}; no rule that is known of it and no pass says why")
 
 
 def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:

@@ -56,11 +56,11 @@ def _rewritten(job: Job) -> Outcome:
         meaningless = without_meaning(RunFailed(str(Status.REFUSED)), intended, graph, job["dt"])
         verdict = None if meaningless is None else as_outcome(meaningless, graph)
         causes = [] if meaningless is None else [each.cause for each in meaningless.causes]
-        return {"status": OK, "passes": [], "verdict": verdict, "forbidden": sorted(map(str, causes))}
+        return {"status": OK, "passes": [], "verdict": verdict, "forbidden": sorted(map(str, forbidding(causes)))}
     if plan.passes:
         write(Path(job["folder"]) / GRAPH, plan.graph)
     left = None if plan.exact else remains(plan, target, stimulus, lost)
-    forbids = () if left is None else forbidding([each.cause for each in left.causes], plan.graph, source, target)
+    forbids = () if left is None else forbidding(each.cause for each in left.causes)
     return {
         "status": OK,
         "passes": [each.as_dict() for each in plan.passes],

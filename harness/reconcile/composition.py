@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from harness.fingerprint import Identified
 from harness.graphs import Graph, Node, as_array, validate
-from harness.reconcile.gains import refuses
-from harness.reconcile.inputs import waiting
+from harness.reconcile.loops import NoWeights, diagonal, refuse_order
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
-from harness.reconcile.steps import Coefficients, Shape, agree, membrane
+from harness.reconcile.steps import Coefficients, Shape, agree, membrane, synapse
 from harness.reference.coefficients import Values, parameter, start_value
 from harness.reference.order import Edge
-from harness.rule import Comparison, Floor, Precision, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
+from harness.rule import (
+    Comparison,
+    Floor,
+    LeakUse,
+    Order,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
 from harness.vocabulary import Cause
 
-_MEMBRANES = {"LIF": "LI", "IF": "I"}
-"""Neurons, and what they are without a threshold."""
+_MEMBRANES = {"LIF": "LI", "IF": "I", "CubaLIF": "LI"}
+"""Neurons, and what their membranes are without a threshold."""
 _SUBTRACTS = (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL)
-_CARRIED = ("spent", "rest", "wait", "carry", "regain", "again", "back")
-"""What finds the rest above the threshold, carries it into the next comparison, and gives it back."""
-_INTO_NEURON = ("two branches into a neuron", "two spiking sources into a neuron", "a skip past a neuron")
+_CARRIED = ("less", "spent", "rest", "carry", "again")
+"""What is compared one threshold lower, and what finds the rest above the threshold and carries it there."""
 
 
 def soft_reset_as_composition(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -34,52 +41,50 @@ def soft_reset_as_composition(graph: Graph, source: Side, target: Side) -> Rewri
 
     is :math:`a\,(v_t - \theta s_t) + g\,x_{t+1} + c` with :math:`w = -a\,\theta/g` (reset in the same step), and
     :math:`a\,v_t + g\,x_{t+1} + c - \theta s_t` with :math:`w = -\theta/g` (reset in the next).  LIF becomes LI, IF becomes I,
-    each followed by a Threshold, which keeps the name, and a Scale (a diagonal Linear where the target takes no Scale).  The
-    membrane is fed from elsewhere, too, so that it is an entry of its cycle and the feedback waits.  Where the source fires at
-    the threshold as well, the Threshold has the next lower float (see ``next_float``); the feedback has :math:`\theta` itself.
-    The membrane is recorded before a reset in the same step.  Spikes are as they were, but for rounding.
+    a CubaLIF two of LI, its synapse before its membrane, each followed by a Threshold, which keeps the name, and a Scale (a
+    diagonal Linear where the target takes no Scale).  What of these the target does not take either, later passes write with
+    weights and neurons.  The membrane is fed from elsewhere, too, so that it is an entry of its cycle and the feedback waits.
+    Where the source fires at the threshold as well, the Threshold has the next lower float (see ``next_float``); the feedback
+    has :math:`\theta` itself.  The membrane is recorded before a reset in the same step.  Spikes are as they were, but for
+    rounding.
 
     What is left above the threshold and carried into the next comparison (``timing`` is ``carried``) is found by a second
-    Threshold, :math:`c_t = [v_t - \theta s_t > \theta]`.  A Delay takes :math:`\theta` off the membrane :math:`v'` in the next
-    step, another gives it back in the one after:
+    Threshold, and is taken off and given back between membrane and threshold:
 
-    .. math:: v'_{t+1} = a\,v'_t + g\,(x_{t+1} + w\,s_t) + c - \theta\,c_t + a\,\theta\,c_{t-1} = v_{t+1} - \theta\,c_t
+    .. math:: d_t = v_t - \theta\,c_{t-1}, \quad s_t = [d_t > \theta], \quad c_t = [d_t + \theta\,(c_{t-1} - s_t) > \theta]
 
-    Nothing changes where the target subtracts, and at the same time.  Refuses CubaLIF (a feedback would have to pass its
-    synapse), a target without these primitives or one that misruns joins or cycles, several spikes in a step, a floor, spikes
-    read from the membrane before, fixed point, a threshold below 0 (which fires in silence, before the first step), a start
-    above it that would be carried, a gain of 0, and a source for which LI or I decays, leaks or starts otherwise than what it
-    takes the place of.
+    Nothing changes where the target subtracts, and at the same time.  Refuses a CubaLIF whose membrane advances first, a target
+    that takes neither these primitives nor what stands for them, several spikes in a step, a floor, spikes read from the
+    membrane before, fixed point, a threshold below 0 (which fires in silence, before the first step), a start above it that
+    would be carried, a gain of 0, and a source for which LI or I decays, leaks or starts otherwise than what it takes the place
+    of.
     """
     shapes, nodes, edges = validate(graph), dict(graph.nodes), list(dict.fromkeys(graph.edges))
-    parts: dict[str, tuple[str, ...]] = {}
-    added: list[Edge] = []
+    changed, stands_for = list[str](), dict[str, str]()
+    added, late = list[Edge](), list[Edge]()
     for name, node in graph.primitives():
         if "v_threshold" not in node.params or not _lacks(source.rule(node.kind), target.rule(node.kind)):
             continue
         shape = shapes[name][0]
-        _refuse_rule(name, node.kind, source.rule(node.kind))
-        _refuse_target(name, node.kind, shape, source, target)
-        below, threshold, feedback, numbers = _composed(name, node, shape, source, target)
-        first, last = free_name(f"{name}_membrane", nodes), free_name(f"{name}_reset", nodes)
-        nodes |= {first: below, name: threshold, last: feedback}
+        _refuse_rule(name, source.rule(node.kind))
+        _refuse_target(name, node.kind, shape, target)
+        parts, inner, waits = _composed(name, node, shape, source, target)
+        called = {name: name}
+        for part in parts.keys() - {name}:
+            called[part] = free_name(f"{name}_{part}", nodes)
+        nodes |= {called[part]: each for part, each in parts.items()}
+        first = called[next(iter(parts))]
         edges = [(start, first if end == name else end) for start, end in edges]
-        parts[name] = (first, last)
-        added += [(first, name), (name, last), (last, first)]
-        if source.rule(node.kind).timing is Timing.CARRIED:
-            carried = _carried(name, node, shape, numbers, source, target)
-            names = tuple(free_name(f"{name}_{each}", nodes) for each in _CARRIED)
-            nodes |= dict(zip(names, carried, strict=True))
-            parts[name] += names
-            spent, rest, wait, carry, regain, again, back = names
-            added += [(first, rest), (name, spent), (spent, rest), (wait, regain), (regain, rest), (rest, wait)]
-            added += [(wait, carry), (carry, first), (wait, again), (again, back), (back, first)]
-    if not parts:
+        stands_for[first] = name
+        added += [(called[start], called[end]) for start, end in inner]
+        late += [(called[start], called[end]) for start, end in waits]
+        changed.append(name)
+    if not changed:
         return None
     after = Graph(nodes, (*edges, *added), graph.metadata)
-    _refuse_order(graph, after, parts, frozenset(added), source.dt)
+    refuse_order(graph, after, stands_for, added, late, source.dt)
     why = f"{target.name} does not reset by subtraction; a feedback of the spikes does"
-    return Rewritten(after, tuple(parts), why)
+    return Rewritten(after, tuple(changed), why)
 
 
 def _lacks(old: UpdateRule, new: UpdateRule) -> bool:
@@ -87,10 +92,8 @@ def _lacks(old: UpdateRule, new: UpdateRule) -> bool:
     return old.reset in _SUBTRACTS and (new.reset not in _SUBTRACTS or old.timing is not new.timing)
 
 
-def _refuse_rule(name: str, kind: str, rule: UpdateRule) -> None:
+def _refuse_rule(name: str, rule: UpdateRule) -> None:
     """Raise Refused where a neuron does more than membrane, threshold and feedback do."""
-    if kind not in _MEMBRANES:
-        raise Refused(Cause.RESET_KIND, (name,), f"a feedback that resets {name} would have to pass its synapse")
     odd = {
         Cause.SPIKES_PER_STEP: rule.spikes is SpikesPerStep.MANY,
         Cause.FLOOR: rule.floor is not Floor.NONE,
@@ -102,31 +105,23 @@ def _refuse_rule(name: str, kind: str, rule: UpdateRule) -> None:
             raise Refused(cause, (name,), f"{name} does more than a membrane with a threshold and a feedback: {cause.meaning}")
 
 
-def _refuse_target(name: str, kind: str, shape: Shape, source: Side, target: Side) -> None:
-    """Raise Refused where the target does not run the composition."""
-    needed = [_MEMBRANES[kind], "Threshold", "Linear" if len(shape) == 1 and not target.takes("Scale") else "Scale"]
-    needed += ["Delay"] if source.rule(kind).timing is Timing.CARRIED else []
-    lacking = [each for each in needed if not target.takes(each)]
+def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
+    """Raise Refused where the target takes no part of the composition, nor what stands for it."""
+    weights = {1: "Linear", 2: "Conv1d", 3: "Conv2d"}.get(len(shape), "Linear")
+    needed = ((_MEMBRANES[kind], weights), ("Threshold", "LIF"), ("Scale", weights))
+    lacking = [" nor ".join(either) for either in needed if not any(target.takes(each) for each in either)]
     if lacking:
-        why = f"{target.name} resets {name} otherwise, and takes no {' and no '.join(lacking)} to make up for it"
+        why = f"{target.name} resets {name} otherwise, and takes neither {', and neither '.join(lacking)} to make up for it"
         raise Refused(Cause.RESET_KIND, (name,), why)
-    joins, cycles = target.domain.get("join"), target.domain.get("recurrence")
-    if _is_misrun(joins, _INTO_NEURON):
-        raise Refused(Cause.JOIN_MISRUN, (name,), f"a feedback would join the input of {name}, and the importer misruns joins")
-    if cycles is not None and (cycles.mismatched or cycles.refuses):
-        raise Refused(Cause.RECURRENCE_REWIRED, (name,), f"a feedback would reset {name}, and the importer rewires cycles")
 
 
-def _is_misrun(known: Identified | None, words: Iterable[str]) -> bool:
-    if known is None:
-        return False
-    return any(refuses(known, each) for each in words) or (known.mismatched > 0 and not known.refuses)
-
-
-def _composed(name: str, node: Node, shape: Shape, source: Side, target: Side) -> tuple[Node, Node, Node, Coefficients]:
-    """Membrane, threshold and feedback of a neuron, and the membrane's numbers."""
+def _composed(
+    name: str, node: Node, shape: Shape, source: Side, target: Side
+) -> tuple[dict[str, Node], list[Edge], list[Edge]]:
+    """The parts of a neuron, the first of which is fed and one has its name; their edges, and those of them that wait."""
     old = source.rule(node.kind)
-    below, numbers = _membrane(name, node, shape, source)
+    parts = {"synapse": _synapse(name, node, shape, source)} if "tau_syn" in node.params else {}
+    parts["membrane"], numbers = _membrane(name, node, shape, source)
     theta = _theta(node, shape, old)
     fires = theta
     if old.comparison is Comparison.AT_OR_ABOVE:
@@ -136,19 +131,25 @@ def _composed(name: str, node: Node, shape: Shape, source: Side, target: Side) -
     if (numbers.gain == 0).any():
         raise Refused(Cause.GAIN, (name,), f"no input reaches {name}, so that no feedback does")
     weight = -(1.0 if old.timing is Timing.NEXT_STEP else numbers.decay) * theta / numbers.gain
-    return below, Node("Threshold", {"threshold": as_array(fires)}), _scale(weight, target), numbers
+    parts |= {name: Node("Threshold", {"threshold": as_array(fires)}), "reset": _scale(weight, target)}
+    edges = [("synapse", "membrane")] if "synapse" in parts else []
+    edges += [(name, "reset"), ("reset", "membrane")]
+    late = [("reset", "membrane")]
+    if old.timing is not Timing.CARRIED:
+        return parts, [*edges, ("membrane", name)], late
+    if (start_value(node, shape, old) > theta).any():
+        raise Refused(Cause.START, (name,), f"{name} starts above its threshold, and what would carry that starts at 0")
+    parts |= dict(zip(_CARRIED, _carried(theta, target), strict=True))
+    late += [("carry", "less"), ("again", "rest")]
+    edges += [("membrane", "less"), ("less", name), ("less", "rest"), (name, "spent"), ("spent", "rest")]
+    return parts, [*edges, ("rest", "carry"), ("rest", "again"), *late[1:]], late
 
 
-def _carried(name: str, node: Node, shape: Shape, numbers: Coefficients, source: Side, target: Side) -> tuple[Node, ...]:
+def _carried(theta: Values, target: Side) -> tuple[Node, ...]:
     """The nodes of ``_CARRIED``."""
-    rule = source.rule(node.kind)
-    theta = _theta(node, shape, rule)
-    if (start_value(node, shape, rule) > theta).any():
-        raise Refused(Cause.START, (name,), f"{name} starts above its threshold, and a Delay that would carry that starts at 0")
     rest = Node("Threshold", {"threshold": as_array(theta)})
-    wait = Node("Delay", {"delay": as_array(np.full(shape, source.dt))})
-    carry, back = _scale(-theta / numbers.gain, target), _scale(numbers.decay * theta / numbers.gain, target)
-    return _scale(-theta, target), rest, wait, carry, _scale(theta, target), wait, back
+    less, spent, carry, again = (_scale(each, target) for each in (np.ones_like(theta), -theta, -theta, theta))
+    return less, spent, rest, carry, again
 
 
 def _theta(node: Node, shape: Shape, rule: UpdateRule) -> Values:
@@ -160,19 +161,37 @@ def _scale(values: Values, target: Side) -> Node:
     """A factor for each element, as a diagonal where the target takes no Scale."""
     if target.takes("Scale"):
         return Node("Scale", {"scale": as_array(values)})
-    return Node("Linear", {"weight": as_array(np.diag(values))})
+    try:
+        return diagonal(values, values.shape, target)
+    except NoWeights as impossible:
+        raise Refused(Cause.RESET_KIND, (), f"{target.name} takes no Scale, and {impossible}") from impossible
+
+
+def _synapse(name: str, node: Node, shape: Shape, source: Side) -> Node:
+    """The synapse of a current-based neuron as an LI."""
+    old = source.rule(node.kind)
+    if old.order is Order.MEMBRANE_FIRST:
+        raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
+    resting = node["v_leak"] if old.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
+    plain = Node("LI", {"tau": node["tau_syn"], "r": node["w_in"], "v_leak": as_array(resting)})
+    return _alike(name, plain, shape, source, synapse(node, shape, source.dt, old))
 
 
 def _membrane(name: str, node: Node, shape: Shape, source: Side) -> tuple[Node, Coefficients]:
-    """A neuron without its threshold, and its numbers, which are the neuron's under the source's rules."""
-    kind = _MEMBRANES[node.kind]
-    old, new = source.rule(node.kind), source.rule(kind)
-    wanted = membrane(node, shape, source.dt, old)
-    plain = Node(kind, {key: value for key, value in node.params.items() if key in ("tau", "r", "v_leak")})
-    given = membrane(plain, shape, source.dt, new)
+    """A neuron's membrane without its threshold, and its numbers, which are the neuron's under the source's rules."""
+    wanted = membrane(node, shape, source.dt, source.rule(node.kind))
+    values = {{"tau_mem": "tau"}.get(key, key): value for key, value in node.params.items()}
+    plain = Node(_MEMBRANES[node.kind], {key: value for key, value in values.items() if key in ("tau", "r", "v_leak")})
+    return _alike(name, plain, shape, source, wanted), wanted
+
+
+def _alike(name: str, plain: Node, shape: Shape, source: Side, wanted: Coefficients) -> Node:
+    """An LI or I with a gain as wanted; Refused where its other numbers are not."""
+    rule = source.rule(plain.kind)
+    given = membrane(plain, shape, source.dt, rule)
     if not agree(wanted.gain, given.gain) and agree(wanted.decay, given.decay):
         plain = _with_gain(plain, shape, wanted.gain, given.gain)
-        given = membrane(plain, shape, source.dt, new)
+        given = membrane(plain, shape, source.dt, rule)
     differ: list[tuple[Cause, Values, Values]] = [
         (Cause.DECAY, wanted.decay, given.decay),
         (Cause.GAIN, wanted.gain, given.gain),
@@ -181,8 +200,8 @@ def _membrane(name: str, node: Node, shape: Shape, source: Side) -> tuple[Node, 
     ]
     for cause, one, other in differ:
         if not agree(one, other):
-            raise Refused(cause, (name,), f"{name} without its threshold, as {kind}, would differ: {cause.meaning}")
-    return plain, wanted
+            raise Refused(cause, (name,), f"{name} without its threshold, as {plain.kind}, would differ: {cause.meaning}")
+    return plain
 
 
 def _with_gain(plain: Node, shape: Shape, wanted: Values, given: Values) -> Node:
@@ -190,19 +209,6 @@ def _with_gain(plain: Node, shape: Shape, wanted: Values, given: Values) -> Node
         ratio = np.nan_to_num(wanted / given, nan=1.0, posinf=1.0, neginf=1.0)
     values = {key: as_array(np.broadcast_to(parameter(plain, key, shape), shape)) for key in plain.params}
     return Node(plain.kind, {**values, "r": as_array(ratio * values["r"])})
-
-
-def _refuse_order(before: Graph, after: Graph, parts: dict[str, tuple[str, ...]], added: frozenset[Edge], dt: float) -> None:
-    """Raise Refused where other edges than the new feedbacks would wait, or not wait, than did."""
-    stands_for = {first: name for name, (first, *_) in parts.items()}
-    old, new = waiting(before, validate(before), dt), waiting(after, validate(after), dt)
-    loops = {(last, first) for first, last, *_ in parts.values()}
-    for edge in after.edges:
-        start, end = edge[0], stands_for.get(edge[1], edge[1])
-        expected = edge in loops or (edge not in added and (start, end) in old)
-        if (edge in new) is not expected:
-            name = next(name for name in parts if name in {start, end} or start in parts[name])
-            raise Refused(Cause.CYCLE_ORDER, (name,), f"with a feedback that resets {name}, a cycle waits elsewhere")
 
 
 COMPOSITIONS = (

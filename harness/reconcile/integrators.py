@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.graphs import Graph, Node, as_array
+from harness.graphs import Graph, Node, as_array, validate
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
-from harness.rule import Gain, UpdateRule
+from harness.reconcile.steps import Shape, agree, membrane, step_of
+from harness.rule import Decay, Gain, TimeStep, UpdateRule, Use
 from harness.vocabulary import Cause
 
 _OTHER = ("comparison", "reset", "timing", "spikes", "floor", "start", "spike_from", "feedback_bias", "threshold", "precision")
 """Axes that an integrator and a leaky neuron share."""
+
+_LASTING = 2.0**40
+"""Time constant, in steps, of a neuron that does not leak in single precision."""
 
 
 def infinite_as_integrator(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -49,6 +53,50 @@ def _unit(rule: UpdateRule, dt: float) -> float:
     return 1.0 if rule.gain in (Gain.ONE, Gain.JUMP) else 1.0 / dt
 
 
+def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""An IF as a LIF that forgets nothing that single precision could tell, where the target takes no IF.
+
+    .. math:: \tau = 2^{40} h: \quad a = 1 - 2^{-40}, \qquad R' = g_\mathrm{IF} / g_\mathrm{LIF}(R = 1)
+
+    The decay is 1 in single precision, in which libraries compute, and rounding in double.  Spikes and membranes are as they
+    were, but for rounding.
+
+    A graph that has LIF, too, is refused where the source's differ from its integrators in more than that; and so is a source
+    whose LIF has such a gain for no R, or guesses its step from the neuron.
+    """
+    names = () if target.takes("IF") or not target.takes("LIF") else graph.of_kind("IF")
+    if not names:
+        return None
+    shapes, nodes, plain = validate(graph), dict(graph.nodes), source.rule("IF")
+    leaky = source.rule("LIF") if graph.of_kind("LIF") else plain.but(decay=Decay.EULER, gain=Gain.STEP, resistance=Use.USED)
+    differ = [axis for axis in _OTHER if getattr(leaky, axis) is not getattr(plain, axis)]
+    if differ or leaky.time_step is TimeStep.INFERRED:
+        why = f"{target.name} takes no IF; a LIF of {source.name} differs from its IF in {', '.join(differ) or 'its step'}"
+        raise Refused(Cause.UNSUPPORTED, names, why)
+    for name in names:
+        node, shape = nodes[name], shapes[name][0]
+        assert isinstance(node, Node)
+        made = _leaky(node, shape, source.dt, plain, leaky)
+        one, other = membrane(node, shape, source.dt, plain), membrane(made, shape, source.dt, leaky)
+        leaks = (np.abs(1 - other.decay) > 2 / _LASTING).any()
+        if leaks or not agree(one.gain, other.gain) or not agree(one.start, other.start):
+            raise Refused(Cause.UNSUPPORTED, (name,), f"{target.name} takes no IF, and no LIF of {source.name} is one")
+        nodes[name] = made
+    why = f"{target.name} takes no IF; a LIF with a time constant of {_LASTING:.0e} steps does not leak"
+    return Rewritten(Graph(nodes, graph.edges, graph.metadata), names, why, {"LIF": leaky})
+
+
+def _leaky(node: Node, shape: Shape, dt: float, plain: UpdateRule, leaky: UpdateRule) -> Node:
+    """An integrator as a leaky neuron that hardly leaks, with the same gain; single numbers where all of its own are."""
+    size = () if node["r"].ndim == 0 and node["v_threshold"].ndim == 0 else shape
+    fire = {key: np.broadcast_to(node[key], size) for key in ("v_threshold", "v_reset") if key in node.params}
+    values = {"tau": np.full(size, _LASTING * step_of(leaky, dt)), "r": np.ones(size), "v_leak": np.zeros(size)}
+    unit = membrane(Node("LIF", {**values, **fire}), shape, dt, leaky.but(resistance=Use.USED)).gain
+    gain = membrane(node, shape, dt, plain).gain / unit
+    values["r"] = gain if size else gain.reshape(-1)[0]
+    return Node("LIF", {key: as_array(np.asarray(value)) for key, value in {**values, **fire}.items()})
+
+
 INTEGRATORS = (
     Pass(
         "infinite_as_integrator",
@@ -56,6 +104,13 @@ INTEGRATORS = (
         frozenset({Cause.PARAMETER_LOST, Cause.DECAY}),
         "spikes and membranes",
         infinite_as_integrator,
+    ),
+    Pass(
+        "integrator_as_leaky",
+        (),
+        frozenset({Cause.UNSUPPORTED, Cause.NODE_DROPPED}),
+        "spikes and membranes, but for rounding",
+        integrator_as_leaky,
     ),
 )
 """Passes that come before all others: they make a graph that means something of one that does not."""

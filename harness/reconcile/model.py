@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.fingerprint import Identified
-from harness.graphs import Graph
+from harness.graphs import NEURONS, Graph
 from harness.rule import NIR_MEANING, UpdateRule
 from harness.vocabulary import Cause
 
@@ -30,9 +30,16 @@ class Side:
         return self.rules.get(kind, NIR_MEANING)
 
     def takes(self, kind: str) -> bool:
-        """Whether the importer gave an answer to a primitive in any form; of which nothing is known, it is believed to."""
+        """Whether the importer gave an answer to a primitive in any form, whatever comes behind it.
+
+        Of which nothing is known, it is believed to.
+        """
         known = self.domain.get(kind)
-        return known is None or known.outputs > 0
+        return known is None or (known.outputs > 0 and not known.only_last)
+
+    def beside(self, source: Side) -> Side:
+        """This side with the rules of a source for neurons that its importer takes in no form, which others stand for."""
+        return replace(self, rules={**self.rules, **{kind: source.rule(kind) for kind in NEURONS if not self.takes(kind)}})
 
     def take(self, axes: tuple[str, ...], other: Side, kinds: tuple[str, ...]) -> Side:
         """This side with some axes of some primitives as another has them."""
@@ -46,11 +53,13 @@ class Rewritten:
 
     nodes : that it changed, named as in the graph that it was given
     why : one sentence
+    rules : those under which neurons are meant of which there were none
     """
 
     graph: Graph
     nodes: tuple[str, ...]
     why: str
+    rules: Mapping[str, UpdateRule] = field(default_factory=dict)
 
 
 class Refused(Exception):
@@ -77,6 +86,7 @@ class Pass:
     rewrite : (inlined graph, source, target) → another graph, which under the source's rules with these axes as the target has
         them computes what the graph computed under the source's rules; None where there is nothing to do.  Raises Refused.
         It never changes its input
+    nested : it is given graphs within the graph as they stand; to others the graph is given inlined
     """
 
     name: str
@@ -84,6 +94,7 @@ class Pass:
     answers: frozenset[Cause]
     preserves: str
     rewrite: Rewrite
+    nested: bool = False
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from harness.agreement.replay import rules_for
 from harness.agreement.status import Agreement, agreement
 from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
-from harness.graphs import NEURONS, Array, Graph, inline, validate
+from harness.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
 from harness.reconcile.model import Pass, Refused, Side
+from harness.reconcile.names import INLINED
 from harness.recording import Recording
 from harness.reference import simulate
-from harness.rule import Precision
+from harness.rule import AXES, Precision
 from harness.vocabulary import Cause, Status
 
 Run = Callable[[Graph, Array, float], Recording]
@@ -113,8 +115,9 @@ def reconcile(
     Raises InvalidGraph where the graph means nothing, and no pass makes it mean something.
     """
     flat = inline(graph)
+    target = target.beside(source)
     wanted = wanted if wanted is not None else replayed(flat, source, fitted(stimulus, flat))
-    attempt = _Attempt(flat, source, target, stimulus, wanted, run)
+    attempt = _Attempt(graph, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
     if _means_the_same(flat, source, target):
@@ -125,6 +128,16 @@ def reconcile(
             if _no_worse(shorter, plan):
                 plan = replace(shorter, remaining=plan.remaining)
     return plan
+
+
+_OF_A_NEURON = tuple(axis.name for axis in AXES if axis.name != "feedback_bias")
+"""Axes that mean nothing of a graph without neurons of a kind: those that a pass puts in run by the target's rule."""
+
+
+def absent(graph: Graph) -> tuple[str, ...]:
+    """The spiking neurons of which a graph has none."""
+    there = {node.kind for _, node in inline(graph).primitives()}
+    return tuple(kind for kind in NEURONS if kind in SPIKING and kind not in there)
 
 
 def _means_the_same(graph: Graph, source: Side, target: Side) -> bool:
@@ -156,7 +169,9 @@ class _Attempt:
         remaining: list[Remaining] = []
         for each in passes:
             try:
-                rewritten = each.rewrite(graph, side, self.target)
+                side = side.take(_OF_A_NEURON, self.target, absent(graph))
+                given = graph if each.nested else inline(graph)
+                rewritten = each.rewrite(given, side, self.target)
             except Refused as refused:
                 remaining.append(Remaining(refused.cause, refused.nodes, refused.why))
                 continue
@@ -166,7 +181,13 @@ class _Attempt:
             if "time_step" in each.axes:
                 side = replace(side, dt=self.target.dt)
             if rewritten is not None:
-                graph = inline(rewritten.graph) if each.axes else rewritten.graph
+                side = replace(side, rules={**side.rules, **rewritten.rules})
+                if given is not graph and not any(other.name == INLINED.name for other in applied):
+                    applied.append(
+                        Applied(INLINED.name, nested(graph), "passes that follow look at single nodes", INLINED.preserves)
+                    )
+                made = with_metadata_of(given, rewritten.graph)
+                graph = inline(made) if each.axes else made
                 applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
         output = output_of(self.wanted)
         size = 0 if output is None else output.size
@@ -183,7 +204,7 @@ class _Attempt:
         if made is None:
             return Agreement(Status.WRONG_SHAPE)
         flat = inline(graph)
-        rules = {kind: side.rule(kind) for kind in NEURONS if flat.of_kind(kind)}
+        rules = rules_for(flat, side.rules)
         compares = {self.target.rule(kind).comparison for kind in rules}
         known = next(iter(compares)) if len(compares) == 1 else None
         return agreement(flat, side.dt, rules, fitted(self.stimulus, flat), self.wanted, made, lambda: known)
@@ -221,7 +242,7 @@ def fitted(stimulus: Array, graph: Graph) -> Array:
 
 def replayed(graph: Graph, side: Side, stimulus: Array) -> Recording:
     """What a side's rules make of a graph, in double precision where they say single."""
-    rules = {kind: rule for kind, rule in side.rules.items() if graph.of_kind(kind)}
+    rules = rules_for(graph, side.rules)
     double = {
         kind: rule.but(precision=Precision.FLOAT64) if rule.precision is Precision.FLOAT32 else rule
         for kind, rule in rules.items()

@@ -70,7 +70,7 @@ def refuse_first_neurons(graph: Graph, side: Side) -> None:
     """Raise NoSpare where the first LIF of a graph would take the biases of its cycles away in the first step."""
     kinds = {node.kind for _, node in graph.primitives()} & set(NEURONS)
     absent = {kind for kind in {*kinds, "LIF"} if side.rule(kind).feedback_bias is FeedbackBias.ABSENT}
-    if absent == {"LIF"} and "LIF" not in kinds and cyclic(graph):
+    if kinds and absent == {"LIF"} and "LIF" not in kinds and cyclic(graph):
         raise NoSpare(f"with a LIF, {side.name} leaves biases of cycles out in the first step")
 
 

@@ -8,13 +8,15 @@ from harness.graphs import SPIKING, Array, Graph, Node, as_array, validate, whol
 from harness.graphs.primitives import CONVOLUTIONS, DENSE
 from harness.reconcile.gains import refuses
 from harness.reconcile.inputs import Inputs
+from harness.reconcile.loops import begins_silent
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.operators import lossless
 from harness.reconcile.pulses import NoSpare, cyclic, refuse_first_neurons, refuse_rule, spare_neurons
 from harness.reconcile.steps import Shape, agree, as_precise, membrane, step_of
+from harness.reconcile.wiring import silence
 from harness.reference.coefficients import Values, parameter
 from harness.reference.neurons import delay_steps
-from harness.rule import Comparison, FeedbackBias, SpikesPerStep, Use
+from harness.rule import Comparison, SpikesPerStep, Use
 from harness.vocabulary import Cause
 
 _MOST = 4096
@@ -141,9 +143,10 @@ def threshold_as_neuron(graph: Graph, source: Side, target: Side) -> Rewritten |
     shapes, nodes = validate(graph), dict(graph.nodes)
     try:
         refuse_first_neurons(graph, source)
+        answers = {} if begins_silent(graph, source) else silence(graph, source.dt)[1]
         for name in names:
             nodes[name] = _memoryless(_node(graph, name), shapes[name][0], source, target)
-            if not _is_silent(graph, source) and _reaches(graph, name, cyclic(graph)):
+            if name in answers and _reaches(graph, name, cyclic(graph)):
                 raise NoSpare(f"a cycle begins with what {name} answers to silence, and neurons are silent")
     except NoSpare as impossible:
         why = f"{target.name} takes no Threshold, and no neuron does for one: {impossible}"
@@ -184,12 +187,6 @@ def _next(threshold: Values) -> Values:
     with np.errstate(over="ignore"):
         narrow = threshold.astype(np.float32)
     return np.where(narrow > threshold, narrow, np.nextafter(narrow, np.float32(np.inf))).astype(np.float64)
-
-
-def _is_silent(graph: Graph, side: Side) -> bool:
-    """Whether nothing answers to silence: one primitive's rule is enough."""
-    kinds = {node.kind for _, node in graph.primitives()} | {"LIF"}
-    return any(side.rules[kind].feedback_bias is FeedbackBias.ABSENT for kind in kinds & side.rules.keys())
 
 
 def _reaches(graph: Graph, name: str, ends: set[str]) -> bool:

@@ -77,8 +77,8 @@ class Simulator:
     graph : may be nested; it is validated and inlined
     dt : the step [s]
     rule : one update rule for all neurons, or one per primitive (``{"LIF": rule}``, the others having NIR's meaning).  Of
-        those for primitives of the graph, one is enough to make feedback biases absent everywhere; single precision is for
-        all or none, and taken where all of them say so
+        those for primitives of the graph (of all, where it has no neuron), one is enough to make feedback biases absent
+        everywhere; single precision is for all or none, and taken where all of them say so
     neuron : makes a neuron from (node, shape, dt); by default a :class:`Neuron` under the rule
     finite : refuse a graph with infinite parameters or NaN; else floating-point arithmetic says what comes of them
 
@@ -103,6 +103,7 @@ class Simulator:
         self.dt = dt
         self.rules = dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else dict(rule)
         given = [rule] if isinstance(rule, UpdateRule) else [rule[kind] for kind in sorted(rule) if self.graph.of_kind(kind)]
+        given = given or list(self.rules.values())
         self.silent = any(each.feedback_bias is FeedbackBias.ABSENT for each in given)
         single = bool(given) and all(each.precision is Precision.FLOAT32 for each in given)
         self.precision, self.dtype = (Precision.FLOAT32, torch.float32) if single else (Precision.FLOAT64, torch.float64)

@@ -10,6 +10,7 @@ import numpy as np
 from harness.compare.nodes import Divergence, first_divergence, flatten, match_nodes
 from harness.errors import OwnFailure
 from harness.explain.verdict import CauseShare
+from harness.graphs import listed
 from harness.graphs.wording import printable
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
@@ -62,7 +63,7 @@ def _why(explanation: GraphExplanation, name: str) -> Iterator[str]:
         yield f"Blame: {verdict.blame} ({verdict.blame.meaning})."
     for each in verdict.causes:
         repairs = _repairs(explanation, each)
-        where = f"at {', '.join(map(printable, each.nodes))}" if each.nodes else ""
+        where = f"at {listed(each.nodes)}" if each.nodes else ""
         yield ": ".join(text for text in (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says) if text)
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:

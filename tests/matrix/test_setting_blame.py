@@ -1,4 +1,4 @@
-"""A cell at another step than the export's: the caller's setting, and beside it what is wrong at the export's own step too."""
+"""A cell at another step than the export's: the caller's setting, and beside it what is wrong at the export's own."""
 
 from __future__ import annotations
 

@@ -210,7 +210,9 @@ def test_a_threshold_of_silence_and_one_that_a_cycle_begins_with_are_refused() -
     assert "silence" in refused(THRESHOLD, chain(node("Threshold", threshold=np.array([0.5, 0.0, 1.0])), size=3))
     assert "takes no LIF" in refused(THRESHOLD, LEVELS, LIF=Identified(NIR_MEANING, 0))
     nodes = {"in": port("Input", 3), "a": neuron("LIF", 3, RNG), "b": LEVELS.nodes["n1"], "out": port("Output", 3)}
-    loop = Graph(nodes, (("in", "a"), ("a", "b"), ("b", "a"), ("b", "out")))
+    edges = (("in", "a"), ("a", "b"), ("b", "a"), ("b", "out"))
+    assert proven(THRESHOLD, Graph(nodes, edges), side(NIR_MEANING), target()) is not None
+    loop = Graph(nodes | {"a": node("Affine", weight=np.eye(3), bias=np.ones(3))}, edges)
     assert "cycle" in refused(THRESHOLD, loop)
     absent = NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT)
     assert proven(THRESHOLD, loop, side(absent), target(absent)) is not None

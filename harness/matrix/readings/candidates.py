@@ -72,12 +72,12 @@ def forms(graph: Graph, counts: bool) -> list[tuple[Graph, tuple[str, ...]]]:
     if not spiking or (not counts and not last):
         return [(graph, ())]
     if not counts:
-        bare = (_unreset(graph, last, last), (f"{_listed(last)} read as the membrane that was recorded, without a reset",))
+        bare = (_unreset(graph, last, last), (f"with the membrane of {_listed(last)} recorded, which is never reset",))
         hidden = [name for name in spiking if name not in last]
-        also = [(_unreset(graph, spiking, last), (*bare[1], f"{_listed(hidden)} without a reset"))] if hidden else []
+        also = [(_unreset(graph, spiking, last), (*bare[1], f"with {_listed(hidden)} never reset"))] if hidden else []
         return [bare, *also]
     sets = [spiking, last] if last and last != spiking else [spiking]
-    return [(graph, ()), *((_unreset(graph, names, ()), (f"{_listed(names)} without a reset",)) for names in sets)]
+    return [(graph, ()), *((_unreset(graph, names, ()), (f"with {_listed(names)} never reset",)) for names in sets)]
 
 
 def _unreset(graph: Graph, names: Sequence[str], silent: Sequence[str]) -> Graph:
@@ -108,11 +108,14 @@ def readings(
     """Every form of a graph under every rule, with its gains read in every way, at every step; those that compute the same are
     one, nearest to NIR's meaning first."""
     found: dict[object, list[tuple[Values, Reading]]] = {}
+    seen = set[object]()
     shaped = [(graph, validate(graph, finite=False), changes) for graph, changes in graphs]
     for (graph, shapes, changes), (whose, rules), dt in itertools.product(shaped, named, at):
         for dialect in dialects(rules_for(graph, _spread(rules))):
             one = reading(graph, dt, dialect, asked, (whose,) if whose else (), changes)
-            known = numbers(one, shapes)
+            said = (id(graph), dt, tuple(one.rules.items()), one.whose)
+            known = None if said in seen else numbers(one, shapes)
+            seen.add(said)
             if known is None:
                 continue
             alike = found.setdefault(known[0], [])

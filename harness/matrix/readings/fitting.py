@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from harness.agreement.guided import guided
 from harness.agreement.replay import Mask, Replays, count, gap
+from harness.compare.comparison import status_of
 from harness.compare.rasters import is_counts
 from harness.errors import InvalidGraph
 from harness.explain.causes import Found
@@ -18,12 +20,12 @@ from harness.fingerprint import Fingerprint
 from harness.graphs import Array, Graph, inline, validate
 from harness.matrix.readings.candidates import forms, further_steps, named_rules, readings, steps
 from harness.matrix.readings.reading import Reading, reading
-from harness.matrix.readings.values import found_values, open_values, to_value
+from harness.matrix.readings.values import GRID, found_values, open_values, to_value
 from harness.reconcile.model import Side
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import Precision
-from harness.vocabulary import Blame, Cause
+from harness.vocabulary import Blame, Cause, Status
 
 SAMPLES, STEPS = 4, 120
 """Of a recording, what every reading is held against first: the samples with most in them, from the first step on."""
@@ -31,6 +33,10 @@ CLOSE = 0.02
 """The share of outputs beyond which a reading is not looked at more closely."""
 MOST = 24
 """Readings that are held against the whole recording."""
+LEAST = 8
+"""Readings there is time for in any case, the nearest to NIR's meaning or to the recording first."""
+WORK = 2e9
+"""Elements of neurons, steps and samples that may be computed while readings are held against part of a recording."""
 MOST_ALSO = 6
 """Readings that fit as well and are named on a terminal."""
 
@@ -45,6 +51,7 @@ class SourceReading:
     also : further readings that give every output of this recording, and are not the same
     tried : how many readings were held against it
     plain : it is the reading that the caller named
+    vacuous : so little happens in the recording that much gives it
     """
 
     reading: Reading
@@ -54,6 +61,7 @@ class SourceReading:
     also: tuple[Reading, ...] = ()
     tried: int = 1
     plain: bool = False
+    vacuous: bool = False
 
     @property
     def fits(self) -> bool:
@@ -69,7 +77,8 @@ class SourceReading:
         how = f"; {self.missed} of {self.outputs} outputs differ, by rounding" if self.missed else ""
         hint = f": `{self.reading.options}`" if self.reading.options else ""
         silent = "" if self.plain else f"; the file does not say so{hint}"
-        return f"the recording is {self.reading.says}{how}{silent}"
+        little = "; too little fires in it to tell much" if self.vacuous else ""
+        return f"the recording is {self.reading.says}{how}{silent}{little}"
 
     def lines(self) -> list[str]:
         """The finding, and what the recording does not tell it from."""
@@ -98,6 +107,7 @@ class SourceReading:
         return {
             "fits": self.fits,
             "plain": self.plain,
+            "vacuous": self.vacuous,
             **self.reading.as_dict(),
             "says": self.says,
             "missed": self.missed,
@@ -143,6 +153,10 @@ def _matched(
     first = replace(case.against(own), plain=True)
     if not first.missed:
         return first
+    steady = readings([(flat, ())], source.dt, steps(source.dt), [("", source.rules), ("", {})])
+    stepped = case.best([each for each in steady if not each.axes], first)
+    if not stepped.missed and not case.vacuous:
+        return replace(stepped, tried=case.tried + 1)
     kinds = sorted({node.kind for _, node in flat.primitives() if "r" in node.params})
     named = [("", source.rules), ("", {}), *named_rules(natives(flat), kinds)]
     shaped = forms(flat, case.counts)
@@ -150,7 +164,9 @@ def _matched(
     best = case.best(tried, first)
     if not best.fits:
         opened = readings([(open_values(flat), ())], source.dt, steps(source.dt), to_value(named)) if case.counts else []
-        best = case.best(found_values(opened, case.first.stimulus, case.part, case.against), best)
+        near = sorted(opened, key=case.screened)[: case.room(len(GRID))]
+        parts = (case.first.stimulus, case.part), (case.stimulus, case.recorded)
+        best = case.best(found_values(near, *parts, case.against), best)
     if not best.fits:
         further = readings(shaped[:1], source.dt, further_steps(source.dt), named)
         best = case.best(further, best)
@@ -167,16 +183,34 @@ class _Case:
     def __post_init__(self) -> None:
         output = self.recorded.output
         self.counts = is_counts(output)
+        self.vacuous = status_of(output, 0) is Status.VACUOUS
         busy = np.argsort(-np.abs(output.astype(np.float64)).sum(axis=(0, 2)), kind="stable")
         chosen = np.sort(busy[:SAMPLES])
         part = (slice(0, STEPS), chosen)
         self.part = Recording({"output": output[part]})
         self.replays, self.first = Replays(self.stimulus), Replays(self.stimulus[part])
+        few = slice(0, max(1, len(self.first.stimulus) // 3))
+        self.begin, self.beginning = Replays(self.first.stimulus[few]), Recording({"output": self.part.output[few]})
+        shapes = validate(self.graph, finite=False)
+        self.work = self.part.output[..., 0].size * sum(math.prod(incoming) for incoming, _ in shapes.values())
+
+    def room(self, times: int = 1) -> int:
+        """How many readings of a large graph there is time for, each so many times; of a small one, for all."""
+        return max(LEAST, int(WORK / (self.work * times)))
 
     def screened(self, one: Reading) -> float:
         """The share of outputs that a reading misses in the part of the recording that all are held against."""
-        mask = gap(self.part, self.first.run(one.graph, one.dt, one.rules))
+        return self._share(one, self.first, self.part)
+
+    def _share(self, one: Reading, replays: Replays, recorded: Recording) -> float:
+        mask = gap(recorded, replays.run(one.graph, one.dt, one.rules))
         return 1.0 if mask is None else count(mask) / max(1, mask.size)
+
+    def _passing(self, candidates: Sequence[Reading]) -> list[Reading]:
+        """Those that give the first steps of that part, and the part; else the one that comes closest to its first steps."""
+        begins = [self._share(each, self.begin, self.beginning) for each in candidates]
+        left = [each for each, share in zip(candidates, begins, strict=True) if share <= CLOSE]
+        return [each for each in left if self.screened(each) <= CLOSE] or [candidates[int(np.argmin(begins))]]
 
     def against(self, one: Reading) -> SourceReading:
         """A reading held against the whole recording."""
@@ -185,17 +219,15 @@ class _Case:
         whole = self.recorded.output.size
         missed = whole if mask is None else count(mask)
         rounded = bool(0 < missed <= CLOSE * whole and self._rounds(one, mask))
-        return SourceReading(one, missed, whole, rounded)
+        return SourceReading(one, missed, whole, rounded, vacuous=self.vacuous)
 
     def best(self, candidates: Sequence[Reading], fallback: SourceReading) -> SourceReading:
         """The simplest that fits, with those that fit as well; else the closest."""
         if not candidates:
             return fallback
+        candidates = candidates[: self.room()]
         self.tried += len(candidates)
-        shares = [self.screened(each) for each in candidates]
-        order = sorted(range(len(candidates)), key=lambda number: (shares[number] > CLOSE, shares[number]))
-        close = [number for number in order if shares[number] <= CLOSE] or order[:1]
-        held = [self.against(candidates[number]) for number in sorted(close[:MOST])]
+        held = [self.against(each) for each in self._passing(candidates)[:MOST]]
         fitting = sorted((each for each in [fallback, *held] if each.fits), key=_rank)
         if not fitting:
             return min([fallback, *held], key=lambda each: each.missed)

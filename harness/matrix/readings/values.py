@@ -6,6 +6,7 @@ on ever finer ones around the best places, many values in one replay; one value 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -31,7 +32,8 @@ GRID = tuple(float(value) for value in np.linspace(-2, 0.9, 30))
 """In units of the smallest threshold."""
 BEAM, PLACES, ZOOMS = 6, 3, 5
 """Readings that are looked at more closely, places of the grid around which they are, and how often it gets finer."""
-MOST_LAYERS = 6
+PAIRED, MOST_LAYERS = 13, 6
+"""Values of each of two layers that are tried together, and layers beyond which one value stands for all."""
 HOPELESS = 0.2
 """The share of outputs that one value for all neurons may leave where one for each layer is tried."""
 
@@ -60,15 +62,15 @@ def open_values(graph: Graph) -> Graph:
 
 
 def found_values(
-    tried: Sequence[Reading], stimulus: Array, recorded: Recording, held: Callable[[Reading], Held]
+    tried: Sequence[Reading], part: tuple[Array, Recording], whole: tuple[Array, Recording], held: Callable[[Reading], Held]
 ) -> list[Reading]:
     r"""Readings with the values to reset to that give a recording, or come closest; the nearest to it first.
 
     tried : readings of :func:`open_values`
-    stimulus, recorded : part of a recording, axes (T, B, \*shape)
+    part, whole : stimulus, axes (T, B, \*shape), and recording: a part of it where values are looked for first, and all
     held : a reading against all of the recording
     """
-    search = _Search(stimulus, recorded)
+    search, last = _Search(*part), _Search(*whole)
     starts = []
     for each in tried:
         unit = _unit(each.graph)
@@ -78,10 +80,15 @@ def found_values(
         starts.append((float(shares.min()), each, [grid[place] for place in np.argsort(shares, kind="stable")[:PLACES]]))
     found = []
     for _, each, places in sorted(starts, key=lambda start: start[0])[:BEAM]:
-        best, share = search.common(each, places, _unit(each.graph) / 10)
-        if share and share < HOPELESS and 1 < len(best) <= MOST_LAYERS:
-            best, share = search.by_layer(each, best, share)
-        found.append((share, _shortest(each, best, held)))
+        unit = _unit(each.graph)
+        best, share = search.common(each, places, unit / 10)
+        if share and share < HOPELESS:
+            best, share = search.by_layer(each, best, share, 1.45 * unit, dict.fromkeys(best, -0.55 * unit))
+        if share < HOPELESS and not held(_read(each, best, {})).fits:
+            if len(set(best.values())) == 1:
+                best, share = last.common(each, [*best.values()][:1], unit / 10)
+            best, share = last.by_layer(each, best, float(last.shares(each, [best])[0]), unit / 5, best)
+        found.append((share, last.shortest(each, best, held)))
     return [one for _, one in sorted(found, key=lambda each: each[0])]
 
 
@@ -116,22 +123,57 @@ class _Search:
         value, share = min(ways, key=lambda way: way[1])
         return dict.fromkeys(names, value), share
 
-    def by_layer(self, one: Reading, best: dict[str, float], share: float) -> tuple[dict[str, float], float]:
-        """The best values, one layer after the other, the first ones first, until nothing is missed or nothing helps."""
-        grid, before = [value * _unit(one.graph) for value in GRID], float("inf")
-        while share and share < before:
+    def by_layer(
+        self, one: Reading, best: dict[str, float], share: float, reach: float, around: Values
+    ) -> tuple[dict[str, float], float]:
+        """The best values of neighbouring layers within reach, two at a time, until nothing is missed or nothing helps."""
+        names, before = list(best), float("inf")
+        while share and share < before and len(names) <= MOST_LAYERS:
             before = share
-            for name in best:
-
-                def other(value: float, name: str = name, rest: Values = best) -> dict[str, float]:
-                    return {**rest, name: value}
-
-                shares = self.shares(one, [other(value) for value in [best[name], *grid]])
-                place = [best[name], *grid][int(shares.argmin())]
-                value, now = self._zoomed(one, other, place, _unit(one.graph) / 10)
-                if now < share:
-                    best, share = other(value), now
+            for pair in itertools.pairwise(names):
+                middle, step = [around[name] for name in pair], reach
+                for _ in range(ZOOMS):
+                    grids = [np.linspace(place - step, place + step, PAIRED) for place in middle]
+                    tried = [{**best, pair[0]: float(a), pair[1]: float(b)} for a in grids[0] for b in grids[1]]
+                    shares = self.shares(one, tried)
+                    found = tried[int(shares.argmin())]
+                    middle, step = [found[name] for name in pair], step / 4
+                    if shares.min() < share:
+                        best, share = found, float(shares.min())
+                    if not share:
+                        return best, share
         return best, share
+
+    def shortest(self, one: Reading, best: dict[str, float], held: Callable[[Reading], Held]) -> Reading:
+        """The reading with the shortest numbers around the best that give the recording; with the best, where none do."""
+        if not held(_read(one, best, {})).fits:
+            return _read(one, best, {})
+        common = len(set(best.values())) == 1
+        values, ranges = dict(best), dict[str, tuple[float, float]]()
+        for name in list(best)[: 1 if common else None]:
+            low, high = self._plateau(one, values, name, common)
+            short = dict.fromkeys(values, _short(low, high)) if common else {**values, name: _short(low, high)}
+            values = short if held(_read(one, short, {})).fits else values
+            ranges[name] = (low, high)
+        return _read(one, values, ranges)
+
+    def _plateau(self, one: Reading, values: Values, name: str, common: bool) -> tuple[float, float]:
+        """From where to where the value of a layer, or of all, may lie, so that no more outputs differ."""
+        ends = []
+        for sign in (-1.0, 1.0):
+            inside, outside = 0.0, _unit(one.graph)
+            for _ in range(4):
+                offsets = np.linspace(inside, outside, 9)
+                tried = [values[name] + sign * float(offset) for offset in offsets]
+                asked = [dict.fromkeys(values, each) if common else {**values, name: each} for each in tried]
+                shares = self.shares(one, asked)
+                worse = np.flatnonzero(shares > shares[0])
+                if not worse.size:
+                    inside = outside
+                    break
+                inside, outside = float(offsets[worse[0] - 1]), float(offsets[worse[0]])
+            ends.append(values[name] + sign * inside)
+        return ends[0], ends[1]
 
     def _zoomed(self, one: Reading, values: Callable[[float], Values], place: float, step: float) -> tuple[float, float]:
         """The middle of the best values around a place, on ever finer grids, and what it misses."""
@@ -162,20 +204,22 @@ class _Valued(Neuron):
             self.initial = np.broadcast_to(column, (len(values), *shape))
 
 
-def _shortest(one: Reading, best: Values, held: Callable[[Reading], Held]) -> Reading:
-    """The reading with the shortest numbers near the best that give the recording; with the best, where none do."""
-    for digits in range(1, 6):
-        found = _read(one, {name: float(f"{value:.{digits}g}") for name, value in best.items()})
-        if held(found).fits:
-            return found
-    return _read(one, best)
+def _short(low: float, high: float) -> float:
+    """The number with fewest decimals between two others, or in the middle."""
+    for digits in range(7):
+        number = round((low + high) / 2, digits)
+        if low <= number <= high:
+            return number
+    return (low + high) / 2
 
 
-def _read(one: Reading, values: Values) -> Reading:
-    different = len(set(values.values())) > 1
-    shown = ", ".join(f"{value:.5g} at {name}" if different else f"{value:.5g}" for name, value in values.items() if different)
-    shown = shown or f"{next(iter(values.values())):.5g}"
-    says = f"with v_reset = {shown} (found from the recording; the file has another)"
+def _read(one: Reading, values: Values, ranges: Mapping[str, tuple[float, float]]) -> Reading:
+    common = len(set(values.values())) == 1
+    shown = []
+    for name, value in list(values.items())[: 1 if common else None]:
+        fitting = f", and {ranges[name][0]:.4g} to {ranges[name][1]:.4g} fit as well" if name in ranges else ""
+        shown.append(f"v_reset = {value:.5g}{'' if common else f' at {name}'} (found from the recording{fitting})")
+    says = f"with {', '.join(shown)}, where the file has another"
     return replace(one, graph=_with(one.graph, values), changes=(says,))
 
 
