@@ -12,7 +12,6 @@ from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS
 from harness.reconcile.ordering import ORDERING
-from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
@@ -33,7 +32,6 @@ PASSES: tuple[Pass, ...] = (
     *SPLITTING,
     *OPERATORS,
     *SIZES,
-    *RELAYS,
     *WIRING,
     *LOOPS,
     *ORDERING,
