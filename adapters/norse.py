@@ -1,4 +1,7 @@
-"""Norse: cells that take and return their state, parameters in inverse seconds."""
+"""Norse: cells that take and return their state, parameters in inverse seconds.
+
+Its exporter writes tau = dt / tau_inv, which is tau only for dt = 1; it says nothing of that, and its default is 1e-3.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ from norse.torch.utils.state import _is_module_stateful
 from numpy.typing import NDArray
 from torch import nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Reading,
@@ -63,6 +66,12 @@ class Norse(Adapter):
     """Norse 1.1.0."""
 
     name: ClassVar[str] = "norse"
+    idioms: ClassVar[Mapping[Idiom, str]] = {
+        Idiom.TUTORIAL: "parameters as numbers, a sample with its batch, to_nir(model, sample) with its default dt of 1e-3",
+        Idiom.PORTABLE: "parameters as tensors, one number a neuron; a sample without a batch, Flatten counted from the end; "
+        "to_nir(…, dt=dt)",
+        Idiom.WORKED_AROUND: "as portable, but to_nir(…, dt=1): the exporter writes tau = dt / tau_inv, right for dt = 1 alone",
+    }
     refusals: ClassVar[tuple[str, ...]] = (r"Unknown node type .* mapping does not exist",)
     needs: ClassVar[tuple[str, ...]] = ("norse", "nir")
     script: ClassVar[str] = """
@@ -118,8 +127,7 @@ output = np.stack(outputs)
         module, data = copy.deepcopy(model.module), torch.from_numpy(np.float32(sample))
         if model.idiom is Idiom.TUTORIAL:
             return to_nir(module, data)
-        # The exporter writes tau = dt / tau_inv, which is right for dt = 1 alone.
-        return to_nir(module, data[0], dt=1.0)
+        return to_nir(module, data[0], dt=1.0 if model.idiom is Idiom.WORKED_AROUND else dt)
 
     def load(self, path: Path, dt: float) -> Imported:
         return imported(path, lambda graph: import_nir.from_nir(graph, dt=dt))
@@ -134,7 +142,7 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
+            output, state = answer(model.module(frame, state))
             result: torch.Tensor = output
             return result
 
@@ -234,11 +242,11 @@ def _stateless(network: Network, layer: Layer, idiom: Idiom, parameters: Mapping
     if isinstance(layer, Pool2d) and layer.kind is PoolKind.SUM:
         return nn.LPPool2d(1, layer.size)
     start = batched_start(layer)
-    if isinstance(layer, Flatten) and idiom is Idiom.PORTABLE:
+    if isinstance(layer, Flatten) and idiom is not Idiom.TUTORIAL:
         # The sample is exported without a batch: dimensions are counted from the end, so that both fit.
         before = network.sources()[layer.name]
         start = -len(network.shapes()[before[0]] if before else network.input_shape)
-    return stateless(layer, parameters, nn, pair=idiom is Idiom.PORTABLE, start_dim=start)
+    return stateless(layer, parameters, nn, pair=idiom is not Idiom.TUTORIAL, start_dim=start)
 
 
 def _neuron(network: Network, layer: Neuron, dt: float, idiom: Idiom, parameters: Mapping[str, torch.Tensor]) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,7 +30,7 @@ class Reference(Adapter):
     """NIR's own meaning in steps (see the design), float64; as an exporter it writes the intended graph."""
 
     name: ClassVar[str] = "reference"
-    idioms: ClassVar[tuple[Idiom, ...]] = (Idiom.PORTABLE,)
+    idioms: ClassVar[Mapping[Idiom, str]] = {Idiom.PORTABLE: "the graph that a faultless exporter would write"}
 
     needs: ClassVar[tuple[str, ...]] = ("nir-interop",)
     script: ClassVar[str] = """
@@ -92,7 +93,7 @@ class Exact(Reference):
     """The equations in continuous time, for input that is constant within a step; it only imports."""
 
     name: ClassVar[str] = "exact"
-    idioms: ClassVar[tuple[Idiom, ...]] = ()
+    idioms: ClassVar[Mapping[Idiom, str]] = {}
     script: ClassVar[str] = Reference.script.replace("Simulator", "exact_simulator")
 
     def _simulator(self, graph: Any, dt: float) -> Simulator:

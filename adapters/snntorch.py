@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 from torch import fx, nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Joined,
@@ -50,6 +51,12 @@ class SnnTorch(Adapter):
     """snnTorch 1.0.0."""
 
     name: ClassVar[str] = "snntorch"
+    idioms: ClassVar[Mapping[Idiom, str]] = {
+        Idiom.TUTORIAL: "beta and threshold as numbers, reset a step late, export_to_nir(net, sample) with the sample's batch",
+        Idiom.PORTABLE: "beta and threshold as tensors, reset_delay=False; the state reset, a sample without a batch",
+        Idiom.WORKED_AROUND: "as portable, but a sample with its batch, as Flatten needs, and "
+        "export_to_nir(…, ignore_dims=[0]), which keeps the batch out of the graph",
+    }
     fixed_dt: ClassVar[float | None] = 1e-4
     refusals: ClassVar[tuple[str, ...]] = (
         "v_leak not supported",
@@ -73,6 +80,7 @@ state, outputs = None, []
 with torch.no_grad():
     for frame in torch.from_numpy(stimulus):
         y, state = model(frame, state)
+        y = y[0] if isinstance(y, tuple) else y  # a neuron without hidden state returns its membrane as well
         outputs.append(y.numpy())
 output = np.stack(outputs)
 """
@@ -92,7 +100,7 @@ output = np.stack(outputs)
                 last = layer is network.layers[-1]
                 modules[layer.name] = _neuron(network, layer, dt, idiom, last, parameters)
             else:
-                pair = idiom is Idiom.PORTABLE
+                pair = idiom is not Idiom.TUTORIAL
                 modules[layer.name] = stateless(layer, parameters, nn, pair=pair, start_dim=batched_start(layer))
         module = nn.Sequential(modules) if is_chain(network) else Joined(modules, network.sources())
         return Built(module, network, factors, idiom)
@@ -118,8 +126,10 @@ output = np.stack(outputs)
 
     def export(self, model: Built, sample: Array, dt: float) -> Any:
         _reset(model.module)
-        ignored = [0] if model.idiom is Idiom.PORTABLE else []
-        return export_to_nir(copy.deepcopy(model.module), torch.from_numpy(np.float32(sample)), ignore_dims=ignored)
+        module, data = copy.deepcopy(model.module), torch.from_numpy(np.float32(sample))
+        if model.idiom is Idiom.WORKED_AROUND:
+            return export_to_nir(module, data, ignore_dims=[0])
+        return export_to_nir(module, data if model.idiom is Idiom.TUTORIAL else data[0])
 
     def load(self, path: Path, dt: float) -> Imported:
         snn.SpikingNeuron.init()
@@ -136,8 +146,8 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
-            result: torch.Tensor = output
+            output, state = answer(model.module(frame, state))
+            result: torch.Tensor = output[0] if isinstance(output, tuple) else output  # spikes and membrane: its IF hides none
             return result
 
         return record(step, stimulus, _watched(model.held(_is_graph)), _read)
@@ -215,7 +225,7 @@ def _neuron(
 
     options: dict[str, Any] = {"threshold": word(values.get("v_threshold", 1.0)), "init_hidden": True, "output": last}
     options["reset_mechanism"] = _reset_mechanism(layer, network)
-    if idiom is Idiom.PORTABLE:
+    if idiom is not Idiom.TUTORIAL:
         options["reset_delay"] = False
     if isinstance(layer, CubaLIF):
         options |= {"alpha": decay("tau_syn"), "beta": decay("tau_mem")}

@@ -17,7 +17,7 @@ from spikingjelly.activation_based import neuron as neurons
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import fx, nn
 
-from adapters.torch_import import Imported, imported
+from adapters.torch_import import Imported, answer, imported
 from adapters.torch_support import (
     Built,
     Joined,
@@ -52,6 +52,10 @@ class SpikingJelly(Adapter):
     """SpikingJelly 2.0.0."""
 
     name: ClassVar[str] = "spikingjelly"
+    idioms: ClassVar[Mapping[Idiom, str]] = {
+        Idiom.TUTORIAL: "a pooling window as one number, export_to_nir(net, sample, dt=dt), a sample with its batch",
+        Idiom.PORTABLE: "windows, strides, paddings as pairs, export_to_nir(net, sample, dt=dt), a sample with its batch",
+    }
     refusals: ClassVar[tuple[str, ...]] = (
         "must be uniform across all neurons",
         r"nir\.\w+\.\w+ must equal",
@@ -94,7 +98,7 @@ output = np.stack(outputs)
             if isinstance(layer, Neuron):
                 modules[layer.name] = _recurrent(layer, made[layer.name], parameters)
             else:
-                pair = idiom is Idiom.PORTABLE
+                pair = idiom is not Idiom.TUTORIAL
                 modules[layer.name] = stateless(layer, parameters, words, pair=pair, start_dim=batched_start(layer))
         module = nn.Sequential(modules) if is_chain(network) else Joined(modules, network.sources())
         return Built(module, network, factors, idiom)
@@ -135,7 +139,7 @@ output = np.stack(outputs)
 
         def step(frame: torch.Tensor) -> torch.Tensor:
             nonlocal state
-            output, state = model.module(frame, state)
+            output, state = answer(model.module(frame, state))
             result: torch.Tensor = output
             return result
 

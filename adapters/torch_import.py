@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from harness.adapter import read_graph
+from harness.errors import NoAnswer
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,18 @@ def _leaves(
             yield from _leaves(child, (*path, name), is_graph)
         else:
             yield (*path, name), child
+
+
+def answer(returned: Any) -> tuple[Any, Any]:
+    """The output and the state that an imported model returns for one step, as it is documented to.
+
+    Raises NoAnswer where it returns anything else; nirtorch's interpreter returns every branch into an Output by itself.
+    """
+    if not isinstance(returned, tuple):
+        raise NoAnswer(f"the model returns a {type(returned).__name__}, and no output with a state")
+    if len(returned) != 2:
+        raise NoAnswer(f"the model returns {len(returned) - 1} values beside its state, and no single output")
+    return returned[0], returned[1]
 
 
 def imported(path: Path, importer: Callable[[Any], nn.Module]) -> Imported:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -206,10 +206,13 @@ def _watching(watched: Mapping[str, nn.Module], read: Callable[[nn.Module, Any],
         spikes, membranes = into.spikes.setdefault(name, []), into.membranes.setdefault(name, [])
 
         def after(module: nn.Module, _inputs: Any, output: Any) -> None:
-            spike, membrane = read(module, output)
-            if spike is not None:
+            try:
+                spike, membrane = read(module, output)
+            except (TypeError, ValueError, AttributeError, IndexError):  # of a form that this library's neurons do not have
+                return
+            if isinstance(spike, torch.Tensor):
                 spikes.append(spike)
-            if membrane is not None:
+            if isinstance(membrane, torch.Tensor) and membrane.ndim:
                 membranes.append(membrane[:MEMBRANE_SAMPLES].clone())
 
         return after
@@ -246,9 +249,16 @@ def record(
             outputs.append(step(torch.from_numpy(np.array(frame, dtype=np.float32))))
         return Recording(
             outputs={"output": _counts(torch.stack(outputs))},
-            spikes={name: torch.stack(seen).to(torch.uint8).numpy() for name, seen in steps.spikes.items() if seen},
-            membranes={name: torch.stack(seen).float().numpy() for name, seen in steps.membranes.items() if seen},
+            spikes={name: _counts(torch.stack(seen)) for name, seen in steps.spikes.items() if _whole(seen, len(stimulus))},
+            membranes={
+                name: torch.stack(seen).float().numpy() for name, seen in steps.membranes.items() if _whole(seen, len(stimulus))
+            },
         )
+
+
+def _whole(seen: Sequence[torch.Tensor], steps: int) -> bool:
+    """Whether a node was seen once a step and had the same axes each time: else there is no recording of it."""
+    return len(seen) == steps and steps > 0 and len({each.shape for each in seen}) == 1
 
 
 def _counts(output: torch.Tensor) -> Array:

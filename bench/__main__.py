@@ -1,6 +1,6 @@
 """``make bench``: measure the project's figures on this machine and print them beside their targets.
 
-    python -m bench [matrix] [speed] [identify] [verdict] [reconcile] [primitives] [streaming]
+    python -m bench [matrix] [speed] [identify] [verdict] [reconcile] [primitives] [streaming] [unseen]
 
 Everything is measured in a fresh folder; nothing under results/ is touched.  Quote medians, and on a quiet machine.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import identify, matrix, primitives, reconcile, speed, streaming, verdict
+from bench import identify, matrix, primitives, reconcile, speed, streaming, unseen, verdict
 from bench.figures import Figure, show
 
 SECTIONS = {
@@ -20,6 +20,7 @@ SECTIONS = {
     "reconcile": reconcile.figures,
     "primitives": primitives.figures,
     "streaming": streaming.figures,
+    "unseen": unseen.figures,
 }
 
 

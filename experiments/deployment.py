@@ -56,6 +56,11 @@ class Exported:
     exporter: str = ""
 
 
+def knowing(library: str) -> Idiom:
+    """The idiom of those who know how to export from a library: what is worked around, where something is."""
+    return max(load_adapter(library).idioms, key=list(Idiom).index)
+
+
 def export(network: Network, library: str, idiom: Idiom, sample: Array, path: Path) -> Exported:
     r"""Build a network in a library, run the sample, and write what the library's exporter gives.
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +21,7 @@ from harness.errors import CannotBuild, ReadFailed, UnknownName
 from harness.learning import Samples, TrainingSettings
 from harness.networks import Network, Neuron
 from harness.recording import Recording
-from harness.vocabulary import Idiom
+from harness.vocabulary import Idiom, Stage
 
 if TYPE_CHECKING:
     import nir
@@ -35,14 +37,17 @@ class Adapter(ABC):
     """The one module that speaks a library's language.
 
     It calls the library's own exporter and importer and repairs nothing: what the library gets wrong
-    stays wrong.  What a call changes globally is contained by the worker process it runs in.
+    stays wrong.  What only those get right who know how is an idiom of its own, :attr:`idioms` says how.
+    What a call changes globally is contained by the worker process it runs in.
     """
 
     name: ClassVar[str]
     """The backend's name, as on the command line."""
 
-    idioms: ClassVar[tuple[Idiom, ...]] = (Idiom.TUTORIAL, Idiom.PORTABLE)
-    """The ways this library's users write a network; none for a backend that only imports."""
+    idioms: ClassVar[Mapping[Idiom, str]] = {each: each.meaning for each in (Idiom.TUTORIAL, Idiom.PORTABLE)}
+    """The ways this library's users write and export a network, each with what it does, in a sentence; a trick is named.
+
+    None for a backend that only imports; no ``worked_around`` where there is nothing to work around."""
 
     refusals: ClassVar[tuple[str, ...]] = ()
     """Regular expressions of messages by which the library declines on purpose, saying what it lacks."""
@@ -87,6 +92,7 @@ class Adapter(ABC):
         """Turn the model into a graph with the library's own exporter.
 
         sample : one time step of input, axes (1, \\*shape); the idiom decides how much of it is passed on
+        dt : the step [s] that is meant, passed on where the exporter takes one and its tutorial passes one
         """
         raise CannotBuild(f"{self.name} does not export")
 
@@ -110,6 +116,19 @@ class Adapter(ABC):
         return any(re.search(pattern, message) for pattern in self.refusals)
 
 
+_STAGE: ContextVar[Callable[[Stage], None]] = ContextVar("stage", default=lambda stage: None)
+
+
+@contextmanager
+def telling(tell: Callable[[Stage], None]) -> Iterator[None]:
+    """Have :func:`read_graph` tell when it begins to read and when it has read, so that a time limit can name the phase."""
+    token = _STAGE.set(tell)
+    try:
+        yield
+    finally:
+        _STAGE.reset(token)
+
+
 def read_graph(path: Path) -> nir.NIRGraph:
     """Read a graph with the nir package of this environment, fresh at each call.
 
@@ -117,10 +136,14 @@ def read_graph(path: Path) -> nir.NIRGraph:
     """
     import nir
 
+    tell = _STAGE.get()
+    tell(Stage.READ)
     try:
-        return nir.read(path)
+        graph = nir.read(path)
     except Exception as error:
         raise ReadFailed(f"{path.name}: nir {nir.version} cannot read it: {error}") from error
+    tell(Stage.IMPORT)
+    return graph
 
 
 def available() -> Mapping[str, EntryPoint]:

@@ -12,6 +12,9 @@
     ├── NotExpressible          NIR has no words for this network
     ├── CannotBuild             this library has no words for this network
     ├── ReadFailed              the library's own NIR reader refused the file
+    ├── TooSlow                 the reference gave no answer within the time limit; command line: exit 2
+    ├── OwnFailure              nir-interop itself failed, not what it was given; command line: exit 70
+    ├── NoAnswer                a library's model returned something that is no output
     ├── RunFailed               a backend gave no recording of a graph; says why, in the library's words
     └── BackendMissing          the backend is not installed where it should be
 
@@ -34,7 +37,12 @@ class UnreadableGraph(BadInput):
 
 
 class InvalidGraph(BadInput):
-    """A NIR file whose content means nothing."""
+    """A NIR file whose content means nothing.
+
+    reached : nodes whose shapes were known before what is wrong was found
+    """
+
+    reached: int = 0
 
 
 class BadStimulus(BadInput):
@@ -59,6 +67,18 @@ class CannotBuild(NirInteropError):
 
 class ReadFailed(NirInteropError):
     """The NIR reader in the library's environment refused the file; the reason is the cause."""
+
+
+class NoAnswer(NirInteropError):
+    """A library's model returned something that is no output: nobody who calls it as documented gets one."""
+
+
+class TooSlow(NirInteropError):
+    """The reference gave no answer within the time limit."""
+
+
+class OwnFailure(NirInteropError):
+    """Nir-interop itself failed: neither the graph nor a library is to blame."""
 
 
 class RunFailed(NirInteropError):

@@ -13,6 +13,11 @@ from typing import Any
 
 from harness.rule import AXES, NIR_MEANING, UpdateRule
 
+CHAIN = "a chain of two layers"
+"""The probe, and the part of a domain, of a neuron with another layer behind it."""
+STRAY = 1e-5
+"""The share of a rule's own evidence that it may miss: single spikes, which rounding decides otherwise."""
+
 
 class Side(Enum):
     """Where in a library a rule is found."""
@@ -62,6 +67,17 @@ class Identified:
     ties: tuple[Tie, ...] = ()
     refuses: tuple[Refusal, ...] = ()
 
+    @property
+    def only_last(self) -> bool:
+        """Whether nothing may come behind it: it is taken, and what it gives out is not."""
+        return any(refusal.parameter.startswith(CHAIN) for refusal in self.refuses)
+
+    @property
+    def known(self) -> bool:
+        """Whether the rule is known: it reproduces its own evidence.  A rule that does not is the closest of those that were
+        tried, and nothing follows from it."""
+        return self.outputs > 0 and self.mismatched <= STRAY * self.outputs
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -96,8 +112,8 @@ class Fingerprint:
         return cls(document["backend"], Side(document["side"]), document["options"], rules)
 
     def by_primitive(self) -> dict[str, UpdateRule]:
-        """Primitive → rule, as the simulator takes it; primitives that are not here have NIR's meaning."""
-        return {kind: identified.rule for kind, identified in sorted(self.rules.items())}
+        """Primitive → rule, as the simulator takes it; one that is not here has NIR's meaning, or no rule that is known."""
+        return {kind: one.rule for kind, one in sorted(self.rules.items()) if one.known or not one.outputs}
 
 
 def differing_axes(one: UpdateRule, other: UpdateRule = NIR_MEANING) -> tuple[str, ...]:

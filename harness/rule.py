@@ -34,6 +34,8 @@ class Decay(Axis):
     r""":math:`a = \min(1, \max(0,\, 1 - h/\tau))`"""
     EXPONENTIAL = "exponential"
     r""":math:`a = e^{-h/\tau}` (Rotter & Diesmann 1999)"""
+    NINE_TENTHS = "nine_tenths"
+    """:math:`a = 0.9`, whatever the step is: of I and IF, which have no time constant, a library's own number"""
 
 
 class Gain(Axis):

@@ -32,7 +32,7 @@ class Status(Word):
     REFUSED = "refused", "the library declined on purpose, and said so"
     EXPORT_ERROR = "export_error", "the library's exporter, or its model, failed"
     WRITE_ERROR = "write_error", "the exported graph could not be written"
-    READ_ERROR = "read_error", "the written file could not be read back"
+    READ_ERROR = "read_error", "nir's own reader refused the file, before any importer saw it"
     IMPORT_ERROR = "import_error", "the library's importer failed"
     RUN_ERROR = "run_error", "the imported model failed when run"
     TIMEOUT = "timeout", "the time limit passed"
@@ -87,15 +87,35 @@ class Blame(Word):
     IMPORTER = "importer", "the importer changed the meaning"
     BOTH = "both", "neither side has NIR's meaning"
     SETTING = "setting", "the caller asked for another time step than the export's"
-    FORMAT = "format", "NIR cannot say it"
+    SETTING_AND_EXPORTER = "setting+exporter", "the caller asked for another time step, and the exporter changed the graph"
+    SETTING_AND_IMPORTER = "setting+importer", "the caller asked for another time step, and the importer changed the meaning"
+    SETTING_AND_BOTH = "setting+both", "the caller asked for another time step, and neither side has NIR's meaning"
+    FORMAT = "format", "NIR cannot say it, or its own reader cannot read it"
+    HARNESS = "harness", "nir-interop itself failed: nothing is known of the library"
     UNEXPLAINED = "unexplained", "not known"
+
+    @property
+    def of_setting(self) -> bool:
+        """Whether the caller's own time step has a part in it: a case of its own, which no headline counts."""
+        return str(self).startswith("setting")
+
+    @property
+    def beside_a_setting(self) -> Blame:
+        """The same where the caller asked for another time step as well; of nobody's fault and of none known, the setting's."""
+        found = {
+            Blame.EXPORTER: Blame.SETTING_AND_EXPORTER,
+            Blame.IMPORTER: Blame.SETTING_AND_IMPORTER,
+            Blame.BOTH: Blame.SETTING_AND_BOTH,
+        }
+        return self if self.of_setting else found.get(self, Blame.SETTING)
 
 
 class Idiom(Word):
-    """How an adapter writes a network."""
+    """How an adapter writes and exports a network; what it does in a library, an adapter says of each that it has."""
 
     TUTORIAL = "tutorial", "as the library's own tutorial does"
-    PORTABLE = "portable", "with what its exporter needs: explicit shapes, tensors, no batch"
+    PORTABLE = "portable", "as its documentation says, with the step that is meant: explicit shapes, tensors, no batch"
+    WORKED_AROUND = "worked_around", "with a trick that one has to know, which the adapter names"
 
 
 class Mode(Word):
@@ -143,6 +163,7 @@ class Outcome(Word):
     DROPPED = "dropped", "the outputs are those of the graph without the primitive"
     REFUSED = "refused", "the library declined on purpose, and said so"
     ERROR = "error", "the library failed"
+    UNREADABLE = "unreadable", "nir's own reader refused the file, before the library saw it"
     UNSTABLE = "unstable", "outcomes differ between repeats of the same import"
     HANG = "hang", "no answer within the time limit"
 
@@ -186,6 +207,9 @@ class Cause(Word):
     FEEDBACK_BIAS_AT_START = "feedback_bias_at_start", "a recurrent bias is missing at t = 0"
     CYCLE_ORDER = "cycle_order", "another edge of the cycle waits a step"
     STATE_CARRIED = "state_carried", "state is carried from one sequence to the next"
+    NAME_ORDER = "name_order", "the importer takes the graph only under names that sort in the order in which nodes run"
+    PARAMETER_SHAPE = "parameter_shape", "one number for all neurons is not taken, one per neuron is"
+    NUMBER_TYPE = "number_type", "numbers of this type are not taken, single precision is"
     NODE_DROPPED = "node_dropped", "the importer left a node out"
     JOIN_MISRUN = "join_misrun", "a join does not add up"
     RECURRENCE_REWIRED = "recurrence_rewired", "the importer wired the recurrence differently"
@@ -196,6 +220,7 @@ class Cause(Word):
     BIAS_DROPPED = "bias_dropped", "the importer left a bias out"
     DT_REQUESTED = "dt_requested", "the caller asked for another time step than the export's"
     UNSUPPORTED = "unsupported", "the library has no such primitive, layer or parameter"
+    UNREADABLE = "unreadable", "nir's own reader refuses the file"
     DISCRETISATION = "discretisation", "steps where the target solves the equations in continuous time"
     NOT_EXPRESSIBLE = "not_expressible", "NIR cannot say it"
     ROUNDING = "rounding", "floating-point rounding at the threshold"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experiments.common import Options, Share
 from experiments.csnn_mnist.network import DT
 from experiments.csnn_mnist.regimes import Regime, tested_steps
-from experiments.deployment import Crossing, Exported, cross, export, why, with_intended
+from experiments.deployment import Crossing, Exported, cross, export, knowing, why, with_intended
 from experiments.evaluation import Outcome, Run, evaluate, held_images, parts
 from experiments.progress import Progress
 from experiments.stepping import LIBRARIES
@@ -40,9 +40,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        """``<library>_<regime>``, with the idiom where it is not the one that was trained."""
-        trained = self.idiom is self.regime.settings.idiom
-        return self.regime.key if trained else f"{self.regime.key}_{self.idiom}"
+        """``<library>_<regime>``, with the idiom where other modules than these were trained."""
+        return self.regime.key if self.trained else f"{self.regime.key}_{self.idiom}"
+
+    @property
+    def trained(self) -> bool:
+        """Whether the modules are those that were trained: a tutorial's, or else those of all other idioms."""
+        return (self.idiom is Idiom.TUTORIAL) == (self.regime.settings.idiom is Idiom.TUTORIAL)
 
     @property
     def library(self) -> str:
@@ -80,9 +84,9 @@ class Crossed:
 
 
 def sources_of(regimes: Sequence[Regime], networks: Mapping[str, Network]) -> Iterator[Source]:
-    """Every network in both idioms."""
+    """Every network as a tutorial writes it, and as those do who know how."""
     for regime in regimes:
-        for idiom in (Idiom.TUTORIAL, Idiom.PORTABLE):
+        for idiom in (Idiom.TUTORIAL, knowing(regime.settings.library)):
             yield Source(regime, idiom, networks[regime.key])
 
 
@@ -106,7 +110,7 @@ def run_all(
     runs: dict[tuple[str, str, str], Run] = {
         (name, "", ""): Run(source.library, DT, network=source.network, idiom=source.idiom)
         for name, source in sources.items()
-        if source.idiom in (source.regime.settings.idiom, Idiom.PORTABLE)
+        if source.trained or source.idiom is not Idiom.TUTORIAL
     }
     for (name, importer), crossing in crossings.items():
         runs[name, importer, Mode.NATIVE.value] = Run(importer, DT, graph=crossers[name].graph)
@@ -129,9 +133,9 @@ def run_all(
 
 
 def _crossers(sources: Mapping[str, Source], exports: Mapping[str, Exported], graphs: Path) -> Iterator[tuple[str, Exported]]:
-    """One graph a trained network: the portable idiom's, by the reference where the library writes none."""
+    """One graph a trained network: the one of those who know how, by the reference where the library writes none."""
     for name, found in exports.items():
-        if sources[name].idiom is Idiom.PORTABLE:
+        if sources[name].idiom is not Idiom.TUTORIAL:
             yield name, found if found.graph is not None else with_intended(found, graphs / f"{name}.nir")
         elif found.graph is not None:
             found.graph.unlink()

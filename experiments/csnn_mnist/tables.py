@@ -100,7 +100,7 @@ def training_rows(
 
 
 def export_rows(crossed: Crossed) -> Iterator[dict[str, Any]]:
-    """What each library's own exporter made of each network, in both idioms."""
+    """What each library's own exporter made of each network, in each idiom."""
     for name, found in crossed.exports.items():
         source = crossed.sources[name]
         share = accuracy(crossed.natives[name], crossed.test) if name in crossed.natives else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.deployment import export
+from experiments.deployment import export, knowing
 from experiments.nmnist_transfer.network import FRAME, FRAMES_OF_TAU, SHORT, SIZE, network
 from experiments.nmnist_transfer.regimes import IMPORTERS
 from harness.adapter import load_adapter
@@ -41,7 +41,7 @@ def export_rows(dataset: str, seed: int) -> Iterator[dict[str, Any]]:
         for library in IMPORTERS:
             for pooling in PoolKind:
                 path = Path(folder) / "graph.nir"
-                found = export(network(seed, pooling), library, Idiom.PORTABLE, sample, path)
+                found = export(network(seed, pooling), library, knowing(library), sample, path)
                 modules = {PoolKind.AVERAGE: "AvgPool2d", PoolKind.MAX: "MaxPool2d"}
                 norse = "LPPool2d(1)" if library == "norse" else "none"
                 yield _export_row(dataset, library, pooling, modules.get(pooling, norse), dict(found.failed))

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.deployment import Exported, export, with_intended
+from experiments.deployment import Exported, export, knowing, with_intended
 from experiments.nmnist_transfer.network import FRAME, SHORT, summed, written_for
 from harness.errors import NotExpressible
 from harness.matrix.arrays import Array
 from harness.networks import Network, PoolKind
-from harness.vocabulary import Idiom, Stage
+from harness.vocabulary import Stage
 
 STEP_NAMES = {SHORT: "1e-4", FRAME: "1e-3"}
 
@@ -76,7 +76,7 @@ def sources_of(networks: Mapping[str, Network], sample: Array, graphs: Path) -> 
 
 def _source(library: str, pooling: PoolKind, wanted: Network, sample: Array, graphs: Path) -> Source:
     path = graphs / f"{library}_{pooling.value}_{STEP_NAMES[wanted.dt]}.nir"
-    exported = export(wanted, library, Idiom.PORTABLE, sample, path)
+    exported = export(wanted, library, knowing(library), sample, path)
     refused = exported.failed
     if exported.graph is None:
         try:

@@ -11,6 +11,8 @@ to the neurons or the Input before it) and :math:`\max|g x|` is taken over the l
 decision is taken; every other decision of every recorded node must be the target's own, and so must the outputs, or
 values within the bound.  Only neurons are guided: a Threshold node decides for itself.
 
+A number beyond the largest of float32 may have become anything, not-a-number in the end: its bound is infinite.
+
 A membrane that is the threshold to the last bit of double precision is a tie: there ``>`` and ``>=`` part, and so does what
 rounds.  Rounding falls on either side; a side that always falls on the other is a comparison, and no rounding.
 """
@@ -37,6 +39,9 @@ from harness.rule import NIR_MEANING, Order, Precision, ResetKind, SpikeFrom, Ti
 UNIT = 2.0**-24
 """Unit roundoff of float32."""
 
+LARGEST = (2 - 2.0**-23) * 2.0**127
+"""The largest number of float32."""
+
 
 @dataclass
 class Guidance:
@@ -48,6 +53,7 @@ class Guidance:
         kept to it
     tied : whether the target left it at every tie, which the rule's own comparison does not tell from rounding
     wrong : decisions away from the threshold that are not the target's
+    beyond : of those asked for, where a number was beyond the largest of float32, which is no rounding
     value_bound : the largest bound of a membrane without threshold
     recording : of the guided replay
     """
@@ -57,12 +63,18 @@ class Guidance:
     ties: int = 0
     ties_kept: int = 0
     wrong: int = 0
+    beyond: int = 0
     value_bound: float = 0.0
     recording: Recording | None = None
 
     @property
     def tied(self) -> bool:
         return self.ties > 0 and not self.ties_kept
+
+    @property
+    def rounds(self) -> bool:
+        """Whether nothing but rounding makes a difference."""
+        return self.proven and not self.beyond
 
 
 class _Guided(Neuron):
@@ -84,6 +96,8 @@ class _Guided(Neuron):
         self.kept, self.weight = _coefficients(self.membrane, shape)
         self.synaptic = None if self.synapse is None else _coefficients(self.synapse, shape)
         self.to_value = rule.reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
+        finite = all(np.isfinite(value).all() for value in node.params.values() if isinstance(value, np.ndarray))
+        self.largest = LARGEST if finite else float("inf")
 
     def start(self, batch: int) -> State:
         """The state before the first step; ``e`` and ``ei`` bound what rounding did, ``t`` counts steps."""
@@ -104,7 +118,7 @@ class _Guided(Neuron):
             value = before
             for t in range(len(current)):
                 value = self.synapse.advance(value, current[t])
-                bound = self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs()
+                bound = self._beyond(value, self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs())
                 bounds[t] = bound
             kept |= {"i": current[-1], "ei": bound}
             late = self.rule.order is Order.MEMBRANE_FIRST
@@ -124,7 +138,7 @@ class _Guided(Neuron):
         output = torch.empty_like(drive)
         for t in range(len(drive)):
             advanced = self.membrane.advance(v, drive[t])
-            grown = self.kept * error + noise[t] + 4 * UNIT * advanced.abs()
+            grown = self._beyond(advanced, self.kept * error + noise[t] + 4 * UNIT * advanced.abs())
             if not self.spiking:
                 v, error, output[t] = advanced, grown, advanced
                 continue
@@ -151,8 +165,10 @@ class _Guided(Neuron):
         if not other.any():
             return own
         high = torch.maximum(own, theirs)
-        near = (decisive - high * self.threshold).abs() <= bound + 4 * UNIT * (high * self.threshold).abs()
+        beyond = torch.isinf(bound)
+        near = beyond | ((decisive - high * self.threshold).abs() <= bound + 4 * UNIT * (high * self.threshold).abs())
         near &= (own - theirs).abs() <= 1
+        self.tally.beyond += int((other & beyond).sum())
         self.tally.guided += int((other & near).sum())
         self.tally.wrong += int((other & ~near).sum())
         return torch.where(other & near, theirs, own)
@@ -163,6 +179,11 @@ class _Guided(Neuron):
             left = int((tie & other).sum())
             self.tally.ties += left
             self.tally.ties_kept += int(tie.sum()) - left
+
+    def _beyond(self, value: Tensor, bound: Tensor) -> Tensor:
+        """The bound of a value, infinite where one of them is beyond the largest number, in a neuron of finite parameters."""
+        over = (value.abs() > self.largest) | (bound > self.largest)
+        return torch.where(over, torch.full_like(bound, torch.inf), bound)
 
     def _forget(self, error: Tensor, spikes: Tensor) -> Tensor:
         return torch.where(spikes.bool(), torch.zeros_like(error), error) if self.to_value else error
@@ -238,4 +259,4 @@ def _same_outputs(tally: Guidance, target: Recording, factor: float) -> bool:
     if is_counts(ours) and is_counts(theirs):
         return not differs(ours, theirs).any()
     bound = tally.value_bound + 2 * UNIT * factor * float(np.abs(ours).max(initial=0.0))
-    return bool((np.abs(ours.astype(np.float64) - theirs.astype(np.float64)) <= bound).all())
+    return bool(np.isfinite(bound) and (np.abs(ours.astype(np.float64) - theirs.astype(np.float64)) <= bound).all())

@@ -21,6 +21,7 @@ from harness.errors import InvalidGraph
 from harness.graphs import Array, Graph, Node, inline, validate
 from harness.graphs.primitives import TIME_CONSTANTS
 from harness.reference import Simulator
+from harness.reference.room import check_room
 
 STREAM = 104
 """Of a seed, for these inputs alone (see :mod:`harness.stimuli.encoding`)."""
@@ -30,9 +31,9 @@ PER_TIME_CONSTANT = 5
 """Steps for each step that the longest time constant has."""
 ROOM = 2**25
 """Elements that the input and all layers may have over all steps and samples: 128 MiB in single precision."""
-SCALES = tuple(2.0**power for power in range(-8, 15))
+SCALES = tuple(2.0**power for power in range(-12, 25))
 """Sizes of a spike that are tried, powers of two: products with them round as those with 1 do."""
-RARE, OFTEN = 0.005, 0.6
+RARE, OFTEN = 0.005, 0.5
 """Rates between which a layer's neurons say most."""
 TRIED_STEPS = 60
 """Steps on which sizes are tried."""
@@ -126,15 +127,16 @@ def inputs_for(graph: Graph, dt: float, seed: int = 0, steps: int | None = None)
 
     steps : of each; by default as the graph's time constants, and the size of its layers, suggest
 
-    Raises InvalidGraph where the graph means nothing.
+    Raises InvalidGraph where the graph means nothing, BadStimulus where a run of it would hold too much memory.
     """
     flat = inline(graph)
     shapes = validate(flat)
     (entry,) = flat.of_kind("Input")
     shape = tuple(int(size) for size in shapes[entry][1])
+    length = steps or _steps(flat, shapes, dt)
+    check_room(flat, shapes, length, len(_KINDS))
     simulator = simulator_for(flat, dt, {})
     scale = _scale(simulator, shape, seed)
-    length = steps or _steps(flat, shapes, dt)
     samples = [_sample(kind, shape, length, scale, seed, number) for number, kind in enumerate(_KINDS)]
     made = np.stack(samples, axis=1).astype(np.float32)
     recording, _ = simulator.run(made, membranes=False)

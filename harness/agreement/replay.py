@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,30 @@ def gap(one: Recording | None, other: Recording | None) -> Mask | None:
 def count(mask: Mask | None) -> int:
     """How many outputs a gap holds."""
     return 0 if mask is None else int(np.count_nonzero(mask))
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """What undoing one cause alone comes to.
+
+    meant, made : recordings of what should have come out, and of what came out, as far as it is reproduced
+    wrong : where, (T, B, n), the two give another answer; everywhere, where their shapes do not allow the question
+    """
+
+    meant: Recording
+    made: Recording | None
+    wrong: Mask
+
+    @classmethod
+    def of(cls, meant: Recording, made: Recording | None, wrong: Mask | None = None) -> Undoing:
+        """wrong : the outputs that count, None where all do that are wrong."""
+        apart, output = gap(meant, made), output_of(meant)
+        if apart is None:
+            return cls(meant, made, np.ones(() if output is None else output.shape, dtype=bool))
+        return cls(meant, made, apart if wrong is None else apart & wrong)
+
+    def counts(self, mended: Recording | None) -> tuple[int, int]:
+        """How many wrong outputs are right in a recording with one cause undone, and in how many it is another than before."""
+        left, moved = gap(self.meant, mended), gap(self.made, mended)
+        repaired = 0 if left is None or left.shape != self.wrong.shape else count(self.wrong & ~left)
+        return repaired, self.wrong.size if moved is None else count(moved)

@@ -83,7 +83,7 @@ def agreement(
     if status is not Status.MISMATCH:
         return Agreement(status, ours.size, unequal)
     proof = guided(graph, dt, rules, stimulus, made)
-    proven = proof.proven and not (proof.tied and _compares_otherwise(rules, compares()))
+    proven = proof.rounds and not (proof.tied and _compares_otherwise(rules, compares()))
     if not proven or not _is_meant(graph, dt, rules, stimulus, meant):
         return Agreement(Status.MISMATCH, ours.size, unequal)
     return Agreement(Status.ROUNDING, ours.size, unequal, _largest(ours, theirs), proof.guided, proof.ties)
@@ -96,7 +96,7 @@ def _compares_otherwise(rules: Mapping[str, UpdateRule], theirs: Comparison | No
 
 def _is_meant(graph: Graph, dt: float, rules: Mapping[str, UpdateRule], stimulus: Array, meant: Recording) -> bool:
     proof: Guidance = guided(graph, dt, rules, stimulus, meant)
-    return proof.proven
+    return proof.rounds
 
 
 def _largest(ours: Array, theirs: Array) -> float | None:

@@ -1,7 +1,8 @@
 """The command line, ``nir-interop``: one module a verb.
 
 Exit status: 0 complete; 1 something differs (``check``, ``explain``) or got worse (``diff``); 2 bad usage or unreadable input,
-one line on stderr; 3 partial; 130 interrupted.  A verb imports what it needs when it runs, so that ``--help`` answers at once.
+one line on stderr; 3 partial; 70 nir-interop itself failed, one line on stderr; 130 interrupted.  A verb imports what it needs
+when it runs, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from harness.cli.diff import diff
 from harness.cli.experiment import experiment
 from harness.cli.explain import explain
 from harness.cli.matrix import matrix
+from harness.cli.options import complain
 from harness.cli.primitives import primitives
 from harness.cli.reconcile import reconcile
 from harness.cli.report import report
 from harness.cli.repro import repro
 from harness.cli.rules import rules
 from harness.cli.sweep import sweep
-from harness.errors import NirInteropError
+from harness.errors import NirInteropError, OwnFailure
 
 FIRST = """\
 What every NIR graph does in every spiking-network library. Begin with one of:
@@ -39,6 +41,10 @@ What every NIR graph does in every spiking-network library. Begin with one of:
 nir-interop --help lists every verb, nir-interop VERB --help what it takes.
 """
 """What ``nir-interop`` alone says."""
+TRACEBACK = "NIR_INTEROP_TRACEBACK"
+"""The variable that has an unforeseen error shown in full."""
+OWN_FAILURE, BROKEN_PIPE = 70, 141
+"""The exit statuses where nir-interop itself failed (EX_SOFTWARE of sysexits.h), and where nobody reads its output any more."""
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 
@@ -90,24 +96,49 @@ def main() -> None:
     """Run a verb; errors on purpose and bad usage become one line on stderr."""
     try:
         status = app(standalone_mode=False, prog_name="nir-interop")
+    except OwnFailure as error:
+        complain(str(error))
+        sys.exit(OWN_FAILURE)
     except NirInteropError as error:
-        typer.echo(f"nir-interop: {error}", err=True)
+        complain(str(error))
         sys.exit(2)
     except typer.Abort:
         sys.exit(1)
+    except BrokenPipeError:  # who read the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(BROKEN_PIPE)
     except Exception as error:
         usage = getattr(error, "format_message", None)  # click's errors, or those of typer's own copy of it
         if usage is None:
-            raise
+            if os.environ.get(TRACEBACK):
+                raise
+            sys.exit(_unexpected(error))
         context = getattr(error, "ctx", None)
         asks = f"; {context.command_path} --help says what it takes" if context is not None else ""
-        typer.echo(f"nir-interop: {' '.join(usage().split()).rstrip('.')}{asks}", err=True)
+        complain(f"{' '.join(usage().split()).rstrip('.')}{asks}")
         sys.exit(2)
     if status == INTERRUPTED:  # no worker is left, and taking down what torch and execnet hold takes a second
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _unexpected(error: Exception) -> int:
+    """One line about what nobody foresaw, and the exit status for it."""
+    from harness.matrix.messages import describe
+
+    if isinstance(error, OSError) and error.filename is not None:
+        complain(f"{error.filename}: {error.strerror}; name a file or folder that can be used")
+        return 2
+    if isinstance(error, MemoryError):
+        complain("there is not enough memory for this; give a smaller graph or a shorter input")
+        return 2
+    said = describe(error)
+    where = f" at {said['error_at']}" if said["error_at"] else ""
+    told = f"{said['error_type']}: {said['error_message']}{where}"
+    complain(f"nir-interop itself failed: {told}; report this line, {TRACEBACK}=1 shows more")
+    return OWN_FAILURE
 
 
 __all__ = ["app", "main"]

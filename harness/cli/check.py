@@ -68,7 +68,10 @@ def _show(graph: Path, dt: float, found: list[Checked]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(f"{graph.name} at {dt:g} s, against NIR's own meaning in steps"), title_justify="left")
+    from harness.graphs.wording import printable
+
+    title = f"{printable(graph.name)} at {dt:g} s, against NIR's own meaning in steps"
+    table = Table(title=escape(title), title_justify="left")
     for name in ("backend", "status", "differ", "first at", "what it said"):
         table.add_column(name, justify="right" if name == "differ" else "left")
     for each in found:
@@ -77,5 +80,5 @@ def _show(graph: Path, dt: float, found: list[Checked]) -> None:
         first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
         error = ": ".join(text for text in (cell["error_type"], cell["error_message"]) if text)
         said = error or cell["rounding"] or ("warned" if cell["warned"] else "")
-        table.add_row(*(escape(text) for text in (each.importer, cell["status"], differ, first, said)))
+        table.add_row(*(escape(printable(text)) for text in (each.importer, cell["status"], differ, first, said)))
     Console(highlight=False).print(table)

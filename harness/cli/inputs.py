@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,22 +24,30 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     dt : the step [s] at which the graph means something
     steps : of the made inputs; by default as the graph suggests
 
-    The batch of 1 of a graph that was exported with one may be left out of the input.
+    The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.  How a graph was read that
+    means nothing as it stands goes to stderr, a line each.
 
     Raises UnreadableGraph, InvalidGraph and BadStimulus.
     """
-    from harness.graphs import read, validate
+    from harness.cli.options import complain
+    from harness.graphs import read_meant, validate
 
-    graph = read(path)
+    graph, notes = read_meant(path)
+    for note in notes:
+        complain(f"{path.name}: {note}")
     if given is None:
         from harness.agreement.inputs import inputs_for
 
         return inputs_for(graph, dt, seed, steps)
     from harness.agreement.inputs import given as as_given
+    from harness.graphs import inline
+    from harness.reference.room import check_room
 
     shapes = validate(graph)
     (entry,) = graph.of_kind("Input")
-    return as_given(_loaded(given, tuple(int(size) for size in shapes[entry][1])))
+    stimulus = _loaded(given, tuple(int(size) for size in shapes[entry][1]))
+    check_room(inline(graph), shapes, *stimulus.shape[:2])
+    return as_given(stimulus)
 
 
 def quiet_hint(inputs: InputSet, silent: bool) -> str:
@@ -50,14 +57,10 @@ def quiet_hint(inputs: InputSet, silent: bool) -> str:
             "The output is constant or hardly spikes, and agreement proves nothing: give an input on which it fires, --input."
         )
     if inputs.quiet:
-        return f"No input makes {shortened(inputs.quiet)} fire: what they do is not seen; give one on which they fire, --input."
+        from harness.graphs import listed
+
+        return f"No input makes {listed(inputs.quiet)} fire: what they do is not seen; give one on which they fire, --input."
     return ""
-
-
-def shortened(names: Sequence[str], most: int = 6) -> str:
-    """Names in a row, the first ones where there are many."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown}, … ({len(names)})"
 
 
 def _loaded(path: Path, shape: tuple[int, ...]) -> Array:
@@ -66,8 +69,12 @@ def _loaded(path: Path, shape: tuple[int, ...]) -> Array:
 
     try:
         return load_stimulus(path, shape).input
-    except BadStimulus:
-        if len(shape) < 2 or shape[0] != 1:
-            raise
-        given = load_stimulus(path, shape[1:]).input
-        return given.reshape(*given.shape[:2], *shape)
+    except BadStimulus as error:
+        # A batch of 1: in the graph and not in the input, or, where the graph was read without it, the other way round.
+        for other in ([shape[1:]] if len(shape) > 1 and shape[0] == 1 else []) + [(1, *shape)]:
+            try:
+                given = load_stimulus(path, other).input
+            except BadStimulus:
+                continue
+            return given.reshape(*given.shape[:2], *shape)
+        raise error

@@ -46,8 +46,23 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, sort_keys=False, allow_nan=False))
 
 
+def plain(text: str) -> str:
+    """A text in which nothing of a file's or a library's acts on the terminal; its line breaks stay."""
+    from harness.graphs.wording import printable
+
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    from harness.graphs.wording import printable
+
+    typer.echo(f"nir-interop: {printable(text)}", err=True)
+
+
 def say(text: str) -> None:
     """Print on stdout; on a terminal, lines that are wider than it are cut at spaces, and what follows is indented."""
+    text = plain(text)
     if not sys.stdout.isatty():
         typer.echo(text)
         return
@@ -60,6 +75,9 @@ def say(text: str) -> None:
 
 def say_table(lines: Sequence[Sequence[str]]) -> None:
     """Print cells in aligned columns; on a terminal, those that have no room follow below, beside the first one again."""
+    from harness.graphs.wording import printable
+
+    lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) + 2 * len(widths)
     blocks: list[list[int]] = [[]]

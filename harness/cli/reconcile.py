@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, quiet_hint, shortened
+from harness.cli.inputs import check_step, inputs_of, quiet_hint
 from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def reconcile(
     from harness.environments import backends
     from harness.errors import BackendMissing, BadInput
     from harness.graphs import write
+    from harness.matrix.readings.natives import natives_of
     from harness.matrix.reconciling import NIR, reconcile_graph, side_from_rule, side_of
     from harness.matrix.store import Store as Cells
     from harness.recording import Recording
@@ -68,7 +69,9 @@ def reconcile(
     cells = Cells(store)
     left = side_from_rule(from_rule, before) if from_rule else side_of(source, before, cells, known)
     right = side_of(target, after, cells, known)
-    found = reconcile_graph(graph, inputs.input, left, right, known[target], wanted=wanted, limit=time_limit)
+    natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(told, err=True))
+    options: dict[str, Any] = {"wanted": wanted, "natives": natives, "limit": time_limit}
+    found = reconcile_graph(graph, inputs.input, left, right, known[target], **options)
     if found.plan.right:
         write(out, found.plan.graph)
     if json:
@@ -81,24 +84,27 @@ def reconcile(
 
 
 def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
+    from harness.graphs import listed
     from harness.vocabulary import Status
 
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
+    if found.read is not None and found.read.fits and not found.read.plain:
+        say("\n".join(found.read.lines()))
     say(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {shortened(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
     if plan.right:
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         say(f"{'Rewritten' if plan.passes else 'As it is'}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
         for rest in plan.remaining:
-            say(f"- {rest.cause} at {shortened(rest.nodes)}, which no input shows: {rest.why}")
+            say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
     else:
         after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
         say(f"Not reconciled: {after}; nothing is written.")
         for left in found.remaining:
-            where = f" at {shortened(left.nodes)}" if left.nodes else ""
+            where = f" at {listed(left.nodes)}" if left.nodes else ""
             say(f"- {left.cause}{where}: {left.says}")
     say(f"On {inputs.says()}.")
     hint = quiet_hint(inputs, plan.agreement.status is Status.VACUOUS)

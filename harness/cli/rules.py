@@ -66,11 +66,11 @@ def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
 
 
 def _facts(kind: str, one: Identified) -> dict[str, Any]:
-    from harness.report.files import sentence
+    from harness.explain.says import found
 
     return {
         **one.rule.as_dict(),
-        "says": sentence(kind, one),
+        "says": found(kind, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
         "outputs": one.outputs,
@@ -89,23 +89,26 @@ def _show_meaning() -> None:
 
 
 def _show(fingerprint: Fingerprint) -> None:
-    from harness.report.files import sentence
+    from harness.explain.says import found
 
     side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
     say(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-        say(f"  {kind}: {sentence(kind, one)}{compared}")
+        say(f"  {kind}: {found(kind, one)}{compared}")
         for tie in one.ties:
             say(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
         for message, parameters in _alike(one.refuses):
-            say(f"      does not take {'; '.join(parameters)}: {message}")
+            say(f"      {message[0]} {'; '.join(parameters)}: {message[1]}")
 
 
-def _alike(refuses: Iterable[Refusal]) -> list[tuple[str, list[str]]]:
-    """Refusals in the same words but for their numbers: the first one's words, and what each is of."""
-    found: dict[str, tuple[str, list[str]]] = {}
+def _alike(refuses: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
+    """Refusals in the same words but for their numbers: whose they are, the first one's words, and what each is of."""
+    from harness.vocabulary import Status
+
+    found: dict[tuple[str, str], tuple[tuple[str, str], list[str]]] = {}
     for refusal in refuses:
         said = refusal.message or refusal.status
-        found.setdefault(re.sub(r"\d+", "0", said), (said, []))[1].append(refusal.parameter)
+        whose = "nir.read does not take" if refusal.status == Status.READ_ERROR else "does not take"
+        found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(refusal.parameter)
     return list(found.values())

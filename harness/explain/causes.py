@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from harness.agreement.replay import Mask, Replays, count, gap
+from harness.agreement.replay import Replays, gap
 from harness.explain.sentences import difference
-from harness.explain.settings import DT, Setting
+from harness.explain.settings import DT, Place, Setting
 from harness.fingerprint import differing_axes
 from harness.graphs import SPIKING, Graph
 from harness.rule import (
@@ -67,7 +67,9 @@ def _counts(axis: str, a: UpdateRule, b: UpdateRule, primitive: str) -> bool:
         return primitive.startswith("Cuba")
     if axis in _FIRING:
         return primitive in SPIKING
-    if axis in ("decay", "leak"):
+    if axis == "decay":
+        return primitive not in ("I", "IF") or Decay.NINE_TENTHS in (a.decay, b.decay)
+    if axis == "leak":
         return primitive not in ("I", "IF")
     if axis == "precision":
         return Precision.FIXED in (a.precision, b.precision)
@@ -91,130 +93,120 @@ def cause_of(axis: str, a: UpdateRule, b: UpdateRule) -> Cause:
 
 @dataclass(frozen=True)
 class Found:
-    """A cause, with how many outputs it repairs, where it is at work, whose deed it is, and in words."""
+    """A cause, what undoing it alone comes to, where it is at work, whose deed it is, and in words.
+
+    repaired : wrong outputs that undoing this cause alone makes right, never more than there are
+    changed : outputs that undoing it alone changes at all, rightly or not
+    needed : whether without undoing it not everything can be repaired
+    undone : an exporter's: the graph that it would have written without it
+    """
 
     cause: Cause
-    outputs: int
+    repaired: int
     nodes: tuple[str, ...]
     blame: Blame
     says: str
+    changed: int = 0
+    needed: bool = True
+    undone: Graph | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a reason: undoing it alone mends something, or it is needed."""
+        return self.needed or self.repaired > 0
 
 
-def between_rules(replays: Replays, graph: Graph, source: Setting, target: Setting) -> list[Found]:
-    """The axes that make the difference between a graph under two settings: those that change outputs alone, and those
-    without which not every output can be repaired.
+@dataclass(frozen=True)
+class RuleCause:
+    """A cause in the rules: the axes that are it, of the primitives whose rules differ in them."""
 
-    Each axis of the target's setting is put back to the source's alone, which counts what it repairs.  Then the axes are
-    taken out of the full set one by one, those that repair least first, as long as all outputs stay repaired.
-    """
-    before = replays.run(graph, source.dt, source.rules)
-    after = replays.run(graph, target.dt, target.rules)
-    mask = gap(before, after)
-    if mask is None or not mask.any() or before is None:
-        return []
-    axes = _differing(source, target)
+    cause: Cause
+    places: tuple[Place, ...]
 
-    def still(chosen: tuple[str, ...]) -> Mask | None:
-        mended = target.take(chosen, source)
-        return gap(before, replays.run(graph, mended.dt, mended.rules))
-
-    def changed(axis: str) -> Mask | None:
-        mended = target.take((axis,), source)
-        return gap(after, replays.run(graph, mended.dt, mended.rules))
-
-    outputs = at_work(axes, mask, still, changed)
-    return [_found(replays, graph, source, target, axis, outputs[axis]) for axis in outputs]
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The primitives, each once."""
+        return tuple(dict.fromkeys(kind for _, kind in self.places))
 
 
-def _differing(source: Setting, target: Setting) -> tuple[str, ...]:
-    axes: dict[str, None] = {}
+def differing_causes(source: Setting, target: Setting) -> tuple[RuleCause, ...]:
+    """The causes that a difference between two settings may be, in the order of the axes."""
+    found: dict[Cause, list[Place]] = {}
     for kind in source.rules:
-        axes.update(dict.fromkeys(axis for axis, _ in causes_between(source.rules[kind], target.rules[kind], kind)))
-    return (*axes, DT) if source.dt != target.dt else tuple(axes)
+        for axis, cause in causes_between(source.rules[kind], target.rules[kind], kind):
+            found.setdefault(cause, []).append((axis, kind))
+    if source.dt != target.dt:
+        found[Cause.DT_REQUESTED] = [(DT, "")]
+    return tuple(RuleCause(cause, tuple(places)) for cause, places in found.items())
 
 
 Key = TypeVar("Key")
 
 
-def at_work(
-    keys: tuple[Key, ...],
-    mask: Mask,
-    still: Callable[[tuple[Key, ...]], Mask | None],
-    changed: Callable[[Key], Mask | None],
-) -> dict[Key, int]:
-    """What makes a difference, and how many outputs each repairs, or else changes: alone, or else together with the others.
+def needed(keys: Sequence[Key], whole: int, left: Callable[[tuple[Key, ...]], int | None]) -> tuple[Key, ...]:
+    """The smallest set of causes that repairs as much as all of them: one alone, or what is left when the others are taken out.
 
-    mask : the outputs that differ while nothing is repaired
-    still : those that differ while some are repaired, None where that cannot be told
-    changed : those that one changes that is repaired alone, rightly or not
+    whole : how many outputs are wrong while nothing is undone
+    left : how many while some causes are undone, None where that cannot be told
     """
 
     def repaired(chosen: tuple[Key, ...]) -> int:
-        left = still(chosen)
-        return 0 if left is None else max(0, count(mask) - count(left))
+        still = left(chosen)
+        return 0 if still is None else max(0, whole - still)
 
     alone = {key: repaired((key,)) for key in keys}
-    needed = _smallest(keys, alone, repaired, count(mask))
-    outputs = {}
-    for key in keys:
-        rest = tuple(other for other in needed if other != key)
-        touched = count(changed(key))
-        if key in needed or touched:
-            outputs[key] = alone[key] or touched or count(mask) - repaired(rest)
-    return outputs
-
-
-def _smallest(
-    keys: tuple[Key, ...], alone: Mapping[Key, int], repaired: Callable[[tuple[Key, ...]], int], whole: int
-) -> tuple[Key, ...]:
-    """The smallest set that repairs as much as all of them: one alone, or what is left when the others are taken out."""
     best = max(keys, key=lambda key: alone[key], default=None)
     if best is not None and alone[best] == whole:
         return (best,)
-    needed, full = list(keys), repaired(keys)
+    kept, full = list(keys), repaired(tuple(keys))
     done = False
     while not done:
         done = True
-        for key in sorted(needed, key=lambda key: alone[key]):
-            rest = tuple(other for other in needed if other != key)
+        for key in sorted(kept, key=lambda key: alone[key]):
+            rest = tuple(other for other in kept if other != key)
             if rest and repaired(rest) == full:
-                needed.remove(key)
+                kept.remove(key)
                 done = False
-    return tuple(needed)
+    return tuple(kept)
 
 
-def _found(replays: Replays, graph: Graph, source: Setting, target: Setting, axis: str, outputs: int) -> Found:
-    if axis == DT:
+def as_found(
+    replays: Replays, graph: Graph, source: Setting, target: Setting, each: RuleCause, counts: tuple[int, int], needed: bool
+) -> Found:
+    """A cause in the rules, with its owner, its nodes and its sentence.
+
+    counts : of outputs that undoing it alone repairs, and changes
+    """
+    repaired, changed = counts
+    if each.cause is Cause.DT_REQUESTED:
         says = f"imported at {target.dt:g} s, exported at {source.dt:g} s"
-        return Found(Cause.DT_REQUESTED, outputs, (), Blame.SETTING, says)
-    kinds = [kind for kind, rule in source.rules.items() if axis in dict(causes_between(rule, target.rules[kind], kind))]
-    kind = kinds[0]
-    cause = cause_of(axis, source.rules[kind], target.rules[kind])
-    blame = _owner(replays, graph, source, target, axis, kinds)
-    if blame is Blame.EXPORTER and axis == "reset":
-        cause = Cause.RESET_LOST
-    nodes = tuple(sorted(name for name in graph.nodes if graph.nodes[name].kind in kinds))
-    return Found(cause, outputs, nodes, blame, "; ".join(difference(graph, source, target, axis, each) for each in kinds))
+        return Found(each.cause, repaired, (), Blame.SETTING, says, changed, needed)
+    blame = _owner(replays, graph, source, target, each)
+    lost = blame is Blame.EXPORTER and any(axis == "reset" for axis, _ in each.places)
+    nodes = tuple(sorted(name for name in graph.nodes if graph.nodes[name].kind in each.kinds))
+    says = "; ".join(dict.fromkeys(difference(graph, source, target, axis, kind) for axis, kind in each.places))
+    return Found(Cause.RESET_LOST if lost else each.cause, repaired, nodes, blame, says, changed, needed)
 
 
-def _owner(replays: Replays, graph: Graph, source: Setting, target: Setting, axis: str, kinds: list[str]) -> Blame:
-    """Who left NIR's meaning on an axis: in its rule, or else in what the rule does on this graph."""
+def _owner(replays: Replays, graph: Graph, source: Setting, target: Setting, each: RuleCause) -> Blame:
+    """Who left NIR's meaning: in its rule, or else in what the rule does on this graph."""
     for same in (_says_nir, partial(_does_nir, replays, graph)):
-        if same(source, axis, kinds):
+        if same(source, each.places):
             return Blame.IMPORTER
-        if same(target, axis, kinds):
+        if same(target, each.places):
             return Blame.EXPORTER
     return Blame.BOTH
 
 
-def _says_nir(setting: Setting, axis: str, kinds: list[str]) -> bool:
-    return all(setting.value(axis, kind) == getattr(NIR_MEANING, axis) for kind in kinds)
+def _says_nir(setting: Setting, places: tuple[Place, ...]) -> bool:
+    return all(setting.value(axis, kind) == getattr(NIR_MEANING, axis) for axis, kind in places)
 
 
-def _does_nir(replays: Replays, graph: Graph, setting: Setting, axis: str, kinds: list[str]) -> bool:
-    """Whether NIR's value of an axis would do on this graph what the setting's does."""
+def _does_nir(replays: Replays, graph: Graph, setting: Setting, places: tuple[Place, ...]) -> bool:
+    """Whether NIR's value of the axes would do on this graph what the setting's does."""
     plain = {
-        kind: rule.but(**{axis: getattr(NIR_MEANING, axis)}) if kind in kinds else rule for kind, rule in setting.rules.items()
+        kind: rule.but(**{axis: getattr(NIR_MEANING, axis) for axis, where in places if where == kind})
+        for kind, rule in setting.rules.items()
     }
     mask = gap(*(replays.run(graph, setting.dt, rules) for rules in (setting.rules, plain)))
     return mask is not None and not mask.any()

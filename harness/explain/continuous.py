@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.agreement.replay import Replays, count, flat, gap
+from harness.agreement.replay import Replays, Undoing, count, flat, gap
 from harness.compare.nodes import differs, output_of
-from harness.explain.verdict import CauseShare, Verdict, explain_cell
+from harness.explain.verdict import CauseShare, Verdict, by_share, explain_cell
 from harness.graphs import Array, Graph
 from harness.recording import Recording
 from harness.vocabulary import Blame, Cause, Status
@@ -35,9 +35,11 @@ def explain_continuous(
         return Verdict(before.status, Blame.NONE, explained=1.0)
     if not apart:
         return before
-    share = CauseShare(Cause.DISCRETISATION, apart, (), "NIR's equations in steps are not its equations in continuous time")
+    repaired, changed = Undoing.of(native, target).counts(stepped)
+    says = "NIR's equations in steps are not its equations in continuous time"
+    share = CauseShare(Cause.DISCRETISATION, repaired, (), says, changed)
     known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
-    causes = tuple(sorted((*known, share), key=lambda each: (each.cause is Cause.UNEXPLAINED, -each.outputs, str(each.cause))))
+    causes = by_share((*known, share))
     status = Status.MISMATCH if before.status.agrees else before.status
-    blame = Blame.FORMAT if causes[0] is share and before.blame is not Blame.SETTING else before.blame
+    blame = Blame.FORMAT if causes[0] is share and not before.blame.of_setting else before.blame
     return replace(before, status=status, blame=blame, causes=causes)

@@ -58,10 +58,19 @@ def depth_first(graph: Graph, dt: float) -> Iterator[DepthFirst]:
             says = "the nodes run depth first: " + "; ".join(
                 [
                     *(f"what {source} gives {target} is a step late" for source, target in late),
-                    f"{last} is taken for the output",
+                    f"the output of {last}, which is run last, is returned",
                 ]
             )
             yield DepthFirst(joins, _rewired(graph, late, last, dt), says)
+
+
+def order_of(graph: Graph) -> list[str]:
+    """The nodes of an inlined graph depth first, from its Inputs, what lies behind a node in the order of the file's edges."""
+    behind = {name: tuple(dict.fromkeys(graph.out_of(name))) for name in graph.nodes}
+    found: dict[str, None] = {}
+    for start in graph.of_kind("Input"):
+        found.update(dict.fromkeys(_order(start, behind)))
+    return [*found]
 
 
 def _turns(graph: Graph) -> Iterator[dict[str, tuple[str, ...]]]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from harness.errors import InvalidGraph
+from harness.errors import InvalidGraph, OwnFailure
 from harness.explain.exporting import exporter_changes
-from harness.explain.probes import JOIN, RECURRENCE
+from harness.explain.facts import cause_of, early_nodes, holds
+from harness.explain.probes import JOIN, NESTING, OUTPUTS, RECURRENCE
 from harness.explain.verdict import CauseShare, Failure, Verdict
 from harness.fingerprint import Identified
-from harness.graphs import Graph, components, inline, validate
+from harness.graphs import Graph, components, inline, nested, validate
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
 Domain = Mapping[str, Identified]
-"""What a backend's importer takes and declines, by primitive; and of the wiring, ``join`` and ``recurrence``."""
+"""What a backend's importer takes and declines, by primitive; and of the wiring, joins, recurrence and several Outputs."""
 
 
 def without_graph(failure: Failure, stage: Stage) -> Verdict:
@@ -25,6 +27,8 @@ def without_graph(failure: Failure, stage: Stage) -> Verdict:
         return Verdict(status, Blame.SETTING)
     if failure.error_type == "NotExpressible":
         return Verdict(status, Blame.FORMAT, (CauseShare(Cause.NOT_EXPRESSIBLE, 0, (), says),), 1.0)
+    if failure.error_type == OwnFailure.__name__:
+        return Verdict(status, Blame.HARNESS)
     blame = Blame.EXPORTER if stage in (Stage.EXPORT, Stage.WRITE) else Blame.BUILDER
     return Verdict(status, blame, (CauseShare(Cause.UNSUPPORTED, 0, (), says),), 1.0)
 
@@ -44,27 +48,66 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
     """The verdict on a graph that an importer gave no recording of, with its domain as the cause where nothing else is.
 
     A domain is known from the probes: what fails in the words in which a probe did, fails for the probe's reason; and what
-    no probe of a primitive has got through can do no better.  A refusal says itself what it does not take.
+    no probe of a primitive has got through can do no better.  A refusal says itself what it does not take.  A node that is left
+    out, of a primitive that no probe got through with, is one that the library does not have: that has one name.
     """
-    if verdict.causes:
+    if verdict.blame is Blame.HARNESS:
         return verdict
+    if verdict.causes and verdict.status is not Status.READ_ERROR:
+        return replace(verdict, causes=tuple(_not_taken(each, inline(exported), domain) for each in verdict.causes))
     if verdict.status is Status.ENV_MISSING:
         return Verdict(verdict.status, Blame.SETTING)
     graph, says = inline(exported), _says(failure)
     words = _normal(says, graph)
-    parts = _parts(graph)
+    parts = _parts(graph) | ({NESTING: nested(exported)} if nested(exported) else {})
     for kind, nodes in parts.items():
         known = domain.get(kind, Identified(NIR_MEANING))
         said = [(_normal(refusal.message, graph), refusal.parameter) for refusal in known.refuses]
-        where = [parameter for message, parameter in said if message and (message in words or words in message)]
+        alike = [parameter for message, parameter in said if message and (message in words or words in message)]
+        where = [parameter for parameter in alike if holds(parameter, exported, nodes)]
         if where:
-            return _unsupported(verdict, nodes, f"{kind}, {where[0]}: {says}" if len(where) == 1 else says)
+            return _declined(verdict, exported, kind, nodes, where, says)
+    if verdict.causes:
+        return replace(verdict, causes=tuple(_not_taken(each, graph, domain) for each in verdict.causes))
     for kind, nodes in parts.items():
         if kind in domain and not domain[kind].outputs:
             return _unsupported(verdict, nodes, f"{kind}, in whatever way it was tried: {says}")
     if verdict.status is Status.REFUSED:
         return _unsupported(verdict, (), says)
     return Verdict(verdict.status, Blame.IMPORTER)
+
+
+def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ...], where: list[str], says: str) -> Verdict:
+    """What fails as some probes of a kind did, which are true of the graph."""
+    blame = verdict.blame if verdict.causes else Blame.IMPORTER
+    label = where[0]
+    cause = cause_of(label)
+    if cause is Cause.NAME_ORDER:
+        (source, target), *_ = early_nodes(exported, label)
+        text = (
+            f"{target} is named before {source}, which feeds it, and a file keeps its nodes sorted by name; under names in the "
+        )
+        return Verdict(
+            verdict.status,
+            blame,
+            (CauseShare(cause, 0, (target,), f"{text}order in which they run it does not end so: {says}"),),
+            1.0,
+        )
+    if cause is not Cause.UNSUPPORTED:
+        flat = inline(exported)
+        own = tuple(name for name in nodes if holds(label, flat, (name,)))
+        return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{kind}, {label}: {says}"),), 1.0)
+    named = f"{kind}, {label}: {says}" if len(where) == 1 and label != kind else says
+    return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, named),), 1.0)
+
+
+def _not_taken(share: CauseShare, graph: Graph, domain: Domain) -> CauseShare:
+    """A node that was left out, of a primitive that is not taken in any way in which it was tried."""
+    kinds = {graph.nodes[name].kind for name in share.nodes if name in graph.nodes}
+    known = [domain.get(kind) for kind in kinds]
+    if share.cause is not Cause.NODE_DROPPED or not kinds or not all(one is not None and not one.outputs for one in known):
+        return share
+    return replace(share, cause=Cause.UNSUPPORTED)
 
 
 def _unsupported(verdict: Verdict, nodes: tuple[str, ...], says: str) -> Verdict:
@@ -82,7 +125,8 @@ def _parts(graph: Graph) -> dict[str, tuple[str, ...]]:
         for name in group
     )
     joins = sorted(name for name in graph.nodes if len({*graph.into(name)} - {*cyclic}) > 1)
-    wiring = {JOIN: tuple(joins), RECURRENCE: tuple(cyclic)}
+    outputs = tuple(sorted(graph.of_kind("Output")))
+    wiring = {OUTPUTS: outputs if len(outputs) > 1 else (), JOIN: tuple(joins), RECURRENCE: tuple(cyclic)}
     return parts | {kind: nodes for kind, nodes in wiring.items() if nodes}
 
 
@@ -91,8 +135,9 @@ def _says(failure: Failure) -> str:
 
 
 def _normal(message: str, graph: Graph) -> str:
-    """A message without what differs from graph to graph: numbers, and names, quoted ones and the nodes'."""
+    """A message without what differs from graph to graph: how many numbers and which, and names, quoted ones and the nodes'."""
     names = "|".join(re.escape(name) for name in sorted(graph.nodes, key=len, reverse=True))
-    text = re.sub(rf"\b({names})\b", "…", message)
+    text = re.sub(r"[\w.]+\.(input|output)\b", "…", message)
+    text = re.sub(rf"\b({names})\b", "…", text)
     text = re.sub(r"'[^']*'|\bn\d+\b|[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "…", text)
-    return re.sub(r"\s+", " ", text).strip()
+    return re.sub(r"…(\s+…)+", "…", re.sub(r"\s+", " ", text)).strip()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.agreement.replay import Mask, Replays, Rules, gap
-from harness.explain.causes import Found, at_work
+from harness.agreement.replay import Replays, Rules, Undoing, count, gap
+from harness.explain.causes import Found, needed
 from harness.explain.structure import pruned, reshaped, without
 from harness.graphs import Difference, Graph, Node, canonical, correspondence, difference
 from harness.recording import Recording
@@ -26,6 +26,7 @@ class _Change:
 
     cause: Cause
     found: tuple[Difference, ...]
+    dt: float
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -34,11 +35,13 @@ class _Change:
     @property
     def says(self) -> str:
         more = f", and {len(self.found) - 1} more" if len(self.found) > 1 else ""
-        return f"{self.found[0].text}{more}"
+        times = [each for each in self.found if each.field in (*_TIMES, "delay")]
+        factor = f": what was meant times dt = {self.dt:g}" if times and all(_is_times(each, self.dt) for each in times) else ""
+        return f"{self.found[0].text}{more}{factor}"
 
 
 def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, rules: Rules) -> list[Found]:
-    """The exporter's changes that count: those that change outputs alone, and those without which not all are repaired.
+    """The exporter's changes that count: those that mend outputs undone alone, and those without which not all are repaired.
 
     A gain that moved between weights and resistances is a change of parameters that changes no output, and is not named.
     """
@@ -57,19 +60,55 @@ def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, r
             graphs[applied] = _apply(meant, written, [changes[cause] for cause in applied])
         return replays.run(graphs[applied], dt, rules)
 
-    def still(chosen: tuple[Cause, ...]) -> Mask | None:
-        return gap(before, without_some(chosen))
+    def left(chosen: tuple[Cause, ...]) -> int | None:
+        still = gap(before, without_some(chosen))
+        return None if still is None else count(still)
 
-    def changed(cause: Cause) -> Mask | None:
-        return gap(after, without_some((cause,)))
-
-    outputs = dict.fromkeys(causes, 0) if mask is None else at_work(causes, mask, still, changed)
-    return [Found(cause, outputs[cause], changes[cause].nodes, Blame.EXPORTER, changes[cause].says) for cause in outputs]
+    smallest = causes if mask is None else needed(causes, count(mask), left)
+    undoing = None if before is None else Undoing.of(before, after)
+    found = []
+    for cause, change in changes.items():
+        repaired, changed = (0, 0) if undoing is None else undoing.counts(without_some((cause,)))
+        undone = graphs.get(tuple(other for other in causes if other is not cause))
+        need = cause in smallest
+        found.append(Found(cause, repaired, change.nodes, Blame.EXPORTER, change.says, changed, need, undone))
+    return [each for each in found if each.counts]
 
 
 def exporter_changes(intended: Graph, exported: Graph, dt: float) -> tuple[Cause, ...]:
     """The causes that a structural difference may be, whether outputs show them or not."""
     return tuple(change.cause for change in _changes(canonical(intended), canonical(exported), dt))
+
+
+def times_factor(intended: Graph, exported: Graph) -> float:
+    """What an exporter multiplied every time with, delays and time constants alike; 1 where it did nothing of the kind.
+
+    Both inlined.  A library that writes τ·Δt, or milliseconds, does it.
+    """
+    meant, written = canonical(intended), canonical(exported)
+    own, other = dict(meant.primitives()), dict(written.primitives())
+    times = [
+        (own[name][key], other[theirs][key])
+        for name, theirs in correspondence(meant, written).items()
+        for key in (*_TIMES, "delay")
+        if key in own[name].params and key in other[theirs].params
+    ]
+    times += [(each.before, each.after) for each, _ in _moved_times(meant, written, 0.0)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [(after / before).reshape(-1) for before, after in times if np.shape(before) == np.shape(after)]
+    found = np.concatenate([np.ones(0), *ratios])
+    one = float(found[0]) if found.size else 1.0
+    same = np.isfinite(one) and one > 0 and np.allclose(found, one, rtol=_SINGLE_PRECISION, atol=0)
+    return one if same and abs(one - 1) > _SINGLE_PRECISION else 1.0
+
+
+def with_times(graph: Graph, factor: float) -> Graph:
+    """The inlined graph with every time constant and delay times a factor."""
+    nodes: dict[str, Any] = dict(graph.primitives())
+    for name, node in nodes.items():
+        times = {key: np.asarray(node[key], dtype=np.float64) * factor for key in (*_TIMES, "delay") if key in node.params}
+        nodes[name] = Node(node.kind, {**node.params, **times}) if times and factor != 1 else node
+    return Graph(nodes, graph.edges, graph.metadata)
 
 
 def soft_resets(graph: Graph) -> Iterator[tuple[str, str, str]]:
@@ -102,13 +141,26 @@ def _changes(meant: Graph, written: Graph, dt: float) -> list[_Change]:
             groups.setdefault(Cause.BIAS_LOST, []).append(each)
         else:
             groups.setdefault(Cause.PARAMETER_LOST, []).append(each)
+    followed: list[Difference] = []
     if not kept_soft:
         moved = list(_moved_gains(meant, written))
         if moved:
             groups.setdefault(Cause.PARAMETER_LOST, []).extend(moved)
+        for time, scale in _moved_times(meant, written, dt):
+            times.append(time)
+            followed.append(scale)
     for each in times:
         groups.setdefault(Cause.TIME_UNIT if _is_unit(each, dt) else Cause.TAU_REWRITTEN, []).append(each)
-    return [_Change(cause, tuple(found)) for cause, found in groups.items()]
+    for each in followed:
+        groups[next(cause for cause in (Cause.TAU_REWRITTEN, Cause.TIME_UNIT) if cause in groups)].append(each)
+    return [_Change(cause, tuple(found), dt) for cause, found in groups.items()]
+
+
+def _is_times(each: Difference, factor: float) -> bool:
+    """Whether a time was multiplied with a factor."""
+    if np.shape(each.before) != np.shape(each.after):
+        return False
+    return bool(np.allclose(each.after, np.asarray(each.before) * factor, rtol=1e-5, atol=0))
 
 
 def _is_unit(each: Difference, dt: float) -> bool:
@@ -166,6 +218,20 @@ def _moved_gains(meant: Graph, written: Graph) -> Iterator[Difference]:
             yield Difference(scale, "scale", factor, factor * ratio)
 
 
+def _moved_times(meant: Graph, written: Graph, dt: float) -> Iterator[tuple[Difference, Difference]]:
+    r"""Where a soft reset is written as a neuron of another τ: its membrane's τ, and the feedback :math:`(1 - Δt/τ)θ`."""
+    pairs, nodes = correspondence(meant, written), dict(meant.primitives())
+    for membrane, name, scale in soft_resets(meant):
+        neuron = _counterpart(written, pairs, membrane, name)
+        if neuron is None or "tau" not in neuron.params or "tau" not in nodes[membrane].params:
+            continue
+        before, after, factor = nodes[membrane]["tau"], neuron["tau"], nodes[scale]["scale"]
+        if np.any(np.abs(after / before - 1) > _SINGLE_PRECISION):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                follows = factor * np.nan_to_num((1 - dt / after) / (1 - dt / before))
+            yield Difference(membrane, "tau", before, after), Difference(scale, "scale", factor, follows)
+
+
 def _hard(graph: Graph, written: Graph, pairs: dict[str, str]) -> Graph:
     """Every soft reset written as the neuron that the exporter made of it, with the gain that its membrane has."""
     for membrane, name, scale in list(soft_resets(graph)):
@@ -174,7 +240,8 @@ def _hard(graph: Graph, written: Graph, pairs: dict[str, str]) -> Graph:
             continue
         flat = dict(graph.primitives())
         nodes = {other: node for other, node in flat.items() if other not in (membrane, scale)}
-        nodes[name] = Node(neuron.kind, {**neuron.params, "r": flat[membrane]["r"]})
+        own = {key: flat[membrane][key] for key in ("r", "tau") if key in neuron.params}
+        nodes[name] = Node(neuron.kind, {**neuron.params, **own})
         edges = [
             (source, name if target == membrane else target) for source, target in graph.edges if scale not in (source, target)
         ]

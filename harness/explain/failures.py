@@ -36,9 +36,19 @@ def reason(
         threshold, resistance = re.search(r"thr", message), re.search(r"(\.|\b)r\b", message)
         cause = Cause.THRESHOLD_COLLAPSED if threshold else Cause.RESISTANCE_COLLAPSED if resistance else None
         return None if cause is None else Found(cause, 0, (), Blame.IMPORTER, message)
-    if re.search(r"tau|time constant|\bdt\b", message, re.IGNORECASE):
+    if re.search(r"tau|time constant|\bdt\b|times in one step", message, re.IGNORECASE):
         return _time_step(message, graph, rules, steps, exporter_changes)
     return _misfit(message, graph, batch, steps[1])
+
+
+def unreadable(message: str, graph: Graph) -> Found:
+    """A file that nir's own reader refuses: whoever imports with it, none of them sees the graph."""
+    named = [name for name, node in graph.primitives() if node.kind not in ("Input", "Output") and _named(name, message)]
+    return Found(Cause.UNREADABLE, 0, tuple(named), Blame.FORMAT, f"nir.read refuses the file, before any importer: {message}")
+
+
+def _named(name: str, message: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}\.(input|output)\b|'{re.escape(name)}'", message) is not None
 
 
 def _time_step(message: str, graph: Graph, rules: Rules, steps: Steps, exporter_changes: Sequence[Cause]) -> Found | None:

@@ -11,7 +11,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from harness.errors import InvalidGraph, RunFailed
-from harness.explain.probes import BATTERY, STRUCTURAL, Gains, Probe, Question, Variation, gains_of, neuron, stimuli
+from harness.explain.probes import (
+    BATTERY,
+    OF_NEURONS,
+    STRUCTURAL,
+    Gains,
+    Probe,
+    Question,
+    Variation,
+    gains_of,
+    neuron,
+    stimuli,
+    written,
+)
 from harness.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, RESET, RESPONSE, START
 from harness.explain.probes.candidates import extended, first_candidates
 from harness.explain.probes.equality import equality
@@ -47,7 +59,9 @@ def identify(run: Run, *, name: str, side: Side = Side.IMPORT, options: str = ""
     for kind in kinds:
         probes = [probe for probe in STRUCTURAL if probe.kind == kind]
         if kind not in inquiries:
-            found = evidence(run, probes, neighbour)
+            found = evidence(run, [probe for probe in probes if not probe.again], neighbour)
+            if found.outputs:
+                found = _both(found, evidence(run, [probe for probe in probes if probe.again], neighbour))
             rules[kind] = replace(found, refuses=_as_a_whole(kind, found.refuses, found.outputs > 0))
         elif probes and not inquiries[kind].rules:
             rules[kind] = _among_others(rules[kind], evidence(run, probes, neighbour))
@@ -74,6 +88,12 @@ def _as_a_whole(kind: str, refuses: tuple[Refusal, ...], answered: bool) -> tupl
     """A primitive that is refused everywhere, in the same words, is refused as such."""
     words = {(refusal.status, refusal.message) for refusal in refuses}
     return (Refusal(kind, *words.pop()),) if len(words) == 1 and not answered else refuses
+
+
+def _both(one: Identified, other: Identified) -> Identified:
+    """All evidence of a primitive."""
+    outputs, mismatched = one.outputs + other.outputs, one.mismatched + other.mismatched
+    return replace(one, outputs=outputs, mismatched=mismatched, refuses=(*one.refuses, *other.refuses))
 
 
 def _among_others(alone: Identified, found: Identified) -> Identified:
@@ -115,6 +135,7 @@ class Inquiry:
             self.rules = extended(self.rules, self.kind, stage)
             for question in self._comparisons() if stage == COMPARISON else self._questions(stage):
                 self._narrow(question)
+        self._rewrite()
         for question in separating(self.kind, self.rules, accepted(asked for asked, _ in self.answered)):
             self._narrow(question)
 
@@ -155,6 +176,28 @@ class Inquiry:
                 return
         best = min(kept, key=lambda precision: kept[precision][0])
         self.rules = kept[best][1]
+
+    def _rewrite(self) -> None:
+        """Ask for the same neuron with its numbers written otherwise; what is not run as before is declined or misrun."""
+        dt = 1.0 if self.in_steps() else DT
+        probe = Probe("other ways to write it", ALL, stimuli.random, (0.5, 4.0), dt=dt, steps=24, batch=16)
+        for way in OF_NEURONS:
+            question = Question.of(probe, self.kind, self.places[0])
+            question.node = written(question.node, way)
+            question.scale(self.rules)
+            if question.graph is None or question.stimulus is None:
+                continue
+            try:
+                observed = question.observe(self.run(question.graph, question.stimulus, dt))
+                fewest = min(question.missed(self.rules, observed))
+                if not fewest:
+                    continue
+                ends = str(Status.MISMATCH), f"{fewest} of {observed.size} outputs differ"
+            except RunFailed as error:
+                ends = error.status, ": ".join(text for text in (error.error_type, error.message) if text)
+            except InvalidGraph as error:
+                ends = str(Status.WRONG_SHAPE), str(error)
+            self.misrun.append(Refusal(way, *ends))
 
     def _questions(self, stage: str) -> Iterator[Question]:
         for probe in BATTERY:

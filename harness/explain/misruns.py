@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.explain.probes import JOIN, RECURRENCE
+from harness.explain.probes import JOIN, NESTING, RECURRENCE
+from harness.explain.says import found as says
 from harness.fingerprint import Identified
+from harness.graphs import NEURONS
 from harness.vocabulary import Cause, Status
 
 _ENDS = frozenset(map(str, (Status.MISMATCH, Status.WRONG_SHAPE, Status.UNSTABLE)))
@@ -13,11 +15,21 @@ _WEIGHTED = (Cause.BIAS_DROPPED, Cause.WEIGHT_TRANSPOSED)
 _CAUSES: Mapping[str, tuple[Cause, ...]] = {
     JOIN: (Cause.JOIN_MISRUN,),
     RECURRENCE: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
+    NESTING: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
     "Flatten": (Cause.FLATTEN_BATCH, Cause.FLATTEN_ORDER),
     "AvgPool2d": (Cause.POOL_PADDING, Cause.NODE_DROPPED),
     "SumPool2d": (Cause.POOL_PADDING, Cause.NODE_DROPPED),
     **dict.fromkeys(("Affine", "Linear", "Conv1d", "Conv2d"), _WEIGHTED),
 }
+
+
+def without_rule(domain: Mapping[str, Identified]) -> dict[str, str]:
+    """Neurons that a backend runs under no rule that was found → what is said of them.
+
+    domain : primitive or wiring → what is known of it
+    """
+    found = {kind: one for kind, one in sorted(domain.items()) if kind in NEURONS and one.outputs and not one.known}
+    return {kind: f"{kind}: {says(kind, one)}" for kind, one in found.items()}
 
 
 def misruns(domain: Mapping[str, Identified]) -> frozenset[Cause]:

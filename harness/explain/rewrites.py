@@ -9,16 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import InvalidGraph
-from harness.explain.depth_first import depth_first
+from harness.explain.depth_first import depth_first, order_of
 from harness.explain.structure import pruned, replaced, reshaped, without
 from harness.explain.waiting import delayed
-from harness.graphs import Array, Graph, Node, components, validate
-from harness.graphs.shapes import flatten_range
+from harness.graphs import Array, Graph, Node, components, listed, validate
+from harness.graphs.flattening import orders, reordered
+from harness.graphs.primitives import DENSE
 from harness.vocabulary import Cause
-
-DENSE = ("Affine", "Linear")
-LONGEST_ORDER, WIDEST_ORDER = 4, 2048
-"""Dimensions of which all orders are tried, and features that a matrix may permute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +41,33 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
     Of two that are at work together, the one that comes first here is to be applied first.
     """
     yield Candidate(Cause.STATE_CARRIED, (), graph, "state is carried over from a run of the same input", True, again=True)
-    for sites in (_drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins, _cuts):
+    places = (_returned, _drops, _drops_of_two_kinds, _biases, _transposed, _paddings, _permuted, _recurrences, _joins, _cuts)
+    for sites in places:
         yield from sites(graph)
     yield from _cycles(graph, dt)
     for each in depth_first(graph, dt):
         yield Candidate(Cause.JOIN_MISRUN, each.joins, each.graph, each.says)
 
 
+def _returned(graph: Graph) -> Iterator[Candidate]:
+    """Of several Outputs one is given: every node runs, and what one of them gives is returned; first the one met last."""
+    outputs = graph.of_kind("Output")
+    if len(outputs) < 2:
+        return
+    for name in reversed(order_of(graph)):
+        if graph.nodes[name].kind in ("Input", "Output"):
+            continue
+        nodes = {other: node for other, node in graph.nodes.items() if other not in outputs[1:]}
+        edges = tuple(edge for edge in graph.edges if edge[1] not in outputs)
+        lost = tuple(output for output in outputs if graph.into(output) != (name,))
+        says = f"of the {len(outputs)} Outputs one is given: what {name} gives"
+        yield Candidate(Cause.NODE_DROPPED, lost, reshaped(Graph(nodes, (*edges, (name, outputs[0])))), says, True)
+
+
 def _each(cause: Cause, graph: Graph, changed: dict[str, Node], says: str) -> Iterator[Candidate]:
     if len(changed) > 1:
         names = tuple(sorted(changed))
-        yield Candidate(cause, names, replaced(graph, **changed), says.format(", ".join(names)), True)
+        yield Candidate(cause, names, replaced(graph, **changed), says.format(listed(names)), True)
     for name, node in sorted(changed.items()):
         yield Candidate(cause, (name,), replaced(graph, **{name: node}), says.format(name), len(changed) == 1)
 
@@ -144,39 +157,13 @@ def _permuted(graph: Graph) -> Iterator[Candidate]:
     except InvalidGraph:
         return
     for name in graph.of_kind("Flatten"):
-        node, shape = graph.nodes[name], shapes[name][0]
-        if not isinstance(node, Node):
-            continue
-        first, last = flatten_range(node, len(shape))
-        joined = shape[first : last + 1]
-        if last + 1 != len(shape) or len(joined) > LONGEST_ORDER:
-            continue
-        for order in itertools.permutations(range(len(joined))):
-            columns = np.arange(int(np.prod(joined))).reshape(joined).transpose(order).reshape(-1)
-            other = None if np.array_equal(columns, np.sort(columns)) else _reordered(graph, name, columns)
-            if other is not None:
-                says = f"{name} joins its dimensions in the order {order}"
-                yield Candidate(Cause.FLATTEN_ORDER, (name,), other, says, len(graph.of_kind("Flatten")) == 1)
-
-
-def _reordered(graph: Graph, name: str, columns: Array) -> Graph | None:
-    """The graph in which feature k of a node's answer is what feature ``columns[k]`` was; None where that is too large."""
-    behind = {target: graph.nodes[target] for target in graph.out_of(name)}
-    if all(node.kind in DENSE for node in behind.values()):
-        # Weight k meets the old feature columns[k].
-        inverse = np.argsort(columns)
-        changed = {
-            target: Node(node.kind, {**node.params, "weight": node["weight"][:, inverse]})
-            for target, node in behind.items()
-            if isinstance(node, Node)
-        }
-        return replaced(graph, **changed)
-    if len(columns) > WIDEST_ORDER:
-        return None
-    order = f"{name}>order"
-    edges = tuple((order if source == name else source, target) for source, target in graph.edges)
-    nodes = {**graph.nodes, order: Node("Linear", {"weight": np.eye(len(columns))[columns]})}
-    return Graph(nodes, (*edges, (name, order)))
+        node = graph.nodes[name]
+        if isinstance(node, Node):
+            for order, columns in orders(node, shapes[name][0]):
+                other = reordered(graph, name, columns)
+                if other is not None:
+                    says = f"{name} joins its dimensions in the order {order}"
+                    yield Candidate(Cause.FLATTEN_ORDER, (name,), reshaped(other), says, len(graph.of_kind("Flatten")) == 1)
 
 
 def _recurrences(graph: Graph) -> Iterator[Candidate]:
@@ -188,7 +175,7 @@ def _recurrences(graph: Graph) -> Iterator[Candidate]:
             moved[into[0]] = name
     for cells in ([*moved], *([cell] for cell in moved)) if len(moved) > 1 else ([*moved],) if moved else ():
         names = tuple(sorted(moved[cell] for cell in cells))
-        all_of_them, shown = len(cells) == len(moved), ", ".join(names)
+        all_of_them, shown = len(cells) == len(moved), listed(names)
         through = tuple(
             (source, moved[target]) if target in cells and source != moved[target] else (source, target)
             for source, target in graph.edges
@@ -261,6 +248,6 @@ def _cycles(graph: Graph, dt: float) -> Iterator[Candidate]:
     for members, inside in cycles.items():
         by_name = [edge for edge in inside if edge[0] >= edge[1]]
         for number, edges in enumerate((by_name, inside, *([edge] for edge in inside))):
-            shown = ", ".join(f"{source} → {target}" for source, target in edges)
+            shown = listed(f"{source} → {target}" for source, target in edges)
             everywhere = len(cycles) == 1 and number < 2
             yield Candidate(Cause.CYCLE_ORDER, members, delayed(graph, edges, dt), f"{shown} waits a step", everywhere)

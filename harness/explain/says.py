@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.graphs import SPIKING
+from harness.fingerprint import Identified
+from harness.graphs import NEURONS, SPIKING
 from harness.graphs.primitives import PARAMETERS
 from harness.rule import (
     Comparison,
@@ -27,6 +28,7 @@ _DECAY = {
     Decay.EULER: "forward Euler",
     Decay.EULER_CLAMPED: "forward Euler with a decay clamped to [0, 1]",
     Decay.EXPONENTIAL: "exponential decay",
+    Decay.NINE_TENTHS: "keeps 0.9 of the membrane in a step",
 }
 _STEP = {
     TimeStep.GIVEN: "at the dt it is given",
@@ -70,14 +72,16 @@ _READ = (Gain.STEP, Gain.COMPLEMENT)
 """Gains that r and w_in are part of."""
 
 
-def says(rule: UpdateRule, kind: str = "CubaLIF") -> str:
+def says(rule: UpdateRule, kind: str = "CubaLIF", *, feedback: bool = True) -> str:
     """The rule of a primitive in words: its essentials, and where else it is not NIR's meaning.
 
     kind : names what there is to say; CubaLIF, the default, has all there is
+    feedback : whether there is one, with a bias, of which something could be said
     """
     names, spiking = PARAMETERS[kind], kind in SPIKING
     leaky = "tau" in names or "tau_mem" in names
-    parts = [f"{_DECAY[rule.decay] if leaky else 'adds up'} {_STEP[rule.time_step]}".strip(), _GAIN[rule.gain]]
+    first = f"{_DECAY[rule.decay] if leaky else 'adds up'} {_STEP[rule.time_step]}".strip()
+    parts = [_DECAY[rule.decay] if rule.decay is Decay.NINE_TENTHS else first, _GAIN[rule.gain]]
     parts.append(_use("r", rule.resistance) if rule.gain in _READ else "")
     if "tau_syn" in names:
         parts.append(_SYNAPSE_GAIN[rule.synapse_gain])
@@ -88,9 +92,23 @@ def says(rule: UpdateRule, kind: str = "CubaLIF") -> str:
     if spiking:
         parts += _spikes(rule)
     parts += [_START[rule.start], _PRECISION[rule.precision]]
-    if rule.feedback_bias is FeedbackBias.ABSENT and spiking:
+    if rule.feedback_bias is FeedbackBias.ABSENT and spiking and feedback:
         parts.append("a feedback's bias is missing at the first step")
     return "; ".join(part for part in parts if part)
+
+
+def found(kind: str, one: Identified, *, feedback: bool = True) -> str:
+    """What was found of a primitive, as a sentence: a rule only where there is one, and that only where it is known.
+
+    feedback : as of :func:`says`
+    """
+    if not one.outputs:
+        return "not taken"
+    if kind not in NEURONS:
+        return "as NIR says" if not one.mismatched else "not as NIR says"
+    if not one.known:
+        return f"no rule found: the closest differs in {one.mismatched} of {one.outputs} outputs"
+    return says(one.rule, kind, feedback=feedback)
 
 
 def _spikes(rule: UpdateRule) -> list[str]:

@@ -10,13 +10,12 @@ import numpy as np
 
 from harness.agreement.replay import Replays, count, gap
 from harness.compare.nodes import differs, flatten, match_nodes, output_of
-from harness.explain.causes import Found
 from harness.explain.rewrites import Candidate, candidates
 from harness.explain.settings import Setting
 from harness.explain.structure import suspects
 from harness.graphs import Graph
 from harness.recording import Recording
-from harness.vocabulary import Blame, Cause
+from harness.vocabulary import Cause
 
 MOST_CANDIDATES = 150
 """Rewrites of one graph that are replayed."""
@@ -30,14 +29,26 @@ CHANCE = 0.01
 
 @dataclass(frozen=True)
 class Outside:
-    """What an importer made of a graph, what comes out of that under its rule, and the causes.
+    """What an importer made of a graph, and what comes out of that under its rule.
 
-    graph : None where no rewrite is known that gives the target; the recording is then the graph's own
+    rewrites : one after the other, none where none is known that gives the target; the recording is then the graph's own
     """
 
-    graph: Graph | None
     recording: Recording | None
-    found: tuple[Found, ...] = ()
+    rewrites: tuple[Candidate, ...] = ()
+
+    def applied(self, graph: Graph, dt: float, left_out: Collection[Candidate] = ()) -> tuple[Graph, bool] | None:
+        """Another graph with the rewrites but some, and whether state is carried; None where one has no place in it."""
+        again = False
+        for each in self.rewrites:
+            if each in left_out:
+                continue
+            same = (each.cause, each.nodes, each.says)
+            other = next((one for one in candidates(graph, dt) if (one.cause, one.nodes, one.says) == same), None)
+            if other is None:
+                return None
+            graph, again = other.graph, again or other.again
+        return graph, again
 
 
 @dataclass(frozen=True)
@@ -66,23 +77,15 @@ def outside_the_rule(
     target: Recording,
     likely: Collection[Cause] = (),
 ) -> Outside:
-    """What reproduces the target best, and the causes; the replay itself and nothing where no rewrite does.
+    """What reproduces the target best; the replay itself and no rewrite where none does.
 
     likely : causes that are tried first, and so named where others would do as well
     """
     search = _Search(replays, graph, setting, replay, target, likely)
     best, output = search.best(), output_of(target)
-    whole = search.whole if search.whole is not None else 0 if output is None else output.size
     if best is None or output is None or best.left >= (search.whole or float("inf")) or best.left > CHANCE * output.size:
-        return Outside(None, replay)
-    first, *second = best.rewrites
-    alone = max(0.0, whole - (search.left(first) if second else best.left))
-    gained = [alone or whole - best.left, *(whole - best.left - alone or whole for _ in second)]
-    found = [
-        Found(each.cause, int(outputs), each.nodes, Blame.IMPORTER, each.says)
-        for each, outputs in zip(best.rewrites, gained, strict=True)
-    ]
-    return Outside(best.rewrites[-1].graph, best.recording, tuple(found))
+        return Outside(replay)
+    return Outside(best.recording, best.rewrites)
 
 
 @dataclass
@@ -97,6 +100,7 @@ class _Search:
     def __post_init__(self) -> None:
         before = gap(self.replay, self.target)
         self.whole = None if before is None else count(before)
+        self.ran = match_nodes(self.graph.nodes, self.target.spikes)
 
     def best(self) -> _Tried | None:
         """One rewrite; else two at every place; else two at any place: the first that gives the target, or the closest."""
@@ -107,11 +111,6 @@ class _Search:
                 tried = sorted([*tried, *self._tried(ways(tried), most)], key=lambda each: each.rank)
         return tried[0] if tried else None
 
-    def left(self, rewrite: Candidate) -> float:
-        """The outputs that a rewrite alone leaves unlike the target's."""
-        mask = gap(self._replayed((rewrite,)), self.target)
-        return float("inf") if mask is None else float(count(mask))
-
     def _near(self, graph: Graph, replay: Recording | None) -> list[Candidate]:
         """The rewrites of a graph, first likely ones, and of these those at nodes where the fault must lie."""
         near = suspects(graph, replay, self.target) if replay is not None else frozenset(graph.nodes)
@@ -119,14 +118,20 @@ class _Search:
         def rank(each: Candidate) -> tuple[bool, bool]:
             return each.cause not in self.likely, bool(each.nodes) and not near & set(each.nodes)
 
-        return sorted(candidates(graph, self.setting.dt), key=rank)
+        return sorted(self._possible(graph), key=rank)
+
+    def _possible(self, graph: Graph) -> Iterator[Candidate]:
+        """The rewrites of a graph: what left a recording ran, and was not left out."""
+        for each in candidates(graph, self.setting.dt):
+            if each.cause is not Cause.NODE_DROPPED or not {*self.ran} & {*each.nodes}:
+                yield each
 
     def _pairs(self, tried: list[_Tried]) -> Iterator[tuple[Candidate, ...]]:
         """Two causes, each at every place where it can be."""
         singles = [each for each in tried if len(each.rewrites) == 1 and each.rewrites[0].everywhere]
         for one in sorted(singles, key=lambda each: each.apart):
             (first,) = one.rewrites
-            further = list(candidates(first.graph, self.setting.dt))
+            further = list(self._possible(first.graph))
             earlier = [number for number, each in enumerate(further, start=1) if each.cause is first.cause]
             for second in further[max(earlier, default=0) :]:
                 if second.everywhere:
@@ -147,7 +152,7 @@ class _Search:
             mask = gap(recording, self.target)
             if mask is None or recording is None:
                 continue
-            found.append(_Tried(rewrites, recording, float(count(mask)), _apart(recording, self.target)))
+            found.append(_Tried(rewrites, recording, float(count(mask)), self._apart(recording)))
             if found[-1].rank == (0.0, 0.0):
                 break
         return sorted(found, key=lambda each: each.rank)
@@ -156,11 +161,11 @@ class _Search:
         again = any(each.again for each in rewrites)
         return self.replays.run(rewrites[-1].graph, self.setting.dt, self.setting.rules, again=again)
 
-
-def _apart(recording: Recording, target: Recording) -> float:
-    """The mean over all nodes recorded on both sides of the share that differs."""
-    shares = []
-    for ours, theirs in match_nodes(recording.spikes, target.spikes).items():
-        one, other = flatten(recording.spikes[ours]), flatten(target.spikes[theirs])
-        shares.append(float(differs(one, other).mean()) if one.shape == other.shape else 1.0)
-    return float(np.mean(shares)) if shares else 0.0
+    def _apart(self, recording: Recording) -> float:
+        """The mean over the nodes that ran of the share that differs; all of one that a rewrite leaves out."""
+        shares = []
+        for ours, theirs in self.ran.items():
+            other = flatten(self.target.spikes[theirs])
+            one = flatten(recording.spikes[ours]) if ours in recording.spikes else None
+            shares.append(float(differs(one, other).mean()) if one is not None and one.shape == other.shape else 1.0)
+        return float(np.mean(shares)) if shares else 0.0

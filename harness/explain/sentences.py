@@ -35,6 +35,7 @@ _DOES: Mapping[Axis, str] = {
     Decay.EULER: "decays by forward Euler",
     Decay.EULER_CLAMPED: "decays by forward Euler, never below 0 or above 1",
     Decay.EXPONENTIAL: "decays exponentially",
+    Decay.NINE_TENTHS: "keeps 0.9 of a membrane in a step, whatever that is",
     Order.SYNAPSE_FIRST: "advances the synapse before the membrane",
     Order.MEMBRANE_FIRST: "feeds the membrane before it advances the synapse",
     Comparison.ABOVE: "fires above the threshold only",
@@ -103,6 +104,8 @@ def _does(setting: Setting, axis: str, kind: str) -> str:
         tau = "tau_syn" if synaptic else "tau_mem" if kind.startswith("Cuba") else "tau"
         words = {"input": "the synapse's input" if synaptic else "the input", "factor": "w_in" if synaptic else "r", "tau": tau}
         return _GAINS[value].format(**words)
+    if axis == "decay" and kind in ("I", "IF") and value is not Decay.NINE_TENTHS:
+        return "adds up"
     if value is TimeStep.GIVEN:
         return f"takes the dt of {setting.dt:g} s it is given"
     return _DOES[value]

@@ -16,6 +16,9 @@ from harness.rule import NIR_MEANING, Decay, ResetKind, SpikesPerStep, Start, Ti
 DT = "dt"
 """Stands among the axes for the time step that the caller asks for."""
 
+Place = tuple[str, str]
+"""An axis, and the primitive whose rule it is of."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -30,12 +33,17 @@ class Setting:
         return self.dt if axis == DT else getattr(self.rules[kind], axis)
 
     def take(self, axes: tuple[str, ...], other: Setting) -> Setting:
-        """This setting with some axes as another has them."""
-        named = [axis for axis in axes if axis != DT]
+        """This setting with some axes of every primitive as another has them."""
+        return self.take_at(tuple((axis, kind) for axis in axes for kind in self.rules), other)
+
+    def take_at(self, places: tuple[Place, ...], other: Setting) -> Setting:
+        """This setting with some axes of some primitives as another has them."""
         rules = {
-            kind: rule.but(**{axis: getattr(other.rules[kind], axis) for axis in named}) for kind, rule in self.rules.items()
+            kind: rule.but(**{axis: getattr(other.rules[kind], axis) for axis, where in places if where == kind and axis != DT})
+            for kind, rule in self.rules.items()
         }
-        return Setting(other.dt if DT in axes else self.dt, rules, self.who)
+        step = other.dt if any(axis == DT for axis, _ in places) else self.dt
+        return Setting(step, rules, self.who)
 
 
 def settle(graph: Graph, dt: float, rules: Rules, who: str) -> Setting:

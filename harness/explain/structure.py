@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.compare.nodes import differs, flatten, match_nodes
 from harness.errors import InvalidGraph
-from harness.graphs import Graph, Node, validate, whole_numbers
+from harness.graphs import Graph, Node, components, validate, whole_numbers
 from harness.graphs.shapes import output_shape
 from harness.recording import Recording
 
@@ -49,6 +49,17 @@ def reshaped(graph: Graph) -> Graph:
 def replaced(graph: Graph, **changed: Node) -> Graph:
     """The graph with other nodes under some names."""
     return reshaped(Graph({**graph.nodes, **changed}, graph.edges))
+
+
+def has_biased_feedback(graph: Graph, kind: str) -> bool:
+    """Whether a neuron of a kind is on a cycle of an inlined graph that a bias is on."""
+    for group in components(graph.nodes, graph.edges):
+        members = [graph.nodes[name] for name in group]
+        cyclic = len(group) > 1 or (group[0], group[0]) in graph.edges
+        biased = any(isinstance(node, Node) and np.any(node.params.get("bias", 0)) for node in members)
+        if cyclic and biased and any(node.kind == kind for node in members):
+            return True
+    return False
 
 
 def pruned(graph: Graph) -> Graph:

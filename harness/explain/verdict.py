@@ -11,20 +11,23 @@ looked at.  See "The way of a graph" in the design.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 
 from harness.agreement.guided import guided
-from harness.agreement.replay import Mask, Replays, Rules, count, flat, gap, rules_for
+from harness.agreement.replay import Mask, Replays, Rules, Undoing, count, flat, gap, rules_for
 from harness.agreement.status import agreement
 from harness.compare.comparison import status_of
 from harness.compare.nodes import differs, output_of
-from harness.explain.causes import Found, between_rules
+from harness.errors import OwnFailure
+from harness.explain.causes import Found, RuleCause, as_found, differing_causes, needed
 from harness.explain.exporting import exporter_changes
-from harness.explain.failures import reason
+from harness.explain.failures import reason, unreadable
+from harness.explain.rewrites import Candidate
 from harness.explain.search import Outside, outside_the_rule
 from harness.explain.settings import Setting, settle
 from harness.explain.source import distance, source_side
@@ -45,17 +48,32 @@ class Failure(Protocol):
 
 @dataclass(frozen=True)
 class CauseShare:
-    """A cause, how many outputs it repairs, at which nodes of the graph, and one sentence."""
+    """A cause, at which nodes of the graph it is at work, and one sentence.
+
+    repaired : wrong outputs that undoing this cause alone makes right
+    changed : outputs that undoing it alone changes at all, rightly or not
+    """
 
     cause: Cause
-    outputs: int
+    repaired: int
     nodes: tuple[str, ...]
     says: str
+    changed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "cause": str(self.cause),
+            "repaired": self.repaired,
+            "changed": self.changed,
+            "nodes": list(self.nodes),
+            "says": self.says,
+        }
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Status, blame, causes (most outputs first), and the share of mismatching outputs that the causes reproduce."""
+    """Status, blame, causes (what repairs most outputs first), and the share of mismatching outputs that they reproduce."""
 
     status: Status
     blame: Blame
@@ -83,6 +101,7 @@ def explain_cell(
     failure: Failure | None = None,
     names: tuple[str, str] = ("the source", "the importer"),
     likely: Collection[Cause] = (),
+    without_rule: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
     r"""Say who made a target's outputs differ from its source's, and how.
 
@@ -92,11 +111,21 @@ def explain_cell(
     dt_effective : the step the library really used, None where unknown
     names : of the source and of the importer, for the sentences
     likely : what the importer is known to do outside any rule, see :func:`harness.explain.misruns.misruns`
+    without_rule : neurons of which no rule of the importer was found, see :func:`harness.explain.misruns.without_rule`
 
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
+    replays, steps = Replays(stimulus), (dt_export, dt_import, dt_effective)
     case = _Case(
-        intended, flat(exported), source_rule, target_rule, Replays(stimulus), dt_export, dt_import, dt_effective, names, likely
+        intended,
+        flat(exported),
+        source_rule,
+        target_rule,
+        replays,
+        *steps,
+        names=names,
+        likely=likely,
+        without_rule=without_rule,
     )
     if failure is not None or target is None:
         return case.failed(failure)
@@ -115,6 +144,7 @@ class _Case:
     dt_effective: float | None
     names: tuple[str, str]
     likely: Collection[Cause]
+    without_rule: Mapping[str, str]
 
     def ran(self, native: Recording, target: Recording) -> Verdict:
         """The verdict on two recordings."""
@@ -135,26 +165,28 @@ class _Case:
                 self.exported, source.dt, source.rules, self.replays.stimulus, native, target, lambda: _comparison(stepped)
             )
             if agreed.status is Status.ROUNDING:
-                share_of = CauseShare(Cause.ROUNDING, agreed.unequal, (), agreed.rounding())
+                share_of = CauseShare(Cause.ROUNDING, agreed.unequal, (), agreed.rounding(), agreed.unequal)
                 return Verdict(Status.ROUNDING, Blame.NONE, (share_of,), 1.0)
         outside = self._target_side(stepped, target)
-        predicted, ran = outside.recording, outside.graph or self.exported
-        found += [self._renamed(each) for each in between_rules(self.replays, ran, source, stepped)]
-        found += outside.found
+        predicted = outside.recording
+        undoing = Undoing.of(native, predicted, mismatch)
+        found = [self._recounted(each, stepped, outside, undoing) for each in found]
+        found += [self._renamed(each) for each in self._importing(source, stepped, outside, undoing)]
         if swallowing:
-            says = "the batch is joined with the features"
-            found.append(
-                Found(
-                    Cause.FLATTEN_BATCH, sum(array.size for array in target.outputs.values()), swallowing, Blame.IMPORTER, says
-                )
-            )
+            says, whole = "the batch is joined with the features", undoing.wrong.size
+            repaired = whole - count(gap(native, target))
+            found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, says, whole))
+        found = [each for each in found if each.counts]
         share = _explained(mismatch, native, before, predicted, target)
         if share < 1 and (not found or share == 0):
-            left = round((1 - share) * count(mismatch))
-            found.append(Found(Cause.UNEXPLAINED, left, (), Blame.UNEXPLAINED, "nothing that is known reproduces it"))
+            open_ = {kind: says for kind, says in self.without_rule.items() if self.exported.of_kind(kind)}
+            nodes = tuple(sorted(name for kind in open_ for name in self.exported.of_kind(kind)))
+            why = "; ".join(open_.values()) or "nothing that is known reproduces it"
+            blame = Blame.IMPORTER if open_ else Blame.UNEXPLAINED
+            found.append(Found(Cause.UNEXPLAINED, 0, nodes, blame, why))
         if not found and rounded:
             why = "close to what the rules give, and further away than rounding comes"
-            found.append(Found(Cause.UNEXPLAINED, count(mismatch), (), Blame.UNEXPLAINED, why))
+            found.append(Found(Cause.UNEXPLAINED, 0, (), Blame.UNEXPLAINED, why))
             share = 0.0
         return Verdict(status, self._blame(found), _shares(found), share)
 
@@ -177,38 +209,89 @@ class _Case:
         """A step that nobody asked for is the importer's."""
         if each.cause is not Cause.DT_REQUESTED or self.dt_import != self.dt_export:
             return each
-        return Found(Cause.DT_DEFAULT, each.outputs, each.nodes, Blame.IMPORTER, each.says)
+        return replace(each, cause=Cause.DT_DEFAULT, blame=Blame.IMPORTER)
+
+    def _recounted(self, each: Found, setting: Setting, outside: Outside, undoing: Undoing) -> Found:
+        """An exporter's change, counted as undone alone, whatever else the importer does."""
+        if each.undone is None:
+            return each
+        way = outside.applied(each.undone, setting.dt)
+        if way is None:
+            return replace(each, repaired=0, changed=0)
+        repaired, changed = undoing.counts(self.replays.run(way[0], setting.dt, setting.rules, again=way[1]))
+        return replace(each, repaired=repaired, changed=changed)
+
+    def _importing(self, source: Setting, target: Setting, outside: Outside, undoing: Undoing) -> list[Found]:
+        """The causes of gaps 3 and 4, each undone alone: in the rules, and outside any rule."""
+        keys: tuple[RuleCause | Candidate, ...] = (*differing_causes(source, target), *outside.rewrites)
+        ways: dict[tuple[Candidate, ...], tuple[Graph, bool] | None] = {}
+        if outside.rewrites:
+            ways[()] = outside.rewrites[-1].graph, any(each.again for each in outside.rewrites)
+
+        def without(chosen: Collection[RuleCause | Candidate]) -> Recording | None:
+            places = tuple(place for each in chosen if isinstance(each, RuleCause) for place in each.places)
+            undone = tuple(each for each in chosen if isinstance(each, Candidate))
+            if undone not in ways:
+                ways[undone] = outside.applied(self.exported, target.dt, undone)
+            way, mended = ways[undone], target.take_at(places, source)
+            return None if way is None else self.replays.run(way[0], mended.dt, mended.rules, again=way[1])
+
+        before = self.replays.run(self.exported, source.dt, source.rules)
+        after = without(())
+        apart = gap(before, after)
+        if before is None or (apart is not None and not apart.any()):
+            return []
+
+        def left(chosen: tuple[RuleCause | Candidate, ...]) -> int | None:
+            still = gap(before, without(chosen))
+            return None if still is None else count(still)
+
+        smallest = needed(keys, undoing.wrong.size if apart is None else count(apart), left)
+        graph, found = self.exported if not outside.rewrites else outside.rewrites[-1].graph, []
+        for each in keys:
+            counts, need = undoing.counts(without((each,))), each in smallest
+            if isinstance(each, RuleCause):
+                found.append(as_found(self.replays, graph, source, target, each, counts, need))
+            else:
+                found.append(Found(each.cause, counts[0], each.nodes, Blame.IMPORTER, each.says, counts[1], need))
+        return found
 
     def _target_side(self, setting: Setting, target: Recording) -> Outside:
-        """What reproduces the target, and the causes of gap 4."""
+        """What reproduces the target."""
         replay = self.replays.run(self.exported, setting.dt, setting.rules)
         mask = gap(replay, target)
         if mask is not None and not mask.any():
-            return Outside(None, replay)
+            return Outside(replay)
         proof = guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, target)
         if proof.proven:
-            return Outside(None, proof.recording)
+            return Outside(proof.recording)
         return outside_the_rule(self.replays, self.exported, setting, replay, target, self.likely)
 
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""
         status = Status(failure.status) if failure is not None else Status.RUN_ERROR
+        if failure is not None and failure.error_type == OwnFailure.__name__:
+            return Verdict(status, Blame.HARNESS)
+        if failure is not None and status is Status.READ_ERROR:
+            return _known(status, unreadable(f"{failure.error_type}: {failure.message}", self.exported))
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
         changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.dt_export)
         steps = (self.dt_export, self.dt_import, self.dt_effective)
         found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target_rule, steps, changes)
         if found is None:
             return Verdict(status, Blame.UNEXPLAINED)
-        return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
+        return _known(status, found)
 
     def _blame(self, found: list[Found]) -> Blame:
-        if any(each.blame is Blame.SETTING for each in found):
-            return Blame.SETTING
-        known = {each.blame for each in found if each.blame is not Blame.UNEXPLAINED}
-        if known == {Blame.EXPORTER, Blame.IMPORTER}:
-            return Blame.BOTH
-        most = max(found, key=lambda each: (each.blame is not Blame.UNEXPLAINED, each.outputs), default=None)
-        return Blame.UNEXPLAINED if most is None else most.blame
+        others = [each for each in found if each.blame is not Blame.SETTING]
+        known = {each.blame for each in others if each.blame is not Blame.UNEXPLAINED}
+        most = max(others, key=lambda each: (each.blame is not Blame.UNEXPLAINED, each.repaired, each.changed), default=None)
+        whose = Blame.BOTH if known == {Blame.EXPORTER, Blame.IMPORTER} else Blame.UNEXPLAINED if most is None else most.blame
+        return whose if len(others) == len(found) else whose.beside_a_setting
+
+
+def _known(status: Status, found: Found) -> Verdict:
+    return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
 
 
 def _comparison(setting: Setting) -> Comparison | None:
@@ -230,11 +313,20 @@ def _explained(
 
 
 def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
-    """One entry a cause, most outputs first."""
-    merged: dict[Cause, Found] = {}
-    for each in found:
-        old = merged.get(each.cause)
-        nodes = tuple(sorted({*each.nodes, *(old.nodes if old else ())}))
-        merged[each.cause] = Found(each.cause, max(each.outputs, old.outputs if old else 0), nodes, each.blame, each.says)
-    ordered = sorted(merged.values(), key=lambda each: (each.cause is Cause.UNEXPLAINED, -each.outputs, str(each.cause)))
-    return tuple(CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in ordered)
+    return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in found)
+
+
+def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
+    """One entry a cause, those first that undone alone repair most outputs, then those that change most."""
+    merged: dict[Cause, CauseShare] = {}
+    for each in causes:
+        old = merged.get(each.cause, CauseShare(each.cause, 0, (), ""))
+        nodes = tuple(sorted({*each.nodes, *old.nodes}))
+        says = "; ".join(dict.fromkeys(text for text in (old.says, each.says) if text))
+        repaired, changed = max(each.repaired, old.repaired), max(each.changed, old.changed)
+        merged[each.cause] = CauseShare(each.cause, repaired, nodes, says, changed)
+
+    def rank(each: CauseShare) -> tuple[bool, int, int, str]:
+        return each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)
+
+    return tuple(sorted(merged.values(), key=rank))

@@ -9,6 +9,8 @@ from harness.graphs.model import Graph, Node
 from harness.graphs.wording import shown
 
 _DEEPEST = 64
+MOST_EDGES = 2**20
+"""That the edges through the ends of subgraphs may become."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ def inline(graph: Graph) -> Graph:
 
     Node ``b`` of subgraph ``a`` becomes ``a.b`` (with underscores added where that name is taken); the inner Input and
     Output vanish, and the edges on their two sides are joined.
-    Raises InvalidGraph for an edge to a missing node, a subgraph without exactly one Input and one Output, and where two
-    edges between the same two nodes would become one.
+    Raises InvalidGraph for an edge to a missing node, a subgraph without exactly one Input and one Output, where two edges
+    between the same two nodes would become one, and where there would be more than MOST_EDGES.
     """
     if all(isinstance(node, Node) for node in graph.nodes.values()):
         return graph
@@ -38,6 +40,7 @@ def inline(graph: Graph) -> Graph:
     out_of: dict[str, dict[str, None]] = {name: {} for name in flat.nodes}
     for source, target in flat.edges:
         out_of[source][target] = into[target][source] = None
+    joined = 0
     for name, subgraph in flat.passes.items():
         sources, targets = into.pop(name), out_of.pop(name)
         if name in sources:
@@ -46,6 +49,10 @@ def inline(graph: Graph) -> Graph:
             del out_of[source][name]
         for target in targets:
             del into[target][name]
+        joined += len(sources) * len(targets)
+        if joined > MOST_EDGES:
+            many = f"{len(sources):,} edges into subgraph {shown(subgraph)} meet {len(targets):,} behind them"
+            raise InvalidGraph(f"{many}: more than {MOST_EDGES:,} edges once inlined; put one Scale of 1 between")
         for source in sources:
             for target in targets:
                 if target in out_of[source]:

@@ -38,10 +38,12 @@ class Node:
     kind : NIR's own type name (``LIF``, ``Conv2d``, …)
     params : NIR's own parameter names → arrays (0-d for scalars), as the file has them; text stays text;
         ``shape`` for Input and Output (a 1-d integer array)
+    metadata : what the file says about the node; it means nothing to the harness
     """
 
     kind: str
     params: Mapping[str, Array] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Array:
         return self.params[name]

@@ -30,6 +30,9 @@ _MOST_EDGES = 2**20
 _NO_MAXIMUM = "a maximum is no sum, so none of its primitives can stand for it; train with average or sum pooling"
 _INSTEAD = dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _NO_MAXIMUM)
 
+_WHOLE = "the graph"
+_HALF = "the file is incomplete, as one whose writing ended half-way; write it again"
+
 _DERIVED = frozenset({"input_type", "output_type"})
 
 
@@ -86,27 +89,33 @@ class _Reader:
         if layout["version"] is not None:
             raise UnreadableGraph("HDF5, but not NIR: 'version' is a group; write it with nir.write")
         version = self._text(self.root, "version", "the file")
-        if not re.match(r"v?[01]\.", version):
+        major = re.match(r"v?(\d+)\.", version)  # what is no number is a state of NIR between two releases
+        if major and int(major[1]) > 1:
             raise UnreadableGraph(f"it was written by NIR {shown(version)}; the harness reads NIR 0.x and 1.x")
         inner = layout["node"]
         if inner is None:
             raise UnreadableGraph("HDF5, but not NIR: 'node' is no group; write it with nir.write")
         group = h5py.h5g.open(self.root, b"node")
-        kind = self._kind(group, inner, "the graph")
+        kind = self._kind(group, inner, _WHOLE)
         if kind != "NIRGraph":
             raise UnreadableGraph(f"it holds a single {shown(kind)} and no graph; put the node into a NIRGraph")
-        return self._graph(group, inner, "the graph")
+        return self._graph(group, inner, _WHOLE)
 
     def _kind(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> str:
         if "type" not in layout or layout["type"] is not None:
-            hint = "; HDF5 splits names at '/': rename the node" if layout and all(layout.values()) else "; export it again"
-            raise UnreadableGraph(f"{where} has no type{hint}")
+            if (
+                where != _WHOLE
+                and "nodes" not in layout
+                and any(member is not None and _typed(member) for member in layout.values())
+            ):
+                raise UnreadableGraph(f"{where} has no type; HDF5 splits names at '/': rename the node")
+            raise UnreadableGraph(f"{where} has no type: {_HALF}")
         return self._text(group, "type", where)
 
     def _graph(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> Graph:
         members = layout.get("nodes")
         if members is None or "edges" not in layout or layout["edges"] is not None:
-            raise UnreadableGraph(f"{where} lacks its {'nodes' if members is None else 'edges'}; export it again")
+            raise UnreadableGraph(f"{where} lacks its {'nodes' if members is None else 'edges'}: {_HALF}")
         inside = h5py.h5g.open(group, b"nodes")
         nodes: dict[str, Node | Graph] = {}
         for name, member in members.items():
@@ -118,13 +127,11 @@ class _Reader:
             if kind == "NIRGraph":
                 nodes[name] = self._graph(node, member, here)
             elif kind in PARAMETERS:
-                nodes[name] = Node(kind, self._parameters(node, member, kind, here))
+                nodes[name] = Node(kind, self._parameters(node, member, kind, here), self._said(node, member))
             else:
                 instead = _INSTEAD.get(kind, "use one of its primitives")
                 raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; {instead}")
-        metadata = layout.get("metadata")
-        known = self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
-        return Graph(nodes, self._edges(group, where), known)
+        return Graph(nodes, self._edges(group, where), self._said(group, layout))
 
     def _parameters(self, group: h5py.h5g.GroupID, layout: Layout, kind: str, where: str) -> dict[str, Any]:
         known = (*PARAMETERS[kind], *ANNOTATIONS.get(kind, ()))
@@ -190,6 +197,11 @@ class _Reader:
         edges = zip(names[::2], names[1::2], strict=True)
         return tuple(dict.fromkeys(edges))
 
+    def _said(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
+        """The metadata of a node or a graph."""
+        metadata = layout.get("metadata")
+        return self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
+
     def _metadata(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
         """What can be read of it: metadata means nothing to the harness."""
         found: dict[str, Any] = {}
@@ -202,6 +214,11 @@ class _Reader:
             except (UnreadableGraph, TypeError):
                 continue
         return found
+
+
+def _typed(layout: Layout) -> bool:
+    """Whether a group holds a node: under a name that was split, there are groups in groups before there is a type."""
+    return layout.get("type", layout) is None or any(each is not None and _typed(each) for each in layout.values())
 
 
 def _decoded(text: bytes, where: str) -> str:

@@ -16,6 +16,8 @@ Shape = tuple[int, ...]
 
 MOST_ELEMENTS = 2**27
 """Of one sample at one node; a shape of more is refused rather than simulated."""
+MOST_AXES = 16
+"""NumPy has 64, of which steps and samples need two, and operators some more."""
 
 
 def is_scalar(value: Array) -> bool:
@@ -73,7 +75,9 @@ def output_shape(node: Node, shape: Shape) -> Shape:
 
 
 def check_size(shape: Shape) -> None:
-    """Raise InvalidGraph for a shape with more elements than memory has room for, or with none."""
+    """Raise InvalidGraph for a shape with more elements or axes than there is room for, or with no elements."""
+    if len(shape) > MOST_AXES:
+        raise InvalidGraph(f"the shape {shape_text(shape)} is of more than {MOST_AXES} axes")
     elements = 1
     for size in shape:
         elements *= size

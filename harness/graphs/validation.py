@@ -12,8 +12,8 @@ from harness.errors import InvalidGraph
 from harness.graphs.components import components
 from harness.graphs.inlining import Flat, flatten, inline
 from harness.graphs.model import Array, Graph, Node
-from harness.graphs.primitives import ANNOTATIONS, PARAMETERS, TIME_CONSTANTS
-from harness.graphs.shapes import Shape, check_size, output_shape, whole_numbers
+from harness.graphs.primitives import ANNOTATIONS, DENSE, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS, WHOLE
+from harness.graphs.shapes import Shape, check_size, is_scalar, output_shape, whole_numbers
 from harness.graphs.wording import shape_text, shown
 
 Shapes = Mapping[str, tuple[Shape, Shape]]
@@ -28,7 +28,7 @@ def validate(graph: Graph, *, finite: bool = True) -> Shapes:
     Legal: two and more Outputs, and nodes without a way to an Output.
     Raises InvalidGraph for nodes of unknown kind, with missing, unknown, non-finite or senseless parameters; for edges to
     missing nodes, into an Input or out of an Output; for anything but one Input; without Output; for nodes that nothing
-    feeds and cycles without entry; for subgraphs without exactly one Input and Output; and for shapes that do not fit.
+    feeds; for subgraphs without exactly one Input and Output; and for shapes that do not fit.
     """
     flat = flatten(graph)
     for name, node in sorted(flat.nodes.items()):
@@ -52,7 +52,9 @@ class _Where:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, InvalidGraph):
-            raise InvalidGraph(f"{self.prefix}: {error}") from None
+            told = InvalidGraph(f"{self.prefix}: {error}")
+            told.reached = error.reached
+            raise told from None
 
 
 def check_parameters(node: Node, *, finite: bool = True) -> None:
@@ -76,7 +78,8 @@ def check_parameters(node: Node, *, finite: bool = True) -> None:
 
 
 def _check_numbers(name: str, value: Array, finite: bool) -> None:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+    numbers = isinstance(value, np.ndarray) and (value.dtype.kind in "fiu" or (value.dtype.kind == "b" and name == "weight"))
+    if not numbers:
         raise InvalidGraph(f"{name} is not made of numbers; write an array of floats")
     # An Input of one number per sample has the shape (), which is written as an empty list.
     if not value.size and name != "shape":
@@ -112,7 +115,7 @@ def _place(wrong: Array) -> str:
     """Where the first of many is."""
     if wrong.size <= 1:
         return ""
-    return " at " + shape_text(tuple(int(index) for index in np.argwhere(wrong)[0]))
+    return " at " + shape_text(tuple(int(index) for index in np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
 
 
 def _check_ends(graph: Graph) -> None:
@@ -127,21 +130,32 @@ def _check_ends(graph: Graph) -> None:
 
 
 def _check_feeding(flat: Flat) -> None:
-    """Every node is fed, and every cycle from outside; source of the rule: DESIGN, "NIR's own meaning, in steps"."""
+    """Every node is fed, be it by a cycle that nothing else feeds."""
     fed = {target for _, target in flat.edges}
     for name, node in sorted(flat.nodes.items()):
         if name not in fed and (node.kind != "Input" or name in flat.passes):
             if name in flat.passes and node.kind == "Input":
                 raise InvalidGraph(f"nothing feeds subgraph {shown(flat.passes[name])}; add an edge into it or take it away")
             raise InvalidGraph(f"nothing feeds {node.kind} {shown(name)}; add an edge into it or take it away")
+
+
+def _unfed(flat: Flat) -> list[list[str]]:
+    """Cycles that nothing outside feeds: their own constants drive them."""
     groups = components(flat.nodes, flat.edges)
     home = {name: index for index, members in enumerate(groups) for name in members}
     entered = {home[target] for source, target in flat.edges if home[source] != home[target]}
     cyclic = {home[source] for source, target in flat.edges if home[source] == home[target]}
-    for index in sorted(cyclic - entered):
-        names = ", ".join(shown(name) for name in groups[index][:3])
-        more = ", …" if len(groups[index]) > 3 else ""
-        raise InvalidGraph(f"the cycle {names}{more} is fed from nowhere outside it; feed one of its nodes")
+    return [groups[index] for index in sorted(cyclic - entered)]
+
+
+def _own_shape(node: Node) -> Shape | None:
+    """What a node takes, where its parameters tell."""
+    if node.kind in DENSE and node["weight"].ndim == 2:
+        return (node["weight"].shape[1],)
+    if node.kind in ELEMENTWISE:
+        told = {value.shape for name, value in node.params.items() if name not in WHOLE and not is_scalar(value)}
+        return told.pop() if len(told) == 1 else None
+    return None
 
 
 def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
@@ -155,15 +169,46 @@ def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
             raise InvalidGraph(f"its shape {shape_text(shape)} has a size below 1; write the shape of a sample")
         check_size(shape)
     shapes = {start: (shape, shape)}
-    waiting = deque([start])
     fed_by: dict[str, str] = {}
+    try:
+        _follow(flat, after, shapes, deque([start]), fed_by)
+        for members in _unfed(flat):
+            _begin(flat, members, shapes)
+            _follow(flat, after, shapes, deque(name for name in members if name in shapes), fed_by)
+    except InvalidGraph as error:
+        error.reached = len(shapes)
+        raise
+    return shapes
+
+
+def _begin(flat: Flat, members: list[str], shapes: dict[str, tuple[Shape, Shape]]) -> None:
+    """Add the shapes of a node of a cycle that nothing feeds, from its own parameters."""
+    for name in members:
+        shape = _own_shape(flat.nodes[name])
+        if shape is not None:
+            with _Where(name, flat.nodes[name]):
+                shapes[name] = (shape, output_shape(flat.nodes[name], shape))
+            return
+    names = ", ".join(shown(name) for name in members[:3]) + (", …" if len(members) > 3 else "")
+    raise InvalidGraph(f"nothing feeds the cycle {names}, and no node of it tells its shape; write one parameter per neuron")
+
+
+def _follow(
+    flat: Flat,
+    after: Mapping[str, list[str]],
+    shapes: dict[str, tuple[Shape, Shape]],
+    waiting: deque[str],
+    fed_by: dict[str, str],
+) -> None:
+    """Add the shapes of all that is fed by what is waiting."""
     while waiting:
         source = waiting.popleft()
         given = shapes[source][1]
         for target in sorted(after[source]):
             if target in shapes:
                 if shapes[target][0] != given:
-                    first = f"{shown(fed_by[target])} gives {shape_text(shapes[target][0])}"
+                    before = f"{shown(fed_by[target])} gives" if target in fed_by else "it takes"
+                    first = f"{before} {shape_text(shapes[target][0])}"
                     text = f"{first} and {shown(source)} gives {shape_text(given)}; edges into one node add up: make them equal"
                     raise InvalidGraph(f"{flat.nodes[target].kind} {shown(target)}: {text}")
                 continue
@@ -171,4 +216,3 @@ def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
                 shapes[target] = (given, output_shape(flat.nodes[target], given))
             fed_by[target] = source
             waiting.append(target)
-    return shapes

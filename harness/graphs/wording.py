@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LONGEST_NAME = 48
 
 
@@ -14,6 +16,23 @@ def shown(name: object) -> str:
     if len(escaped) > LONGEST_NAME:
         escaped, cut = escaped[: LONGEST_NAME - 12], True
     return f"'{escaped}…'" if cut else f"'{escaped}'"
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Names for a sentence, printable: all of them, or the first two, the last, and how many there are."""
+    all_of_them = [printable(name) for name in names]
+    if len(all_of_them) <= most:
+        return ", ".join(all_of_them)
+    return f"{all_of_them[0]}, {all_of_them[1]}, … {all_of_them[-1]} ({len(all_of_them)})"
+
+
+def printable(text: str) -> str:
+    """A text as it is, but what a terminal would act on (escapes, line breaks, changes of direction) as Python writes it."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

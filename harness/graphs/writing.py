@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ def from_nir(graph: nir.NIRGraph) -> Graph:
     for name, node in graph.nodes.items():
         nodes[str(name)] = from_nir(node) if isinstance(node, nir.NIRGraph) else _node(str(name), node)
     edges = tuple(dict.fromkeys((str(source), str(target)) for source, target in graph.edges))
-    metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
-    return Graph(nodes, edges, dict(metadata))
+    return Graph(nodes, edges, _metadata(graph.metadata))
 
 
 def _node(name: str, node: Any) -> Node:
@@ -38,14 +38,19 @@ def _node(name: str, node: Any) -> Node:
     else:
         values = {key: value for key, value in vars(node).items() if not key.startswith("_")}
     input_type, output_type = values.pop("input_type", None), values.pop("output_type", None)
-    values.pop("metadata", None)
+    metadata = _metadata(values.pop("metadata", None))
     if kind == "Input":
         values["shape"] = _only(input_type)
     elif kind == "Output":
         values["shape"] = _only(output_type)
     elif kind == "Flatten":
         values["input_type"] = _only(input_type)
-    return Node(kind, {key: _array(name, key, value) for key, value in sorted(values.items()) if value is not None})
+    params = {key: _array(name, key, value) for key, value in sorted(values.items()) if value is not None}
+    return Node(kind, params, metadata)
+
+
+def _metadata(said: Any) -> dict[str, Any]:
+    return dict(said) if isinstance(said, dict) else {}
 
 
 def _only(annotation: Any) -> Any:
@@ -80,6 +85,7 @@ def to_nir(graph: Graph) -> nir.NIRGraph:
             raise InvalidGraph(f"node {shown(name)} is of type {shown(node.kind)}, which NIR does not have")
         try:
             nodes[name] = _nir_node(node)
+            nodes[name].metadata = dict(node.metadata)
         except Exception as error:
             line = " ".join(str(error).split())[:120]
             raise InvalidGraph(f"node {shown(name)}: nir cannot construct this {node.kind} ({shown(line)[1:-1]})") from error
@@ -147,13 +153,16 @@ def _write_graph(group: h5py.Group, graph: Graph) -> None:
         _text(inner, "type", node.kind)
         for key, value in sorted(node.params.items()):
             _write_value(inner, key, value)
+        if node.metadata:
+            _write_metadata(inner.create_group("metadata"), node.metadata)
 
 
-def _write_metadata(group: h5py.Group, metadata: Any) -> None:
+def _write_metadata(group: h5py.Group, metadata: Mapping[str, Any]) -> None:
+    """What of it is numbers or text: no more is read, either."""
     for key, value in sorted(metadata.items()):
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             _write_metadata(group.create_group(str(key)), value)
-        else:
+        elif isinstance(value, str) or np.asarray(value).dtype.kind in "fiub":
             _write_value(group, str(key), value)
 
 

@@ -13,10 +13,10 @@ from harness.matrix.arrays import save_arrays
 from harness.matrix.explanations import Explanations
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
 from harness.matrix.keys import stimulus_key, with_backend
-from harness.matrix.outcomes import REFERENCE, CellResult, Limits, Rewriting, SourceResult, Stimuli, graph_facts
+from harness.matrix.outcomes import REFERENCE, CellResult, Limits, Rewriting, SourceResult, Stimuli, graph_facts, repeated
 from harness.matrix.plan import CellJob, Plan, SourceJob
 from harness.matrix.reconciliations import Reconciliations, verdict_after
-from harness.matrix.slots import Slots, Task
+from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.matrix.store import Store
 from harness.networks import catalogue
 from harness.vocabulary import Idiom, Stage, Status
@@ -48,6 +48,8 @@ class Campaign:
         self.trainings: dict[tuple[str, str], tuple[Outcome, bool]] = {}
         self.known = 0
         self._begun: set[Any] = set()
+        self._beside: dict[tuple[str, str], list[SourceJob]] = {}
+        self._own: set[SourceJob] = set()
         self._answers = Answers(store, slots)
         self.explanations: Explanations | None = None
         if explain and REFERENCE in plan.backends and plan.backends[REFERENCE].installed:
@@ -114,8 +116,9 @@ class Campaign:
 
     def _network(self, exporter: str, network: str, described: Outcome) -> None:
         missing = "status" in described
-        idioms = [str(idiom) for idiom in Idiom] if missing else described["idioms"]
+        idioms = [str(Idiom.PORTABLE)] if missing else described["idioms"]
         jobs = [job for job in self.plan.sources(exporter, idioms) if job.network == network]
+        self._beside[exporter, network] = jobs
         self.known += len(jobs)
         if missing:
             for job in jobs:
@@ -174,16 +177,30 @@ class Campaign:
         self._answers.once("sources", with_backend(self.plan.backends[job.exporter], parts), known, task, self.limits.source)
 
     def _source_known(self, source: SourceResult) -> None:
-        self.sources[source.job] = source
+        """Its cells are its own once all idioms are known, and none stands for it."""
+        exporter = source.job.exporter
+        how = (self.described[exporter].get("idioms") or {}).get(source.job.idiom, "")
+        self.sources[source.job] = replace(source, how=how)
         self.tell(source)
         self._intended(source)
-        if not source.exported:
-            (job,) = self.plan.cells(source.job, False)
-            self.known += 1
-            self._cell_known(CellResult(job, source, source.outcome, source.cached))
+        beside = self._beside[exporter, source.job.network]
+        if not all(job in self.sources for job in beside):
             return
-        self.known += len(self.plan.cells(source.job, True))
-        self._cells(source)
+        standing = repeated(self.sources[job] for job in beside)
+        for job in beside:
+            if job in standing:
+                self.sources[job] = replace(self.sources[job], repeats=standing[job])
+            else:
+                self._own.add(job)
+                self._exported(self.sources[job])
+
+    def _exported(self, source: SourceResult) -> None:
+        self.known += len(self.plan.cells(source.job, source.exported))
+        if source.exported:
+            self._cells(source)
+        else:
+            (job,) = self.plan.cells(source.job, False)
+            self._cell_known(CellResult(job, source, source.outcome, source.cached))
 
     def _intended(self, source: SourceResult) -> None:
         backend = self.plan.backends.get(REFERENCE)
@@ -210,7 +227,7 @@ class Campaign:
         self._answers.once("intended", with_backend(backend, parts), known, task, self.limits.source)
 
     def _cells(self, source: SourceResult) -> None:
-        if not source.exported:
+        if not source.exported or source.job not in self._own:
             return
         for job in self.plan.cells(source.job, True):
             described = self.described.get(job.importer)
@@ -241,7 +258,7 @@ class Campaign:
         task = Task(
             job.importer, _CELL, (job.source.network, objects[GRAPH], dt, job.cell_id), 0.05, self.limits.cell,
             lambda folder: parts | paths | {"nodes": graph["nodes"], "order": graph["order"], "folder": str(folder)},
-            self._kept(RECORDING),
+            self._kept(RECORDING), option=TIME_LIMIT,
         )  # fmt: skip
         self._answers.once("cells", with_backend(self.plan.backends[job.importer], parts), known, task, self.limits.cell)
 

@@ -12,12 +12,19 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from harness.matrix.messages import one_line
+
 KEPT = 2000
 """Characters of the text that are kept."""
 _SCANNED = 16 * 2**20
 """Bytes of the output that are searched for warnings."""
 _WARNINGS_KEPT = 20
 _DEPRECATIONS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+_COMPLAINS = re.compile(
+    r"warn|ignor|unsupported|not (supported|implemented|used|found)|cannot|dropp|skipp|discard|missing|fall(s|ing)? back",
+    re.IGNORECASE,
+)
+"""In a printed line: it says that something is not as it was asked for."""
 _DEPRECATED = re.compile(r"DeprecationWarning|FutureWarning|torch\.jit|deprecat", re.IGNORECASE)
 
 
@@ -25,29 +32,34 @@ class Capture:
     """Filled by :func:`captured`, as often as it is given to it.
 
     text : what was said, the first KEPT characters
-    warned : whether there was a warning other than that something is deprecated
+    complaints : what was warned of, other than that something is deprecated, each once, without what differs from run to run
     """
 
     def __init__(self) -> None:
         self.text = ""
-        self.warned = False
+        self.complaints: list[str] = []
         self._said: list[str] = []
         self._printed = ""
 
-    def say(self, text: str, warned: bool) -> None:
-        """Note one warning or log record."""
-        self.warned = self.warned or warned
+    def say(self, text: str, *, old: bool) -> None:
+        """Note one warning or log record; ``old``: it says only that something is deprecated."""
         if len(self._said) < _WARNINGS_KEPT and text not in self._said:
             self._said.append(text)
+        if not old:
+            self._complain(text)
+
+    def _complain(self, text: str) -> None:
+        line = one_line(text)
+        if len(self.complaints) < _WARNINGS_KEPT and line not in self.complaints:
+            self.complaints.append(line)
 
     def finish(self, output: BinaryIO) -> None:
         """Read what was printed."""
         output.seek(0)
         printed = output.read(_SCANNED).decode("utf-8", "replace")
         for line in printed.splitlines():
-            if "warn" in line.lower() and not _DEPRECATED.search(line):
-                self.warned = True
-                break
+            if _COMPLAINS.search(line) and not _DEPRECATED.search(line):
+                self._complain(line)
         self._printed = (self._printed + printed)[:KEPT]
         self.text = "\n".join([*self._said, self._printed])[:KEPT]
 
@@ -62,7 +74,7 @@ class _Records(logging.Handler):
             text = record.getMessage()
         except Exception:
             text = str(record.msg)
-        self.capture.say(f"{record.levelname} {record.name}: {text}", not _DEPRECATED.search(text))
+        self.capture.say(f"{record.levelname} {record.name}: {text}", old=_DEPRECATED.search(text) is not None)
 
 
 @contextlib.contextmanager
@@ -75,7 +87,7 @@ def captured(capture: Capture) -> Iterator[None]:
 
     def note(message: Warning | str, category: type[Warning], *details: Any, **more: Any) -> None:
         old = issubclass(category, _DEPRECATIONS) or _DEPRECATED.search(str(message)) is not None
-        capture.say(f"{category.__name__}: {message}", not old)
+        capture.say(f"{category.__name__}: {message}", old=old)
 
     with tempfile.TemporaryFile() as output, warnings.catch_warnings(), _descriptors(output):
         warnings.simplefilter("always")

@@ -7,17 +7,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.environments import Backend
-from harness.errors import BackendMissing, InvalidGraph
+from harness.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
+from harness.explain.complaints import Suspects, before, warned
 from harness.matrix.arrays import Array, save_arrays
 from harness.matrix.job import OK, RECORDING, Outcome
+from harness.matrix.messages import OWN
 from harness.matrix.outcomes import REFERENCE, graph_facts
-from harness.matrix.slots import Slots, Task
+from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.matrix.store import Store
 from harness.recording import Recording
 from harness.vocabulary import Readout, Status
+
+if TYPE_CHECKING:
+    from harness.graphs import Graph
+
+OWN_BACKENDS = (REFERENCE, "exact")
+"""Those that are given a graph as it was meant; a library is given the file."""
+AGAIN = "install nir-interop again, and if that does not help report this line with the graph"
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,18 @@ class Checked:
 
     outcome : status, error and ``comparison``, as a cell's
     rounding : what rounding comes to, in words, where the status is that
+    suspects : what may be at fault, None where nobody knows
     """
 
     importer: str
     outcome: Outcome = field(default_factory=dict)
     rounding: str = ""
+    suspects: Suspects | None = None
+
+    @property
+    def warned(self) -> bool:
+        """Whether the library said what is wrong: a warning counts where it names what may be at fault."""
+        return warned(Status(self.outcome["status"]), self.outcome, self.suspects)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``nir-interop check --json``."""
@@ -38,7 +54,7 @@ class Checked:
         return {
             "importer": self.importer,
             "status": self.outcome["status"],
-            "warned": bool(self.outcome.get("warned")),
+            "warned": self.warned,
             **{name: comparison.get(name) for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")},
             "error_type": self.outcome.get("error_type") or "",
             "error_message": self.outcome.get("error_message") or "",
@@ -71,19 +87,28 @@ def run_graph(
 ) -> list[Checked]:
     """Run a graph in each backend's worker and compare it with the reference's recording.
 
+    The libraries are given the file as it is; what they are compared with is what was meant by it.
+
     stimulus : axes (T, B, \\*shape)
     store : keeps the backends' fingerprints, which are asked where ties leave a status open; without one it stays a mismatch
     save : a folder for the recordings, ``<backend>.npz`` each, with ``input`` and ``output`` as other verbs read them
 
-    Raises BackendMissing where the reference is not installed, InvalidGraph where it cannot run the graph.
+    Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
+    reference is not done within the limit, and OwnFailure where it fails in any other way.
     """
+    from harness.graphs import inline, read_meant, write
+
     graph = graph.resolve()
-    facts = graph_facts(graph)
+    meant_graph, notes = read_meant(graph)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         save = save.resolve()
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
+        clear = here / "meant.nir" if notes else graph
+        if notes:
+            write(clear, meant_graph)
+        facts = graph_facts(clear)
         save_arrays(here / "stimulus.npz", {"input": stimulus})
         slots = Slots({backend.name: backend for backend in (*backends, reference)}, jobs, lambda: _made(here / "run"))
         kept = save if save is not None else _made(here / "kept")
@@ -97,14 +122,19 @@ def run_graph(
 
         def queue(backend: Backend, more: dict[str, Any], done: Callable[[Outcome], None]) -> None:
             order = (backend.name,)
-            slots.add(Task(backend.name, 0, order, 4.0, time_limit, lambda _: job | more, lambda outcome, _: outcome, done))
+            slots.add(
+                Task(
+                    backend.name, 0, order, 4.0, time_limit, lambda _: job | more, lambda outcome, _: outcome, done, TIME_LIMIT
+                )
+            )
 
         def begin(backend: Backend) -> None:
             if not backend.installed:
                 found[backend.name] = {"status": str(Status.ENV_MISSING), "error_message": backend.hint}
                 return
+            own = {"graph": str(clear)} if backend.name in OWN_BACKENDS else {}
             target = {"save": str(kept / f"{backend.name}.npz")} if backend != reference else {}
-            queue(backend, target, lambda outcome: found.update({backend.name: outcome}))
+            queue(backend, own | target, lambda outcome: found.update({backend.name: outcome}))
 
         def known(outcome: Outcome) -> None:
             meaning.update(outcome)
@@ -114,32 +144,47 @@ def run_graph(
 
         if not reference.installed:
             raise BackendMissing(reference.hint)
-        queue(reference, {"kind": "meaning", "save": str(meant)}, known)
+        queue(reference, {"kind": "meaning", "save": str(meant), "graph": str(clear)}, known)
         slots.run()
         if meaning["status"] != OK:
-            said = meaning.get("error_message") or meaning["status"]
-            raise InvalidGraph(f"{graph.name}: the reference cannot run it: {said}")
-        checked = [_judged(graph, stimulus, dt, backend, found[backend.name], kept, meant, store) for backend in backends]
+            raise _unmeant(graph.name, meaning)
+        flat = inline(meant_graph)
+        checked = [_judged(flat, stimulus, dt, backend, found[backend.name], kept, meant, store) for backend in backends]
         for path in sorted(save.glob("*.npz")) if save is not None else ():
             Recording.load(path).save(path, input=stimulus)
         return checked
 
 
+_OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
+
+
+def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
+    """Why there is nothing to compare with: the graph, the time limit, or a failure of ours."""
+    kind, said = meaning.get("error_type") or "", meaning.get("error_message") or meaning["status"]
+    if kind in _OF_THE_GRAPH:
+        return InvalidGraph(f"{name}: {said}")
+    if meaning["status"] == Status.TIMEOUT:
+        return TooSlow(f"{name}: too slow for the reference: {said}, or give it a shorter input")
+    where = f" at {meaning['error_at']}" if meaning.get("error_at") else ""
+    told = said if kind in ("", OWN) else f"{kind}: {said}"
+    what = "nir-interop itself failed, not your graph" if meaning["status"] != Status.CRASH else "the reference's process died"
+    return OwnFailure(f"{name}: {what}: {told}{where}; {AGAIN}")
+
+
 def _judged(
-    graph: Path, stimulus: Array, dt: float, backend: Backend, outcome: Outcome, kept: Path, meant: Path, store: Store | None
+    flat: Graph, stimulus: Array, dt: float, backend: Backend, outcome: Outcome, kept: Path, meant: Path, store: Store | None
 ) -> Checked:
-    """What a backend made of a graph, with a mismatch held against what rounding may do."""
-    made = kept / f"{backend.name}.npz"
+    """What a backend made of a graph, inlined, with a mismatch held against what rounding may do."""
+    made, first = kept / f"{backend.name}.npz", (outcome.get("comparison") or {}).get("first_node")
+    suspects = None if first is None else before(flat, first)
     if outcome["status"] != Status.MISMATCH or not made.exists():
-        return Checked(backend.name, outcome)
+        return Checked(backend.name, outcome, suspects=suspects)
     from harness.agreement.status import agreement
-    from harness.graphs import inline, read
     from harness.matrix.fingerprints import comparison_of
 
-    flat = inline(read(graph))
     asked = partial(comparison_of, backend, store, flat)
     agreed = agreement(flat, dt, {}, stimulus, Recording.load(meant), Recording.load(made), asked)
-    return Checked(backend.name, outcome | {"status": str(agreed.status)}, agreed.rounding())
+    return Checked(backend.name, outcome | {"status": str(agreed.status)}, agreed.rounding(), suspects)
 
 
 def _made(path: Path) -> Path:

@@ -51,7 +51,7 @@ def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """The verdict on a cell; one that fails is a bug of ours, shown as a cell that is not explained."""
     progress.enter(Stage.COMPARE)
     try:
-        return as_outcome(_verdict(job))
+        return as_outcome(_verdict(job), None if job["graph"] is None else graph_at(job["graph"]))
     except Exception as error:
         said = describe(error)
         says = f"{said['error_type']}: {said['error_message']} ({said['error_at']})"
@@ -60,19 +60,20 @@ def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
 
 def unexplained(says: str) -> Outcome:
     """The verdict where there can be none, and why."""
-    cause = {"cause": str(Cause.UNEXPLAINED), "outputs": 0, "nodes": [], "says": says}
+    cause = {"cause": str(Cause.UNEXPLAINED), "repaired": 0, "changed": 0, "nodes": [], "says": says}
     return {"status": OK, "blame": str(Blame.UNEXPLAINED), "causes": [cause], "explained": 0.0}
 
 
-def as_outcome(verdict: Verdict) -> Outcome:
-    """A verdict as plain data."""
+def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
+    """A verdict on a graph as plain data; ``suspects`` are the nodes and parameters at fault, null where they are not known."""
+    from harness.explain.complaints import at_fault
+
+    suspects = at_fault(((each.cause, each.nodes, each.says) for each in verdict.causes), graph)
     return {
+        "suspects": None if suspects is None else suspects.as_dict(),
         "status": str(verdict.status),
         "blame": str(verdict.blame),
-        "causes": [
-            {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
-            for each in verdict.causes
-        ],
+        "causes": [each.as_dict() for each in verdict.causes],
         "explained": None if verdict.status.is_error and not verdict.causes else verdict.explained,
     }
 
@@ -80,13 +81,14 @@ def as_outcome(verdict: Verdict) -> Outcome:
 def _verdict(job: Job) -> Verdict:
     from harness.explain.continuous import explain_continuous
     from harness.explain.endings import attributed, without_graph, without_meaning
+    from harness.explain.misruns import without_rule
     from harness.explain.verdict import explain_cell
 
     failed = job["failure"] or {}
     failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
     if job["graph"] is None:
         return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
-    graph, intended = graph_at(job["graph"]), intended_graph(job)
+    graph, intended, domain = graph_at(job["graph"]), intended_graph(job), _domain(job["domain"])
     cell: dict[str, Any] = {
         "intended": intended,
         "exported": graph,
@@ -99,6 +101,7 @@ def _verdict(job: Job) -> Verdict:
         "dt_effective": job["dt_effective"],
         "names": (job["exporter"], job["importer"]),
         "likely": [Cause(each) for each in job["likely"]],
+        "without_rule": without_rule(domain),
     }
     if job["target"] is not None:
         judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell
@@ -106,7 +109,7 @@ def _verdict(job: Job) -> Verdict:
     meaningless = without_meaning(failure, intended, graph, job["dt"])
     if meaningless is not None:
         return meaningless
-    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, _domain(job["domain"]))
+    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, domain)
 
 
 def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.environments import Backend
+from harness.fingerprint import Fingerprint, Side
 from harness.matrix.answers import Once
 from harness.matrix.explaining import CONTINUOUS, unexplained
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
@@ -97,7 +98,7 @@ class Explanations:
             "input": source.stimulus["objects"]["stimulus"],
             "dt": job.source.dt_export, "dt_import": job.dt_import, "dt_effective": cell.outcome.get("dt_effective"),
             "source_rules": self.native_rules(job.source) if source.exported else {}, "target_rules": _rules(imported),
-            "domain": imported if failed else {},
+            "domain": imported,
             "likely": self.fingerprints[job.importer]["misruns"] if source.exported else [],
         }  # fmt: skip
         named = {"graph": graph, "stimulus": parts["input"], "parameters": learned, "native": native, "target": target}
@@ -126,7 +127,9 @@ class Explanations:
 
 
 def _rules(found: dict[str, Any]) -> dict[str, Any]:
-    return {kind: one["rule"] for kind, one in sorted(found.items())}
+    """Primitive → its rule, where that is known."""
+    known = Fingerprint.from_dict({"backend": "", "side": Side.IMPORT.value, "options": "", "rules": found})
+    return {kind: rule.as_dict() for kind, rule in known.by_primitive().items()}
 
 
 def _said(outcome: Outcome) -> str:

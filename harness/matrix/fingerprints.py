@@ -16,18 +16,19 @@ from harness.explain.probes.battery import DT
 from harness.explain.probes.graphs import single
 from harness.explain.probes.parameters import SIZE
 from harness.fingerprint import Fingerprint, Identified, Side
-from harness.graphs import NEURONS, SPIKING, Graph
+from harness.graphs import NEURONS, SPIKING, Array, Graph
 from harness.matrix.keys import with_backend
 from harness.matrix.layered import layered
 from harness.matrix.live import LiveBackend
 from harness.matrix.native import NATIVE_NEURONS
 from harness.matrix.store import Store
 from harness.networks import Network
+from harness.recording import Recording
 from harness.rule import NIR_MEANING, Comparison, UpdateRule
 from harness.vocabulary import Idiom, Reset
 
-LIMIT = 10.0
-"""Seconds that one probe may take."""
+LIMIT, BRIEF = 10.0, 4.0
+"""Seconds that one probe may take, and one on whose wiring importers are known to loop for ever."""
 
 NATIVE_KINDS = tuple(kind.__name__ for kind in NATIVE_NEURONS)
 """Primitives that a network has layers of."""
@@ -96,7 +97,12 @@ def import_fingerprint(
         if known is not None:
             return Fingerprint.from_dict(known)
     with _running(backend, live) as run:
-        found = identify(run, name=backend.name, kinds=wanted)
+
+        def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
+            with run.within(BRIEF if len(graph.of_kind("Output")) > 1 else run.limit):
+                return run(graph, stimulus, dt)
+
+        found = identify(briefly, name=backend.name, kinds=wanted)
     store.put("fingerprints", key, found.as_dict())
     return found
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
 from harness.errors import RunFailed
+from harness.explain.complaints import at_fault, before, warned
 from harness.explain.continuous import explain_continuous
 from harness.explain.endings import attributed
-from harness.explain.misruns import misruns
+from harness.explain.misruns import misruns, without_rule
+from harness.explain.says import found as found_of
 from harness.explain.says import says
+from harness.explain.structure import has_biased_feedback
 from harness.explain.verdict import Verdict, explain_cell
 from harness.fingerprint import Fingerprint
-from harness.graphs import NEURONS, Graph, inline, read
+from harness.graphs import NEURONS, Graph, inline, read_meant
 from harness.matrix.arrays import Array
 from harness.matrix.check import run_graph
 from harness.matrix.explaining import CONTINUOUS
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.job import Outcome
 from harness.matrix.outcomes import REFERENCE
+from harness.matrix.remedies import Remedy, remedy_for, with_causes
 from harness.matrix.store import Store
+from harness.reconcile.model import Side
 from harness.recording import Recording
 from harness.rule import NIR_MEANING
-from harness.vocabulary import Status
+from harness.vocabulary import Blame, Status
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class GraphExplanation:
     """A verdict on a graph in a backend, with the recordings behind it.
 
     meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
+    notes : how the graph was read where it means nothing as it stands
+    remedy : the rewriting with which the backend gives every output, None where none is known
     """
 
     backend: Backend
@@ -43,6 +50,16 @@ class GraphExplanation:
     fingerprint: Fingerprint
     meant: Recording
     made: Recording | None
+    notes: tuple[str, ...] = ()
+    remedy: Remedy | None = None
+
+    @property
+    def warned(self) -> bool:
+        """Whether the library said what is wrong, naming a node or a parameter at fault."""
+        suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
+        if suspects is None:
+            suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
+        return warned(self.verdict.status, self.outcome, suspects)
 
     @property
     def agrees(self) -> bool:
@@ -56,27 +73,32 @@ class GraphExplanation:
             "backend": self.backend.name,
             "version": self.backend.version,
             "dt": self.dt,
+            "read_as": list(self.notes),
             "status": str(self.verdict.status),
-            "warned": bool(self.outcome.get("warned")),
+            "warned": self.warned,
             "error_type": self.outcome.get("error_type") or "",
             "error_message": self.outcome.get("error_message") or "",
             "outputs": compared.get("outputs"),
             "mismatched": compared.get("mismatched"),
             "blame": str(self.verdict.blame),
-            "causes": [
-                {"cause": str(each.cause), "outputs": each.outputs, "nodes": list(each.nodes), "says": each.says}
-                for each in self.verdict.causes
-            ],
+            "causes": [each.as_dict() for each in self.verdict.causes],
             "explained": self.verdict.explained,
+            "remedy": [each.name for each in self.remedy.passes] if self.remedy else None,
             "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
         }
 
     def rules(self) -> dict[str, tuple[dict[str, Any], str]]:
-        """Primitive of the graph → the backend's rule, as plain data and as a sentence."""
-        known = self.fingerprint.by_primitive()
-        kinds = sorted({node.kind for _, node in inline(self.graph).primitives() if node.kind in NEURONS})
-        found = {kind: known.get(kind, NIR_MEANING) for kind in kinds}
-        return {kind: (rule.as_dict(), says(rule, kind)) for kind, rule in found.items()}
+        """Primitive of the graph that the backend takes → its rule, as plain data (where it is known) and as a sentence."""
+        flat = inline(self.graph)
+        rules: dict[str, tuple[dict[str, Any], str]] = {}
+        for kind in sorted({node.kind for _, node in flat.primitives() if node.kind in NEURONS}):
+            one = self.fingerprint.rules.get(kind)
+            if one is None:
+                rules[kind] = NIR_MEANING.as_dict(), says(NIR_MEANING, kind)
+            elif one.outputs:  # what is not taken has no rule
+                feedback = has_biased_feedback(flat, kind)
+                rules[kind] = one.rule.as_dict() if one.known else {}, found_of(kind, one, feedback=feedback)
+        return rules
 
 
 def explain_graph(
@@ -98,7 +120,7 @@ def explain_graph(
 
     Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
     """
-    graph = read(path)
+    graph, notes = read_meant(path)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
@@ -119,6 +141,7 @@ def explain_graph(
         "dt_import": dt,
         "names": ("NIR", backend.name),
         "likely": misruns(fingerprint.rules),
+        "without_rule": without_rule(fingerprint.rules),
     }
     if made is not None:
         verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)
@@ -126,4 +149,12 @@ def explain_graph(
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
-    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made)
+        if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
+            verdict = replace(verdict, blame=Blame.EXPORTER)
+    remedy = None
+    wrong = verdict.status not in (Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.ENV_MISSING)
+    if not own and wrong:
+        target = Side(backend.name, dt, fingerprint.by_primitive(), fingerprint.rules)
+        remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
+        verdict = with_causes(verdict, remedy)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy)

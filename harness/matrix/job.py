@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from harness.adapter import Adapter
-from harness.errors import CannotBuild, NirInteropError, NotExpressible, ReadFailed
+from harness.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, ReadFailed
 from harness.learning import Samples, TrainingSettings, accuracy
 from harness.matrix.arrays import Array, load_arrays, save_arrays
-from harness.matrix.messages import describe, text_of
+from harness.matrix.messages import describe, is_ours, own_failure, text_of
 from harness.networks import Network, catalogue
 from harness.recording import Recording
 from harness.vocabulary import Idiom, Readout, Stage, Status
@@ -78,8 +78,9 @@ def reseed(seed: int) -> None:
 
 
 def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[str, str] | None = None) -> Outcome:
-    """The outcome that an exception makes of a job."""
-    return {"status": str(status), "stage": str(stage), **describe(error, known)}
+    """The outcome that an exception makes of a job; one of our own is not put into the library's mouth."""
+    described = own_failure(error, known) if is_ours(error) else describe(error, known)
+    return {"status": str(status), "stage": str(stage), **described}
 
 
 def network_of(job: Job) -> Network:
@@ -173,10 +174,21 @@ def intended(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     except BaseException as error:
         return failure(error, Status.RUN_ERROR if stage is not Stage.IMPORT else Status.IMPORT_ERROR, stage, known)
     comparison = compared.as_dict()
-    found = {"status": comparison["status"], "stage": str(Stage.COMPARE), "comparison": comparison, "margin": recording.margin}
+    status = comparison["status"] if compared.status is not Status.MISMATCH else _held(network, job, recording, native)
+    comparison["status"] = status
+    found = {"status": status, "stage": str(Stage.COMPARE), "comparison": comparison, "margin": recording.margin}
     if job.get("graph"):
         found["graph_status"] = _exported(adapter, job, recording, network, progress)
     return found
+
+
+def _held(network: Network, job: Job, meant: Recording, made: Recording) -> str:
+    """The status of outputs that are not the same numbers as those of the intended graph: rounding, where it is that."""
+    from harness.agreement.status import agreement
+    from harness.graphs import from_nir
+
+    stimulus = stimulus_at(job["stimulus"])["input"]
+    return str(agreement(from_nir(network.to_nir()), job["dt"], {}, stimulus, meant, made).status)
 
 
 def _exported(adapter: Adapter, job: Job, meant: Recording, network: Network, progress: Progress) -> str:
@@ -189,7 +201,8 @@ def _exported(adapter: Adapter, job: Job, meant: Recording, network: Network, pr
             model = adapter.load(Path(job["graph"]), job["dt"])
         with progress.library(stage := Stage.RUN):
             recording = adapter.run(model, stimulus_at(job["stimulus"])["input"].copy())
-        return str(compare(meant, recording, readout=network.readout, labels=None, order=()).status)
+        compared = compare(meant, recording, readout=network.readout, labels=None, order=())
+        return str(compared.status) if compared.status is not Status.MISMATCH else _held(network, job, meant, recording)
     except BaseException as error:
         return str(import_failure(adapter, error, stage, {})["status"])
 
@@ -221,10 +234,30 @@ def _source_failure(adapter: Adapter, error: BaseException, stage: Stage) -> Out
     return failure(error, Status.REFUSED if declined else Status.EXPORT_ERROR, stage)
 
 
-def import_failure(adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str]) -> Outcome:
-    """The outcome of an import or a run that raised."""
-    if isinstance(error, ReadFailed):
+def import_failure(
+    adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str], path: Path | None = None
+) -> Outcome:
+    """The outcome of an import or a run that raised; what nir's own reader raises of the file at ``path`` is no importer's."""
+    if isinstance(error, ReadFailed) or (stage in _LOADING and path is not None and _reader_raises(path, error)):
         return failure(error, Status.READ_ERROR, Stage.READ, known)
+    if isinstance(error, NoAnswer):
+        return failure(error, Status.RUN_ERROR, stage, known)
     if isinstance(error, NirInteropError) or adapter.refuses(text_of(error)):
         return failure(error, Status.REFUSED, stage, known)
-    return failure(error, Status.IMPORT_ERROR if stage is Stage.IMPORT else Status.RUN_ERROR, stage, known)
+    return failure(error, Status.IMPORT_ERROR if stage in _LOADING else Status.RUN_ERROR, stage, known)
+
+
+_LOADING = (Stage.READ, Stage.IMPORT)
+
+
+def _reader_raises(path: Path, error: BaseException) -> bool:
+    """Whether ``nir.read`` alone fails at a file in the same words."""
+    if isinstance(error, NirInteropError):
+        return False
+    import nir
+
+    try:
+        nir.read(path)
+    except Exception as alone:
+        return type(alone) is type(error) and text_of(alone) == text_of(error)
+    return False

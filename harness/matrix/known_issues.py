@@ -48,7 +48,7 @@ class Issue:
         return (
             row["status"] == self.status
             and row["mode"] == Mode.NATIVE
-            and row["blame"] != Blame.SETTING
+            and not (row["blame"] and Blame(row["blame"]).of_setting)
             and row[self.role] == self.backend
             and row[f"{self.role}_version"] in self.versions
             and (not self.error_at or row["error_at"] == self.error_at)

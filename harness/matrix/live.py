@@ -29,12 +29,13 @@ class LiveBackend:
     r"""Runs any graph in a library's own process.
 
     limit : seconds a run may take; the process is replaced after a timeout or a crash
+    option : of the command line by which the limit can be raised; empty where there is none
 
     Calling it raises RunFailed where the library gives no recording.  Use it in a ``with`` block, or close it.
     """
 
-    def __init__(self, backend: Backend, *, limit: float = 20.0, seed: int = 0) -> None:
-        self.backend, self.limit, self.seed = backend, limit, seed
+    def __init__(self, backend: Backend, *, limit: float = 20.0, seed: int = 0, option: str = "") -> None:
+        self.backend, self.limit, self.seed, self.option = backend, limit, seed, option
         self._folder = tempfile.TemporaryDirectory()
         self._group = execnet.Group()
         self._worker: Worker | None = None
@@ -104,6 +105,15 @@ class LiveBackend:
             raise RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
         return Recording.load(paths["save"])
 
+    @contextmanager
+    def within(self, limit: float) -> Iterator[None]:
+        """Other seconds that a run may take."""
+        kept, self.limit = self.limit, limit
+        try:
+            yield
+        finally:
+            self.limit = kept
+
     def start(self) -> Worker:
         """Start the process, if it is not yet there.
 
@@ -118,9 +128,9 @@ class LiveBackend:
         worker = self.start()
         try:
             return worker.work(job, self.limit)
-        except TimedOut:
+        except TimedOut as late:
             self._drop()
-            raise RunFailed(str(Status.TIMEOUT), message=f"killed after {self.limit:g} s") from None
+            raise RunFailed(str(Status.TIMEOUT), message=late.told(self.limit, self.option)) from None
         except Died as error:
             self._drop()
             raise RunFailed(str(Status.CRASH), message=error.how) from error

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CannotBuild, NotExpressible, ReadFailed
+from harness.errors import CannotBuild, NirInteropError, NotExpressible, OwnFailure, ReadFailed
 
+OWN = OwnFailure.__name__
+"""The ``error_type`` of a failure of the harness itself."""
 LONGEST = 300
 """Characters of a message that are kept."""
 
@@ -19,9 +21,13 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 _PATH = re.compile(r"(?<![\w.:/])/(?:[\w.+@~-]+/)+([\w.+@~-]*)")
 _GENERATED = re.compile(r"<eval_with_key>\.\d+")
 """What torch.fx calls the code that it generates, with a number that grows from model to model."""
+_FROZEN = ("<frozen ", "<__array_function__")
+"""Code without a file that is nobody's: the import system's, and NumPy's."""
 _TEMPORARY = re.compile(r"\b(?:tmp|pytest-)[a-z0-9_]{6,}\b")
 _BRACES = re.compile(r"\{[^{}]*\}")
-_BENEATH = ("torch", "numpy", "h5py", "harness", "adapters")
+_OURS = ("harness", "adapters")
+_STANDS_ON = ("torch", "numpy", "h5py")
+_BENEATH = (*_STANDS_ON, *_OURS)
 """Packages that a library stands on, or that call it: a failure inside them is shown where the library called them."""
 
 
@@ -62,6 +68,40 @@ def describe(error: BaseException, known: Mapping[str, str] | None = None) -> di
         error = error.__cause__
     where = "" if isinstance(error, (CannotBuild, NotExpressible)) else place(error)
     return {"error_type": type(error).__name__, "error_message": one_line(text_of(error), known), "error_at": where}
+
+
+def own_failure(error: BaseException, known: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The same columns where the harness failed and not the library: see :func:`is_ours`."""
+    said = one_line(f"{type(error).__name__}: {text_of(error)}", known)
+    where = one_line(_own_place(error))
+    return {"error_type": OWN, "error_message": f"nir-interop's own failure, not the library's: {said}", "error_at": where}
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an exception came of the harness's or an adapter's own code, and not of a library's.
+
+    The deepest frame that lies neither in the standard library nor in what libraries stand on tells.  What happens inside a
+    call of a module, or in code that torch generated for one, is the model's, which is the library's.
+    """
+    if isinstance(error, NirInteropError):
+        return False
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith("<") and not frame.filename.startswith(_FROZEN):
+            return False
+        shown = _relative(frame.filename)
+        if shown == "torch/nn/modules/module.py" and frame.name in ("_call_impl", "_wrapped_call_impl"):
+            return False
+        package = shown.split("/")[0]
+        if shown and package not in _STANDS_ON:
+            return package in _OURS
+    return False
+
+
+def _own_place(error: BaseException) -> str:
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if (shown := _relative(frame.filename)).split("/")[0] in _OURS:
+            return f"{shown}:{frame.lineno}"
+    return ""
 
 
 def text_of(error: BaseException) -> str:

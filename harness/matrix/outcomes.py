@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import NirInteropError
 from harness.matrix.arrays import Array
-from harness.matrix.job import OK, Outcome
+from harness.matrix.job import GRAPH, OK, Outcome
 from harness.matrix.plan import CellJob, SourceJob
 from harness.networks import Catalogued, Network
-from harness.vocabulary import Status
+from harness.vocabulary import Idiom, Status
 
 REFERENCE = "reference"
 """The backend that sources are compared with, and in whose process the explaining is done."""
@@ -39,7 +40,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class SourceResult:
-    """A source's outcome, its training's where it was trained, and the reference's on the intended graph."""
+    """A source's outcome, its training's where it was trained, and the reference's on the intended graph.
+
+    how : what its idiom is in its library, in a sentence
+    repeats : the source of another idiom that came to the same, and whose cells are its own; empty where there is none
+    """
 
     job: SourceJob
     outcome: Outcome
@@ -48,11 +53,35 @@ class SourceResult:
     cached: bool = False
     training_cached: bool = False
     intended: Outcome | None = None
+    how: str = ""
+    repeats: str = ""
 
     @property
     def exported(self) -> bool:
         """Whether there is a graph."""
         return bool(self.outcome["status"] == OK)
+
+
+def repeated(sources: Iterable[SourceResult]) -> dict[SourceJob, str]:
+    """Source → the source that it repeats, of one network's sources from one library, each in an idiom of its own.
+
+    Two came to the same where the outputs are the same and so are the bytes of the file, or the failure.  The portable one
+    stands for others, and a tutorial's for what is worked around.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    found: dict[SourceJob, str] = {}
+    for source in sorted(sources, key=lambda source: _STANDS.index(Idiom(source.job.idiom))):
+        outcome = source.outcome
+        ended = [
+            outcome.get(name) for name in ("status", "warned", "error_type", "error_message", "error_at", "recording_digest")
+        ]
+        stands = first.setdefault((*ended, (outcome.get("objects") or {}).get(GRAPH)), source.job.source_id)
+        if stands != source.job.source_id:
+            found[source.job] = stands
+    return found
+
+
+_STANDS = (Idiom.PORTABLE, Idiom.TUTORIAL, Idiom.WORKED_AROUND)
 
 
 @dataclass(frozen=True)

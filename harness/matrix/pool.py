@@ -51,6 +51,12 @@ class TimedOut(Exception):
         super().__init__(stage)
         self.stage = stage
 
+    def told(self, limit: float, option: str = "") -> str:
+        """In words: after how long, in which phase, and the option that gives it more time."""
+        return (
+            f"no answer within {limit:g} s{f' in {self.stage}' if self.stage else ''}{f'; {option} raises it' * bool(option)}"
+        )
+
 
 class Died(Exception):
     """The process ended before its answer; ``stage`` is how far the job had come."""

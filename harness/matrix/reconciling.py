@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
-from harness.errors import BadInput
+from harness.errors import BadInput, RunFailed
 from harness.explain.causes import Found
 from harness.explain.verdict import CauseShare
-from harness.graphs import NEURONS, Graph, inline, read, validate
+from harness.graphs import NEURONS, Graph, inline, read_meant, validate
 from harness.matrix.arrays import Array
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
 from harness.matrix.outcomes import REFERENCE
-from harness.matrix.remains import remains, settled
+from harness.matrix.readings import SourceReading, matched
+from harness.matrix.readings.natives import Natives
+from harness.matrix.readings.reading import SHORT
+from harness.matrix.remains import remains
+from harness.matrix.slots import TIME_LIMIT
 from harness.matrix.store import Store
 from harness.reconcile.model import Side
+from harness.reconcile.outputs import OUTPUTS
 from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import Plan, reconcile
+from harness.reconcile.planner import Plan, Run, reconcile
 from harness.recording import Recording
 from harness.rule import AXES, UpdateRule
+from harness.vocabulary import Status
 
 NIR = "nir"
 """The side that means what NIR says."""
-
-
-_SHORT = {("timing", "late"): "next_step"}
-"""What is said for short."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Reconciled:
     """A plan, what it leaves, and the sides it is between.
 
     before : outputs that differ without it, None where the target gives none
+    read : how the file is to be read so that it gives the source's recording, None where there is none
     """
 
     plan: Plan
@@ -45,6 +49,7 @@ class Reconciled:
     source: Side
     target: Side
     before: int | None
+    read: SourceReading | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop reconcile --json`` prints."""
@@ -54,6 +59,7 @@ class Reconciled:
             "to": self.target.name,
             "dt_from": self.source.dt,
             "dt_to": self.target.dt,
+            "source_reading": None if self.read is None else self.read.as_dict(),
             "passes": [each.as_dict() for each in plan.passes],
             "status": str(plan.agreement.status),
             "exact": plan.exact,
@@ -77,43 +83,58 @@ def side_of(name: str, dt: float, store: Store, backends: Mapping[str, Backend])
 
 
 def side_from_rule(text: str, dt: float) -> Side:
-    """A side of ``axis=value`` pairs, separated by commas; other axes have NIR's meaning.
+    """A side of ``axis=value`` pairs, separated by commas, of one primitive where it is named, as in ``LIF.reset=subtract``;
+    other axes have NIR's meaning.
 
     Raises BadInput for an axis or a value that there is not.
     """
-    axes: dict[str, str] = {}
+    axes: dict[str, dict[str, str]] = {kind: {} for kind in NEURONS}
     values = {axis.name: [each.value for each in axis.type] for axis in AXES}
     for pair in filter(None, text.split(",")):
         name, _, value = (part.strip() for part in pair.partition("="))
-        value = _SHORT.get((name, value), value)
+        kind, _, bare = name.rpartition(".")
+        name = bare if kind in NEURONS else name
+        value = SHORT.get((name, value), value)
         if name not in values:
             raise BadInput(f"--from-rule {pair}: no axis {name!r}; there are {', '.join(values)}")
         if value not in values[name]:
             raise BadInput(f"--from-rule {pair}: {name} is one of {', '.join(values[name])}")
-        axes[name] = value
-    return Side(f"a rule with {text}", dt, dict.fromkeys(NEURONS, UpdateRule.from_dict(axes)))
+        for each in [kind] if kind in NEURONS else NEURONS:
+            axes[each][name] = value
+    return Side(f"a rule with {text}", dt, {kind: UpdateRule.from_dict(found) for kind, found in axes.items()})
 
 
 def reconcile_graph(
-    path: Path, stimulus: Array, source: Side, target: Side, backend: Backend, *, wanted: Recording | None = None, limit: float
+    path: Path,
+    stimulus: Array,
+    source: Side,
+    target: Side,
+    backend: Backend,
+    *,
+    wanted: Recording | None = None,
+    natives: Natives | None = None,
+    limit: float,
 ) -> Reconciled:
     r"""Rewrite a graph for a backend, ask the backend for its answer, and say what remains.
 
     stimulus : axes (T, B, \*shape)
     wanted : what the source computed; by default what its rules give
+    natives : the libraries' own neurons, which are asked for where the source's rules do not give what it computed
     limit : seconds that one run of the backend may take
 
     Raises BadInput where the source gave another number of outputs than the graph has.
     """
-    graph = read(path)
-    lost: tuple[Found, ...] = ()
+    graph, _ = read_meant(path)
+    read_as: SourceReading | None = None
     if wanted is not None:
         _check_outputs(graph, wanted)
-        source, lost = settled(graph, None, source, stimulus, wanted)
-    if backend.name == REFERENCE:
-        return reconcile_with(None, graph, stimulus, source, target, wanted=wanted, lost=lost)
-    with LiveBackend(backend, limit=limit) as run:
-        return reconcile_with(run, graph, stimulus, source, target, wanted=wanted, lost=lost)
+        read_as = matched(graph, source, stimulus, wanted, natives or (lambda graph: []))
+        source = read_as.side(source)
+        graph = read_as.reading.graph if read_as.fits and read_as.reading.changes else graph
+    lost = () if read_as is None else read_as.unexplained
+    with nullcontext() if backend.name == REFERENCE else LiveBackend(backend, limit=limit, option=TIME_LIMIT) as run:
+        found = reconcile_with(run, graph, stimulus, source, target, wanted=wanted, lost=lost)
+    return replace(found, read=read_as)
 
 
 def reconcile_with(
@@ -133,12 +154,26 @@ def reconcile_with(
     wanted : what the source computed; by default what its rules give
     lost : what the graph has lost of it
     """
-    plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=run)
-    plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=run)
+    asked = None if run is None else unless_it_hangs(run, target)
+    plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=asked)
+    plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=asked)
     if plain.right and not plan.right:
         plan = replace(plain, remaining=plan.remaining)
     left = () if plan.right else remains(plan, target, stimulus, lost).causes
     return Reconciled(plan, left, source, target, plain.wrong)
+
+
+def unless_it_hangs(run: LiveBackend, target: Side) -> Run:
+    """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
+    known = target.domain.get(OUTPUTS)
+    ends = [refusal for refusal in known.refuses if refusal.status == Status.TIMEOUT] if known is not None else []
+
+    def asked(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        if ends and len(inline(graph).of_kind("Output")) > 1:
+            raise RunFailed(ends[0].status, "", ends[0].message)
+        return run(graph, stimulus, dt)
+
+    return asked
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

@@ -11,7 +11,8 @@ from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
 from harness.explain.causes import Found
 from harness.explain.endings import attributed
-from harness.explain.misruns import misruns
+from harness.explain.exporting import times_factor, with_times
+from harness.explain.misruns import misruns, without_rule
 from harness.explain.source import distance, source_side
 from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.graphs import Graph, inline
@@ -29,12 +30,28 @@ def settled(
     r"""The source as its exported graph is to be read, and what the graph has lost of what it computed.
 
     A library that adds inputs as they are may write gains that it does not have; nothing is lost where the graph read with such
-    gains, or without, gives every output of the source.
+    gains, or without, gives every output of the source.  Nor are time constants that it wrote times *k*: the graph means what
+    was meant at *k* times the step.
 
     intended : the graph that was asked for, None where nobody asked, or NIR cannot say it
     stimulus : axes (T, B, \*shape)
     """
-    replays, plain = Replays(stimulus), flat(graph)
+    replays, written = Replays(stimulus), flat(graph)
+    factor = 1.0 if intended is None else times_factor(flat(intended), written)
+    plain = with_times(written, 1 / factor)
+    own, found = _settled(replays, plain, intended, source, native)
+    if factor != 1:
+        at_step = replace(own, dt=own.dt * factor)
+        same = gap(replays.run(plain, own.dt, own.rules), replays.run(written, at_step.dt, own.rules))
+        if distance(same) == 0:
+            return at_step, found
+        own, found = _settled(replays, written, intended, source, native)
+    return own, found
+
+
+def _settled(
+    replays: Replays, plain: Graph, intended: Graph | None, source: Side, native: Recording
+) -> tuple[Side, tuple[Found, ...]]:
     setting, _, found = source_side(replays, plain, intended, source.rules, source.dt, native, source.name)
     if found:
         for rules in _dialects(rules_for(plain, source.rules)):
@@ -58,9 +75,10 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     were refused say why; where there are none, how it ended.
     """
     if plan.right:
-        rounded = CauseShare(Cause.ROUNDING, plan.agreement.unequal, (), plan.agreement.rounding())
+        unequal = plan.agreement.unequal
+        rounded = CauseShare(Cause.ROUNDING, unequal, (), plan.agreement.rounding(), unequal)
         return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
-    ours = [CauseShare(each.cause, each.outputs, each.nodes, each.says) for each in lost]
+    ours = [CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in lost]
     theirs = _of_target(plan, target, stimulus)
     theirs = replace(theirs, causes=tuple(each for each in theirs.causes if each.cause is not Cause.UNEXPLAINED))
     if theirs.blame is Blame.NONE:
@@ -113,6 +131,7 @@ def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
         failure=failure,
         names=(plan.side.name, target.name),
         likely=sorted(misruns(target.domain)),
+        without_rule=without_rule(target.domain),
     )
     return verdict if failure is None else attributed(verdict, failure, graph, target.domain)
 

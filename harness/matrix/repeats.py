@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.adapter import Adapter
+from harness.adapter import Adapter, telling
 from harness.compare import compare
 from harness.matrix.arrays import Array
 from harness.matrix.job import GRAPH, OK, RECORDING, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
@@ -79,7 +79,7 @@ def _attempt(adapter: Adapter, job: Job, stimulus: Array, progress: Progress) ->
     missing: tuple[str, ...] = ()
     reseed(job["seed"])
     try:
-        with progress.library(Stage.IMPORT):
+        with progress.library(Stage.IMPORT), telling(progress.enter):
             model = adapter.load(path, job["dt"])
             held = adapter.nodes(model)
         missing = tuple(name for name in job["nodes"] if not _holds(held, name))
@@ -88,7 +88,7 @@ def _attempt(adapter: Adapter, job: Job, stimulus: Array, progress: Progress) ->
         if not all(isinstance(array, np.ndarray) for array in recording.outputs.values()):
             raise TypeError("an output is not an array")
     except BaseException as error:
-        return Attempt(None, import_failure(adapter, error, progress.stage, known), missing)
+        return Attempt(None, import_failure(adapter, error, progress.stage, known, path), missing)
     return Attempt(recording, None, missing)
 
 

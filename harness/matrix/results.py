@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.environments import suite_version
+from harness.explain.complaints import ANYTHING, Suspects, warned
 from harness.learning import wilson_interval
 from harness.matrix.job import GRAPH, OK
 from harness.matrix.known_issues import Issue, mark
 from harness.matrix.outcomes import REFERENCE, CellResult, Rewriting, SourceResult
-from harness.matrix.plan import Plan
+from harness.matrix.plan import Plan, SourceJob
 from harness.networks import catalogue
 from harness.schema import REPORT, SOURCES
 from harness.schema.columns import SEPARATOR
@@ -119,11 +120,11 @@ class Results:
             "status": cell.status,
             **_verdict(cell.verdict),
             **_rewritten(cell.rewriting),
-            "warned": bool(outcome.get("warned")),
             "samples": row["samples"] if row["samples"] is not None else source.outcome.get("samples"),
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
         }
         row |= {name: outcome.get(name) or None for name in _ERROR}
+        row["warned"] = _warned(cell)
         if source.exported:
             row["margin_min"] = margins.get((source.outcome["objects"][GRAPH], job.dt_import))
         return row
@@ -137,11 +138,12 @@ class Results:
         shown = against if against and outcome["status"] == OK else outcome
         row |= {
             "source_id": job.source_id,
+            "how": source.how or None,
+            "repeats": source.repeats or None,
             "exporter_version": self._version(job.exporter),
             "dt": job.dt_export,
             "stage": shown.get("stage") or None,
             "status": against.get("status") or (outcome["status"] if outcome["status"] != OK else str(Status.ENV_MISSING)),
-            "warned": bool(outcome.get("warned")),
             "graph_sha": (outcome.get("graph") or {}).get("digest"),
             "graph_status": against.get("graph_status") if outcome["status"] == OK else outcome["status"],
             "spikes_source": outcome.get("spikes"),
@@ -154,6 +156,7 @@ class Results:
             "samples": outcome.get("samples"),
         }
         row |= {name: shown.get(name) or None for name in _ERROR}
+        row["warned"] = warned(Status(row["status"]), {**outcome, **{name: row[name] for name in _ERROR}}, _layers(job))
         if row["accuracy"] is not None and row["samples"]:
             right = round(row["accuracy"] * row["samples"])
             row["accuracy_low"], row["accuracy_high"] = wilson_interval(right, row["samples"])
@@ -181,6 +184,22 @@ def _verdict(verdict: Mapping[str, Any] | None) -> Row:
     return {"blame": verdict["blame"], "causes": causes or None, "explained": verdict.get("explained")}
 
 
+def _warned(cell: CellResult) -> bool:
+    """Whether the library whose deed it is spoke of what is at fault; see :mod:`harness.explain.complaints`."""
+    verdict = cell.verdict or {}
+    known = verdict.get("suspects")
+    theirs = verdict.get("blame") in (Blame.BUILDER, Blame.EXPORTER, Blame.BOTH)
+    further = cell.source.outcome.get("complaints") or () if theirs else ()
+    suspects = None if known is None else Suspects.from_dict(known)
+    return warned(Status(cell.status), cell.outcome, suspects, further)
+
+
+def _layers(job: SourceJob) -> Suspects:
+    """What may be at fault where a library's own network is not what was asked for: any layer, any parameter."""
+    names = tuple(layer.name for layer in catalogue(job.network).build(job.seed).layers)
+    return Suspects(names, ANYTHING.words)
+
+
 def _rewritten(made: Rewriting | None) -> Row:
     """The columns that a rewriting fills."""
     if made is None:
@@ -206,7 +225,8 @@ def _name_remedies(rows: Iterable[Row]) -> None:
 def _assign_blame(rows: Iterable[Row]) -> None:
     """Nobody's where all agrees; the caller's where another step than the export's made the difference.
 
-    An error that comes at the step of the export too is not the caller's doing.
+    An error that comes at the step of the export too is not the caller's doing; and what differs there too is named beside it,
+    with whose deed it is.
     """
     at_export = {(row["mode"], *_sibling(row)): row for row in rows if row["dt_import"] == row["dt_export"]}
     for row in rows:
@@ -216,8 +236,24 @@ def _assign_blame(rows: Iterable[Row]) -> None:
             other = at_export.get((row["mode"], *_sibling(row)))
             if other is not None and row["error_type"] and _ended(other) == _ended(row):
                 row |= {name: other[name] for name in ("blame", "causes", "explained")}
-            elif row["causes"] is None:
+                continue
+            if row["causes"] is None:
                 row["blame"] = str(Blame.SETTING)
+            if other is not None and row["blame"] and Blame(row["blame"]).of_setting:
+                row |= _with_own_faults(row, other)
+
+
+def _with_own_faults(row: Row, at_export: Row) -> Row:
+    """Blame and causes of a cell at another step, with those that it has at the step of the export as well."""
+    own = Blame(at_export["blame"] or Blame.NONE).beside_a_setting
+    if Status(at_export["status"]).agrees or own is Blame.SETTING:
+        return {}
+    named = (row["causes"] or "").split(SEPARATOR) + (at_export["causes"] or "").split(SEPARATOR)
+    asked = Blame(row["blame"])
+    blame = (
+        asked if own is asked or asked is Blame.SETTING_AND_BOTH else own if asked is Blame.SETTING else Blame.SETTING_AND_BOTH
+    )
+    return {"blame": str(blame), "causes": SEPARATOR.join(dict.fromkeys(filter(None, named))) or None}
 
 
 def _sibling(row: Row) -> tuple[Any, ...]:

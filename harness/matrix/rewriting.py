@@ -54,7 +54,7 @@ def _rewritten(job: Job) -> Outcome:
         plan = reconcile(graph, source, target, stimulus, PASSES, wanted=native, run=run)
     except InvalidGraph:
         meaningless = without_meaning(RunFailed(str(Status.REFUSED)), intended, graph, job["dt"])
-        verdict = None if meaningless is None else as_outcome(meaningless)
+        verdict = None if meaningless is None else as_outcome(meaningless, graph)
         causes = [] if meaningless is None else [each.cause for each in meaningless.causes]
         return {"status": OK, "passes": [], "verdict": verdict, "forbidden": sorted(map(str, forbidding(causes)))}
     if plan.passes:
@@ -64,7 +64,7 @@ def _rewritten(job: Job) -> Outcome:
     return {
         "status": OK,
         "passes": [each.as_dict() for each in plan.passes],
-        "verdict": None if left is None else as_outcome(left),
+        "verdict": None if left is None else as_outcome(left, plan.graph),
         "forbidden": sorted(map(str, forbids)),
     }
 

@@ -23,6 +23,7 @@ from harness.vocabulary import Status
 
 START_COST = 2.0
 """Seconds that a second worker of a backend costs: for less work than this it is not worth starting one."""
+TIME_LIMIT = "--time-limit"
 _START_TRIES = 3
 
 
@@ -37,6 +38,7 @@ class Task:
     prepare : given a folder for the task's files, gives the job; None where a running worker is all that is wanted
     finish : given the outcome and that folder, gives what is to be kept; runs outside the lock
     done : told the outcome, under the lock
+    option : of the command line by which the limit can be raised; empty where there is none
     """
 
     backend: str
@@ -47,6 +49,7 @@ class Task:
     prepare: Callable[[Path], Mapping[str, Any] | None]
     finish: Callable[[Outcome, Path], Outcome] = lambda outcome, folder: outcome
     done: Callable[[Outcome], None] = lambda outcome: None
+    option: str = ""
 
     def __lt__(self, other: Task) -> bool:
         return (self.urgency, self.order) < (other.urgency, other.order)
@@ -197,7 +200,7 @@ class Slots:
                 return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
             except TimedOut as late:
                 self._drop(slot, task.backend)
-                message = f"killed after {task.limit:g} s"
+                message = late.told(task.limit, task.option)
                 return {
                     "status": str(Status.TIMEOUT),
                     "stage": late.stage,

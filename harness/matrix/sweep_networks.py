@@ -44,7 +44,8 @@ def sweep_network(
     """One row per backend and step for a network that an exporter trained, or has trained as the store knows."""
     plan = make_plan(networks=[network], exporters=[exporter], importers=["reference"], seed=seed)
     found = run_plan(plan, store)
-    source = next(one for one in found.sources if one.job.idiom == Idiom.PORTABLE and one.exported)
+    written = {Idiom(one.job.idiom): one for one in found.sources if one.exported}
+    source = next(written[idiom] for idiom in reversed(Idiom) if idiom in written)
     rows = []
     for backend in backends:
         with LiveBackend(backend, limit=limit, seed=seed) as live:

@@ -73,7 +73,7 @@ def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs
     wall, cpu = time.perf_counter(), time.process_time()
     with progress.guard():
         outcome = _WORK[job["kind"]](adapter, job, progress)
-    outcome["warned"] = capture.warned
+    outcome["complaints"] = capture.complaints
     outcome["text"] = capture.text
     outcome["timing"] = {
         "seconds": time.perf_counter() - wall,
@@ -101,7 +101,7 @@ def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
     described: dict[str, Any] = {"text": capture.text, "problem": problem, "cpu_seconds": time.process_time() - started}
     if adapter is not None:
         described |= {
-            "idioms": [str(idiom) for idiom in adapter.idioms],
+            "idioms": {str(idiom): how for idiom, how in adapter.idioms.items()},
             "fixed_dt": adapter.fixed_dt,
             "python": platform.python_version(),
         }

@@ -30,9 +30,12 @@ class Side:
         return self.rules.get(kind, NIR_MEANING)
 
     def takes(self, kind: str) -> bool:
-        """Whether the importer gave an answer to a primitive in any form; of which nothing is known, it is believed to."""
+        """Whether the importer gave an answer to a primitive in any form, whatever comes behind it.
+
+        Of which nothing is known, it is believed to.
+        """
         known = self.domain.get(kind)
-        return known is None or known.outputs > 0
+        return known is None or (known.outputs > 0 and not known.only_last)
 
     def beside(self, source: Side) -> Side:
         """This side with the rules of a source for neurons that its importer takes in no form, which others stand for."""
@@ -83,6 +86,7 @@ class Pass:
     rewrite : (inlined graph, source, target) → another graph, which under the source's rules with these axes as the target has
         them computes what the graph computed under the source's rules; None where there is nothing to do.  Raises Refused.
         It never changes its input
+    nested : it is given graphs within the graph as they stand; to others the graph is given inlined
     """
 
     name: str
@@ -90,6 +94,7 @@ class Pass:
     answers: frozenset[Cause]
     preserves: str
     rewrite: Rewrite
+    nested: bool = False
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:

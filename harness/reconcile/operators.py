@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.fingerprint import Identified
 from harness.graphs import Array, Graph, Node, padding_of, validate, whole_numbers
+from harness.graphs.flattening import columns_of, joined, reordered
 from harness.graphs.primitives import CONVOLUTIONS, POOLS
 from harness.graphs.shapes import flatten_range
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
@@ -78,18 +80,76 @@ def _negative_flatten_dims(graph: Graph, _source: Side, target: Side) -> Rewritt
     return _with(graph, changed, "an importer that counts the batch reads dims from the back right")
 
 
-def _pooling_as_arrays(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
-    r"""Write one number for height and width as an array of two.
+def flatten_order(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Permute the columns of the weights behind a Flatten that the target joins in another order.
 
-    .. math:: k = (k, k)
+    .. math:: z = P\,x_\mathrm{flat} \;\Longrightarrow\; W' z = (W P^{\mathsf T})\,P\,x_\mathrm{flat} = W\,x_\mathrm{flat}
+
+    where *P* is the order that a probe of as many dimensions came in.  Where something else than weights hears the Flatten, a
+    Linear of :math:`P^{\mathsf T}` follows it.  Needed where such a probe went wrong in a known order.  Refused where it went
+    wrong and the order is not known, or that Linear would have more than ``WIDEST_ORDER`` squared weights.
+    """
+    known = target.domain.get("Flatten")
+    found = {} if known is None else _orders_of(known)
+    shapes, made, changed = validate(graph), graph, list[str]()
+    for name, node in graph.primitives():
+        sizes = joined(node, shapes[name][0]) if node.kind == "Flatten" else None
+        order = None if sizes is None else found.get(len(sizes))
+        if sizes is None or order is None or not _moves(columns_of(sizes, order)):
+            continue
+        undone = reordered(made, name, np.argsort(columns_of(sizes, order)))
+        if undone is None:
+            raise Refused(
+                Cause.FLATTEN_ORDER, (name,), f"{name} joins its dimensions in another order, and no weights follow it"
+            )
+        made = undone
+        changed.append(name)
+    if not changed:
+        return None
+    why = (
+        "the importer joins the dimensions of a Flatten in another order; the weights behind meet their features in that order"
+    )
+    return Rewritten(made, tuple(changed), why)
+
+
+def _moves(columns: Array) -> bool:
+    """Whether an order moves anything."""
+    return not np.array_equal(columns, np.sort(columns))
+
+
+def _orders_of(known: Identified) -> dict[int, tuple[int, ...]]:
+    """Number of dimensions → the order in which probes of so many were joined."""
+    found: dict[int, tuple[int, ...]] = {}
+    for refusal in known.refuses:
+        said = re.search(r"joined in the order \(([\d, ]+)\)", refusal.message)
+        if said:
+            order = tuple(int(number) for number in said[1].split(",") if number.strip())
+            found[len(order)] = order
+    return found
+
+
+def _pooling_as_arrays(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write one number for height and width as an array of two, and an array of one number for a length as that number.
+
+    .. math:: k = (k, k), \qquad (k) = k
+
+    for kernels, strides, paddings and dilations of pools and convolutions.
     """
     changed = {}
     for name, node in graph.primitives():
-        if node.kind in POOLS and _refuses(target, node.kind, "one number for both dimensions"):
-            single = [each for each in ("kernel_size", "stride", "padding") if node[each].shape != (2,)]
-            if single:
-                changed[name] = _but(node, **{each: np.array(whole_numbers(node, each, 2)) for each in single})
-    return _with(graph, changed, "the importer takes a kernel, stride and padding of two numbers each")
+        both = node.kind in (*POOLS, "Conv2d") and _refuses(target, node.kind, "one number for both dimensions")
+        listed = node.kind == "Conv1d" and _refuses(target, node.kind, "an array of one number for the dimension")
+        if both or listed:
+            extents = [each for each in ("kernel_size", "stride", "padding", "dilation") if _is_number(node, each)]
+            wrong = [each for each in extents if node[each].shape != ((2,) if both else ())]
+            if wrong:
+                numbers = {each: whole_numbers(node, each, 2 if both else 1) for each in wrong}
+                changed[name] = _but(node, **{each: np.array(found if both else found[0]) for each, found in numbers.items()})
+    return _with(graph, changed, "the importer takes one number a dimension, in an array where there are two")
+
+
+def _is_number(node: Node, name: str) -> bool:
+    return isinstance(node.params.get(name), np.ndarray)
 
 
 def _average_as_sum(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
@@ -210,6 +270,68 @@ def _same_padding_as_number(graph: Graph, _source: Side, target: Side) -> Rewrit
     return _with(graph, changed, "the importer takes a padding in numbers")
 
 
+def square_kernel(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Fill a kernel up with zeros until it is square.
+
+    .. math:: y_p = \sum_k w_k\,x_{s p + d k - P} = \sum_{k'} w'_{k'}\,x_{s p + k' - (P + a)}, \qquad
+        w'_{a + d k} = w_k,\ \text{else}\ 0
+
+    with *a* zeros before, *b* behind, and *a* more zeros of padding on both sides.  As many outputs are left as there were,
+    :math:`\lfloor (L + 2P - K) / s \rfloor`, where that is so with :math:`a - b` more: always for :math:`a = b`, and with a
+    stride above 1 often for :math:`a = b \pm 1`.  A dilation becomes zeros between the weights where sizes do not fit
+    otherwise.  Every product that is new is one with 0: outputs stay what they are to the last bit, but for the order in which
+    they are added up.  Where no square kernel gives as many outputs, nothing is rewritten: the layer may be a dense one.
+    """
+    shapes, changed = validate(graph), dict[str, Node]()
+    for name, node in graph.primitives():
+        kernel = node["weight"].shape[2:] if node.kind == "Conv2d" else ()
+        if len(set(kernel)) > 1 and _refuses(target, node.kind, "a kernel that is not square"):
+            square = _squared(node, shapes[name][0][1:])
+            if square is not None:
+                changed[name] = square
+    return _with(graph, changed, "the importer takes no kernel that is not square; filled up with zeros it is")
+
+
+def _squared(node: Node, size: tuple[int, ...]) -> Node | None:
+    weight, kernel = node["weight"], node["weight"].shape[2:]
+    stride, dilation = (whole_numbers(node, each, 2) for each in ("stride", "dilation"))
+    zeros = padding_of(node, kernel, stride, dilation)
+    if any(before != after for before, after in zeros):
+        return None
+    for spread in (dilation, (1, 1)):
+        # Of a kernel with its dilation written out, weights lie d apart.
+        apart = tuple(wide // step for wide, step in zip(dilation, spread, strict=True))
+        wide = tuple(gap * (each - 1) + 1 for gap, each in zip(apart, kernel, strict=True))
+        room = [
+            length + 2 * before - step * (each - 1) - 1
+            for length, (before, _), step, each in zip(size, zeros, spread, wide, strict=True)
+        ]
+        for side in range(max(wide), 2 * max(wide) + 2):
+            before = [
+                _zeros(side - each, left, step, gap) for each, left, step, gap in zip(wide, room, stride, spread, strict=True)
+            ]
+            if None not in before:
+                start = [each for each in before if each is not None]
+                filled = np.zeros((*weight.shape[:2], side, side), dtype=weight.dtype)
+                rows, columns = (
+                    slice(first, first + gap * (each - 1) + 1, gap)
+                    for first, gap, each in zip(start, apart, kernel, strict=True)
+                )
+                filled[:, :, rows, columns] = weight
+                padding = [pad + gap * first for (pad, _), gap, first in zip(zeros, spread, start, strict=True)]
+                return _but(node, weight=filled, padding=padding, dilation=spread)
+    return None
+
+
+def _zeros(more: int, room: int, stride: int, dilation: int) -> int | None:
+    """How many of some zeros come before a kernel so that as many outputs are left; None where no number does it."""
+    for before in sorted(range(more + 1), key=lambda number: abs(2 * number - more)):
+        left = room + dilation * (2 * before - more)
+        if left >= 0 and left // stride == room // stride:
+            return before
+    return None
+
+
 def _dense_groups(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     r"""Write a convolution in groups as one over all channels, with zeros between the groups.
 
@@ -233,6 +355,9 @@ def _dense_groups(graph: Graph, _source: Side, target: Side) -> Rewritten | None
 
 _EXACT = "outputs, spikes and membranes, up to float64 rounding"
 
+SQUARES: tuple[Pass, ...] = (Pass("square_kernel", (), frozenset({Cause.UNSUPPORTED}), _EXACT, square_kernel),)
+"""Before convolutions become dense layers: those that are square need not."""
+
 OPERATORS: tuple[Pass, ...] = (
     Pass(
         "negative_flatten_dims",
@@ -241,6 +366,7 @@ OPERATORS: tuple[Pass, ...] = (
         "outputs, spikes and membranes",
         _negative_flatten_dims,
     ),
+    Pass("flatten_order", (), frozenset({Cause.FLATTEN_ORDER}), "outputs, spikes and membranes", flatten_order),
     Pass("average_as_sum", (), frozenset({Cause.NODE_DROPPED, Cause.UNSUPPORTED}), _EXACT, _average_as_sum),
     Pass("padding_as_convolution", (), frozenset({Cause.POOL_PADDING}), _EXACT, _padding_as_convolution),
     Pass("pooling_as_arrays", (), frozenset({Cause.UNSUPPORTED}), "outputs, spikes and membranes", _pooling_as_arrays),

@@ -18,8 +18,9 @@ from harness.agreement.replay import rules_for
 from harness.agreement.status import Agreement, agreement
 from harness.compare.nodes import output_of
 from harness.errors import InvalidGraph, RunFailed
-from harness.graphs import NEURONS, SPIKING, Array, Graph, inline, validate
+from harness.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
 from harness.reconcile.model import Pass, Refused, Side
+from harness.reconcile.names import INLINED
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import AXES, Precision
@@ -116,7 +117,7 @@ def reconcile(
     flat = inline(graph)
     target = target.beside(source)
     wanted = wanted if wanted is not None else replayed(flat, source, fitted(stimulus, flat))
-    attempt = _Attempt(flat, source, target, stimulus, wanted, run)
+    attempt = _Attempt(graph, source, target, stimulus, wanted, run)
     plan = attempt.plan(passes)
     validate(inline(plan.graph))
     if _means_the_same(flat, source, target):
@@ -167,9 +168,10 @@ class _Attempt:
         applied: list[Applied] = []
         remaining: list[Remaining] = []
         for each in passes:
-            side = side.take(_OF_A_NEURON, self.target, absent(graph))
             try:
-                rewritten = each.rewrite(graph, side, self.target)
+                side = side.take(_OF_A_NEURON, self.target, absent(graph))
+                given = graph if each.nested else inline(graph)
+                rewritten = each.rewrite(given, side, self.target)
             except Refused as refused:
                 remaining.append(Remaining(refused.cause, refused.nodes, refused.why))
                 continue
@@ -180,7 +182,12 @@ class _Attempt:
                 side = replace(side, dt=self.target.dt)
             if rewritten is not None:
                 side = replace(side, rules={**side.rules, **rewritten.rules})
-                graph = inline(rewritten.graph) if each.axes else rewritten.graph
+                if given is not graph and not any(other.name == INLINED.name for other in applied):
+                    applied.append(
+                        Applied(INLINED.name, nested(graph), "passes that follow look at single nodes", INLINED.preserves)
+                    )
+                made = with_metadata_of(given, rewritten.graph)
+                graph = inline(made) if each.axes else made
                 applied.append(Applied(each.name, rewritten.nodes, rewritten.why, each.preserves))
         output = output_of(self.wanted)
         size = 0 if output is None else output.size

@@ -140,6 +140,8 @@ def _retimed(name: str, node: Node, shape: Shape, source: Side, side: Side, dt: 
         raise Refused(Cause.DT_GUESSED, (name,), f"the step of {name} would be guessed from its parameters")
     for wanted, given, (numbers, tau, factor, gain, use) in zip(before, after, parts, strict=True):
         if not agree(wanted.decay, given.decay):
+            if tau not in node.params:
+                raise Refused(Cause.DECAY, (name,), f"{name} has no time constant, and leaks on one side alone")
             values[tau] = _time_constant(name, wanted.decay, step_of(new, dt), new.decay)
         plain = with_values(node, shape, {**values, factor: np.ones(shape)})
         # A collapsed gain is the smallest of all, so that one neuron alone would not say its own.

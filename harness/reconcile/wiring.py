@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from harness.graphs import NEURONS, Array, Graph, Node, components, validate
+from harness.fingerprint import Identified
+from harness.graphs import NEURONS, Array, Graph, Node, in_order, nest, renamed, validate
 from harness.graphs.primitives import DENSE
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.operators import lossless
@@ -191,7 +192,7 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
     weights also hear or feed others, and where a neuron has several.
     """
     known = target.domain.get("recurrence")
-    if known is None or not (known.mismatched or known.refuses):
+    if known is None or not _rewired(known):
         return None
     pairs = {name: weights for name, node in graph.primitives() if node.kind in NEURONS and (weights := _loops(graph, name))}
     if not pairs:
@@ -201,44 +202,25 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
         if len(weights) > 1 or not alone:
             why = "the importer rewires neurons that feed themselves, and these weights are not theirs alone"
             raise Refused(Cause.RECURRENCE_REWIRED, (name, *weights), why)
-    shapes, gone = validate(graph), {back for (back,) in pairs.values()}
-    kept = {name: node for name, node in graph.nodes.items() if name not in gone}
-    rest = Graph(kept, tuple(edge for edge in graph.edges if not gone.intersection(edge)))
-    called, nodes = _in_order(rest, pairs.keys()), dict[str, Node | Graph]()
-    for name, node in kept.items():
-        nodes[called[name]] = _pair(graph, name, pairs[name][0], shapes[name][0]) if name in pairs else node
-    edges = tuple((called[source], called[end]) for source, end in rest.edges)
-    changed = gone | pairs.keys() | {name for name in kept if called[name] != name}
+    shapes, made = validate(graph), graph
+    for name, (back,) in pairs.items():
+        made = nest(made, name, {"lif": name, "w_rec": back}, shapes[name][0])
+    called = in_order(made, pairs)
+    changed = {*pairs, *(back for (back,) in pairs.values()), *(name for name in called if called[name] != name)}
     why = "the importer rewires neurons that feed themselves, and takes them as a graph of their own"
-    return Rewritten(Graph(nodes, edges, graph.metadata), tuple(sorted(changed)), why)
+    return Rewritten(renamed(made, called), tuple(sorted(changed)), why)
 
 
-def _in_order(graph: Graph, names: Iterable[str]) -> dict[str, str]:
-    """New names for nodes and all that lead to them, which sort behind those of all nodes before them."""
-    moved, left = set(names), sorted(names)
-    while left:
-        sources = set(graph.into(left.pop())) - moved
-        moved |= sources
-        left += sorted(sources)
-    called, last = {name: name for name in graph.nodes}, dict[str, str]()
-    for part in components(graph.nodes, graph.edges):
-        before = max((last[source] for name in part for source in graph.into(name) if source not in part), default="")
-        for name in part:
-            if name in moved and name <= before:
-                called[name] = free_name(f"{before}_{name}", {*called, *called.values()})
-        last |= dict.fromkeys(part, max(before, *(called[name] for name in part)))
-    return called
+def _rewired(known: Identified) -> bool:
+    """Whether a probe of a neuron that feeds itself went wrong, other than for its names or the order of its edges."""
+    ordered = ("its source named before the Input", "listed behind the edge that leads on")
+    wrong = [each for each in known.refuses if not each.parameter.endswith(ordered)]
+    return bool(wrong) or (known.mismatched > 0 and not known.refuses)
 
 
 def _loops(graph: Graph, name: str) -> tuple[str, ...]:
     """The dense layers through which a node feeds itself."""
     return tuple(sorted(each for each in set(graph.out_of(name)) & set(graph.into(name)) if graph.nodes[each].kind in DENSE))
-
-
-def _pair(graph: Graph, name: str, weights: str, shape: tuple[int, ...]) -> Graph:
-    ends = {"input": Node("Input", {"shape": np.array(shape)}), "output": Node("Output", {"shape": np.array(shape)})}
-    around = (("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output"))
-    return Graph({**ends, "lif": graph.nodes[name], "w_rec": graph.nodes[weights]}, around)
 
 
 _ROUNDED = "outputs, spikes and membranes, up to float64 rounding"
@@ -257,6 +239,7 @@ NESTING: tuple[Pass, ...] = (
         frozenset({Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER, Cause.UNSUPPORTED}),
         "outputs, spikes and membranes, some under new names",
         _nested_recurrence,
+        nested=True,
     ),
 )
 """Behind all passes that look at single nodes."""

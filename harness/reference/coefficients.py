@@ -84,6 +84,8 @@ def _step(rule: UpdateRule, dt: float, tau: Values, node: Node, shape: tuple[int
 
 
 def _decay(rule: UpdateRule, step: Values, tau: Values) -> Values:
+    if rule.decay is Decay.NINE_TENTHS:
+        return np.full_like(tau, 0.9)
     if rule.decay is Decay.EXPONENTIAL:
         return np.exp(-step / tau)
     euler = 1 - step / tau

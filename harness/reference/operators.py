@@ -62,7 +62,7 @@ def _convolution(node: Node, dtype: torch.dtype) -> Operator:
     symmetric = all(before == after for before, after in zeros)
     border = [] if symmetric else [count for pair in reversed(zeros) for count in pair]
     options: dict[str, Any] = {
-        "bias": None if bias is None else _tensor(bias, dtype),
+        "bias": None if bias is None else _tensor(bias, dtype).broadcast_to(weight.shape[:1]),
         "stride": stride,
         "padding": tuple(before for before, _ in zeros) if symmetric else 0,
         "dilation": dilation,

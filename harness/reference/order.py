@@ -8,7 +8,8 @@ that is follows from the graph's structure alone, never from names:
 - In every strongly connected component that is left, the *entry nodes* are those fed from outside of it.  The edges that
   come from inside the component into its entry nodes wait one step.  What remains is treated likewise, component by
   component, until no cycle is left.
-- A component without an entry node has no such edge, and is refused.
+- A component that nothing outside feeds is driven by its own constants: its entry nodes are those with a bias or v_leak that
+  is not 0, or a threshold below 0.  Where there are none it is silent whatever waits, and all its edges do.
 
 What a waiting edge carries in the first step is what its source answers to silence (see ``Simulator``).
 """
@@ -19,8 +20,8 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from harness.errors import InvalidGraph
-from harness.graphs import Graph, components
+from harness.graphs import Graph, Node, components
+from harness.graphs.driving import is_driven
 
 Edge = tuple[str, str]
 
@@ -45,7 +46,6 @@ def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]
     """Divide an inlined graph into stages, each after those it depends on.
 
     is_delayed : whether a node is a Delay of at least one step
-    Raises InvalidGraph for a cycle without an entry node.
     """
     edges = tuple(dict.fromkeys(graph.edges))
     found: list[Stage] = []
@@ -57,7 +57,8 @@ def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]
         ahead = tuple(sorted(name for name in members if is_delayed(name)))
         others = [name for name in members if not is_delayed(name)]
         left = _inside(others, inside)
-        waiting = _waiting(others, left, edges)
+        driven = frozenset(name for name in others if isinstance(node := graph.nodes[name], Node) and is_driven(node))
+        waiting = _waiting(others, left, edges, driven)
         order = _topological(others, [edge for edge in left if edge not in waiting])
         found.append(Stage((*order, *ahead), True, frozenset(waiting), ahead))
     return tuple(found)
@@ -68,8 +69,8 @@ def _inside(members: Iterable[str], edges: Iterable[Edge]) -> list[Edge]:
     return [edge for edge in edges if edge[0] in chosen and edge[1] in chosen]
 
 
-def _waiting(members: Iterable[str], candidates: list[Edge], edges: tuple[Edge, ...]) -> set[Edge]:
-    """The edges among ``candidates`` that must wait so that the members have no cycle left."""
+def _waiting(members: Iterable[str], candidates: list[Edge], edges: tuple[Edge, ...], driven: frozenset[str]) -> set[Edge]:
+    """The edges among ``candidates`` that must wait so that the members have no cycle left; ``driven``: by their constants."""
     found: set[Edge] = set()
     left = [(members, candidates)]
     while left:
@@ -81,7 +82,7 @@ def _waiting(members: Iterable[str], candidates: list[Edge], edges: tuple[Edge, 
             chosen = set(part)
             entries = {target for source, target in edges if target in chosen and source not in chosen}
             if not entries:
-                raise InvalidGraph(f"the cycle {' → '.join(part)} has no entry: feed one of its nodes from outside")
+                entries = chosen & driven or chosen
             waiting = {edge for edge in inside if edge[1] in entries}
             found |= waiting
             left.append((part, [edge for edge in inside if edge not in waiting]))

@@ -22,6 +22,7 @@ from harness.reference.exact.element import ExactElement
 from harness.reference.neurons import Delay, Element, Neuron, State, Trace, delay_steps
 from harness.reference.operators import operator
 from harness.reference.order import Stage, stages
+from harness.reference.room import check_room
 from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule
 
 BLOCK = 2**18
@@ -116,12 +117,13 @@ class Simulator:
     def run(self, stimulus: Array, memory: Memory | None = None, *, membranes: bool = True) -> tuple[Recording, Memory]:
         r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended; ``memory`` stays as it is.
 
-        Raises BadStimulus where the stimulus does not fit the graph's input.
+        Raises BadStimulus where the stimulus does not fit the graph's input, or the run would hold too much memory.
         """
         if not np.isfinite(stimulus).all():
             raise BadStimulus("the stimulus holds NaN or infinite values; a NIR graph has no meaning for them")
         if stimulus.ndim < 2 or stimulus.shape[2:] != self.shapes[self.input][1]:
             raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.shapes[self.input][1]})")
+        check_room(self.graph, self.shapes, *stimulus.shape[:2], membranes=membranes)
         record = _Record()
         with torch.no_grad():
             x = torch.tensor(stimulus, dtype=self.dtype)
@@ -144,7 +146,7 @@ class Simulator:
 
     def _step_by_step(self, stage: Stage, values: dict[str, Tensor], memory: Memory, record: _Record, membranes: bool) -> None:
         """Run a stage with a cycle; an edge that waits carries what its source gave in the step before."""
-        steps, sources = len(values[self._fed(stage, values)]), {source for source, _ in stage.waiting}
+        steps, sources = len(values[self.input]), {source for source, _ in stage.waiting}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
         for t in range(steps):
             now = {name: self.delays[name].ahead(memory.nodes[name]) for name in stage.ahead}
@@ -173,10 +175,6 @@ class Simulator:
             record.membranes.setdefault(name, []).append(trace.membrane)
         record.margin = min(record.margin, trace.margin)
         return trace.output
-
-    def _fed(self, stage: Stage, values: Mapping[str, Tensor]) -> str:
-        """A node outside a stage that feeds it."""
-        return next(source for name in stage.nodes for source in self.sources[name] if source in values)
 
     def _silence(self, batch: int) -> Memory:
         """The memory before the first step: zero states, and on each waiting edge its source's answer to silence."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
 
 from harness.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from harness.errors import OwnFailure
+from harness.explain.verdict import CauseShare
+from harness.graphs import listed
+from harness.graphs.wording import printable
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
 
 AROUND = 8
 """Steps shown on either side of the first divergence."""
+STEP = 1e-4
+"""The step [s] that the verbs take where none is asked for."""
 NEURONS = 6
 """Neurons shown at most, those that differ first."""
 
@@ -20,7 +27,7 @@ NEURONS = 6
 def paragraphs(explanation: GraphExplanation, name: str) -> Iterator[str]:
     """What there is to say about a graph called ``name``, in order."""
     yield _headline(explanation, name)
-    yield from _why(explanation)
+    yield from _why(explanation, name)
     for kind, (_, sentence) in explanation.rules().items():
         yield f"{explanation.backend.name}'s rule for {kind}: {sentence}."
     if explanation.made is not None and not explanation.verdict.status.agrees:
@@ -34,6 +41,10 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     status = explanation.verdict.status
     if status.is_error or status is Status.REFUSED:
         said = ": ".join(text for text in (cell["error_type"], cell["error_message"]) if text)
+        if cell["error_type"] == OwnFailure.__name__:
+            return f"Nothing is known of what {who} makes of {name} at {explanation.dt:g} s: {cell['error_message']}"
+        if status in (Status.TIMEOUT, Status.CRASH):
+            return f"{who} gives nothing for {name} at {explanation.dt:g} s ({status}): {said}."
         return f"{who} gives nothing for {name} at {explanation.dt:g} s ({status}). It says: {said}"
     if explanation.made is None or cell["outputs"] is None:
         return f"{who} on {name} at {explanation.dt:g} s: {status} ({status.meaning})."
@@ -44,18 +55,38 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     return f"{who}: {differ} ({status}: {status.meaning}). {warned}."
 
 
-def _why(explanation: GraphExplanation) -> Iterator[str]:
+def _why(explanation: GraphExplanation, name: str) -> Iterator[str]:
     verdict = explanation.verdict
     if verdict.status.agrees and not verdict.causes:
         return
     if verdict.blame is not Blame.NONE:
         yield f"Blame: {verdict.blame} ({verdict.blame.meaning})."
     for each in verdict.causes:
-        where = f" at {', '.join(each.nodes)}" if each.nodes else ""
-        count = f"{each.outputs} outputs{where}: " if each.outputs else ""
-        yield f"- {each.cause}: {count}{each.says}"
-    if verdict.causes and verdict.causes[0].cause is not Cause.UNEXPLAINED and not verdict.status.is_error:
-        yield f"Replayed with {'these causes' if len(verdict.causes) > 1 else 'this cause'}, {_share(verdict.explained)}."
+        repairs = _repairs(explanation, each)
+        where = f"at {listed(each.nodes)}" if each.nodes else ""
+        yield ": ".join(text for text in (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says) if text)
+    known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
+    if known and explanation.made is not None and verdict.explained:
+        yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
+    if explanation.remedy is not None:
+        passes = ", ".join(each.name for each in explanation.remedy.passes)
+        yield f"Every output is right once the graph is rewritten ({passes}):\n  {_command(explanation, name)}"
+
+
+def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
+    """What undoing a cause alone repairs; nothing where nothing could be counted."""
+    wrong = (explanation.outcome.get("comparison") or {}).get("mismatched")
+    if explanation.made is None or share.cause is Cause.UNEXPLAINED:
+        return ""
+    if not share.repaired:
+        return "repairs outputs together with the others"
+    return f"repairs {share.repaired} of {wrong} outputs" if wrong else f"repairs {share.repaired} outputs"
+
+
+def _command(explanation: GraphExplanation, name: str) -> str:
+    """How the graph is rewritten."""
+    step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
+    return f"nir-interop reconcile {shlex.quote(name)} --to {explanation.backend.name}{step} -o OUT.nir"
 
 
 def _share(explained: float) -> str:
@@ -72,7 +103,7 @@ def raster(meant: Recording, made: Recording, first: Divergence, who: str) -> It
     unequal = a.astype(np.float32) != b.astype(np.float32)
     neurons = sorted(np.flatnonzero(unequal.any(0)), key=lambda number: (int(unequal[:, number].argmax()), int(number)))
     width = max(len("NIR"), len(who))
-    yield f"First divergence: step {first.step}, node {node}, sample {first.sample}; steps {begin} to {end - 1}:"
+    yield f"First divergence: step {first.step}, node {printable(node)}, sample {first.sample}; steps {begin} to {end - 1}:"
     for number in neurons[:NEURONS]:
         yield f"  neuron {number}"
         yield f"    {'NIR':{width}}  {_row(a[:, number])}"

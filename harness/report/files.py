@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.explain.says import found as found_of
 from harness.explain.says import says
 from harness.fingerprint import Fingerprint, Identified, Side
 from harness.graphs import NEURONS
@@ -58,7 +59,7 @@ def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
             "options": fingerprint.options or None,
             "primitive": kind,
             **one.rule.as_dict(),
-            "says": says(one.rule, kind) if fingerprint is meaning else sentence(kind, one),
+            "says": says(one.rule, kind) if fingerprint is meaning else found_of(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
@@ -71,12 +72,3 @@ def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
     path = folder / RULES.name
     write_table(path, rows, RULES)
     return path
-
-
-def sentence(kind: str, one: Identified) -> str:
-    """What was found of a primitive, as a sentence; a rule only where there is one."""
-    if not one.outputs:
-        return "not taken"
-    if kind in NEURONS:
-        return says(one.rule, kind)
-    return "as NIR says" if not one.mismatched else "not as NIR says"

@@ -105,6 +105,8 @@ def page_lines(rows: Sequence[Row], support: Support) -> Iterator[str]:
     yield "  against NIR's meaning in steps of dt."
     yield f"- Export: {len(asked[EXPORT])} networks. Those that a library has modules for are built in it, run, and written by"
     yield "  its own exporter; what the file means is held against the graph that a faultless exporter would have written."
+    yield "  Exported in the idiom of those who know how: worked_around where the library has it, else portable, else"
+    yield "  tutorial; *as its documentation says* is portable, *as a tutorial writes it* is tutorial."
     unasked = [each for each in found if each not in {primitive for primitive, _ in asked[EXPORT]}]
     if unasked:
         yield f"  No network has a layer for {', '.join(unasked)}."
@@ -161,7 +163,7 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         causes = ", ".join((row["causes"] or "").split(SEPARATOR))
-        said = row["message"] if not causes or Outcome(row["status"]) is Outcome.ERROR else ""
+        said = row["message"] if not causes or Outcome(row["status"]) in (Outcome.ERROR, Outcome.UNREADABLE) else ""
         alike.setdefault((row["status"], "; ".join(text for text in (causes, said) if text)), []).append(row["aspect"])
     for (status, why), aspects in alike.items():
         said = f" ({why})" if why else ""

@@ -39,6 +39,7 @@ def lines(page: Page) -> Iterator[str]:
     yield ""
     yield from _worst(page)
     yield from _counts(page)
+    yield from _idioms(page)
     yield from _rules(page)
     yield from _primitives(page)
     yield from _ran(page)
@@ -81,6 +82,16 @@ def _counts(page: Page) -> Iterator[str]:
         for (exporter, importer), count in summary(page.rows).items()
     ]
     yield from _table(head, rows)
+
+
+def _idioms(page: Page) -> Iterator[str]:
+    if not page.idioms:
+        return
+    yield "## How networks are written and exported"
+    yield ""
+    yield from _table(
+        ("library", "idiom", "what it does"), [(n, i, how) for n, each in page.idioms.items() for i, how in each.items()]
+    )
 
 
 def _rules(page: Page) -> Iterator[str]:

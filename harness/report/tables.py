@@ -42,7 +42,7 @@ def reconciliation(rows: Sequence[Row]) -> dict[str, int]:
         row
         for row in natively(rows)
         if row["importer"]
-        and row["blame"] != Blame.SETTING
+        and not (row["blame"] and Blame(row["blame"]).of_setting)
         and not Status(row["status"]).agrees
         and row["status"] not in (Status.VACUOUS, Status.ENV_MISSING)
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import stat
 import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,67 +38,83 @@ def load_stimulus(path: Path, shape: tuple[int, ...]) -> Stimulus:
     than ``MOST_ELEMENTS`` elements; what its header declares is checked before anything of its size is allocated.
     """
     shown = repr(str(path))
-    try:
-        _check_header(path, shape, shown)
-        with np.load(path, allow_pickle=False) as archive:
-            given = archive[KEY]
-    except zipfile.BadZipFile as error:
-        raise BadStimulus(f"{shown} is not a whole npz file; {_HOW}") from error
-    except _DAMAGED as error:
-        raise BadStimulus(f"{shown} holds no array that can be read under {KEY!r}; {_HOW}") from error
-    except OSError as error:
-        raise BadStimulus(f"{shown} cannot be read: {error.strerror or type(error).__name__}") from error
-    with np.errstate(over="ignore"):
-        values = given.astype(np.float32)
-    if not np.all(np.isfinite(values)):
-        raise BadStimulus(f"{KEY!r} in {shown} holds NaN or values beyond float32; remove them")
-    return Stimulus(values, None, "file", "given", 0)
+
+    def check(found: tuple[int, ...]) -> None:
+        if len(found) != 2 + len(shape):
+            raise BadStimulus(
+                f"{KEY!r} in {shown} has {len(found)} axes, the graph needs {2 + len(shape)}: (T, B, {_axes(shape)})"
+            )
+        if found[2:] != shape:
+            raise BadStimulus(f"{KEY!r} in {shown} has samples of shape {found[2:]}, the graph's input takes {shape}")
+
+    return Stimulus(_array(path, (KEY,), _HOW, check), None, "file", "given", 0)
 
 
 def load_output(path: Path, stimulus: NDArray[np.float32]) -> NDArray[np.float32]:
     r"""What came out for the input in the same npz file: key ``output``, or ``expected``, axes (T, B, \*shape).
 
-    Raises BadStimulus where there is none, or it is not of the input's steps and samples.
+    Raises BadStimulus as :func:`load_stimulus` does, and where it is not of the input's steps and samples.
+    """
+
+    def check(found: tuple[int, ...]) -> None:
+        if found[:2] != stimulus.shape[:2] or len(found) < 3:
+            wanted = f"the input has {stimulus.shape}: write (T, B, *shape)"
+            raise BadStimulus(f"the output in {str(path)!r} has axes {found}; {wanted}")
+
+    return _array(path, ("output", "expected"), "write what was computed with numpy.savez(path, input=…, output=…)", check)
+
+
+def _array(path: Path, keys: tuple[str, ...], how: str, check: Callable[[tuple[int, ...]], None]) -> NDArray[np.float32]:
+    """The array under the first key that there is, as float32; its header is looked at before anything is allocated.
+
+    check : raises BadStimulus for a shape that does not fit
     """
     shown = repr(str(path))
-    with np.load(path, allow_pickle=False) as archive:
-        key = next((name for name in ("output", "expected") if name in archive.files), None)
-        if key is None:
-            raise BadStimulus(f"{shown} has no key 'output', only {_listed(sorted(archive.files))}; write what was computed")
-        try:
-            values: NDArray[np.float32] = archive[key].astype(np.float32)
-        except (*_DAMAGED, TypeError) as error:
-            raise BadStimulus(f"{shown} holds no array that can be read under {key!r}; write numbers") from error
-    if values.shape[:2] != stimulus.shape[:2] or values.ndim < 3:
-        raise BadStimulus(f"{key!r} in {shown} has axes {values.shape}; the input has {stimulus.shape}: write (T, B, *shape)")
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadStimulus(f"{shown} cannot be read: it is no regular file; {how}")
+        key = _check_header(path, keys, how, check, shown)
+        with np.load(path, allow_pickle=False) as archive:
+            given = archive[key]
+    except zipfile.BadZipFile as error:
+        raise BadStimulus(f"{shown} is not a whole npz file; {how}") from error
+    except _DAMAGED as error:
+        raise BadStimulus(f"{shown} holds no array that can be read under {keys[0]!r}; {how}") from error
+    except OSError as error:
+        raise BadStimulus(f"{shown} cannot be read: {error.strerror or type(error).__name__}") from error
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = given.astype(np.float32)
     if not np.all(np.isfinite(values)):
-        raise BadStimulus(f"{key!r} in {shown} holds NaN or values beyond float32")
+        raise BadStimulus(f"{key!r} in {shown} holds NaN or values beyond float32; remove them")
     return values
 
 
-def _check_header(path: Path, shape: tuple[int, ...], shown: str) -> None:
+def _check_header(path: Path, keys: tuple[str, ...], how: str, check: Callable[[tuple[int, ...]], None], shown: str) -> str:
+    """The key whose array it is."""
     with zipfile.ZipFile(path) as archive:
-        keys = sorted(name.removesuffix(".npy") for name in archive.namelist())
-        if f"{KEY}.npy" not in archive.namelist():
-            raise BadStimulus(f"{shown} has no key {KEY!r}, only {_listed(keys)}; {_HOW}")
-        member = archive.getinfo(f"{KEY}.npy")
+        there = archive.namelist()
+        key = next((name for name in keys if f"{name}.npy" in there), None)
+        if key is None:
+            listed = _listed(
+                sorted(name.removesuffix(".npy") if name.endswith(".npy") else f"{name} (no array)" for name in there)
+            )
+            raise BadStimulus(f"{shown} has no key {keys[0]!r}, only {listed}; {how}")
+        member = archive.getinfo(f"{key}.npy")
         with archive.open(member) as file:
             found, dtype = _header(file)
             rest = member.file_size - file.tell()
     if dtype.hasobject or dtype.kind not in "biuf":
-        raise BadStimulus(f"{KEY!r} in {shown} holds {_kind(dtype)}, not real numbers; save it as float32")
-    if len(found) != 2 + len(shape):
-        raise BadStimulus(f"{KEY!r} in {shown} has {len(found)} axes, the graph needs {2 + len(shape)}: (T, B, {_axes(shape)})")
-    if found[2:] != shape:
-        raise BadStimulus(f"{KEY!r} in {shown} has samples of shape {found[2:]}, the graph's input takes {shape}")
-    if min(found[:2]) < 1:
-        raise BadStimulus(f"{KEY!r} in {shown} is empty: {found[0]} steps of {found[1]} samples")
+        raise BadStimulus(f"{key!r} in {shown} holds {_kind(dtype)}, not real numbers; save it as float32")
+    check(found)
+    if min(found) < 1:
+        raise BadStimulus(f"{key!r} in {shown} is empty: {found[0]} steps of {found[1]} samples")
     if math.prod(found) > MOST_ELEMENTS:
         raise BadStimulus(
-            f"{KEY!r} in {shown} has {math.prod(found)} elements, more than {MOST_ELEMENTS}; use fewer steps or samples"
+            f"{key!r} in {shown} has {math.prod(found)} elements, more than {MOST_ELEMENTS}; use fewer steps or samples"
         )
     if rest != math.prod(found) * dtype.itemsize:
-        raise BadStimulus(f"{KEY!r} in {shown} declares {math.prod(found)} elements but holds {rest} bytes; write it again")
+        raise BadStimulus(f"{key!r} in {shown} declares {math.prod(found)} elements but holds {rest} bytes; write it again")
+    return key
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

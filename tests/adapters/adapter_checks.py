@@ -13,9 +13,14 @@ from harness.adapter import Adapter
 from harness.networks import LIF, Affine, Network
 from harness.networks.layers import per_neuron
 from harness.recording import Recording
-from harness.vocabulary import Reset
+from harness.vocabulary import Idiom, Reset
 
 Array = NDArray[Any]
+
+
+def knowing(adapter: Adapter) -> Idiom:
+    """The idiom of those who know how to export: what is worked around, where something is."""
+    return max(adapter.idioms, key=list(Idiom).index)
 
 
 def bernoulli(network: Network, batch: int = 3, steps: int = 40, rate: float = 0.3, seed: int = 1) -> Array:

@@ -15,7 +15,7 @@ from harness.errors import CannotBuild, ReadFailed
 from harness.learning import Samples, TrainingSettings
 from harness.networks import Conv, Network, catalogue
 from harness.vocabulary import Idiom
-from tests.adapters.adapter_checks import assert_computes_euler, bernoulli, sent_through_a_file
+from tests.adapters.adapter_checks import assert_computes_euler, bernoulli, knowing, sent_through_a_file
 
 DT = 1e-4
 START = {"norse": "v_leak", "snntorch": "zero", "spikingjelly": "v_reset"}
@@ -65,7 +65,7 @@ def test_libraries_build_the_same_network(name: str, idiom: Idiom) -> None:
 
 def test_an_exported_network_comes_back_as_it_was(adapter: Adapter, tmp_path: Path) -> None:
     network = network_named("mlp_lif")
-    model = adapter.build(network, DT, Idiom.PORTABLE)
+    model = adapter.build(network, DT, knowing(adapter))
     _, returned = sent_through_a_file(adapter, model, network, tmp_path, DT)
     stimulus = bernoulli(network)
     before, after = adapter.run(model, stimulus), adapter.run(returned, stimulus)
@@ -78,7 +78,7 @@ def test_an_exported_network_comes_back_as_it_was(adapter: Adapter, tmp_path: Pa
 
 def test_model_graph_and_imported_model_share_no_memory(adapter: Adapter, tmp_path: Path) -> None:
     network = network_named("mlp_lif")
-    model = adapter.build(network, DT, Idiom.PORTABLE)
+    model = adapter.build(network, DT, knowing(adapter))
     graph, returned = sent_through_a_file(adapter, model, network, tmp_path, DT)
     stimulus = bernoulli(network)
     before = adapter.run(returned, stimulus).digest()
@@ -94,7 +94,7 @@ def test_model_graph_and_imported_model_share_no_memory(adapter: Adapter, tmp_pa
 
 def test_a_run_starts_from_zero_state(adapter: Adapter, tmp_path: Path) -> None:
     network = network_named("mlp_lif")
-    built = adapter.build(network, DT, Idiom.PORTABLE)
+    built = adapter.build(network, DT, knowing(adapter))
     returned = sent_through_a_file(adapter, built, network, tmp_path, DT)[1]
     stimulus = bernoulli(network)
     for model in (built, returned):
@@ -154,7 +154,7 @@ def test_training_with_one_seed_gives_one_result(adapter: Adapter, digits: Sampl
 
 def test_a_trained_model_can_be_exported(adapter: Adapter, digits: Samples, tmp_path: Path) -> None:
     network = network_named("mlp_lif")
-    model = adapter.build(network, DT, Idiom.PORTABLE)
+    model = adapter.build(network, DT, knowing(adapter))
     adapter.train(model, digits, TrainingSettings(epochs=1, learning_rate=0.08))
     returned = sent_through_a_file(adapter, model, network, tmp_path, DT)[1]
     stimulus = digits.inputs[:, :20]

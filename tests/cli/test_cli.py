@@ -74,7 +74,7 @@ def test_check_finds_who_agrees_with_nirs_meaning(graph: Path, tmp_path: Path) -
     ]  # fmt: skip
     assert document["dt"] == 1e-4
     recording = Recording.load(tmp_path / "out" / "norse.npz")
-    assert recording.output.shape == (100, 4, 3)
+    assert recording.output.shape == (200, 12, 3)
     assert recording.output.sum() > 20
 
 

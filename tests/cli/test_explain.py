@@ -43,7 +43,7 @@ def test_the_parameter_that_is_ignored_is_named_and_explains_every_output(found:
     assert (code, document["status"], document["blame"]) == (1, "mismatch", "importer")
     (cause,) = document["causes"]
     assert (cause["cause"], cause["nodes"], document["explained"]) == ("resistance_ignored", ["lif"], 1.0)
-    assert cause["outputs"] == document["mismatched"] > 0
+    assert cause["repaired"] == document["mismatched"] > 0
     assert document["rule"]["LIF"]["resistance"] == "ignored"
     assert "ignores r" in document["rule"]["LIF"]["says"]
 

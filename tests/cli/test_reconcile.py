@@ -100,4 +100,33 @@ def test_what_a_library_computed_tells_how_the_file_that_it_wrote_is_to_be_read(
     document = json.loads(done.stdout)
     assert (done.returncode, document["exact"], document["mismatched"]) == (0, True, None)
     assert document["mismatched_before"] > 0
+    reading = document["source_reading"]
+    assert (reading["fits"], reading["plain"], reading["missed"], reading["options"]) == (
+        True,
+        False,
+        0,
+        "--from-rule gain=one",
+    )
+    assert "--from-rule gain=one" in reading["says"]
     np.testing.assert_array_equal(simulate(read(graph.parent / "out.nir"), stimulus, 1e-4).output, made.output)
+
+
+def test_a_soft_reset_is_named_by_whose_it_is_and_nothing_is_called_inexpressible(graph: Path) -> None:
+    """What a library computed by itself, its neurons called by hand: the file it writes resets to zero, its neurons do not."""
+    snntorch = pytest.importorskip("snntorch")
+    torch = pytest.importorskip("torch")
+    stimulus = bernoulli((4,), 80, 4, 0.3, 7)
+    weight = torch.tensor(np.array(read(graph).nodes["fc"]["weight"]))  # type: ignore[index]
+    neuron = snntorch.Leaky(beta=torch.full((3,), 0.95), threshold=torch.full((3,), 1.0))
+    mem, output = neuron.reset_mem(), []
+    with torch.no_grad():
+        for frame in torch.from_numpy(stimulus):
+            spikes, mem = neuron(frame @ weight.T, mem)
+            output.append(spikes.numpy())
+    write(graph, lif_graph(r=[20.0] * 3))
+    np.savez(graph.parent / "native.npz", input=stimulus, output=np.stack(output))
+    done = run("graph.nir", "--to", "reference", "--from-recording", "native.npz", "-o", "out.nir", "--json", cwd=graph.parent)
+    reading = json.loads(done.stdout)["source_reading"]
+    assert (reading["fits"], reading["options"]) == (True, "--from-rule reset=subtract,timing=late")
+    assert "snntorch's Leaky(reset_mechanism='subtract', reset_delay=True)" in reading["whose"]
+    assert "not_expressible" not in done.stdout

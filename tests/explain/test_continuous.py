@@ -31,7 +31,7 @@ def test_steps_that_mean_what_nir_means_differ_by_being_steps_alone() -> None:
     differing = int((native.output != target.output).sum())
     assert differing > 0
     assert (verdict.status, verdict.blame, verdict.codes) == (Status.MISMATCH, Blame.FORMAT, ("discretisation",))
-    assert (verdict.causes[0].outputs, verdict.explained) == (differing, 1.0)
+    assert (verdict.causes[0].repaired, verdict.explained) == (differing, 1.0)
 
 
 def test_a_source_that_ignores_a_parameter_is_named_beside_it() -> None:

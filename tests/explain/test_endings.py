@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from harness.errors import RunFailed
 from harness.explain.endings import attributed, without_graph, without_meaning
-from harness.explain.verdict import CauseShare, Verdict
+from harness.explain.verdict import CauseShare, Verdict, explain_cell
 from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node
+from harness.graphs import Graph, Node, nest
+from harness.recording import Recording
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Blame, Cause, Stage, Status
 
@@ -77,15 +79,44 @@ def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
 def test_a_cause_that_is_known_stays() -> None:
     share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
     known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
-    assert attributed(known, RunFailed("refused"), graph(), {}) is known
+    assert attributed(known, RunFailed("refused"), graph(), {}) == known
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
-    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
-    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
+    refusal = Refusal("r off 1", "import_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
+    failure = RunFailed("import_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
     domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
-    verdict = attributed(Verdict(Status.READ_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert verdict.codes == ("unsupported",)
+
+
+def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit() -> None:
+    ends = {"input": port("Input"), "lif": lif(), "mine": port("Output"), "yours": port("Output")}
+    several = Graph(ends, (("input", "lif"), ("lif", "mine"), ("lif", "yours")))
+    domain = {
+        "LIF": Identified(NIR_MEANING, outputs=10),
+        "several Outputs": Identified(NIR_MEANING, refuses=(Refusal("several Outputs", "timeout", "killed after 4 s"),)),
+    }
+    failure = RunFailed("timeout", "", "killed after 20 s")
+    verdict = attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, several, domain)
+    assert (verdict.blame, verdict.codes, verdict.causes[0].nodes) == (Blame.IMPORTER, ("unsupported",), ("mine", "yours"))
+    assert verdict.causes[0].says == "several Outputs: killed after 20 s"
+    assert attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, graph(), domain).causes == ()
+
+
+def test_what_is_not_taken_in_any_way_has_one_name_whether_or_not_the_sizes_tell_that_it_is_left_out() -> None:
+    left_out = CauseShare(Cause.NODE_DROPPED, 0, ("lif",), "LIF lif is left out: The size of tensor a (9) must match (7)")
+    known = Verdict(Status.RUN_ERROR, Blame.IMPORTER, (left_out,), 1.0)
+    domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(Refusal("LIF", "import_error", "an empty graph"),))}
+    for failure, verdict in (
+        (RunFailed("run_error", "RuntimeError", "The size of tensor a (9) must match (7)"), known),
+        (RunFailed("import_error", "ValueError", "an empty graph"), Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED)),
+    ):
+        named = attributed(verdict, failure, graph(), domain)
+        assert (named.codes, named.causes[0].nodes) == (("unsupported",), ("lif",))
+        assert "LIF, LIF" not in named.causes[0].says
+    taken = {"LIF": Identified(NIR_MEANING, outputs=10)}
+    assert attributed(known, RunFailed("run_error"), graph(), taken).codes == ("node_dropped",)
 
 
 def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> None:
@@ -94,3 +125,95 @@ def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> 
     domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(refusal,))}
     verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert (verdict.codes, verdict.causes[0].nodes) == (("unsupported",), ("lif",))
+
+
+ENDS = {"shape": "ValueError: type mismatch: input.output: [[3]] -> neuron.input: []", "items": "AttributeError: no 'items'"}
+
+
+def domain_of(**refused: tuple[tuple[str, str], ...]) -> dict[str, Identified]:
+    return {
+        kind: Identified(NIR_MEANING, 100, refuses=tuple(Refusal(name, "import_error", ENDS[end]) for name, end in labels))
+        for kind, labels in refused.items()
+    }
+
+
+def explained(exported: Graph, end: str, domain: dict[str, Identified], status: Status = Status.IMPORT_ERROR) -> Verdict:
+    error, _, message = end.partition(": ")
+    return attributed(Verdict(status, Blame.UNEXPLAINED), RunFailed(str(status), error, message), exported, domain)
+
+
+def test_one_number_for_all_neurons_is_named_with_the_nodes_that_have_it() -> None:
+    """In the probe's words, but for its names and its sizes."""
+    scalar = Node("LIF", {name: value[0] for name, value in lif().params.items()})
+    scalar = Node("LIF", {name: np.array(value) for name, value in scalar.params.items()})
+    two = Graph(
+        {"input": port("Input"), "lif": lif(), "flat": scalar, "output": port("Output")},
+        (("input", "lif"), ("lif", "flat"), ("flat", "output")),
+    )
+    known = domain_of(LIF=(("one number for all elements", "shape"), ("heterogeneous tau", "shape")))
+    verdict = explained(two, "ValueError: type mismatch: lif.output: [[2]] -> flat.input: []", known)
+    assert (verdict.codes, verdict.causes[0].nodes) == (("parameter_shape",), ("flat",))
+    assert verdict.causes[0].says.startswith("LIF, one number for all elements: ValueError")
+    assert not explained(graph(), "ValueError: type mismatch: input.output: [[2]] -> lif.input: []", known).causes
+
+
+def around(source: str, *, inner: bool) -> Graph:
+    weights = Node("Linear", {"weight": np.eye(2, dtype=np.float32)})
+    edges = (("input", source), (source, "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output"))
+    flat = Graph({"input": port("Input"), source: weights, "lif": lif(), "w": weights, "output": port("Output")}, edges)
+    return nest(flat, "lif", {"lif": "lif", "w_rec": "w"}, (2,)) if inner else flat
+
+
+WIRED = domain_of(
+    recurrence=(
+        ("two layers that feed themselves", "items"),
+        ("one layer that feeds itself, its source named before the Input", "items"),
+    ),
+    nesting=(("a recurrence in a graph of its own, named before its source", "items"),),
+)
+
+
+@pytest.mark.parametrize(("source", "inner", "edge"), [("w0", True, ("lif", "w0")), ("fc", False, ("fc", "input"))])
+def test_names_out_of_order_are_the_cause_where_a_probe_shows_it(source: str, inner: bool, edge: tuple[str, str]) -> None:
+    verdict = explained(around(source, inner=inner), ENDS["items"], WIRED)
+    assert (verdict.codes, verdict.causes[0].nodes) == (("name_order",), edge[:1])
+    assert verdict.causes[0].says.startswith(f"{edge[0]} is named before {edge[1]}, which feeds it")
+
+
+@pytest.mark.parametrize("inner", [True, False])
+def test_a_probe_s_name_that_is_false_of_a_graph_is_not_said(inner: bool) -> None:
+    """One layer that feeds itself, under names in order: neither two layers, nor names."""
+    verdict = explained(around("k", inner=inner), ENDS["items"], WIRED)
+    assert (verdict.blame, verdict.causes) == (Blame.IMPORTER, ())
+
+
+def test_a_reader_s_refusal_keeps_its_blame_and_gets_a_cause() -> None:
+    scalar = Graph(
+        {**graph().nodes, "lif": Node("LIF", {n: v[:1].reshape(()) for n, v in lif().params.items()})}, graph().edges
+    )
+    read = Verdict(Status.READ_ERROR, Blame.FORMAT, (CauseShare(Cause.UNSUPPORTED, 0, (), "nir.read refuses it"),), 1.0)
+    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[2]] -> lif.input: []")
+    found = attributed(read, failure, scalar, domain_of(LIF=(("one number for all elements", "shape"),)))
+    assert (found.blame, found.codes) == (Blame.FORMAT, ("parameter_shape",))
+    assert attributed(read, failure, graph(), domain_of(LIF=(("one number for all elements", "shape"),))) is read
+
+
+def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -> None:
+    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
+    failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input: [[1 2]]")
+    none = np.zeros((1, 1, 2))
+    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
+    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    verdict = attributed(made, failure, graph(), {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))})
+    assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
+    assert verdict.causes[0].nodes == ("lif",)
+    assert verdict.causes[0].says.startswith("nir.read refuses the file, before any importer: ValueError: type mismatch")
+
+
+def test_a_failure_of_our_own_is_nobody_elses() -> None:
+    failure = RunFailed("run_error", "OwnFailure", "nir-interop's own failure, not the library's: TypeError: no tensor")
+    none = np.zeros((1, 1, 2))
+    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
+    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    assert attributed(made, failure, graph(), {}) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
+    assert without_graph(failure, Stage.EXPORT).blame is Blame.HARNESS

@@ -148,7 +148,7 @@ def test_a_fault_of_a_library_is_named_and_explains_every_output(fault: Fault) -
     assert tuple(share.cause for share in verdict.causes) == named, verdict
     assert verdict.blame is Blame.IMPORTER
     assert verdict.explained == 1
-    assert verdict.causes[0].outputs > 0
+    assert verdict.causes[0].repaired > 0
 
 
 def test_the_sentence_says_which_value_is_ignored_and_what_it_comes_to() -> None:

@@ -123,7 +123,7 @@ def test_a_rule_that_differs_in_one_field_is_named_and_explains_everything(axes:
         assert verdict.codes == (str(cause),)
         assert verdict.explained == 1.0
         assert verdict.blame is Blame.IMPORTER
-        assert verdict.causes[0].outputs > 0
+        assert verdict.causes[0].repaired > 0
         named += 1
     assert named
 
@@ -190,7 +190,7 @@ def test_two_fields_that_differ_are_both_named() -> None:
         rule = NIR_MEANING.but(**one, **other)
         verdict = explain(graph, x, simulate(graph, x, DT), simulate(graph, x, DT, rule), target_rule=every(rule))
         assert (set(verdict.codes), verdict.explained) == (codes, 1.0)
-        outputs = [share.outputs for share in verdict.causes]
+        outputs = [share.repaired for share in verdict.causes]
         assert outputs == sorted(outputs, reverse=True)
 
 
@@ -200,7 +200,11 @@ def test_another_step_on_import_is_the_callers_setting() -> None:
     rule = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
     target = simulate(graph, x, 5e-4, rule)
     verdict = explain(graph, x, simulate(graph, x, DT), target, target_rule=every(rule), dt_import=5e-4)
-    assert (verdict.blame, set(verdict.codes), verdict.explained) == (Blame.SETTING, {"dt_requested", "reset_kind"}, 1.0)
+    assert (verdict.blame, set(verdict.codes), verdict.explained) == (
+        Blame.SETTING_AND_IMPORTER,
+        {"dt_requested", "reset_kind"},
+        1.0,
+    )
 
 
 def shaped(cause: Cause, seed: int) -> Graph:

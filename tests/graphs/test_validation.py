@@ -99,13 +99,17 @@ def test_a_cycle_that_is_fed_from_outside_is_legal() -> None:
     assert validate(graph)["back"] == ((3,), (3,))
 
 
-def test_a_cycle_without_entry_is_refused() -> None:
+def test_a_cycle_that_nothing_feeds_has_the_shape_of_its_own_parameters() -> None:
     edges = [*small().edges, ("a", "b"), ("b", "a"), ("b", "output")]
-    refused(changed(small(), a=lif(), b=lif(), edges=edges), "cycle 'a', 'b'", "fed from nowhere")
+    assert validate(changed(small(), a=affine(3, 3), b=lif(), edges=edges))["a"] == ((3,), (3,))
+    assert validate(changed(small(), a=lif(), edges=[*small().edges, ("a", "a")]))["a"] == ((3,), (3,))
 
 
-def test_a_node_that_only_feeds_itself_is_refused() -> None:
-    refused(changed(small(), a=lif(), edges=[*small().edges, ("a", "a")]), "cycle 'a'")
+def test_a_cycle_that_nothing_feeds_is_refused_where_no_node_tells_its_shape() -> None:
+    one = Node("Scale", {"scale": np.array(2.0)})
+    refused(changed(small(), a=one, edges=[*small().edges, ("a", "a")]), "the cycle 'a'", "no node of it tells its shape")
+    other = [*small().edges, ("a", "b"), ("b", "a")]
+    refused(changed(small(), a=lif(), b=affine(5, 4), edges=other), "'b'", "4 inputs")
 
 
 @pytest.mark.parametrize("name", ["tau", "r", "v_leak", "v_threshold", "v_reset"])
@@ -300,3 +304,23 @@ def test_a_subgraph_that_nothing_feeds_is_refused() -> None:
 def test_a_chain_of_twenty_thousand_nodes_needs_no_recursion() -> None:
     graph = chain(*((f"n{number}", lif()) for number in range(20_000)), inputs=(3,))
     assert len(validate(graph)) == 20_002
+
+
+def test_the_first_of_many_wrong_numbers_is_found_without_listing_them() -> None:
+    many = np.zeros((2**20, *[1] * 30), np.uint8)
+    refused(changed(small(), lif=Node("LIF", {**lif().params, "tau": many})), "tau is zero", "31 dimensions")
+
+
+def test_a_shape_of_too_many_axes_is_refused() -> None:
+    port = {"shape": np.ones(63, int)}
+    refused(Graph({"a": Node("Input", port), "z": Node("Output", port)}, (("a", "z"),)), "more than 16 axes")
+
+
+def test_edges_that_multiply_through_a_subgraph_are_refused_before_they_are_made() -> None:
+    scale, port = Node("Scale", {"scale": np.array(1.0)}), {"shape": np.array([2])}
+    ends = {"input": Node("Input", port), "output": Node("Output", port)}
+    many = {f"s{number}": scale for number in range(1100)}
+    inner = (*(("input", name) for name in many), *((name, "output") for name in many))
+    edges = (*(("input", name) for name in many), *((name, "sub") for name in many), ("sub", "output"))
+    graph = Graph({**ends, **many, "sub": Graph({**ends, **many}, inner)}, edges)
+    refused(graph, "1,100 edges into subgraph 'sub' meet 1,100", "more than 1,048,576 edges")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from harness.errors import InvalidGraph
-from harness.graphs import Graph, Node, digest, from_nir, read, to_nir, validate, write
+from harness.graphs import Graph, Node, digest, from_nir, read, to_nir, validate, with_metadata_of, write
 from harness.networks import catalogue
 from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
@@ -93,6 +94,29 @@ def test_nested_graphs_and_metadata_are_written_too(tmp_path: Path) -> None:
     assert found.metadata["dt"] == 1e-4
     assert found.metadata["author"] == {"name": "Ada"}
     assert nir.read(tmp_path / "graph.nir").metadata["dt"] == 1e-4
+
+
+def test_what_is_said_of_a_node_is_read_written_and_passed_on(tmp_path: Path) -> None:
+    said = {"population": "hidden", "training": {"epochs": 3}, "curve": np.arange(3.0), "unknown": None}
+    inner = chain(("lif", replace(lif(), metadata=said)), inputs=(3,))
+    graph = changed(small(), fc=replace(affine(), metadata=said), lif=inner)
+    write(tmp_path / "graph.nir", from_nir(to_nir(graph)))
+    for one in (nir.read(tmp_path / "graph.nir").nodes, read(tmp_path / "graph.nir").nodes):
+        for found in (one["fc"].metadata, one["lif"].nodes["lif"].metadata):
+            assert (found["population"], found["training"]["epochs"]) == ("hidden", 3)
+            np.testing.assert_array_equal(found["curve"], np.arange(3.0))
+            assert "unknown" not in found
+        assert not one["input"].metadata
+
+
+def test_what_is_rewritten_says_what_it_said_unless_it_says_anew() -> None:
+    before = Graph(changed(small(), fc=replace(affine(), metadata={"a": 1}), lif=replace(lif(), metadata={"b": 2})).nodes, ())
+    before = replace(before, metadata={"dt": 1e-4})
+    after = Graph(changed(small(), fc=affine(seed=1), lif=replace(lif(), metadata={"b": 3})).nodes, (("fc", "lif"),))
+    found = with_metadata_of(before, after)
+    assert [dict(found.nodes[name].metadata) for name in ("fc", "lif", "input")] == [{"a": 1}, {"b": 3}, {}]
+    assert (found.metadata, found.edges) == ({"dt": 1e-4}, after.edges)
+    assert not after.nodes["fc"].metadata and digest(found) == digest(after)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".", "", "a\0b", "\ud800"])

@@ -9,6 +9,7 @@ import random
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from harness.adapter import Adapter, Array, read_graph
 from harness.environments import Backend
-from harness.errors import CannotBuild
+from harness.errors import CannotBuild, InvalidGraph
 from harness.learning import Samples, TrainingSettings
 from harness.networks import Network
 from harness.recording import Recording
@@ -64,7 +65,7 @@ class Honest(Adapter):
 class Importing(Honest):
     """Only imports, as most of the fakes below do."""
 
-    idioms: ClassVar[tuple[Idiom, ...]] = ()
+    idioms: ClassVar[Mapping[Idiom, str]] = {}
 
 
 class FixedStep(Importing):
@@ -105,6 +106,13 @@ class Printing(Importing):
         os.write(1, b"x" * 2**20 + b"\n")
         os.write(2, b"[WARNING] module not implemented\n")
         return super().load(path, dt)
+
+
+class Meaningless(Importing):
+    """Says that the graph means nothing, as the reference does."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        raise InvalidGraph("LIF 'lif1': tau is negative")
 
 
 class Looping(Importing):
@@ -251,6 +259,19 @@ class Failing(Importing):
 
     def load(self, path: Path, dt: float) -> Any:
         raise TypeError(f"{object()!r} of {path} is in {{'b', 'a'}}\nat {ROOT}/x.py")
+
+
+class Unlike(Honest):
+    """Writes another file in a tutorial's idiom, and the same one as ever with a trick that it names."""
+
+    name: ClassVar[str] = "unlike"
+    idioms: ClassVar[Mapping[Idiom, str]] = {each: f"a {each} way" for each in Idiom}
+
+    def build(self, network: Network, dt: float, idiom: Idiom) -> Any:
+        graph = network.to_nir()
+        if idiom is Idiom.TUTORIAL:
+            graph.nodes["fc1"].bias = graph.nodes["fc1"].bias + 1
+        return graph
 
 
 class Unwritable(Honest):

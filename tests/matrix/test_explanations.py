@@ -112,11 +112,11 @@ def test_where_the_probes_fail_the_cell_says_so(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.explanations.begin()
     desk.explanations.ask(cell("reference", "norse"))
-    desk.asked["rules norse"]({"status": "timeout", "error_message": "killed after 600 s"}, False)
+    desk.asked["rules norse"]({"status": "timeout", "error_message": "no answer within 600 s"}, False)
     (told,) = desk.told
     assert told.verdict is not None
     assert told.verdict["blame"] == "unexplained"
-    assert "norse: its rules could not be identified: killed after 600 s" in told.verdict["causes"][0]["says"]
+    assert "norse: its rules could not be identified: no answer within 600 s" in told.verdict["causes"][0]["says"]
 
 
 def test_what_a_library_that_does_not_start_does_is_not_known(tmp_path: Path) -> None:

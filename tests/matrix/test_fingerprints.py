@@ -68,7 +68,7 @@ def test_norses_box_cell_starts_at_its_leak_and_keeps_v_reset(store: Store) -> N
     assert only(own["IAFCell"]).rule.start is Start.RESET
 
 
-def test_norses_if_is_probed_once_for_both_idioms_and_has_no_soft_reset(store: Store) -> None:
+def test_norses_if_is_probed_once_for_all_idioms_and_has_no_soft_reset(store: Store) -> None:
     rules = native_neurons(backend("norse"), store, kinds=("LIF", "IF"))
     assert [fingerprint.options for fingerprint in rules.fingerprints] == [
         "IAFCell",
@@ -76,10 +76,7 @@ def test_norses_if_is_probed_once_for_both_idioms_and_has_no_soft_reset(store: S
         "LIFBoxCell(reset_method=reset_value)",
     ]
     assert {way: sorted(each.rules) for way, each in rules.by_way().items()} == {
-        (HARD, Idiom.TUTORIAL): ["IF", "LIF"],
-        (HARD, Idiom.PORTABLE): ["IF", "LIF"],
-        (SOFT, Idiom.TUTORIAL): ["LIF"],
-        (SOFT, Idiom.PORTABLE): ["LIF"],
+        (reset, idiom): kinds for reset, kinds in ((HARD, ["IF", "LIF"]), (SOFT, ["LIF"])) for idiom in Idiom
     }
 
 

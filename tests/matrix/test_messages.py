@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.errors import CannotBuild, ReadFailed
 from harness.matrix.capture import KEPT, Capture, guarded
-from harness.matrix.messages import LONGEST, describe, one_line
+from harness.matrix.job import import_failure
+from harness.matrix.messages import LONGEST, describe, is_ours, one_line, own_failure
+from harness.vocabulary import Stage
+from tests.matrix import fakes
 
 
 @pytest.mark.parametrize(
@@ -50,11 +56,57 @@ def test_the_readers_own_error_stands_for_a_refused_file() -> None:
 
 def test_the_place_is_in_the_library_and_not_beneath_it() -> None:
     import nir
-    import numpy as np
 
     with pytest.raises(Exception) as caught:
         nir.Affine(weight=np.array("x"), bias=None)
     assert describe(caught.value)["error_at"].startswith("nir/ir/")
+
+
+def raised(code: Callable[[], object]) -> BaseException:
+    with pytest.raises(Exception) as caught:
+        code()
+    return caught.value
+
+
+def test_a_failure_of_our_own_is_told_from_a_librarys() -> None:
+    import nir
+    import torch
+
+    from adapters.torch_support import record
+
+    def tuples() -> object:
+        return record(lambda frame: (frame, frame), np.zeros((2, 1, 3)), {}, lambda module, output: (None, None))  # type: ignore[arg-type,return-value]
+
+    model, code = torch.nn.Linear(3, 2), "def forward(x):\n    return x @ 'a'\n"
+    ours, inside = raised(tuples), raised(lambda: record(model, np.zeros((2, 1, 4)), {}, lambda module, output: (None, None)))
+    assert is_ours(ours)
+    told = own_failure(ours)
+    assert told["error_type"] == "OwnFailure"
+    assert told["error_message"].startswith(
+        "nir-interop's own failure, not the library's: TypeError: expected Tensor as element"
+    )
+    assert told["error_at"].startswith("adapters/torch_support.py:")
+    assert not is_ours(inside)
+    assert not is_ours(raised(lambda: nir.Affine(weight=np.array("x"), bias=None)))
+    assert not is_ours(raised(lambda: run(code)))
+    assert not is_ours(CannotBuild("no words"))
+
+
+def run(code: str) -> object:
+    """What torch.fx does with code that it wrote."""
+    names: dict[str, Any] = {}
+    exec(compile(code, "<eval_with_key>.0", "exec"), names)
+    return names["forward"](np.zeros(2))
+
+
+def test_what_nirs_reader_raises_by_itself_is_no_importers(tmp_path: Path) -> None:
+    import nir
+
+    path = tmp_path / "graph.nir"
+    path.write_bytes(b"no HDF5")
+    read = raised(lambda: nir.read(path))
+    assert import_failure(fakes.Honest(), read, Stage.IMPORT, {}, path)["status"] == "read_error"
+    assert import_failure(fakes.Honest(), KeyError("lif"), Stage.IMPORT, {}, path)["status"] == "import_error"
 
 
 def test_what_an_adapter_says_itself_has_no_place() -> None:
@@ -70,18 +122,19 @@ def test_an_error_whose_message_fails_is_told_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "warned"),
+    ("said", "complaints"),
     [
-        (b"[WARNING] module not implemented\n", True),
-        (b"all is well\n", False),
-        (b"x.py:1: DeprecationWarning: use the new one\n", False),
+        (b"[WARNING] module not implemented\n", ["[WARNING] module not implemented"]),
+        (b"r: 25\nv_reset is ignored\n", ["v_reset is ignored"]),
+        (b"all is well\n", []),
+        (b"x.py:1: DeprecationWarning: use the new one\n", []),
     ],
 )
-def test_a_printed_warning_counts_unless_it_says_that_something_is_old(said: bytes, warned: bool) -> None:
+def test_a_printed_warning_is_a_complaint_unless_it_says_that_something_is_old(said: bytes, complaints: list[str]) -> None:
     capture = Capture()
     with guarded(capture):
         os.write(1, said)
-    assert (capture.warned, capture.text) == (warned, said.decode())
+    assert (capture.complaints, capture.text) == (complaints, said.decode())
 
 
 def test_what_is_said_in_several_parts_is_kept_together_and_cut() -> None:

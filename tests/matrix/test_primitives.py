@@ -105,7 +105,7 @@ def test_scales_and_neurons_can_be_told_from_being_left_out() -> None:
         (Status.TIMEOUT, Outcome.HANG),
         (Status.CRASH, Outcome.ERROR),
         (Status.IMPORT_ERROR, Outcome.ERROR),
-        (Status.READ_ERROR, Outcome.ERROR),
+        (Status.READ_ERROR, Outcome.UNREADABLE),
         (Status.RUN_ERROR, Outcome.ERROR),
     ],
 )
@@ -115,7 +115,8 @@ def test_an_end_without_a_recording_is_named_with_the_librarys_words(status: Sta
 
     (row,) = rows_of(ends, [SCALED], nothing_known)
     said = f"{status}: ValueError: no such node" if outcome is Outcome.ERROR else "ValueError: no such node"
-    assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, None)
+    causes = "unreadable" if outcome is Outcome.UNREADABLE else None
+    assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, causes)
     assert (row["outputs"], row["mismatched"]) == (0, 0)
 
 
@@ -128,8 +129,8 @@ def test_values_in_single_precision_are_rounding_and_ten_times_as_far_off_is_wro
         return judge(lambda *_: Recording({"output": meant + by * largest}), case).outcome
 
     assert off(0.0) is Outcome.EXACT
-    assert off(1e-5) is Outcome.ROUNDING
-    assert off(1e-4) is Outcome.WRONG
+    assert off(1e-6) is Outcome.ROUNDING
+    assert off(1e-5) is Outcome.WRONG
     assert off(np.nan) is Outcome.WRONG
 
 

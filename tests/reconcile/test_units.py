@@ -58,7 +58,7 @@ def test_a_target_that_multiplies_its_input_gets_weights_that_undo_it(seed: int,
         plan = planned(graph, source, target)
         plain = reconcile(graph, side(source), side(target), stimulus(1, 60), ())
         assert plan.predicted == 0
-        assert ("fold_resistance" in {each.name for each in plan.passes}) == (plain.predicted != 0)
+        assert "fold_resistance" in {each.name for each in plan.passes} or not plain.predicted  # a silent input excuses none
 
 
 @given(SEEDS)

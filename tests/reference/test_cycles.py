@@ -130,7 +130,9 @@ def test_a_cycle_in_two_parts_with_its_state_carried_is_the_whole_sequence(graph
     simulator, x = Simulator(graph, DT), stimulus(seed, size=2)
     head, memory = simulator.run(x[:cut])
     tail, _ = simulator.run(x[cut:], memory)
-    np.testing.assert_array_equal(np.concatenate([head.output, tail.output]), simulator.run(x)[0].output)
+    # A processor may add up a product of one row otherwise than one of many.
+    whole = simulator.run(x)[0].output
+    np.testing.assert_allclose(np.concatenate([head.output, tail.output]), whole, rtol=1e-9, atol=1e-12)
 
 
 def test_in_a_cycle_without_memory_silence_has_gone_round_once() -> None:

@@ -41,6 +41,8 @@ def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule) -> tupl
         h = tau / (1 + p["r"])
 
     def decay(t: float) -> float:
+        if rule.decay is Decay.NINE_TENTHS:
+            return 0.9
         if rule.decay is Decay.EXPONENTIAL:
             return math.exp(-h / t)
         return 1 - h / t if rule.decay is Decay.EULER else min(1.0, max(0.0, 1 - h / t))

@@ -17,14 +17,14 @@ from harness.matrix.plan import make_plan
 from harness.matrix.results import Results
 from harness.networks import names
 from harness.schema import REPORT, read_table
-from harness.vocabulary import Status
+from harness.vocabulary import Blame, Status
 
 Row = Mapping[str, Any]
 Triple = tuple[str, str, str]
 
 COMMITTED = Path(__file__).parents[2] / "results" / "report.csv"
 EXPORTERS = ("norse", "reference", "snntorch", "spikingjelly")
-BLAMED = ("both", "builder", "exporter", "format", "importer", "setting")
+BLAMED = tuple(str(each) for each in Blame if each not in (Blame.NONE, Blame.UNEXPLAINED))
 IMPORTERS = tuple(make_plan().importers)
 
 

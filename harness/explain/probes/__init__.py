@@ -7,11 +7,15 @@ from harness.explain.probes.nodes import NODES
 from harness.explain.probes.parameters import Gains, Variation, gains_of, neuron
 from harness.explain.probes.prediction import Question
 from harness.explain.probes.structural import Structural
-from harness.explain.probes.wiring import JOIN, RECURRENCE, WIRING
+from harness.explain.probes.wiring import JOIN, NESTING, OUTPUTS, RECURRENCE, WIRING
+from harness.explain.probes.writing import OF_NEURONS, WRITINGS, written
 
 __all__ = [
     "BATTERY",
     "JOIN",
+    "NESTING",
+    "OF_NEURONS",
+    "OUTPUTS",
     "RECURRENCE",
     "STRUCTURAL",
     "Gains",
@@ -21,7 +25,8 @@ __all__ = [
     "Variation",
     "gains_of",
     "neuron",
+    "written",
 ]
 
-STRUCTURAL: tuple[Structural, ...] = (*NODES, *WIRING)
+STRUCTURAL: tuple[Structural, ...] = (*NODES, *WRITINGS, *WIRING)
 """Graphs of nodes without an axis, and of wiring."""

@@ -9,6 +9,7 @@ from harness.explain.probes import stimuli
 from harness.explain.probes.graphs import CHAIN, CYCLE, NESTED_CYCLE, SINGLE
 from harness.explain.probes.parameters import Variation
 from harness.explain.probes.stimuli import Waveform
+from harness.fingerprint import CHAIN as IN_CHAIN
 from harness.graphs import NEURONS
 
 DT = 2.0**-13
@@ -138,7 +139,7 @@ def _graphs() -> list[Probe]:
     return [
         Probe("a recurrence with a bias", stage=FEEDBACK, graph=CYCLE, **shared),
         Probe("a recurrence with a bias, nested", stage=FEEDBACK, graph=NESTED_CYCLE, **shared),
-        Probe("a chain of two layers", stage=ALL, graph=CHAIN, **shared),
+        Probe(IN_CHAIN, stage=ALL, graph=CHAIN, **shared),
     ]
 
 

@@ -32,6 +32,9 @@ from harness.rule import Start as StartValue
 
 Values = Mapping[str, tuple[Axis, ...]]
 
+LEAKY = (Decay.EULER, Decay.EULER_CLAMPED, Decay.EXPONENTIAL)
+"""How what has a time constant may decay."""
+
 NOT_RUN: Mapping[tuple[str, Axis], str] = {
     ("input_weight", Use.COLLAPSED): "may exist (one gain of the synapse for a whole layer); the simulator reads it as used",
     ("threshold", Use.IGNORED): "may exist (a threshold of 1, whatever the file says); the simulator reads it as used",
@@ -48,8 +51,7 @@ def axes(kind: str, stage: str) -> Values:
         chosen["time_step"] = tuple(TimeStep) if leaky else (TimeStep.GIVEN, TimeStep.FIXED, TimeStep.UNIT)
         chosen["gain"] = tuple(Gain) if leaky else (Gain.STEP, Gain.ONE)
         chosen["resistance"] = (Use.USED, Use.IGNORED)
-        if leaky:
-            chosen["decay"] = tuple(Decay)
+        chosen["decay"] = LEAKY if leaky else (Decay.EULER, Decay.NINE_TENTHS)
         if "tau_syn" in names:
             chosen |= {"synapse_gain": tuple(Gain), "input_weight": (Use.USED, Use.IGNORED), "order": tuple(Order)}
         if spiking:

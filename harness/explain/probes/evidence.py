@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.compare.nodes import flatten
 from harness.errors import RunFailed
 from harness.explain.probes.battery import DT
 from harness.explain.probes.prediction import GRAZING, ROUNDING
 from harness.explain.probes.structural import Cell, Structural
 from harness.fingerprint import Identified, Refusal
-from harness.graphs import Array, Graph
+from harness.graphs import Array, Graph, validate
+from harness.graphs.flattening import orders, reordered
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import NIR_MEANING, UpdateRule
@@ -71,7 +73,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
         stimulus *= np.float32(neighbour.amplitude)
         kept = _settled(graph, stimulus, dt, rules)
         stimulus = stimulus[:, kept]
-    meant = simulate(graph, stimulus, dt, rules).outputs["output"]
+    meant = _whole(simulate(graph, stimulus, dt, rules))
     ends: dict[Ends | None, int] = {}
     missed = 0
     for number in range(REPEATS):
@@ -90,7 +92,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
 
 def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[Ends | None, int]:
     try:
-        seen = next(iter(run(graph, stimulus, dt).outputs.values()))
+        seen = _whole(run(graph, stimulus, dt))
     except RunFailed as error:
         return (error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
     if seen.shape != meant.shape:
@@ -98,7 +100,27 @@ def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) 
     scale = max(1.0, float(np.abs(meant).max(initial=0.0)))
     apart = ~(np.abs(meant.astype(np.float64) - seen.astype(np.float64)) <= ROUNDING * scale)
     missed = int(apart.sum())
-    return ((str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ"), missed) if missed else (None, 0)
+    if not missed:
+        return None, 0
+    return (str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ{_order(graph, stimulus, dt, seen)}"), missed
+
+
+def _order(graph: Graph, stimulus: Array, dt: float, seen: Array) -> str:
+    """The order in which a Flatten joined its dimensions, in words, where one alone gives what was seen."""
+    found = []
+    shapes = validate(graph)
+    for name, node in graph.primitives():
+        if node.kind == "Flatten":
+            for order, columns in orders(node, shapes[name][0]):
+                other = reordered(graph, name, columns)
+                if other is not None and np.allclose(simulate(other, stimulus, dt).output, flatten(seen), atol=ROUNDING):
+                    found.append(order)
+    return f", as they do where the dimensions are joined in the order {found[0]}" if len(found) == 1 else ""
+
+
+def _whole(recording: Recording) -> Array:
+    r"""What came out, (T, B, \*shape); of several Outputs (T, B, n), side by side."""
+    return next(iter(recording.outputs.values())) if len(recording.outputs) == 1 else recording.output
 
 
 def _axes(array: Array) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from harness.graphs import Graph, Node
+from harness.graphs import Graph, Node, nest
 
 CELL = "cell"
 
@@ -29,6 +29,8 @@ class Structural:
     nodes : by name; CELL stands for a neuron of as many elements as ``width`` says
     edges : with ``input`` and ``output``
     shape, to : of one sample, going in and coming out
+    again : a primitive written otherwise, asked for only where it is taken at all
+    inside : name of an inner graph → name in there → name of the node that goes there
     """
 
     name: str
@@ -38,6 +40,8 @@ class Structural:
     shape: Shape
     to: Shape
     width: int = 3
+    again: bool = False
+    inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def spiking(self) -> bool:
@@ -59,11 +63,16 @@ class Structural:
                 made[name] = _stronger(each, gain if spikes else 1.0, gain)
             elif cell is not None:
                 made[name] = cell(self.width)
-        return Graph(made, self.edges)
+        graph = Graph(made, self.edges)
+        for name, members in self.inside.items():
+            graph = nest(graph, name, members, (self.width,))
+        return graph
 
 
 def _stronger(node: Node, weight: float, bias: float) -> Node:
-    """A node with its weights and its bias multiplied."""
+    """A node with its weights and its bias multiplied; as it is written where nothing is to be."""
+    if weight == bias == 1:
+        return node
     factors = {"weight": np.float32(weight), "bias": np.float32(bias)}
     return Node(node.kind, {name: value * factors[name] if name in factors else value for name, value in node.params.items()})
 

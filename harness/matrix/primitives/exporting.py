@@ -100,7 +100,7 @@ def _written(export: Export, each: ExportCase) -> Graph | None:
 
 def _meaningless(error: BadInput) -> Judged:
     """A file that was written and says nothing."""
-    return failed(RunFailed(str(Status.READ_ERROR), type(error).__name__, str(error)))
+    return Judged(Outcome.ERROR, message=f"{Status.READ_ERROR}: {type(error).__name__}: {error}")
 
 
 def _changes(meant: Graph, graph: Graph, dt: float) -> tuple[str, ...]:

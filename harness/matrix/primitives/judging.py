@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.agreement.replay import VALUE_ROUNDING
+from harness.agreement.status import agreement
 from harness.compare.nodes import differs, output_of
 from harness.errors import RunFailed
 from harness.graphs import Graph
@@ -26,7 +27,11 @@ REPEATS, REPEATS_IF_RIGHT = 12, 4
 """Runs of a graph with an order, by how the first ended: an importer that depends on the order of a set gives this now, that
 later."""
 
-_ENDS = {str(Status.REFUSED): Outcome.REFUSED, str(Status.TIMEOUT): Outcome.HANG}
+_ENDS = {
+    str(Status.REFUSED): Outcome.REFUSED,
+    str(Status.TIMEOUT): Outcome.HANG,
+    str(Status.READ_ERROR): Outcome.UNREADABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def judge(run: Run, case: Case, repeats: int = REPEATS) -> Judged:
         unstable
     """
     first = _judged(run, case)
-    if not case.ordered or first.outcome in (Outcome.REFUSED, Outcome.HANG):
+    if not case.ordered or first.outcome in (Outcome.REFUSED, Outcome.HANG, Outcome.UNREADABLE):
         return first
     for _ in range(min(repeats, REPEATS_IF_RIGHT if first.outcome.agrees else REPEATS) - 1):
         other = _judged(run, case)
@@ -67,7 +72,6 @@ def _judged(run: Run, case: Case) -> Judged:
 def failed(error: RunFailed) -> Judged:
     """What a backend that gave no answer is judged as."""
     outcome = _ENDS.get(error.status, Outcome.ERROR)
-    # Where it failed: a file that NIR's own reader refuses is not the importer's fault.
     stage = error.status if outcome is Outcome.ERROR else ""
     return Judged(outcome, message=": ".join(text for text in (stage, error.error_type, error.message) if text))
 
@@ -100,7 +104,7 @@ def compared(case: Case, seen: Recording) -> Judged:
     mismatched = sum(int(differs(ours, theirs).sum()) for ours, theirs in pairs)
     if not mismatched:
         return Judged(Outcome.EXACT, count, 0, "", seen)
-    if all(_is_rounded(ours, theirs) for ours, theirs in pairs):
+    if agreement(case.graph, case.dt, {}, case.stimulus, meant, seen).status is Status.ROUNDING:
         return Judged(Outcome.ROUNDING, count, mismatched, "", seen)
     return Judged(Outcome.DROPPED if _is_dropped(case, seen) else Outcome.WRONG, count, mismatched, "", seen)
 

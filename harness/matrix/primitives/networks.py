@@ -19,8 +19,10 @@ from harness.vocabulary import Idiom, Reset
 NEURON_LAYERS: Mapping[str, type[Neuron]] = {"IF": IF, "LI": LI, "LIF": LIF, "CubaLIF": CubaLIF}
 """Primitives with a membrane that a network has layers of."""
 
-TUTORIAL = "as a tutorial writes it"
-EITHER = (Idiom.PORTABLE, Idiom.TUTORIAL)
+IN_WORDS = {"as a tutorial writes it": Idiom.TUTORIAL, "as its documentation says": Idiom.PORTABLE}
+"""Aspects that are about an idiom; all others are written by those who know how."""
+TUTORIAL, DOCUMENTED = IN_WORDS
+KNOWING = (Idiom.WORKED_AROUND, Idiom.PORTABLE, Idiom.TUTORIAL)
 
 Fed = tuple[float, float, float]
 """Unit, centre and spread of the input, see :class:`Case`."""
@@ -41,7 +43,7 @@ class ExportCase:
 
     meant: Case
     network: Network
-    idioms: tuple[Idiom, ...] = EITHER
+    idioms: tuple[Idiom, ...] = KNOWING
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +56,7 @@ def _case(
     primitive: str, aspect: str, shape: Shape, *layers: Layer, fed: Fed = PLAINLY, dt: float = DT, reset: Reset = Reset.VALUE
 ) -> ExportCase:
     network = Network("one", shape, layers, dt=dt, reset=reset)
-    idioms = (Idiom.TUTORIAL,) if aspect == TUTORIAL else EITHER
+    idioms = (IN_WORDS[aspect],) if aspect in IN_WORDS else KNOWING
     return ExportCase(Case(primitive, aspect, from_nir(network.to_nir()), shape, *fed, dt=dt), network, idioms)
 
 
@@ -133,7 +135,7 @@ def _pools(kind: str, pool: PoolKind) -> Iterator[ExportCase]:
 
 def _flattens() -> Iterator[ExportCase]:
     shape = (2, 3, 4)
-    for aspect, start in (("dims 0 to -1", 0), ("dims -3 to -1", -3), (TUTORIAL, 0)):
+    for aspect, start in (("dims 0 to -1", 0), ("dims -3 to -1", -3), (TUTORIAL, 0), (DOCUMENTED, 0)):
         yield _case("Flatten", aspect, shape, Flatten(name="flat", start_dim=start), _dense(3, 24))
     yield _case("Flatten", "alone", shape, Flatten(name="flat"))
 
@@ -167,6 +169,7 @@ def _neuron_cases(kind: str) -> Iterator[ExportCase]:
     for name in plain:
         yield behind(f"heterogeneous {name}", plain, different(name, plain))
     yield behind(TUTORIAL, plain)
+    yield behind(DOCUMENTED, plain)
     yield behind(f"dt {10 * DT:g}", values_of(kind, dt=10 * DT), dt=10 * DT)
     if kind in ("IF", "LIF"):  # NIR can say it of these alone
         yield behind("reset by subtraction", plain, reset=Reset.SUBTRACT)

@@ -101,6 +101,8 @@ def _row(case: Case, judged: Judged, fingerprint: Callable[[], Fingerprint]) -> 
         causes = by_axes(case, judged.recording)
     if judged.outcome is Outcome.WRONG and not causes:
         causes = _causes(case, judged, fingerprint()) or (str(Cause.UNEXPLAINED),)
+    if judged.outcome is Outcome.UNREADABLE:
+        causes = (str(Cause.UNREADABLE),)
     if judged.outcome is Outcome.DROPPED and not causes:
         causes = (str(Cause.NODE_DROPPED),)
     return row(case, IMPORT, judged, causes)

@@ -92,7 +92,7 @@ def _detail(cell: CellResult, known: _Known) -> dict[str, Any]:
     outcome = cell.outcome if cell.source.exported else cell.source.outcome
     causes = (cell.verdict or {}).get("causes") or []
     detail: dict[str, Any] = {
-        "causes": [{name: each[name] for name in ("cause", "outputs", "nodes", "says")} for each in causes]
+        "causes": [{name: each[name] for name in ("cause", "repaired", "changed", "nodes", "says")} for each in causes]
     }
     if text := _said(str(outcome.get("text") or "")):
         detail["text"] = text

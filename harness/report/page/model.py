@@ -26,8 +26,8 @@ from harness.report.page.tables import LETTERS, SHOWN, Row, kind, letter, place,
 from harness.report.primitives import Support, by_primitive, contradicts, summary
 from harness.report.tables import headline, natively, reconciliation
 from harness.rule import AXES, NIR_MEANING
-from harness.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, Table
-from harness.vocabulary import Blame, Cause, Mode, Outcome, Status
+from harness.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
+from harness.vocabulary import Blame, Cause, Idiom, Mode, Outcome, Status
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -51,6 +51,7 @@ class Claim:
 class Page:
     """What the templates are given.
 
+    idioms : library → idiom → what it does there
     pictures : whether the store had details of this report
     problems : table → why its page is empty, of those that are there and cannot be read
     written : the day on which report.csv was
@@ -69,6 +70,7 @@ class Page:
     sweep: Sequence[Row]
     studies: Sequence[Study]
     issues: Sequence[tuple[Issue, int]]
+    idioms: Mapping[str, Mapping[str, str]]
     details: Details
     pictures: bool
     problems: Mapping[str, str]
@@ -144,6 +146,7 @@ class Page:
             "families": FAMILIES,
             "libraries": [name for name in self.versions if name not in (REFERENCE, CONTINUOUS)],
             "issues": {issue.id: issue.why for issue, count in self.issues if count},
+            "idioms": self.idioms,
         }
         return words
 
@@ -172,7 +175,7 @@ def page_of(folder: Path, details: Details | None) -> Page:
     """
     rows = rows_of(folder, REPORT)
     problems: dict[str, str] = {}
-    rules, sweep, cases = (_readable(folder, table, problems) for table in (RULES, DT_SWEEP, PRIMITIVES))
+    rules, sweep, cases, sources = (_readable(folder, each, problems) for each in (RULES, DT_SWEEP, PRIMITIVES, SOURCES))
     support = Support.load()
     found = by_primitive(cases)
     environment = folder / "environment.json"
@@ -198,6 +201,7 @@ def page_of(folder: Path, details: Details | None) -> Page:
         sweep=sweep,
         studies=studies(folder),
         issues=[(issue, counts[issue.id]) for issue in load()],
+        idioms=_idioms(sources),
         details=details or {},
         pictures=details is not None,
         problems=problems,
@@ -218,6 +222,15 @@ def _readable(folder: Path, table: Table, problems: dict[str, str]) -> list[dict
     except BadInput as error:
         problems[table.name] = str(error).replace(str(folder / table.name), table.name)
         return []
+
+
+def _idioms(sources: Iterable[Row]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for row in sources:
+        if row["how"]:
+            found.setdefault(row["exporter"], {})[row["idiom"]] = row["how"]
+    order = [str(idiom) for idiom in Idiom]
+    return {name: dict(sorted(found[name].items(), key=lambda each: order.index(each[0]))) for name in sorted(found)}
 
 
 def _versions(rows: Iterable[Row]) -> dict[str, str]:

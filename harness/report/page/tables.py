@@ -82,7 +82,8 @@ def letter(row: Row) -> str:
 def is_nobodys(row: Row) -> bool:
     """Whether a difference is nobody's silence: the caller asked for another step, or the reader is continuous time."""
     wrong = row["status"] in (Status.MISMATCH, Status.WRONG_SHAPE, Status.UNSTABLE)
-    return wrong and (row["blame"] == Blame.SETTING or row["importer"] == CONTINUOUS)
+    asked = bool(row["blame"]) and Blame(row["blame"]).of_setting
+    return wrong and (asked or row["importer"] == CONTINUOUS)
 
 
 def worst(rows: Sequence[Row]) -> list[Row]:

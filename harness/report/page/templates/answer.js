@@ -76,5 +76,6 @@ function answer(wanted) {
       `nir-interop explain my_graph.nir --backend ${importer}    # what ${importer} makes of it, and why`,
       `nir-interop reconcile my_graph.nir --from ${exporter} --to ${importer} -o for_${importer.split("=")[0]}.nir    # writes it only if every output is right`,
     ].join("\n")),
-    element("p", { class: "faint" }, "portable: parameters as tensors, shapes given, a sample without its batch; tutorial: as the library’s own tutorials do it."));
+    element("dl", { class: "faint" }, ...Object.entries(data.idioms[exporter] || {}).flatMap(([idiom, how]) => [
+      element("dt", {}, words(idiom)), element("dd", {}, `${how}.`)])));
 }

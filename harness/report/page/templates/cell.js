@@ -12,15 +12,15 @@ function section(title, ...content) {
 function causes(cell) {
   const found = cell.details.causes || [];
   if (!found.length && !cell.why.length) return null;
-  const items = found.length ? found : cell.why.map((cause) => ({ cause, outputs: 0, nodes: [], says: "" }));
+  const items = found.length ? found : cell.why.map((cause) => ({ cause, repaired: 0, changed: 0, nodes: [], says: "" }));
   const made = element("ul");
   for (const one of items) {
     const item = element("li", {}, element("strong", {}, words(one.cause)), ` — ${data.causes[one.cause] || ""}. `);
-    if (one.outputs && cell.mismatched) {
-      const share = Math.min(1, one.outputs / cell.mismatched), bar = element("span", { class: "bar", "aria-hidden": "true" });
-      bar.style.width = `${(6 * share).toFixed(2)}rem`;
-      item.append(bar, `explains ${percent(share)} of what differs. `);
-    }
+    if (one.repaired && cell.mismatched) {
+      const share = one.repaired / cell.mismatched, bar = element("span", { class: "bar", "aria-hidden": "true" });
+      bar.style.width = `${(6 * Math.min(1, share)).toFixed(2)}rem`;
+      item.append(bar, `undone alone it repairs ${percent(share)} of what differs. `);
+    } else if (cell.mismatched && !["unexplained", "not_expressible"].includes(one.cause)) item.append("Repairs outputs together with the others. ");
     if (one.nodes.length) item.append(`At ${one.nodes.join(", ")}. `);
     if (one.says) item.append(element("span", { class: "faint" }, one.says));
     made.append(item);

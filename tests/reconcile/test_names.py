@@ -1,0 +1,134 @@
+"""Renaming, inlining and the order of edges: what is rewritten means the same, and only evidence makes it necessary."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from harness.errors import RunFailed
+from harness.explain.probes import STRUCTURAL
+from harness.fingerprint import Identified, Refusal
+from harness.graphs import Array, Graph, Node, digest, early, inline, nested
+from harness.reconcile.model import Side
+from harness.reconcile.names import NAMES, NESTING
+from harness.reconcile.passes import PASSES
+from harness.reconcile.planner import reconcile
+from harness.recording import Recording
+from harness.reference import simulate
+from harness.rule import NIR_MEANING
+from tests.strategies import DT, graphs, neuron, node, port, stimulus
+
+BY_NAME = {each.name: each for each in PASSES}
+NIR = Side("nir", DT)
+LAYER, ITSELF = "a layer in a graph of its own", "a recurrence in a graph of its own"
+EARLY, LAYERS_EARLY = f"{ITSELF}, named before its source", "layers named against the order in which they run"
+LAST = "one layer that feeds itself, listed behind the edge that leads on"
+
+
+def side(**refused: tuple[str, ...]) -> Side:
+    domain = {
+        kind: Identified(NIR_MEANING, 100, refuses=tuple(Refusal(label, "import_error", "no") for label in labels))
+        for kind, labels in refused.items()
+    }
+    return Side("other", DT, domain=domain)
+
+
+def layer(rng: np.random.Generator) -> Graph:
+    around = (("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output"))
+    inside = {"lif": neuron("LIF", 3, rng), "w_rec": node("Linear", weight=rng.normal(0, 0.5, (3, 3)))}
+    return Graph({"input": port("Input", 3), **inside, "output": port("Output", 3)}, around)
+
+
+def recurrent(*names: str, said: str = "") -> Graph:
+    """Weights, a recurrent layer in a graph of its own, and a neuron."""
+    rng = np.random.default_rng(0)
+    weights = Node("Linear", node("Linear", weight=rng.normal(1, 1, (3, 3))).params, {"note": said} if said else {})
+    path = ["input", *names, "output"]
+    nodes = dict(zip(names, (weights, layer(rng), neuron("LIF", 3, rng)), strict=True))
+    return Graph(
+        {"input": port("Input", 3), **nodes, "output": port("Output", 3)}, tuple(itertools.pairwise(path)), {"by": "us"}
+    )
+
+
+def test_every_label_that_a_pass_waits_for_is_a_probe_s_name() -> None:
+    assert {LAYER, ITSELF, EARLY, LAYERS_EARLY, LAST} <= {probe.name for probe in STRUCTURAL}
+
+
+@given(graphs())
+@settings(deadline=None, max_examples=25)
+def test_what_is_renamed_inlined_or_listed_otherwise_means_the_same(graph: Graph) -> None:
+    everything = side(nesting=(LAYERS_EARLY, LAYER), recurrence=(LAST,))
+    x, before = stimulus(0, size=3), digest(graph)
+    for each in (*NESTING, *NAMES):
+        made = each.rewrite(graph, NIR, everything)
+        assert digest(graph) == before
+        if made is not None:
+            # What joins is added up in the order of names, of edges.
+            np.testing.assert_allclose(simulate(made.graph, x, DT).output, simulate(graph, x, DT).output, rtol=1e-9, atol=1e-12)
+            again = each.rewrite(made.graph, NIR, everything)
+            assert again is None
+        assert each.rewrite(graph, NIR, NIR) is None
+        assert each.rewrite(graph, NIR, side(nesting=(), recurrence=())) is None
+
+
+def test_a_graph_within_is_met_behind_its_source_and_other_names_stay() -> None:
+    graph = recurrent("w0", "n0", "n1")
+    made = BY_NAME["names_in_order"].rewrite(graph, NIR, side(nesting=(EARLY,)))
+    assert made is not None and made.nodes == ("n0",)
+    assert sorted(made.graph.nodes) == ["input", "n1", "output", "w0", "w0_1_n0"]
+    assert not early(made.graph, nested(made.graph)) and "w0" in made.why
+    assert BY_NAME["names_in_order"].rewrite(recurrent("a", "b", "c"), NIR, side(nesting=(EARLY,))) is not None  # input < a
+    assert BY_NAME["names_in_order"].rewrite(recurrent("k", "l", "b"), NIR, side(nesting=(EARLY,))) is None
+
+
+def test_where_no_name_helps_nothing_is_renamed_but_inlined() -> None:
+    graph, lost = recurrent("w0", "n0", "n1"), side(nesting=(EARLY, ITSELF))
+    assert BY_NAME["names_in_order"].rewrite(graph, NIR, lost) is None
+    made = BY_NAME["inlined"].rewrite(graph, NIR, lost)
+    assert made is not None and digest(made.graph) == digest(inline(graph))
+    assert BY_NAME["inlined"].rewrite(graph, NIR, side(nesting=(ITSELF,), recurrence=("one layer that feeds itself",))) is None
+
+
+def target(graph: Graph, x: Array, dt: float) -> Recording:
+    """One that meets a graph within a graph only behind its source."""
+    if early(graph, nested(graph)):
+        raise RunFailed("import_error", "AttributeError", "no items")
+    return simulate(graph, x, dt)
+
+
+def test_what_is_only_renamed_is_listed_and_says_what_it_said() -> None:
+    plan = reconcile(recurrent("w0", "n0", "n1", said="kept"), NIR, side(nesting=(EARLY,)), stimulus(0), PASSES, run=target)
+    assert [each.name for each in plan.passes] == ["names_in_order"] and plan.right
+    assert plan.graph.metadata == {"by": "us"}
+    assert isinstance(plan.graph.nodes["w0"], Node) and plan.graph.nodes["w0"].metadata == {"note": "kept"}
+
+
+def test_a_graph_that_is_right_as_it_is_stays_nested() -> None:
+    graph = recurrent("k", "l", "m")
+    plan = reconcile(graph, NIR, side(nesting=(EARLY,)), stimulus(0), PASSES, run=target)
+    assert not plan.passes and nested(plan.graph) == ("l",) and plan.right
+
+
+def test_what_is_inlined_for_another_pass_is_listed() -> None:
+    graph = recurrent("w0", "n0", "n1", said="kept")
+    plan = reconcile(graph, NIR, side(nesting=(EARLY,), LIF=("double precision",)), stimulus(0), PASSES, run=target)
+    assert [each.name for each in plan.passes] == ["inlined", "single_precision"]
+    assert plan.passes[0].nodes == ("n0",)
+    assert isinstance(plan.graph.nodes["w0"], Node) and plan.graph.nodes["w0"].metadata == {"note": "kept"}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_edges_of_a_cycle_come_before_those_that_lead_out_of_it(first: bool) -> None:
+    rng = np.random.default_rng(0)
+    back, on = (("lif", "w"), ("w", "lif")), (("lif", "fc"), ("fc", "output"))
+    nodes = {"lif": neuron("LIF", 3, rng), "w": node("Linear", weight=np.eye(3)), "fc": node("Linear", weight=np.eye(3))}
+    edges = (("input", "lif"), *back, *on) if first else (("input", "lif"), *on, *back)
+    graph = Graph({"input": port("Input", 3), **nodes, "output": port("Output", 3)}, edges)
+    made = BY_NAME["feedback_first"].rewrite(graph, NIR, side(recurrence=(LAST,)))
+    assert (made is None) == first
+    if made is not None:
+        assert made.graph.edges == (("input", "lif"), *back, *on)
+        assert BY_NAME["feedback_first"].rewrite(graph, NIR, side(recurrence=(LAST, "two layers that feed themselves"))) is None

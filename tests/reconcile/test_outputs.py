@@ -1,0 +1,64 @@
+"""Several Outputs as one: each output side by side, in the order of the Outputs' names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.fingerprint import Identified, Refusal
+from harness.graphs import Graph, Node
+from harness.reconcile.model import Refused, Side
+from harness.reconcile.outputs import OUTPUTS, one_output
+from harness.reference import simulate
+from harness.rule import NIR_MEANING
+
+DT = 1e-4
+HANGS = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, refuses=(Refusal(OUTPUTS, "timeout", "killed after 4 s"),))})
+TAKES = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, outputs=10)})
+
+
+def two() -> Graph:
+    """An Output half-way, one behind, and one that two nodes reach; the names are not in running order."""
+    rng = np.random.default_rng(0)
+    full = np.ones(3)
+    cell = {"tau": 1e-3 * full, "r": 5 * full, "v_leak": 0 * full, "v_threshold": 0.4 * full, "v_reset": 0 * full}
+    nodes = {
+        "input": Node("Input", {"shape": np.array([4])}),
+        "first": Node("Linear", {"weight": rng.normal(0.5, 1, (3, 4))}),
+        "one": Node("LIF", cell),
+        "mix": Node("Affine", {"weight": rng.normal(0, 1, (2, 3)), "bias": rng.normal(0, 1, 2)}),
+        "z": Node("Output", {"shape": np.array([3])}),
+        "a": Node("Output", {"shape": np.array([2])}),
+        "m": Node("Output", {"shape": np.array([3])}),
+    }
+    edges = (
+        ("input", "first"), ("first", "one"), ("one", "mix"), ("one", "z"), ("mix", "a"), ("one", "m"), ("first", "m"),
+    )  # fmt: skip
+    return Graph(nodes, edges)
+
+
+def test_every_output_is_there_side_by_side() -> None:
+    graph, x = two(), np.float64(np.random.default_rng(1).random((50, 3, 4)) < 0.5)
+    made = one_output(graph, Side("a", DT), HANGS)
+    assert made is not None and made.nodes == ("a", "m", "z")
+    assert len(made.graph.of_kind("Output")) == 1
+    meant = simulate(graph, x, DT)
+    by_hand = np.concatenate([meant.outputs[name] for name in ("a", "m", "z")], axis=2)
+    np.testing.assert_array_equal(simulate(made.graph, x, DT).output, by_hand)
+    assert all(part.any() for part in meant.outputs.values())
+
+
+def test_nothing_is_rewritten_for_a_target_that_gives_several_or_of_which_nothing_is_known() -> None:
+    assert one_output(two(), Side("a", DT), TAKES) is None
+    assert one_output(two(), Side("a", DT), Side("b", DT)) is None
+
+
+def test_outputs_of_several_axes_are_refused() -> None:
+    shape = np.array([2, 3])
+    nodes = {
+        "input": Node("Input", {"shape": shape}),
+        "a": Node("Output", {"shape": shape}),
+        "b": Node("Output", {"shape": shape}),
+    }
+    with pytest.raises(Refused, match="several axes"):
+        one_output(Graph(nodes, (("input", "a"), ("input", "b"))), Side("a", DT), HANGS)
