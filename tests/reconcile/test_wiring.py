@@ -15,7 +15,7 @@ from harness.fingerprint import Identified, Refusal
 from harness.graphs import NEURONS, Array, Graph, Node, digest, inline
 from harness.matrix.live import LiveBackend
 from harness.reconcile.model import Pass, Refused, Side
-from harness.reconcile.wiring import WIRING
+from harness.reconcile.wiring import NESTING, WIRING
 from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
@@ -23,7 +23,7 @@ from harness.vocabulary import Cause
 from tests.explain.library_graphs import fingerprint_of
 from tests.strategies import DT, cyclic_graphs, graphs, node, port
 
-PASSES = {each.name: each for each in WIRING}
+PASSES = {each.name: each for each in (*WIRING, *NESTING)}
 SEEDS = st.integers(0, 2**32 - 1)
 LATE = NIR_MEANING.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, reset=ResetKind.SUBTRACT, timing=Timing.NEXT_STEP)
 SIZE = 4
@@ -330,7 +330,7 @@ def test_weights_that_are_not_only_the_neurons_are_refused(edge: tuple[str, str]
     refused("nested_recurrence", graph, SOURCE, REWIRES, Cause.RECURRENCE_REWIRED, "cell", "back")
 
 
-@pytest.mark.parametrize("each", WIRING, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", (*WIRING, *NESTING), ids=lambda each: each.name)
 def test_without_evidence_nothing_is_rewritten(each: Pass) -> None:
     rng = np.random.default_rng(0)
     fine = Side("other", DT, domain={"join": known(), "recurrence": known()})
@@ -379,7 +379,7 @@ def test_a_library_runs_what_it_misran(name: str, build: Callable[[np.random.Gen
     graph, stimulus = with_plain_neurons(build(rng), rng), drive(5).astype(np.float32)
     side = Side(name, DT, {"LIF": found.rules["LIF"].rule}, found.rules)
     rewritten, applied = graph, []
-    for each in WIRING:
+    for each in (*WIRING, *NESTING):
         made = each.rewrite(rewritten, SOURCE, side)
         if made is not None:
             rewritten = made.graph
