@@ -97,8 +97,9 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
         flat = inline(exported)
         own = tuple(name for name in nodes if holds(label, flat, (name,)))
         return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{kind}, {label}: {says}"),), 1.0)
-    what = f"{kind}, {label}" if label != kind else kind
-    return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, f"{what}: {says}" if len(where) == 1 else says),), 1.0)
+    what = kind if label == kind else f"{kind}, {label}"
+    named = f"{what}: {says}" if len(where) == 1 else says
+    return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, named),), 1.0)
 
 
 def _not_taken(share: CauseShare, graph: Graph, domain: Domain) -> CauseShare:

@@ -14,7 +14,6 @@ from harness.reconcile.offsets import OFFSETS
 from harness.reconcile.operators import OPERATORS, SQUARES
 from harness.reconcile.ordering import ORDERING
 from harness.reconcile.outputs import OUTPUT_PASSES
-from harness.reconcile.relays import RELAYS
 from harness.reconcile.sizes import BATCHES, SIZES
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.steps import STEPS
@@ -39,7 +38,6 @@ PASSES: tuple[Pass, ...] = (
     *SPLITTING,
     *OPERATORS,
     *SIZES,
-    *RELAYS,
     *WRITING,
     *WIRING,
     *LOOPS,

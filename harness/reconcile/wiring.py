@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.fingerprint import Identified
-from harness.graphs import NEURONS, Array, Graph, Node, components, in_order, nest, renamed, validate
+from harness.graphs import NEURONS, Array, Graph, Node, in_order, nest, renamed, validate
 from harness.graphs.primitives import DENSE
 from harness.reconcile.model import Pass, Refused, Rewritten, Side, free_name
 from harness.reconcile.operators import lossless
@@ -107,22 +107,6 @@ def _gathers(graph: Graph, join: str, target: Side) -> bool:
     node = graph.nodes[join]
     flat = isinstance(node, Node) and node.kind == "Output" and node["shape"].size == 1
     return flat and not misruns(target, "Linear")
-
-
-def _refuse_joins(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
-    r"""Refuse the joins that no other pass takes away: several sources from outside a cycle that stay several.
-
-    What joins is added up, :math:`x_t = \sum_k y^{(k)}_t`, and an importer that keeps one :math:`y^{(k)}`, or hears them in
-    different steps, is given nothing by other weights: none make :math:`y^{(1)}` the sum for every input.
-    """
-    home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
-    for join in joins(graph, target):
-        merged = {name for group in _branches(graph, join) for name in group[1:]}
-        apart = [source for source in graph.into(join) if home[source] != home[join] and source not in merged]
-        if len(apart) > 1 and not _gathers(graph, join, target):
-            why = f"the importer misruns joins, and what joins at {join!r} comes from different sources"
-            raise Refused(Cause.JOIN_MISRUN, (join, *sorted(apart)), why)
-    return None
 
 
 def _absent(side: Side, graph: Graph) -> bool:
@@ -245,7 +229,6 @@ _ALL = "outputs, spikes and membranes"
 WIRING: tuple[Pass, ...] = (
     Pass("one_affine", (), frozenset({Cause.JOIN_MISRUN}), _ROUNDED, _one_affine),
     Pass("identity_before_output", (), frozenset({Cause.JOIN_MISRUN, Cause.UNSUPPORTED}), _ALL, _identity_before_output),
-    Pass("refuse_joins", (), frozenset({Cause.JOIN_MISRUN}), "the graph as it is", _refuse_joins),
     Pass("recurrent_bias", ("feedback_bias",), frozenset({Cause.FEEDBACK_BIAS_AT_START}), _ROUNDED, _recurrent_bias),
 )
 

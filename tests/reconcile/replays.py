@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from hypothesis import strategies as st
 
@@ -44,7 +42,7 @@ def proven(one: Pass, graph: Graph, source: Side, target: Side, seed: int = 0) -
     wanted = simulate(flat, x, source.dt, source.rules)
     taken = source.take(one.axes, target, NEURONS)
     dt = target.dt if "time_step" in one.axes else source.dt
-    made = simulate(rewritten.graph if rewritten else flat, x, dt, replace(taken, dt=dt).rules)
+    made = simulate(rewritten.graph if rewritten else flat, x, dt, {**taken.rules, **(rewritten.rules if rewritten else {})})
     for name in flat.of_kind(*SPIKING):
         np.testing.assert_array_equal(made.spikes[name], wanted.spikes[name], err_msg=name)
     np.testing.assert_allclose(made.output, wanted.output, rtol=1e-7, atol=1e-9)

@@ -6,19 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InvalidGraph
-from harness.graphs import Graph, validate
-from harness.reconcile.integrators import INTEGRATORS, infinite_as_integrator
+from harness.fingerprint import Identified
+from harness.graphs import Graph, inline, validate
+from harness.reconcile.integrators import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
 from harness.reconcile.model import Refused, Side
 from harness.reconcile.planner import reconcile
 from harness.reference import Simulator
-from harness.rule import NIR_MEANING, Gain, ResetKind
+from harness.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
 from harness.vocabulary import Cause
-from tests.strategies import DT, chain, node
+from tests.reconcile.replays import proven, rules, side
+from tests.strategies import DT, chain, graphs, node
 
+AS_LEAKY = INTEGRATORS[1]
 SIZE = 4
 AS_IT_IS = NIR_MEANING.but(gain=Gain.ONE)
 SOURCE = Side("source", DT, {"LIF": AS_IT_IS})
@@ -80,3 +83,41 @@ def test_a_graph_that_means_nothing_is_one_line_where_no_pass_helps() -> None:
     assert reconcile(endless(1), SOURCE, NIR, stimulus(1), INTEGRATORS, wanted=wanted).exact
     with pytest.raises(InvalidGraph, match="infinite"):
         reconcile(endless(1), Side("source", DT), NIR, stimulus(1), INTEGRATORS, wanted=wanted)
+
+
+@given(st.data(), graphs(), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_a_neuron_that_hardly_leaks_is_an_integrator(data: st.DataObject, graph: Graph, seed: int) -> None:
+    rule = data.draw(rules(spikes=SpikesPerStep.ONE))
+    target = side(rule, domain={"IF": Identified(rule)})
+    try:
+        rewritten = proven(AS_LEAKY, graph, side(rule), target, seed)
+    except Refused as refusal:
+        assert refusal.cause is Cause.UNSUPPORTED and inline(graph).of_kind("LIF")
+        return
+    assert (rewritten.nodes if rewritten else ()) == inline(graph).of_kind("IF")
+
+
+def adding(**axes: Axis) -> tuple[Graph, Side]:
+    cell = node("IF", r=np.full(3, 800.0), v_threshold=np.ones(3), v_reset=np.zeros(3))
+    both = chain(
+        node("Linear", weight=np.eye(3)),
+        cell,
+        node("LIF", **{"tau": np.full(3, 2e-3), "v_leak": np.zeros(3), **cell.params}),
+        size=3,
+    )
+    return both, Side("source", DT, {"LIF": NIR_MEANING.but(**axes)})
+
+
+def test_leaky_neurons_of_another_kind_beside_it_refuse_it() -> None:
+    lacks = Side("target", DT, domain={"IF": Identified(NIR_MEANING)})
+    graph, plain = adding()
+    found = integrator_as_leaky(graph, plain, lacks)
+    assert found is not None and found.graph.of_kind("LIF") == ("n1", "n2")
+    assert integrator_as_leaky(graph, plain, NIR) is None
+    for axes in ({"reset": ResetKind.SUBTRACT}, {"time_step": TimeStep.INFERRED}, {"resistance": Use.IGNORED}):
+        graph, source = adding(**axes)
+        with pytest.raises(Refused):
+            integrator_as_leaky(graph, source, lacks)
+    neither = Side("target", DT, domain={"IF": Identified(NIR_MEANING), "LIF": Identified(NIR_MEANING)})
+    assert integrator_as_leaky(graph, plain, neither) is None

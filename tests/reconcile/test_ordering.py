@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from harness.compare.nodes import output_of
+from harness.environments import backend
 from harness.fingerprint import Identified, Refusal
 from harness.graphs import Graph, inline, validate
+from harness.matrix.live import LiveBackend
 from harness.reconcile.inputs import waiting
-from harness.reconcile.model import Refused
+from harness.reconcile.model import Refused, Side
 from harness.reconcile.ordering import ORDERING
 from harness.reference import simulate
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Cause
+from tests.explain.library_graphs import fingerprint_of
 from tests.reconcile.replays import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
@@ -124,3 +131,39 @@ def test_a_cycle_whose_entries_do_all_the_waiting_keeps_its_names() -> None:
     graph = Graph(nodes, (("input", "z"), ("z", "a"), ("a", "z"), ("z", "output")))
     assert NAMES.rewrite(graph, PLAIN, KNOWN) is None
     assert NAMES.rewrite(graph, PLAIN, PLAIN) is None
+
+
+CHAIN = tuple(itertools.pairwise(("input", "w1", "a", "w2", "b", "w3", "c", "w4", "d", "output")))
+SKIPS = {
+    "a skip over a layer": (("a", "wskip"), ("wskip", "c")),
+    "a skip over two": (("a", "wskip"), ("wskip", "d")),
+    "skips over each": (("a", "wskip"), ("wskip", "c"), ("b", "wnext"), ("wnext", "d"), ("a", "wlong"), ("wlong", "d")),
+    "a skip from the input": (("input", "wskip"), ("wskip", "c")),
+    "a skip to the output": (("a", "wskip"), ("wskip", "output")),
+}
+
+
+@pytest.fixture(scope="module")
+def norse() -> Iterator[LiveBackend]:
+    installed = backend("norse")
+    if installed.missing:
+        pytest.skip(installed.hint)
+    with LiveBackend(installed) as live:
+        yield live
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("edges", SKIPS.values(), ids=SKIPS)
+def test_norse_runs_the_joins_that_it_misran(norse: LiveBackend, edges: tuple[tuple[str, str], ...]) -> None:
+    rng, found = np.random.default_rng(7), fingerprint_of("norse")
+    cell = {"tau": np.full(3, 2e-3), "r": np.ones(3), "v_leak": np.zeros(3), "v_threshold": np.ones(3), "v_reset": np.zeros(3)}
+    nodes = {"input": port("Input", 3), "output": port("Output", 3)} | {name: node("LIF", **cell) for name in "abcd"}
+    weights = sorted({name for edge in (*CHAIN, *edges) for name in edge if name.startswith("w")})
+    nodes |= {name: node("Linear", weight=rng.normal(4, 8, (3, 3)).astype(np.float32)) for name in weights}
+    graph, x = Graph(nodes, (*CHAIN, *edges)), rng.normal(0.3, 1.0, (40, 3, 3)).astype(np.float32)
+    rewritten = EDGES.rewrite(graph, PLAIN, Side("norse", DT, found.by_primitive(), found.rules))
+    wanted = simulate(graph, x, DT).output
+    assert rewritten is not None and wanted.any()
+    misran = output_of(norse(graph, x, DT))
+    assert misran is None or misran.shape != wanted.shape or (misran != wanted).any()
+    np.testing.assert_allclose(output_of(norse(rewritten.graph, x, DT)), wanted, rtol=0, atol=1e-5)
