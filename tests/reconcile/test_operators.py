@@ -287,8 +287,8 @@ def test_one_after_another_they_make_a_graph_of_plain_nodes() -> None:
     before, graph = everything(), everything()
     for each in OPERATORS:
         rewritten = each.rewrite(graph, SOURCE, target(**domain))
-        assert rewritten is not None, each.name
-        graph = rewritten.graph
+        assert (rewritten is None) == (each.name == "flatten_order"), each.name  # no probe saw another order
+        graph = graph if rewritten is None else rewritten.graph
     agrees(simulate(before, drive(before), DT), simulate(graph, drive(graph), DT))
     assert canonical(graph) != canonical(before)
     assert [graph.nodes[f"n{number}"].kind for number in range(4)] == ["Conv2d", "Conv2d", "SumPool2d", "Flatten"]
