@@ -33,3 +33,9 @@ def test_the_axes_in_which_rules_differ_come_in_the_rules_order() -> None:
     other = NIR_MEANING.but(reset=ResetKind.SUBTRACT, decay=Decay.EXPONENTIAL)
     assert differing_axes(other) == ("decay", "reset")
     assert differing_axes(other, other) == ()
+
+
+def test_a_neuron_that_was_refused_in_front_of_another_layer_may_only_be_the_last() -> None:
+    refused = (Refusal("a chain of two layers, r = 1", "run_error", "TypeError: must be Tensor, not tuple"),)
+    assert Identified(NIR_MEANING, 10, refuses=refused).only_last
+    assert not Identified(NIR_MEANING, 10, refuses=(Refusal("r", "refused", "no"),)).only_last

@@ -16,6 +16,7 @@ from harness.stimuli import (
     bernoulli,
     encode,
     events_to_frames,
+    load_output,
     load_stimulus,
     recordings_to_frames,
     stimulus_for,
@@ -310,6 +311,28 @@ def test_a_file_that_is_no_input_is_refused_in_one_line(path: Path, content: byt
     path.write_bytes(content)
     with pytest.raises(BadStimulus, match=message) as caught:
         load_stimulus(path, SHAPE)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"output.npy": b""}, "holds no array that can be read under 'output'"),
+        ({"output": b"abc"}, r"has no key 'output', only 'input', 'output \(no array\)'"),
+        ({}, "has no key 'output', only 'input'"),
+        ({"output.npy": _npy_header("(5, 2, 1000000000000)")}, "10000000000000 elements, more than 268435456"),
+        ({"expected.npy": _npy_header("(5, 2, 3)")}, "declares 30 elements but holds 0 bytes"),
+        ({"output.npy": _npy_header("(4, 2, 3)")}, r"has axes \(4, 2, 3\); the input has \(5, 2, 3\)"),
+    ],
+)
+def test_a_recording_without_its_output_is_refused_in_one_line(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
+    path = tmp_path / "recording.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("input.npy", _npy_header("(5, 2, 3)") + bytes(120))
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(BadStimulus, match=message) as caught:
+        load_output(path, np.zeros((5, 2, 3), np.float32))
     assert "\n" not in str(caught.value)
 
 

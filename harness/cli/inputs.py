@@ -50,6 +50,13 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     return as_given(stimulus)
 
 
+def notes_of(path: Path) -> list[str]:
+    """How a graph was read that means nothing as it stands, a sentence each; for ``--json``."""
+    from harness.graphs import read_meant
+
+    return list(read_meant(path)[1])
+
+
 def quiet_hint(inputs: InputSet, silent: bool) -> str:
     """What to do where an input shows nothing, or not every layer's doing; empty where all speak."""
     if silent:

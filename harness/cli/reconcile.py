@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, quiet_hint
+from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
 from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def reconcile(
         write(out, found.plan.graph)
     if json:
         written = {"inputs": inputs.as_dict(), "written": str(out) if found.plan.right else None}
-        print_json(found.as_dict() | written)
+        print_json({"read_as": notes_of(graph)} | found.as_dict() | written)
     elif not quiet:
         _show(found, inputs, out)
     if not found.plan.right:

@@ -41,5 +41,5 @@ def explain_continuous(
     known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
     causes = by_share((*known, share))
     status = Status.MISMATCH if before.status.agrees else before.status
-    blame = Blame.FORMAT if causes[0] is share and not before.blame.of_setting else before.blame
+    blame = Blame.FORMAT if causes[0].cause is share.cause and not before.blame.of_setting else before.blame
     return replace(before, status=status, blame=blame, causes=causes)

@@ -97,7 +97,8 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
         flat = inline(exported)
         own = tuple(name for name in nodes if holds(label, flat, (name,)))
         return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{kind}, {label}: {says}"),), 1.0)
-    named = f"{kind}, {label}: {says}" if len(where) == 1 and label != kind else says
+    what = kind if label == kind else f"{kind}, {label}"
+    named = f"{what}: {says}" if len(where) == 1 else says
     return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, named),), 1.0)
 
 

@@ -76,7 +76,10 @@ def test_on_a_terminal_it_is_a_short_text_with_the_spikes_around_the_first_diffe
     lines = done.stdout.splitlines()
     assert lines[0].startswith("norse 1.1.0: ")
     assert "outputs are not what NIR means by r_is_10.nir" in lines[0]
-    assert any(line.startswith("- resistance_ignored: ") for line in lines)
+    (cause,) = [line for line in lines if line.startswith("- resistance_ignored: repairs ")]
+    assert " outputs at lif: norse ignores r (here 10)" in cause
+    assert "Every output is right once the graph is rewritten (fold_resistance):" in lines
+    assert "  nir-interop reconcile r_is_10.nir --to norse -o OUT.nir" in lines
     assert any(line.startswith("norse's rule for LIF: ") for line in lines)
     first = next(number for number, line in enumerate(lines) if line.startswith("First divergence: step "))
     meant, made, marks = lines[first + 2 : first + 5]

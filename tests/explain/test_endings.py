@@ -195,7 +195,7 @@ def test_a_reader_s_refusal_keeps_its_blame_and_gets_a_cause() -> None:
     failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[2]] -> lif.input: []")
     found = attributed(read, failure, scalar, domain_of(LIF=(("one number for all elements", "shape"),)))
     assert (found.blame, found.codes) == (Blame.FORMAT, ("parameter_shape",))
-    assert attributed(read, failure, graph(), domain_of(LIF=(("one number for all elements", "shape"),))) is read
+    assert attributed(read, failure, graph(), domain_of(LIF=(("one number for all elements", "shape"),))) == read
 
 
 def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -> None:

@@ -13,7 +13,7 @@ from harness.explain.probes import STRUCTURAL
 from harness.fingerprint import Identified, Refusal
 from harness.graphs import Array, Graph, Node, digest, early, inline, nested
 from harness.reconcile.model import Side
-from harness.reconcile.names import NAMES, NESTING
+from harness.reconcile.names import FEEDBACK, INLINING, NAMES
 from harness.reconcile.passes import PASSES
 from harness.reconcile.planner import reconcile
 from harness.recording import Recording
@@ -62,7 +62,7 @@ def test_every_label_that_a_pass_waits_for_is_a_probe_s_name() -> None:
 def test_what_is_renamed_inlined_or_listed_otherwise_means_the_same(graph: Graph) -> None:
     everything = side(nesting=(LAYERS_EARLY, LAYER), recurrence=(LAST,))
     x, before = stimulus(0, size=3), digest(graph)
-    for each in (*NESTING, *NAMES):
+    for each in (*INLINING, *FEEDBACK, *NAMES):
         made = each.rewrite(graph, NIR, everything)
         assert digest(graph) == before
         if made is not None:
