@@ -159,7 +159,7 @@ def test_norse_runs_the_joins_that_it_misran(norse: LiveBackend, edges: tuple[tu
     cell = {"tau": np.full(3, 2e-3), "r": np.ones(3), "v_leak": np.zeros(3), "v_threshold": np.ones(3), "v_reset": np.zeros(3)}
     nodes = {"input": port("Input", 3), "output": port("Output", 3)} | {name: node("LIF", **cell) for name in "abcd"}
     weights = sorted({name for edge in (*CHAIN, *edges) for name in edge if name.startswith("w")})
-    nodes |= {name: node("Linear", weight=rng.normal(4, 8, (3, 3)).astype(np.float32)) for name in weights}
+    nodes |= {name: node("Linear", weight=rng.normal(12, 12, (3, 3)).astype(np.float32)) for name in weights}
     graph, x = Graph(nodes, (*CHAIN, *edges)), rng.normal(0.3, 1.0, (40, 3, 3)).astype(np.float32)
     rewritten = EDGES.rewrite(graph, PLAIN, Side("norse", DT, found.by_primitive(), found.rules))
     wanted = simulate(graph, x, DT).output
