@@ -39,7 +39,7 @@ def explain(
     if json:
         print_json(found.as_dict() | {"inputs": inputs.as_dict()})
     elif not quiet:
-        for text in paragraphs(found, graph.name):
+        for text in paragraphs(found, graph, input):
             say(text)
         say(f"On {inputs.says()}.")
         hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)

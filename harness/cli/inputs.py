@@ -61,12 +61,16 @@ def quiet_hint(inputs: InputSet, silent: bool) -> str:
     """What to do where an input shows nothing, or not every layer's doing; empty where all speak."""
     if silent:
         return (
-            "The output is constant or hardly spikes, and agreement proves nothing: give an input on which it fires, --input."
+            "The output is constant or hardly spikes, and agreement proves nothing: "
+            "give an input on which it fires (--input), or the time step that the graph is meant for (--dt)."
         )
     if inputs.quiet:
         from harness.graphs import listed
 
-        return f"No input makes {listed(inputs.quiet)} fire: what they do is not seen; give one on which they fire, --input."
+        return (
+            f"No input makes {listed(inputs.quiet)} fire, so that nothing is known of what happens then: "
+            "give one that does (--input), or the time step that the graph is meant for (--dt)."
+        )
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -24,10 +25,13 @@ NEURONS = 6
 """Neurons shown at most, those that differ first."""
 
 
-def paragraphs(explanation: GraphExplanation, name: str) -> Iterator[str]:
-    """What there is to say about a graph called ``name``, in order."""
-    yield _headline(explanation, name)
-    yield from _why(explanation, name)
+def paragraphs(explanation: GraphExplanation, path: Path, input: Path | None = None) -> Iterator[str]:
+    """What there is to say about the graph in a file, in order.
+
+    input : the file that it was fed from, None where its inputs were made for it
+    """
+    yield _headline(explanation, path.name)
+    yield from _why(explanation, path, input)
     for kind, (_, sentence) in explanation.rules().items():
         yield f"{explanation.backend.name}'s rule for {kind}: {sentence}."
     if explanation.made is not None and not explanation.verdict.status.agrees:
@@ -55,7 +59,7 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     return f"{who}: {differ} ({status}: {status.meaning}). {warned}."
 
 
-def _why(explanation: GraphExplanation, name: str) -> Iterator[str]:
+def _why(explanation: GraphExplanation, path: Path, input: Path | None) -> Iterator[str]:
     verdict = explanation.verdict
     if verdict.status.agrees and not verdict.causes:
         return
@@ -70,7 +74,7 @@ def _why(explanation: GraphExplanation, name: str) -> Iterator[str]:
         yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
     if explanation.remedy is not None:
         passes = ", ".join(each.name for each in explanation.remedy.passes)
-        yield f"Every output is right once the graph is rewritten ({passes}):\n  {_command(explanation, name)}"
+        yield f"Every output is right once the graph is rewritten ({passes}):\n  {_command(explanation, path, input)}"
 
 
 def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
@@ -83,10 +87,11 @@ def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
     return f"repairs {share.repaired} of {wrong} outputs" if wrong else f"repairs {share.repaired} outputs"
 
 
-def _command(explanation: GraphExplanation, name: str) -> str:
+def _command(explanation: GraphExplanation, path: Path, input: Path | None) -> str:
     """How the graph is rewritten."""
     step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
-    return f"nir-interop reconcile {shlex.quote(name)} --to {explanation.backend.name}{step} -o OUT.nir"
+    fed = "" if input is None else f" --input {shlex.quote(str(input))}"
+    return f"nir-interop reconcile {shlex.quote(str(path))} --to {explanation.backend.name}{step}{fed} -o OUT.nir"
 
 
 def _share(explained: float) -> str:
