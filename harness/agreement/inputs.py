@@ -72,8 +72,8 @@ _KINDS = (
     _Kind("weak", _bernoulli(0.3), scale=0.25),
     _Kind("strong", _bernoulli(0.3), scale=4),
     _Kind("signed", _signed),
-    _Kind("a burst, then silence", _bernoulli(0.7), end=0.1),
-    _Kind("silence, then medium", _bernoulli(0.3), begin=0.3),
+    _Kind("a burst and silence", _bernoulli(0.7), end=0.1),
+    _Kind("silence and medium", _bernoulli(0.3), begin=0.3),
 )
 KINDS = tuple(kind.name for kind in _KINDS)
 

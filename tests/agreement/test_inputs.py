@@ -32,7 +32,7 @@ def test_each_kind_is_what_it_says() -> None:
     assert len(np.unique(sample(graph, "constant"))) == 1
     assert sample(graph, "weak").max() * 16 == sample(graph, "strong").max()
     assert sample(graph, "signed").min() < 0 < sample(graph, "signed").max()
-    burst, late = sample(graph, "a burst, then silence"), sample(graph, "silence, then medium")
+    burst, late = sample(graph, "a burst and silence"), sample(graph, "silence and medium")
     assert burst[:10].any() and not burst[len(burst) // 2 :].any()
     assert not late[:10].any() and late[len(late) // 2 :].any()
 
