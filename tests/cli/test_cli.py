@@ -13,6 +13,7 @@ import pytest
 
 from harness.graphs import Graph, write
 from harness.recording import Recording
+from harness.reference import Simulator, read
 from tests.strategies import node, port
 
 
@@ -76,6 +77,23 @@ def test_check_finds_who_agrees_with_nirs_meaning(graph: Path, tmp_path: Path) -
     recording = Recording.load(tmp_path / "out" / "norse.npz")
     assert recording.output.shape == (200, 12, 3)
     assert recording.output.sum() > 20
+
+
+def test_what_check_saves_is_read_as_an_input_and_as_a_recording(graph: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("check", str(graph), "--quiet", "--backend", "reference", "--save", str(out)).returncode == 0
+    with np.load(out / "reference.npz") as saved:
+        x, output = saved["input"], saved["output"]
+    assert x.shape == (200, 12, 4) and output.shape == (200, 12, 3)
+    assert np.array_equal(Simulator(read(graph), 1e-4).run(x)[0].output, output)
+    again = run("check", str(graph), "--json", "--backend", "reference", "--input", str(out / "reference.npz"))
+    (cell,) = json.loads(again.stdout)["cells"]
+    assert (cell["outputs"], cell["mismatched"]) == (200 * 12 * 3, 0)
+    done = run(
+        "reconcile", str(graph), "--to", "reference", "-o", str(tmp_path / "o.nir"), "--dt", "1e-4", "--json",
+        "--from-recording", str(out / "reference.npz"),
+    )  # fmt: skip
+    assert json.loads(done.stdout)["mismatched_before"] == 0, done.stderr
 
 
 def test_check_exits_1_where_a_library_ignores_a_parameter(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ SAME = Pass("same", (), frozenset(), "everything", same)
 DECLINED = Pass("declined", ("start",), frozenset({Cause.START}), "spikes", declined)
 
 
+def spoilt(content: Graph, source: Side, target: Side) -> Rewritten | None:
+    weight = Node("Linear", {"weight": content.nodes["n0"]["weight"] * 3})
+    return Rewritten(Graph({**content.nodes, "n0": weight}, content.edges), ("n0",), "a rule that the target does not have")
+
+
+SPOILT = Pass("spoilt", ("gain",), frozenset({Cause.GAIN}), "nothing", spoilt)
+NIR_BUT_SHY = Side("shy", DT, {"LIF": NIR_MEANING.but(start=Start.LEAK)})
+
+
 def target_of(side: Side) -> object:
     def run(content: Graph, x: Array, dt: float) -> Recording:
         return simulate(content, x, dt, side.rules)
@@ -74,6 +83,19 @@ def test_a_pass_makes_up_for_what_the_target_ignores_and_its_input_stays() -> No
 def test_a_pass_that_the_target_does_without_is_dropped() -> None:
     plan = reconcile(graph(), NIR, IGNORES, stimulus(), (SAME, FOLD), run=target_of(IGNORES))  # type: ignore[arg-type]
     assert ([each.name for each in plan.passes], plan.measured) == (["fold_resistance"], 0)
+
+
+def test_what_the_rules_say_differs_is_rewritten_though_the_input_is_silent_about_it() -> None:
+    silence = np.zeros((20, 2, SIZE), np.float32)
+    plan = reconcile(graph(), NIR, IGNORES, silence, (SAME, FOLD), run=target_of(IGNORES))  # type: ignore[arg-type]
+    assert ([each.name for each in plan.passes], plan.right) == (["fold_resistance"], True)
+    other = np.random.default_rng(5).binomial(1, 0.7, (200, 3, SIZE)).astype(np.float32)
+    assert np.array_equal(simulate(plan.graph, other, DT, IGNORES.rules).output, simulate(graph(), other, DT).output)
+
+
+def test_a_pass_with_which_the_target_is_wrong_and_without_it_right_is_left_out() -> None:
+    plan = reconcile(graph(1.0), NIR, NIR_BUT_SHY, stimulus(), (SPOILT, FOLD), run=target_of(NIR))  # type: ignore[arg-type]
+    assert (plan.passes, plan.right) == ((), True)
 
 
 def test_what_a_pass_refuses_remains_with_its_reason() -> None:
