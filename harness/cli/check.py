@@ -69,7 +69,7 @@ def _show(graph: Path, dt: float, found: list[Checked]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from harness.graphs.wording import printable
+    from harness.wording import printable
 
     title = f"{printable(graph.name)} at {dt:g} s, against NIR's own meaning in steps"
     table = Table(title=escape(title), title_justify="left")

@@ -48,14 +48,14 @@ def print_json(document: Any) -> None:
 
 def plain(text: str) -> str:
     """A text in which nothing of a file's or a library's acts on the terminal; its line breaks stay."""
-    from harness.graphs.wording import printable
+    from harness.wording import printable
 
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    from harness.graphs.wording import printable
+    from harness.wording import printable
 
     typer.echo(f"nir-interop: {printable(text)}", err=True)
 
@@ -75,7 +75,7 @@ def say(text: str) -> None:
 
 def say_table(lines: Sequence[Sequence[str]]) -> None:
     """Print cells in aligned columns; on a terminal, those that have no room follow below, beside the first one again."""
-    from harness.graphs.wording import printable
+    from harness.wording import printable
 
     lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -14,8 +14,8 @@ from harness.graphs.naming import early, in_order, nest, nested, renamed
 from harness.graphs.reading import read
 from harness.graphs.shapes import padding_of, whole_numbers
 from harness.graphs.validation import Shapes, validate
-from harness.graphs.wording import listed
 from harness.graphs.writing import from_nir, to_nir, write
+from harness.wording import listed
 
 __all__ = [
     "NEURONS",

@@ -11,7 +11,7 @@ from harness.graphs.canonical import canonical
 from harness.graphs.matching import correspondence
 from harness.graphs.model import Array, Graph, Node
 from harness.graphs.shapes import is_scalar
-from harness.graphs.wording import shape_text, shown
+from harness.wording import shape_text, shown
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.errors import InvalidGraph
 from harness.graphs.model import Graph, Node
-from harness.graphs.wording import shown
+from harness.wording import shown
 
 _DEEPEST = 64
 MOST_EDGES = 2**20

@@ -20,7 +20,7 @@ from harness.graphs.primitives import ELEMENTWISE, POOLS, WHOLE
 from harness.graphs.reading import read
 from harness.graphs.shapes import whole_numbers
 from harness.graphs.validation import validate
-from harness.graphs.wording import shape_text, shown
+from harness.wording import shape_text, shown
 
 Reading = tuple[Graph, tuple[str, ...]]
 """A graph, and what is not as it stands in the file, one sentence each."""

@@ -21,7 +21,7 @@ from harness.graphs.model import Graph, Node, as_array
 from harness.graphs.primitives import ANNOTATIONS, PARAMETERS
 from harness.graphs.scanning import Layout, scan
 from harness.graphs.texts import Texts
-from harness.graphs.wording import shown
+from harness.wording import shown
 
 _MOST_TEXT = 2**26
 """Bytes, in all edges of a graph together: one text of the file may stand in many of them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import h5py
 
 from harness.errors import UnreadableGraph
-from harness.graphs.wording import shape_text, shown
+from harness.wording import shape_text, shown
 
 MOST_NODES = 20_000
 MOST_ENTRIES = 16 * MOST_NODES

@@ -10,7 +10,7 @@ import numpy as np
 from harness.errors import InvalidGraph
 from harness.graphs.model import Array, Node
 from harness.graphs.primitives import ELEMENTWISE, WHOLE
-from harness.graphs.wording import shape_text, shown
+from harness.wording import shape_text, shown
 
 Shape = tuple[int, ...]
 

@@ -14,7 +14,7 @@ from harness.graphs.inlining import Flat, flatten, inline
 from harness.graphs.model import Array, Graph, Node
 from harness.graphs.primitives import ANNOTATIONS, DENSE, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS, WHOLE
 from harness.graphs.shapes import Shape, check_size, is_scalar, output_shape, whole_numbers
-from harness.graphs.wording import shape_text, shown
+from harness.wording import shape_text, shown
 
 Shapes = Mapping[str, tuple[Shape, Shape]]
 """Name in the inlined graph → shape of what comes in, shape of what goes out; without time and batch."""

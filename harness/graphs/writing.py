@@ -14,7 +14,7 @@ import numpy as np
 from harness.errors import InvalidGraph
 from harness.graphs.model import Graph, Node, as_array
 from harness.graphs.primitives import ANNOTATIONS, PARAMETERS
-from harness.graphs.wording import shown
+from harness.wording import shown
 
 
 def from_nir(graph: nir.NIRGraph) -> Graph:

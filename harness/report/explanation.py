@@ -12,10 +12,10 @@ from harness.compare.nodes import Divergence, first_divergence, flatten, match_n
 from harness.errors import OwnFailure
 from harness.explain.verdict import CauseShare
 from harness.graphs import listed
-from harness.graphs.wording import printable
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
+from harness.wording import printable
 
 AROUND = 8
 """Steps shown on either side of the first divergence."""

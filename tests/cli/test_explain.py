@@ -79,7 +79,7 @@ def test_on_a_terminal_it_is_a_short_text_with_the_spikes_around_the_first_diffe
     (cause,) = [line for line in lines if line.startswith("- resistance_ignored: repairs ")]
     assert " outputs at lif: norse ignores r (here 10)" in cause
     assert "Every output is right once the graph is rewritten (fold_resistance):" in lines
-    assert "  nir-interop reconcile r_is_10.nir --to norse -o OUT.nir" in lines
+    assert f"  nir-interop reconcile {ignored} --to norse -o OUT.nir" in lines
     assert any(line.startswith("norse's rule for LIF: ") for line in lines)
     first = next(number for number, line in enumerate(lines) if line.startswith("First divergence: step "))
     meant, made, marks = lines[first + 2 : first + 5]

@@ -9,7 +9,7 @@ import pytest
 from harness import cli
 from harness.cli.options import say
 from harness.errors import BadInput, OwnFailure, TooSlow
-from harness.graphs.wording import printable
+from harness.wording import printable
 
 
 @pytest.mark.parametrize(
