@@ -13,8 +13,8 @@ from harness.vocabulary import Cause
 _OTHER = ("comparison", "reset", "timing", "spikes", "floor", "start", "spike_from", "feedback_bias", "threshold", "precision")
 """Axes that an integrator and a leaky neuron share."""
 
-_LASTING = 2.0**40
-"""Time constant, in steps, of a neuron that does not leak in single precision."""
+_LASTING = 2.0**100
+"""Steps that a membrane takes to leak: a power of two, by which no division rounds, far beyond what one tells from never."""
 
 
 def infinite_as_integrator(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -54,12 +54,14 @@ def _unit(rule: UpdateRule, dt: float) -> float:
 
 
 def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten | None:
-    r"""An IF as a LIF that forgets nothing that single precision could tell, where the target takes no IF.
+    r"""An IF as a LIF that never leaks, where the target takes a LIF and no IF.
 
-    .. math:: \tau = 2^{40} h: \quad a = 1 - 2^{-40}, \qquad R' = g_\mathrm{IF} / g_\mathrm{LIF}(R = 1)
+    .. math:: a = 1 - h/\tau = 1 - 2^{-100} = 1 \;\text{(rounded)}, \qquad g = R\,h/\tau = (g_\mathrm{IF}\,2^{100})\,2^{-100}
 
-    The decay is 1 in single precision, in which libraries compute, and rounding in double.  Spikes and membranes are as they
-    were, but for rounding.
+    with :math:`\tau = 2^{100}\,h`.  Below 1 the next float is :math:`1 - 2^{-53}` (in single precision :math:`1 - 2^{-24}`), so
+    that both :math:`1 - 2^{-100}` and :math:`e^{-2^{-100}}` round to 1, and :math:`1 \cdot v = v` rounds nothing.  Powers of
+    two only move the exponent: :math:`R = g_\mathrm{IF}\,2^{100}` fits single precision as long as
+    :math:`g_\mathrm{IF} < 2^{27}`.  So every number of every step is the IF's.
 
     A graph that has LIF, too, is refused where the source's differ from its integrators in more than that; and so is a source
     whose LIF has such a gain for no R, or guesses its step from the neuron.
@@ -78,11 +80,11 @@ def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten |
         assert isinstance(node, Node)
         made = _leaky(node, shape, source.dt, plain, leaky)
         one, other = membrane(node, shape, source.dt, plain), membrane(made, shape, source.dt, leaky)
-        leaks = (np.abs(1 - other.decay) > 2 / _LASTING).any()
+        leaks = (other.decay != 1).any()
         if leaks or not agree(one.gain, other.gain) or not agree(one.start, other.start):
             raise Refused(Cause.UNSUPPORTED, (name,), f"{target.name} takes no IF, and no LIF of {source.name} is one")
         nodes[name] = made
-    why = f"{target.name} takes no IF; a LIF with a time constant of {_LASTING:.0e} steps does not leak"
+    why = f"{target.name} takes no IF; a LIF whose decay rounds to 1 is one"
     return Rewritten(Graph(nodes, graph.edges, graph.metadata), names, why, {"LIF": leaky})
 
 
@@ -92,7 +94,7 @@ def _leaky(node: Node, shape: Shape, dt: float, plain: UpdateRule, leaky: Update
     fire = {key: np.broadcast_to(node[key], size) for key in ("v_threshold", "v_reset") if key in node.params}
     values = {"tau": np.full(size, _LASTING * step_of(leaky, dt)), "r": np.ones(size), "v_leak": np.zeros(size)}
     unit = membrane(Node("LIF", {**values, **fire}), shape, dt, leaky.but(resistance=Use.USED)).gain
-    gain = membrane(node, shape, dt, plain).gain / unit
+    gain = np.divide(membrane(node, shape, dt, plain).gain, unit, out=np.ones(shape), where=unit != 0)
     values["r"] = gain if size else gain.reshape(-1)[0]
     return Node("LIF", {key: as_array(np.asarray(value)) for key, value in {**values, **fire}.items()})
 
@@ -109,7 +111,7 @@ INTEGRATORS = (
         "integrator_as_leaky",
         (),
         frozenset({Cause.UNSUPPORTED, Cause.NODE_DROPPED}),
-        "spikes and membranes, but for rounding",
+        "spikes and membranes, to the last bit",
         integrator_as_leaky,
     ),
 )

@@ -14,6 +14,7 @@ from harness.fingerprint import Identified, Refusal
 from harness.graphs import NEURONS, Graph, Node, digest, inline, validate
 from harness.matrix.live import LiveBackend
 from harness.reconcile.gains import GAINS
+from harness.reconcile.integrators import INTEGRATORS
 from harness.reconcile.model import Pass, Refused, Side
 from harness.reconcile.neurons import NEURON_PASSES
 from harness.reconcile.planner import reconcile
@@ -41,7 +42,8 @@ from tests.explain.library_graphs import fingerprint_of
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
 
-NEXT_FLOAT, AS_LEAKY = NEURON_PASSES
+(NEXT_FLOAT,) = NEURON_PASSES
+_, AS_LEAKY = INTEGRATORS
 RNG = np.random.default_rng(0)
 TAKEN, NOT_TAKEN = Identified(NIR_MEANING, 100), Identified(NIR_MEANING, refuses=(Refusal("r = 1", "refused", "no IF"),))
 NO_IF = {"domain": {"IF": NOT_TAKEN, "LIF": TAKEN}}
@@ -102,9 +104,9 @@ def test_a_target_that_takes_an_if_or_of_which_nothing_is_known_gets_it() -> Non
         assert proven(AS_LEAKY, integrators(), side(NIR_MEANING), side(NIR_MEANING, **known)) is None
 
 
-def test_a_target_that_takes_neither_primitive_is_refused() -> None:
+def test_to_a_target_that_takes_neither_primitive_nothing_is_done() -> None:
     neither = side(NIR_MEANING, domain={"IF": NOT_TAKEN, "LIF": NOT_TAKEN})
-    assert refused(AS_LEAKY, integrators(), side(NIR_MEANING), neither) is Cause.UNSUPPORTED
+    assert proven(AS_LEAKY, integrators(), side(NIR_MEANING), neither) is None
 
 
 def other_lif(**axes: Axis) -> Side:
@@ -113,34 +115,31 @@ def other_lif(**axes: Axis) -> Side:
 
 
 @pytest.mark.parametrize(
-    ("axis", "value", "cause"),
+    ("axis", "value"),
     [
-        ("comparison", Comparison.AT_OR_ABOVE, Cause.COMPARISON),
-        ("timing", Timing.NEXT_STEP, Cause.RESET_LATE),
-        ("spikes", SpikesPerStep.MANY, Cause.SPIKES_PER_STEP),
-        ("floor", Floor.MINUS_THRESHOLD, Cause.FLOOR),
-        ("spike_from", SpikeFrom.PREVIOUS, Cause.LAYER_DELAY),
-        ("feedback_bias", FeedbackBias.ABSENT, Cause.FEEDBACK_BIAS_AT_START),
-        ("precision", Precision.FIXED, Cause.ROUNDING),
-        ("reset", ResetKind.SUBTRACT, Cause.RESET_KIND),
-        ("reset", ResetKind.TO_ZERO, Cause.RESET_VALUE_IGNORED),
-        ("start", Start.RESET, Cause.START),
-        ("threshold", Use.COLLAPSED, Cause.THRESHOLD_COLLAPSED),
-        ("gain", Gain.COMPLEMENT, Cause.GAIN),
-        ("resistance", Use.IGNORED, Cause.GAIN),
-        ("resistance", Use.COLLAPSED, Cause.GAIN),
-        ("time_step", TimeStep.INFERRED, Cause.DT_GUESSED),
+        ("comparison", Comparison.AT_OR_ABOVE),
+        ("timing", Timing.NEXT_STEP),
+        ("spikes", SpikesPerStep.MANY),
+        ("floor", Floor.MINUS_THRESHOLD),
+        ("spike_from", SpikeFrom.PREVIOUS),
+        ("feedback_bias", FeedbackBias.ABSENT),
+        ("precision", Precision.FIXED),
+        ("reset", ResetKind.SUBTRACT),
+        ("reset", ResetKind.TO_ZERO),
+        ("start", Start.RESET),
+        ("threshold", Use.COLLAPSED),
+        ("gain", Gain.COMPLEMENT),
+        ("resistance", Use.IGNORED),
+        ("resistance", Use.COLLAPSED),
+        ("time_step", TimeStep.INFERRED),
     ],
     ids=str,
 )
-def test_a_source_whose_lif_is_not_its_if_is_refused(axis: str, value: Axis, cause: Cause) -> None:
-    assert refused(AS_LEAKY, integrators(), other_lif(**{axis: value}), side(NIR_MEANING, **NO_IF)) is cause
-
-
-def test_rules_that_differ_where_this_neuron_does_not_are_no_obstacle() -> None:
-    source = other_lif(reset=ResetKind.TO_ZERO, start=Start.RESET, threshold=Use.COLLAPSED, resistance=Use.COLLAPSED)
-    plain = integrators(v_reset=0.0, v_threshold=1.0, r=1e4)
-    assert proven(AS_LEAKY, plain, source, side(NIR_MEANING, **NO_IF)) is not None
+def test_beside_a_lif_of_the_graphs_own_by_another_rule_an_if_is_none(axis: str, value: Axis) -> None:
+    graph = chain(integrators().nodes["n0"], integrators().nodes["n1"], neuron("LIF", 4, RNG), size=3)
+    source, target = other_lif(**{axis: value}), side(NIR_MEANING, **NO_IF)
+    assert refused(AS_LEAKY, graph, source, target) is Cause.UNSUPPORTED
+    assert proven(AS_LEAKY, integrators(), source, target) is not None
 
 
 def test_snntorch_runs_an_if_as_a_lif_with_a_matched_gain() -> None:
@@ -150,8 +149,8 @@ def test_snntorch_runs_an_if_as_a_lif_with_a_matched_gain() -> None:
     x = np.random.default_rng(1).integers(0, 2, (60, 2, 3)).astype(np.float32)
     with LiveBackend(backend("snntorch")) as live:
         before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
-        after = reconcile(graph, Side("nir", DT), target, x, (*NEURON_PASSES, *GAINS), run=live)
-    assert before.measured is None
+        after = reconcile(graph, Side("nir", DT), target, x, (*INTEGRATORS, *NEURON_PASSES, *GAINS), run=live)
+    assert before.measured != 0
     assert after.exact
     assert "integrator_as_leaky" in {each.name for each in after.passes}
 
