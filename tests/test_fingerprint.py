@@ -23,10 +23,14 @@ def test_an_unknown_axis_or_value_is_named(axes: dict[str, str], said: str) -> N
 
 def test_a_fingerprint_survives_json() -> None:
     ties, refuses = (Tie("start", ("zero", "leak"), "v_leak"),), (Refusal("r", "refused", "no"),)
-    identified = Identified(NIR_MEANING.but(reset=ResetKind.TO_ZERO), 100, 1, ties, refuses)
+    identified = Identified(NIR_MEANING.but(reset=ResetKind.TO_ZERO), 100, 0, ties, refuses)
     fingerprint = Fingerprint("norse", Side.NATIVE, "reset_method=reset_value", {"LIF": identified})
     assert Fingerprint.from_dict(json.loads(json.dumps(fingerprint.as_dict()))) == fingerprint
     assert fingerprint.by_primitive() == {"LIF": identified.rule}
+
+
+def test_a_rule_that_does_not_reproduce_its_own_evidence_is_none() -> None:
+    assert Fingerprint("norse", rules={"LIF": Identified(NIR_MEANING, 100, 1)}).by_primitive() == {}
 
 
 def test_the_axes_in_which_rules_differ_come_in_the_rules_order() -> None:

@@ -84,7 +84,7 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
     if theirs.blame is Blame.NONE:
         if not ours:
             return theirs if theirs.causes else replace(theirs, causes=(_not_known(plan, target),))
-        return Verdict(Status.MISMATCH, lost[0].blame, _merged([*ours, *theirs.causes]), theirs.explained)
+        return Verdict(Status.MISMATCH, lost[0].blame, _merged(ours), theirs.explained)
     silent = theirs.status is not Status.MISMATCH or not theirs.causes
     refused = [CauseShare(each.cause, 0, each.nodes, each.why) for each in plan.remaining] if silent else []
     blame = Blame.BOTH if ours and lost[0].blame is Blame.EXPORTER else theirs.blame

@@ -80,7 +80,7 @@ def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten |
         assert isinstance(node, Node)
         made = _leaky(node, shape, source.dt, plain, leaky)
         one, other = membrane(node, shape, source.dt, plain), membrane(made, shape, source.dt, leaky)
-        leaks = (other.decay != 1).any()
+        leaks = (one.decay != 1).any() or (other.decay != 1).any()
         if leaks or not agree(one.gain, other.gain) or not agree(one.start, other.start):
             raise Refused(Cause.UNSUPPORTED, (name,), f"{target.name} takes no IF, and no LIF of {source.name} is one")
         nodes[name] = made

@@ -103,7 +103,7 @@ class Simulator:
         self.dt = dt
         self.rules = dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else dict(rule)
         given = [rule] if isinstance(rule, UpdateRule) else [rule[kind] for kind in sorted(rule) if self.graph.of_kind(kind)]
-        given = given or list(self.rules.values())
+        given = given or ([] if self.graph.of_kind(*NEURONS) else list(self.rules.values()))
         self.silent = any(each.feedback_bias is FeedbackBias.ABSENT for each in given)
         single = bool(given) and all(each.precision is Precision.FLOAT32 for each in given)
         self.precision, self.dtype = (Precision.FLOAT32, torch.float32) if single else (Precision.FLOAT64, torch.float64)

@@ -57,7 +57,9 @@ def drawn(name: str) -> Iterator[tuple[Graph, float, float]]:
     """
     domain = Domain(fingerprint(name))
     for seed in range(DRAWS):
-        for kind in sorted({*domain.kinds} & {"IF", "LIF"}):
+        # snnTorch's IF is a leaky neuron that subtracts: its input outlasts its reset.
+        forgets = {kind for kind in domain.kinds if domain.rule(kind).reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO)}
+        for kind in sorted(forgets & {"IF", "LIF"}):
             draw = Draw(replace_kinds(domain, kind), seed)
             cell, strong = draw._neuron((SIZE,))
             graph = chain(node("Linear", weight=np.eye(SIZE, dtype=np.float32)), cell, size=SIZE)

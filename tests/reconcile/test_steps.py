@@ -40,7 +40,7 @@ def refused(graph: Graph, source: UpdateRule, target: UpdateRule, dt: float = DT
 def test_another_decay_and_another_step_give_the_same_spikes(data: st.DataObject, graph: Graph, seed: int) -> None:
     source = data.draw(rules(**used))
     scheme, step = (
-        data.draw(st.sampled_from(Decay)),
+        data.draw(st.sampled_from((Decay.EULER, Decay.EULER_CLAMPED, Decay.EXPONENTIAL))),
         data.draw(st.sampled_from([TimeStep.GIVEN, TimeStep.FIXED, TimeStep.UNIT])),
     )
     proven(SAME_DECAY, graph, side(source), side(source.but(decay=scheme, time_step=step), data.draw(steps)), seed)

@@ -63,7 +63,7 @@ def test_a_recurrent_bias_is_there_from_the_first_step() -> None:
 def test_a_bias_is_absent_everywhere_where_the_rule_of_one_primitive_of_the_graph_says_so() -> None:
     x = np.zeros((2, 1, 1))
     found = [simulate(loop(bias=1.5), x, DT, {kind: ABSENT}).output.ravel().tolist() for kind in ("IF", "LIF")]
-    assert found == [[0, 1], [1, 1]]
+    assert found == [[0, 1], [1, 1]]  # a rule for neurons that the graph does not have says nothing
 
 
 def test_a_rule_can_be_given_for_one_primitive_alone() -> None:

@@ -102,8 +102,9 @@ def test_every_cell_that_differs_is_explained(rows: dict[str, Row]) -> None:
     assert [told(row) for row in differ if not row["causes"] or "unexplained" in row["causes"] or row["explained"] != 1] == []
     assert {row["blame"] for row in differ if row["blame"] != "none"} <= {*BLAMED}
     rounding = [row for row in rows.values() if "rounding" in (row["causes"] or "")]
-    assert len(rounding) <= 0.01 * len(rows), "so much rounding is a bug to find"
-    assert all(row["blame"] == "none" for row in rounding if row["causes"] == "rounding")
+    of_spikes = [row for row in rounding if row["spikes_source"] is not None]  # values round, as a rule
+    assert len(of_spikes) <= 0.01 * len(rows), "so much rounding is a bug to find"
+    assert all(row["blame"] == "none" and row["causes"] == "rounding" for row in rounding)
 
 
 def test_no_roundtrip_of_the_reference_through_itself_differs(rows: dict[str, Row]) -> None:
@@ -120,11 +121,9 @@ def test_what_the_libraries_build_is_what_was_asked_for(results: Results) -> Non
     portable = [row for row in rows.values() if row["idiom"] == "portable" and row["status"] in ("exact", "mismatch")]
     differ = sorted(row["source_id"] for row in portable if row["status"] == "mismatch")
     assert len(portable) > 40
-    # Norse starts at v_leak and SpikingJelly at v_reset, where NIR starts at 0; a readout's float32 values round.
+    # Norse starts at v_leak and SpikingJelly at v_reset, where NIR starts at 0.
     assert differ == [
         "mlp_leak.portable.norse@0.0001",
-        "mlp_readout.portable.norse@0.0001",
-        "mlp_readout.portable.snntorch@0.0001",
         "mlp_rest.portable.norse@0.0001",
         "mlp_rest.portable.spikingjelly@0.0001",
     ]

@@ -91,6 +91,8 @@ class Cell:
         return np.full_like(tau, {TimeStep.FIXED: 1e-4, TimeStep.UNIT: 1.0}.get(choice, dt))
 
     def _decay(self, h: Values, tau: Values) -> Values:
+        if self.rule.decay is Decay.NINE_TENTHS:
+            return 0.9
         if self.rule.decay is Decay.EXPONENTIAL:
             return np.exp(-h / tau)
         share = 1 - h / tau
