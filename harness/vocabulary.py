@@ -158,7 +158,7 @@ class Outcome(Word):
     """What a backend makes of a case; of an export, what the graph that it wrote means."""
 
     EXACT = "exact", "every output is the same; values are compared in float32"
-    ROUNDING = "rounding", "values differ by no more than float32 rounding of the largest"
+    ROUNDING = "rounding", "differs only by what single precision rounds; proven by replay"
     WRONG = "wrong", "outputs differ, or have another shape"
     DROPPED = "dropped", "the outputs are those of the graph without the primitive"
     REFUSED = "refused", "the library declined on purpose, and said so"

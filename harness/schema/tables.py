@@ -7,7 +7,7 @@ from enum import Enum
 
 from harness.rule import AXES
 from harness.schema.columns import Column, Kind, Table
-from harness.vocabulary import Against, Blame, Cause, Idiom, Mode, Stage, Status
+from harness.vocabulary import Against, Blame, Cause, Idiom, Mode, Outcome, Stage, Status
 
 
 def _text(name: str, meaning: str, *, required: bool = False, unique: bool = False) -> Column:
@@ -216,7 +216,7 @@ PRIMITIVES = Table(
             "status",
             "against NIR's meaning; dropped: the outputs are those of the graph without the primitive",
             required=True,
-            words=("exact", "rounding", "wrong", "dropped", "refused", "error", "unstable", "hang"),
+            words=tuple(map(str, Outcome)),
         ),
         _count("outputs", "output elements compared; 0 where there are none of the right shape"),
         _count("mismatched", "those that differ"),
