@@ -51,6 +51,7 @@ class Guidance:
     guided : decisions that the target was asked for
     ties, ties_kept : of the decisions at the threshold itself, those in which the target left the rule, and those in which it
         kept to it
+    single_ties : of the guided ones, those within two floats of single precision of the threshold
     tied : whether the target left it at every tie, which the rule's own comparison does not tell from rounding
     wrong : decisions away from the threshold that are not the target's
     beyond : of those asked for, where a number was beyond the largest of float32, which is no rounding
@@ -62,6 +63,7 @@ class Guidance:
     guided: int = 0
     ties: int = 0
     ties_kept: int = 0
+    single_ties: int = 0
     wrong: int = 0
     beyond: int = 0
     value_bound: float = 0.0
@@ -166,10 +168,12 @@ class _Guided(Neuron):
             return own
         high = torch.maximum(own, theirs)
         beyond = torch.isinf(bound)
-        near = beyond | ((decisive - high * self.threshold).abs() <= bound + 4 * UNIT * (high * self.threshold).abs())
+        apart, float_apart = (decisive - high * self.threshold).abs(), 4 * UNIT * (high * self.threshold).abs()
+        near = beyond | (apart <= bound + float_apart)
         near &= (own - theirs).abs() <= 1
         self.tally.beyond += int((other & beyond).sum())
         self.tally.guided += int((other & near).sum())
+        self.tally.single_ties += int((other & near & (apart <= float_apart)).sum())
         self.tally.wrong += int((other & ~near).sum())
         return torch.where(other & near, theirs, own)
 

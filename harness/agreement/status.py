@@ -26,7 +26,7 @@ class Agreement:
 
     outputs, unequal : compared, and those that are not the same number, in single precision
     largest : the largest difference as a share of the largest output, of values that differ; None of spikes
-    guided, ties : decisions that rounding made otherwise, and those of them at the threshold itself
+    guided, ties : decisions that rounding made otherwise, and those of them at the threshold itself, to single precision
     """
 
     status: Status
@@ -51,8 +51,8 @@ class Agreement:
         if self.largest is not None:
             parts.append(f"values differ by at most {self.largest:.1e} of the largest")
         if self.guided:
-            at = f", {self.ties} of them at the threshold itself (ties)" if self.ties else ""
-            parts.append(f"{self.guided} decisions within rounding of the threshold{at} fall otherwise")
+            ties = f", {self.ties} of them ties in single precision" if self.ties else ""
+            parts.append(f"{self.guided} decisions within rounding of the threshold fall otherwise{ties}")
         return "; ".join(parts) or "every decision agrees in a replay guided by it"
 
 
@@ -86,7 +86,7 @@ def agreement(
     proven = proof.rounds and not (proof.tied and _compares_otherwise(rules, compares()))
     if not proven or not _is_meant(graph, dt, rules, stimulus, meant):
         return Agreement(Status.MISMATCH, ours.size, unequal)
-    return Agreement(Status.ROUNDING, ours.size, unequal, _largest(ours, theirs), proof.guided, proof.ties)
+    return Agreement(Status.ROUNDING, ours.size, unequal, _largest(ours, theirs), proof.guided, proof.single_ties)
 
 
 def _compares_otherwise(rules: Mapping[str, UpdateRule], theirs: Comparison | None) -> bool:

@@ -73,8 +73,8 @@ def test_what_single_precision_rounds_on_a_grid_is_rounding_and_its_ties_are_cou
     other = by_hand(weight, 2 * DT, x, np.float32, np.greater)
     found = held(network(weight, tau), x, other, Comparison.ABOVE)
     assert found.status is Status.ROUNDING
-    assert found.unequal > 0 and found.guided > 0 and found.wrong == 0
-    assert "within rounding of the threshold" in found.rounding()
+    assert found.unequal > 0 and found.guided == found.ties > 0 and found.wrong == 0
+    assert f"{found.ties} of them ties in single precision" in found.rounding()
 
 
 @pytest.mark.parametrize("known", [None, Comparison.AT_OR_ABOVE])
