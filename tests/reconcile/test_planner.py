@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.errors import RunFailed
+from harness.fingerprint import Identified
 from harness.graphs import Array, Graph, Node
 from harness.reconcile.model import Pass, Refused, Rewritten, Side
 from harness.reconcile.planner import reconcile
@@ -96,6 +97,22 @@ def test_what_the_rules_say_differs_is_rewritten_though_the_input_is_silent_abou
 def test_a_pass_with_which_the_target_is_wrong_and_without_it_right_is_left_out() -> None:
     plan = reconcile(graph(1.0), NIR, NIR_BUT_SHY, stimulus(), (SPOILT, FOLD), run=target_of(NIR))  # type: ignore[arg-type]
     assert (plan.passes, plan.right) == ((), True)
+
+
+def test_a_pass_is_kept_where_a_neuron_goes_wrong_without_it_though_no_output_shows_that() -> None:
+    def run(content: Graph, x: Array, dt: float) -> Recording:
+        found = simulate(content, x, dt)
+        if "written" in content.metadata:
+            return found
+        return Recording(found.outputs, {name: 1 - spikes for name, spikes in found.spikes.items()})
+
+    def written(content: Graph, source: Side, target: Side) -> Rewritten | None:
+        return Rewritten(Graph(dict(content.nodes), content.edges, {"written": "once more"}), ("n1",), "it is misrun")
+
+    pass_ = Pass("written", (), frozenset(), "everything", written)
+    target = Side("one", DT, domain={"LIF": Identified(NIR_MEANING, 10, 0)})
+    plan = reconcile(graph(1.0), NIR, target, stimulus(), (pass_,), run=run)
+    assert ([each.name for each in plan.passes], plan.exact) == (["written"], True)
 
 
 def test_what_a_pass_refuses_remains_with_its_reason() -> None:
