@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.agreement.guided import Guidance, guided
+from harness.agreement.guided import guided
 from harness.compare.comparison import status_of
 from harness.compare.nodes import differs, output_of
 from harness.compare.rasters import is_counts
@@ -84,7 +84,7 @@ def agreement(
         return Agreement(status, ours.size, unequal)
     proof = guided(graph, dt, rules, stimulus, made)
     proven = proof.rounds and not (proof.tied and _compares_otherwise(rules, compares()))
-    if not proven or not _is_meant(graph, dt, rules, stimulus, meant):
+    if not proven or not guided(graph, dt, rules, stimulus, meant).proven:
         return Agreement(Status.MISMATCH, ours.size, unequal)
     return Agreement(Status.ROUNDING, ours.size, unequal, _largest(ours, theirs), proof.guided, proof.single_ties)
 
@@ -92,11 +92,6 @@ def agreement(
 def _compares_otherwise(rules: Mapping[str, UpdateRule], theirs: Comparison | None) -> bool:
     """Whether a target that left the rule at every tie does so by its own comparison; believed where that is not known."""
     return theirs is None or any(rule.comparison is not theirs for rule in (rules.values() or [UpdateRule()]))
-
-
-def _is_meant(graph: Graph, dt: float, rules: Mapping[str, UpdateRule], stimulus: Array, meant: Recording) -> bool:
-    proof: Guidance = guided(graph, dt, rules, stimulus, meant)
-    return proof.rounds
 
 
 def _largest(ours: Array, theirs: Array) -> float | None:
