@@ -40,6 +40,7 @@ class Progress:
 
     tell : called with each stage as it begins, so that a killed worker's last stage is known
     guard : gives a context that captures what the library says and puts back what it changes
+    told : what the library says, with the names of the job's file where it was given others
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Progress:
     ) -> None:
         self.tell = tell
         self.guard = guard
+        self.told: Callable[[str], str] = str
         self.stage = Stage.BUILD
         self.library_seconds = 0.0
 

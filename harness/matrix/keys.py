@@ -17,6 +17,7 @@ _HARNESS = Path(__file__).resolve().parents[1]
 _WORKER = (
     *(f"matrix/{name}.py" for name in ("arrays", "capture", "job", "messages", "repeats", "worker")),
     *(f"{name}.py" for name in ("adapter", "compare", "errors", "learning", "networks", "recording", "vocabulary")),
+    *(f"{name}.py" for name in ("safe_files", "safe_names", "wording")),
     "compare",
     "networks",
 )

@@ -73,8 +73,8 @@ def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs
     wall, cpu = time.perf_counter(), time.process_time()
     with progress.guard():
         outcome = _WORK[job["kind"]](adapter, job, progress)
-    outcome["complaints"] = capture.complaints
-    outcome["text"] = capture.text
+    outcome["complaints"] = [progress.told(each) for each in capture.complaints]
+    outcome["text"] = progress.told(capture.text)
     outcome["timing"] = {
         "seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - cpu,
