@@ -160,7 +160,7 @@ def read_graph(path: Path) -> nir.NIRGraph:
 
 
 def _names(graph: Any, seen: set[int]) -> Iterator[str]:
-    """All that an importer can take for a name: of nodes, of the ends of edges, of inputs and outputs, in every nested graph."""
+    """All that an importer can take for a name: of nodes, ends of edges, inputs and outputs, in every nested graph."""
     if id(graph) in seen:
         return
     seen.add(id(graph))

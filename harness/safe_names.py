@@ -10,24 +10,24 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 
 LONGEST = 100
 """Letters of a safe name."""
 
-RESERVED = frozenset(
-    """
-    T_destination add_module add_submodule append apply bfloat16 buffers call_super_init children clear code compile cpu cuda
-    delete_all_unused_submodules delete_submodule device double dump_patches eval execution_order extend extra_repr float forward
-    get_buffer get_execution_order get_extra_state get_input_nodes get_parameter get_submodule graph half initialized_state insert
-    instantiate_modules ipu is_none items keys load_state_dict meta modules mtia named_buffers named_children named_modules
-    named_parameters parameters pop print_readable recompile register_backward_hook register_buffer register_forward_hook
-    register_forward_pre_hook register_forward_state_hooks register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook remove_forward_state_hooks requires_grad_ return_state self
-    set_extra_state set_submodule setdefault shape_env share_memory state state_dict stateful_modules to to_empty to_folder torch
-    train training type update values xpu zero_grad
-    """.split()
-)
+_RESERVED = """
+T_destination add_module add_submodule append apply bfloat16 buffers call_super_init children clear code compile cpu
+cuda delete_all_unused_submodules delete_submodule device double dump_patches eval execution_order extend extra_repr
+float forward get_buffer get_execution_order get_extra_state get_input_nodes get_parameter get_submodule graph half
+initialized_state insert instantiate_modules ipu is_none items keys load_state_dict meta modules mtia named_buffers
+named_children named_modules named_parameters parameters pop print_readable recompile register_backward_hook
+register_buffer register_forward_hook register_forward_pre_hook register_forward_state_hooks register_full_backward_hook
+register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+register_parameter register_state_dict_post_hook register_state_dict_pre_hook remove_forward_state_hooks requires_grad_
+return_state self set_extra_state set_submodule setdefault shape_env share_memory state state_dict stateful_modules to
+to_empty to_folder torch train training type update values xpu zero_grad
+"""
+RESERVED = frozenset(_RESERVED.split())
 """Attributes of the modules that libraries build of a graph (``torch.nn.Module``, ``ModuleDict``, ``Sequential``,
 ``torch.fx.GraphModule``, nirtorch's ``GraphExecutor``, Norse's ``SequentialState``), and the variables of the functions that
 nirtorch generates; a test holds them against the classes themselves.  Those with an underscore in front are safe in no name."""
@@ -42,7 +42,7 @@ _PREFIXES = ("", "n", "N", "A")
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name is letters, digits and underscores with a letter in front, in parts between dots, and means nothing else."""
+    """Whether a name is parts between dots, each of letters, digits and underscores behind a letter, and means nothing else."""
     return len(name) <= LONGEST and all(map(_is_safe_part, name.split("."))) and _is_free(mangled(name))
 
 
@@ -105,7 +105,7 @@ def _without(name: str, ending: str, among: Collection[str]) -> list[str]:
 
 def _is_sound(names: Sequence[str], called: Mapping[str, str]) -> bool:
     new = [called[name] for name in names]
-    return all(a < b for a, b in zip(new, new[1:], strict=False)) and not unsafe(new)
+    return all(a < b for a, b in pairwise(new)) and not unsafe(new)
 
 
 def _by_parts(names: list[tuple[tuple[str, ...], str]], bad: set[str]) -> dict[str, list[str]] | None:
@@ -113,10 +113,7 @@ def _by_parts(names: list[tuple[tuple[str, ...], str]], bad: set[str]) -> dict[s
     heads: dict[str, list[tuple[tuple[str, ...], str]]] = {}
     for parts, name in names:
         heads.setdefault(parts[0], []).append((parts[1:], name))
-    replaced = {
-        head for head, below in heads.items() if not _is_safe_part(head) or any(not rest and name in bad for rest, name in below)
-    } | {head for head, below in heads.items() if any(len(name) > LONGEST for _, name in below) and len(head) > _SHORTENED}
-    called = _fitted(sorted(heads), replaced)
+    called = _fitted(sorted(heads), {head for head, below in heads.items() if _is_replaced(head, below, bad)})
     if called is None:
         return None
     found: dict[str, list[str]] = {}
@@ -128,6 +125,13 @@ def _by_parts(names: list[tuple[tuple[str, ...], str]], bad: set[str]) -> dict[s
             return None
         found |= {name: [called[head], *rest] for name, rest in inner.items()}
     return found
+
+
+def _is_replaced(head: str, below: list[tuple[tuple[str, ...], str]], bad: set[str]) -> bool:
+    """Whether a part is another in the new names: not safe, the last of a name that is not, or a long part of one too long."""
+    if not _is_safe_part(head) or any(not rest and name in bad for rest, name in below):
+        return True
+    return len(head) > _SHORTENED and any(len(name) > LONGEST for _, name in below)
 
 
 def _fitted(parts: Sequence[str], replaced: set[str]) -> dict[str, str] | None:
@@ -156,12 +160,10 @@ def _between(low: str, parts: Sequence[str], high: str | None) -> list[str] | No
     wide = len(str(len(parts)))
     for prefix in (*_PREFIXES, *([f"{low}_"] if low else [])):
         for numbered in (False, True) if prefix else (False,):
-            words = [
-                f"{prefix}{f'{number:0{wide}}_' if numbered else ''}{_cleaned(part)}" for number, part in enumerate(parts)
-            ]
+            words = [f"{prefix}{f'{number:0{wide}}_' if numbered else ''}{_cleaned(part)}" for number, part in enumerate(parts)]
             words = [word if _is_free(word) else f"{word}_" for word in words]
             row = [low, *words, *([] if high is None else [high])]
-            if all(map(_is_safe_part, words)) and all(a < b for a, b in zip(row, row[1:], strict=False)):
+            if all(map(_is_safe_part, words)) and all(a < b for a, b in pairwise(row)):
                 return words
     return None
 
