@@ -51,6 +51,11 @@ def is_harmless(name: str) -> bool:
     return len(name) <= 2 * LONGEST and _HARMLESS.fullmatch(name) is not None
 
 
+def is_numbered(name: str) -> bool:
+    """Whether a name is not safe for nothing but a digit in front: what ``torch.nn.Sequential`` calls its modules."""
+    return is_harmless(name) and is_safe(".".join(f"n{part}" if part[:1].isdigit() else part for part in name.split(".")))
+
+
 def mangled(name: str) -> str:
     """What nirtorch makes of a name: a module's name has no dots."""
     return name.replace(".", "_")

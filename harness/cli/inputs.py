@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     steps : of the made inputs; by default as the graph suggests
 
     The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.  How a graph was read that
-    means nothing as it stands goes to stderr, a line each.
+    means nothing as it stands, and that libraries are given other names, goes to stderr, a line each.
 
     Raises UnreadableGraph, InvalidGraph and BadStimulus.
     """
@@ -33,7 +34,7 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     from harness.graphs import read_meant, validate
 
     graph, notes = read_meant(path)
-    for note in notes:
+    for note in (*notes, *_renaming(renamed_of(path))):
         complain(f"{path.name}: {note}")
     if given is None:
         from harness.agreement.inputs import inputs_for
@@ -55,6 +56,26 @@ def notes_of(path: Path) -> list[str]:
     from harness.graphs import read_meant
 
     return list(read_meant(path)[1])
+
+
+def renamed_of(path: Path) -> dict[str, str]:
+    """What is called otherwise in the file that libraries are given: name → safe name; for ``--json``."""
+    from harness.graphs import read, with_safe_names
+
+    return with_safe_names(read(path))[1]
+
+
+def _renaming(called: Mapping[str, str]) -> list[str]:
+    """What a user should know of it, in a sentence; nothing of names that are numbers, which every library takes."""
+    from harness.safe_names import is_numbered, is_safe
+    from harness.wording import shown
+
+    told = [name for name in called if not is_safe(name) and not is_numbered(name)]
+    if not told:
+        return []
+    first = f"{shown(told[0])} as {called[told[0]]}"
+    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+    return [f"libraries are given {first}{more}: by its own name it could be run as code, or be taken for something else"]
 
 
 def quiet_hint(inputs: InputSet, silent: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +46,7 @@ def reconcile(
     from harness.environments import backend as find
     from harness.environments import backends
     from harness.errors import BackendMissing, BadInput
-    from harness.graphs import write
+    from harness.graphs import with_safe_names, write
     from harness.matrix.readings.natives import natives_of
     from harness.matrix.reconciling import NIR, reconcile_graph, side_from_rule, side_of
     from harness.matrix.store import Store as Cells
@@ -72,20 +73,22 @@ def reconcile(
     natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(told, err=True))
     options: dict[str, Any] = {"wanted": wanted, "natives": natives, "limit": time_limit}
     found = reconcile_graph(graph, inputs.input, left, right, known[target], **options)
+    made, called = with_safe_names(found.plan.graph)  # whoever is given the file need not be nir-interop
     if found.plan.right:
-        write(out, found.plan.graph)
+        write(out, made)
     if json:
         written = {"inputs": inputs.as_dict(), "written": str(out) if found.plan.right else None}
-        print_json({"read_as": notes_of(graph)} | found.as_dict() | written)
+        print_json({"read_as": notes_of(graph), "renamed": called} | found.as_dict() | written)
     elif not quiet:
-        _show(found, inputs, out)
+        _show(found, inputs, out, called)
     if not found.plan.right:
         raise typer.Exit(1)
 
 
-def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
+def _show(found: Reconciled, inputs: InputSet, out: Path, called: Mapping[str, str]) -> None:
     from harness.graphs import listed
     from harness.vocabulary import Status
+    from harness.wording import shown
 
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
@@ -98,6 +101,8 @@ def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         say(f"{'Rewritten' if plan.passes else 'As it is'}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
+        if called:
+            say(f"In it, as a library can take it: {listed(f'{shown(old)} is {new}' for old, new in called.items())}.")
         for rest in plan.remaining:
             say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
     else:

@@ -38,4 +38,5 @@ def repro(
     if json:
         print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
     elif not quiet:
-        say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {shlex.quote(str(folder))} && python repro.py")
+        there = f"./{folder}" if str(folder).startswith("-") else str(folder)
+        say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {shlex.quote(there)} && python repro.py")

@@ -30,7 +30,7 @@ def paragraphs(explanation: GraphExplanation, path: Path, input: Path | None = N
 
     input : the file that it was fed from, None where its inputs were made for it
     """
-    yield _headline(explanation, path.name)
+    yield _headline(explanation, printable(path.name))
     yield from _why(explanation, path, input)
     for kind, (_, sentence) in explanation.rules().items():
         yield f"{explanation.backend.name}'s rule for {kind}: {sentence}."
@@ -90,8 +90,14 @@ def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
 def _command(explanation: GraphExplanation, path: Path, input: Path | None) -> str:
     """How the graph is rewritten."""
     step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
-    fed = "" if input is None else f" --input {shlex.quote(str(input))}"
-    return f"nir-interop reconcile {shlex.quote(str(path))} --to {explanation.backend.name}{step}{fed} -o OUT.nir"
+    fed = "" if input is None else f" --input {_argument(input)}"
+    to = shlex.quote(explanation.backend.name)
+    return f"nir-interop reconcile {_argument(path)} --to {to}{step}{fed} -o OUT.nir"
+
+
+def _argument(path: Path) -> str:
+    """A path for a shell, which no program takes for an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def _share(explained: float) -> str:
