@@ -18,14 +18,15 @@ LONGEST = 100
 _RESERVED = """
 T_destination add_module add_submodule append apply bfloat16 buffers call_super_init children clear code compile cpu
 cuda delete_all_unused_submodules delete_submodule device double dump_patches eval execution_order extend extra_repr
-float forward get_buffer get_execution_order get_extra_state get_input_nodes get_parameter get_submodule graph half
-initialized_state insert instantiate_modules ipu is_none items keys load_state_dict meta modules mtia named_buffers
-named_children named_modules named_parameters parameters pop print_readable recompile register_backward_hook
-register_buffer register_forward_hook register_forward_pre_hook register_forward_state_hooks register_full_backward_hook
-register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
-register_parameter register_state_dict_post_hook register_state_dict_pre_hook remove_forward_state_hooks requires_grad_
-return_state self set_extra_state set_submodule setdefault shape_env share_memory state state_dict stateful_modules to
-to_empty to_folder torch train training type update values xpu zero_grad
+float forward forward_state_hooks get_buffer get_execution_order get_extra_state get_input_nodes get_parameter
+get_submodule graph half initialized_state insert instantiate_modules ipu is_none items keys load_state_dict meta
+modules mtia named_buffers named_children named_modules named_parameters parameters pop print_readable recompile
+register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_forward_state_hooks
+register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+register_state_dict_pre_hook remove_forward_state_hooks requires_grad_ return_hidden return_state self set_extra_state
+set_submodule setdefault shape_env share_memory state state_dict stateful_layers stateful_modules to to_empty to_folder
+torch train training type update values xpu zero_grad
 """
 RESERVED = frozenset(_RESERVED.split())
 """Attributes of the modules that libraries build of a graph (``torch.nn.Module``, ``ModuleDict``, ``Sequential``,
@@ -53,7 +54,9 @@ def is_harmless(name: str) -> bool:
 
 def is_numbered(name: str) -> bool:
     """Whether a name is not safe for nothing but a digit in front: what ``torch.nn.Sequential`` calls its modules."""
-    return is_harmless(name) and is_safe(".".join(f"n{part}" if part[:1].isdigit() else part for part in name.split(".")))
+    if is_safe(name) or not is_harmless(name):
+        return False
+    return is_safe(".".join(f"n{part}" if part[:1].isdigit() else part for part in name.split(".")))
 
 
 def mangled(name: str) -> str:
