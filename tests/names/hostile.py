@@ -20,7 +20,7 @@ PAYLOADS = (
     IN_A_STRING,
     f"""x'), {_WRITES}, ('""",
     f'x"""); {_WRITES}; ("""',
-    f"x\n    {_WRITES}\n    y",
+    f"0\n    {_WRITES}\n    0",
     f"{_WRITES}",
     f"{{{_WRITES}}}",
     f"{{{{ cycler and {_WRITES} }}}}",
