@@ -78,6 +78,13 @@ def test_nirtorch_runs_a_name_that_it_is_given(canary: Path, tmp_path: Path) -> 
     assert canary.exists(), "nirtorch runs names no more: say so in docs/upstream/nirtorch-names.md"
 
 
+def test_the_case_that_nirtorchs_maintainers_are_told_of_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "upstream" / "nirtorch-names.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.nir", "written_by_a_name"]
+
+
 @pytest.mark.parametrize("name", [name for name in PAYLOADS if "touch" not in name and "{" not in name])
 def test_a_library_that_runs_names_would_run_these(name: str, canary: Path, tmp_path: Path) -> None:
     write(tmp_path / "one.nir", hostile_graph([name]))
