@@ -12,7 +12,7 @@ from tests.strategies import node, port
 
 CANARY = "NIR_INTEROP_TEST_CANARY"
 """The variable that names the file which a payload writes."""
-_WRITES = f'open(getattr(__import__("os"), "environ")["{CANARY}"], "w")'
+_WRITES = f'getattr(open(getattr(__import__("os"), "environ")["{CANARY}"], "w"), "close")()'
 
 IN_A_STRING = f'training"), {_WRITES}, getattr(self, "named_modules'
 """Ends the string and the call that nirtorch writes a name into, runs an expression, and begins another."""

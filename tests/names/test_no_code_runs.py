@@ -39,6 +39,8 @@ from harness.vocabulary import Reset
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.naming_fakes import Executing, HostileExporter, backend
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 DT = 1e-4
 ROOT = Path(__file__).parents[2]
@@ -78,6 +80,7 @@ def test_nirtorch_runs_a_name_that_it_is_given(canary: Path, tmp_path: Path) -> 
     assert canary.exists(), "nirtorch runs names no more: say so in docs/upstream/nirtorch-names.md"
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_case_that_nirtorchs_maintainers_are_told_of_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs" / "upstream" / "nirtorch-names.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
