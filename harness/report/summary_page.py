@@ -133,8 +133,8 @@ def _ran(page: Page) -> Iterator[str]:
     yield from (f"- {escaped(name)} {escaped(version)}".rstrip() for name, version in page.versions.items())
     if page.environment:
         known = page.environment
-        machine = f"{escaped(page.machine)}; {escaped(str(known['platform']))}"
-        suite, python = (escaped(str(known[name])) for name in ("suite", "python"))
+        machine = f"{escaped(page.machine)}; {escaped(str(known.get('platform', 'unknown system')))}"
+        suite, python = (escaped(str(known.get(name, "unknown"))) for name in ("suite", "python"))
         yield f"- nir-interop {suite} with Python {python} on {machine}"
     wrong = sum(kind(row) in ("silent", "wrong") for row in page.headline)
     yield f"- {len(page.native)} cells, {len(page.headline)} of them at the step of their export; {wrong} of these are wrong"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections import Counter
@@ -26,6 +25,7 @@ from harness.report.page.networks import FAMILIES, described
 from harness.report.page.studies import Study, studies
 from harness.report.page.tables import LETTERS, SHOWN, Row, kind, letter, place, rows_of, worst
 from harness.report.primitives import Support, by_primitive, contradicts, summary
+from harness.report.runs import environment_beside
 from harness.report.tables import headline, natively, reconciliation
 from harness.rule import AXES, NIR_MEANING
 from harness.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
@@ -182,10 +182,9 @@ def page_of(folder: Path, details: Details | None) -> Page:
     rules, sweep, cases, sources = (_readable(folder, each, problems) for each in (RULES, DT_SWEEP, PRIMITIVES, SOURCES))
     support = Support.load()
     found = by_primitive(cases)
-    environment = folder / "environment.json"
     counts = Counter(row["known_issue"] for row in rows if row["known_issue"])
     return Page(
-        environment=json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else {},
+        environment=environment_beside(folder / REPORT.name),
         versions=_versions(rows),
         rows=rows,
         after={place(row): row for row in rows if row["mode"] == Mode.RECONCILED},
