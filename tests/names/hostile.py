@@ -39,7 +39,10 @@ NAMES = (*PAYLOADS, *ODD)
 
 
 def hostile_graph(names: Sequence[str] = NAMES, size: int = 3) -> Graph:
-    """Input → one node of each name, layers and neurons in turn → Output; every library takes all of them."""
+    """Input → one node of each name, layers and neurons in turn → Output; every library takes all of them.
+
+    Its metadata are hostile in keys and in texts, too.
+    """
     rng = np.random.default_rng(0)
     nodes: dict[str, Node | Graph] = {"input": port("Input", size)}
     for number, name in enumerate(names):
@@ -49,4 +52,8 @@ def hostile_graph(names: Sequence[str] = NAMES, size: int = 3) -> Graph:
         else:
             nodes[name] = node("Linear", weight=np.float32(rng.uniform(0.3, 0.9, (size, size))))
     nodes["output"] = port("Output", size)
-    return Graph(nodes, tuple(pairwise(nodes)))
+    said = {name: name for name in PAYLOADS}
+    first = next(iter(names), None)
+    if first is not None:
+        nodes[first] = Node(nodes[first].kind, nodes[first].params, said)  # type: ignore[union-attr]
+    return Graph(nodes, tuple(pairwise(nodes)), said)

@@ -16,9 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from harness.adapter import load_adapter, read_graph
+from harness.cli import app
+from harness.cli.inputs import inputs_of, renamed_of
 from harness.environments import backend as find
+from harness.errors import BadInput
 from harness.graphs import from_nir, inline, read, write
 from harness.matrix.arrays import save_arrays
 from harness.matrix.check import run_graph
@@ -263,6 +267,43 @@ def test_explain_and_reconcile_with_every_library(library: str, evil: Path, cana
     np.testing.assert_allclose(made.output, simulate(read(evil), drive(), DT).output, atol=1e-4)
     assert from_nir(read_graph(tmp_path / "out.nir")).nodes.keys() == written.nodes.keys()
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "verb", [("check",), ("explain", "--backend", "norse"), ("reconcile", "--to", "norse", "-o", "out.nir")]
+)
+@pytest.mark.parametrize("where", ["type", "padding", "shape", "version"])
+def test_a_text_in_the_place_of_a_type_or_a_number_is_a_line(
+    where: str, verb: tuple[str, ...], canary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import h5py
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "text.nir", hostile_graph(["fc"]))
+    evil = f"{IN_A_STRING}\x1b[31m\n"
+    with h5py.File(tmp_path / "text.nir", "r+") as file:
+        group = {"version": file, "shape": file["node/nodes/input"]}.get(where, file["node/nodes/fc"])
+        if where in group:
+            del group[where]
+        group[where] = f"2.{evil}" if where == "version" else evil
+        if where == "padding":
+            del group["type"]
+            group["type"] = "Conv2d"
+    done = CliRunner().invoke(app, [verb[0], "text.nir", *verb[1:]], catch_exceptions=True)
+    assert isinstance(done.exception, BadInput), done.output
+    assert str(done.exception).isprintable()
+    assert not canary.exists()
+
+
+def test_a_user_is_told_of_names_that_are_code_and_not_of_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "numbers.nir", hostile_graph(["0", "1.lif", "2"]))
+    inputs_of(tmp_path / "numbers.nir", None, DT, 0, 5)
+    assert capsys.readouterr().err == ""
+    assert set(renamed_of(tmp_path / "numbers.nir")) == {"0", "1.lif", "2"}
+    write(tmp_path / "evil.nir", hostile_graph(["0", IN_A_STRING, "training"]))
+    inputs_of(tmp_path / "evil.nir", None, DT, 0, 5)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable() and "'training" in line and "and 1 more" in line
 
 
 # What else the product reads.

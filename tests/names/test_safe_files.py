@@ -65,7 +65,7 @@ def test_a_copy_differs_in_nothing_but_names(evil: Path) -> None:
     with h5py.File(evil, "r+") as file:
         file["node"].attrs["written by"] = "somebody"
         file["node/nodes"][NAMES[0]].attrs["units"] = "mV"
-        file["node"].create_group("metadata").create_dataset("notes", data=np.arange(5000), compression="lzf")
+        file["node"].require_group("metadata").create_dataset("notes", data=np.arange(5000), compression="lzf")
         file["node/edges"].attrs["order"] = 1
     before = evil.read_bytes()
     with handed(evil) as given:
