@@ -12,6 +12,7 @@ import pytest
 
 from harness.adapter import read_graph
 from harness.errors import ReadFailed
+from harness.explain.complaints import Suspects
 from harness.graphs import Graph, Node, read, with_safe_names, write
 from harness.recording import Recording
 from harness.safe_files import Handed, handed, write_safe
@@ -159,6 +160,16 @@ def test_what_a_library_says_is_put_under_the_files_names(evil: Path) -> None:
         recorded = given.recorded(Recording({"output": array}, {safe: array}, {safe: array}))
         assert set(recorded.spikes) == set(recorded.membranes) == {shown}
         assert "\x1b" not in given.told(" ".join(given.originals))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_warning_that_names_a_node_counts_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "named.nir"
+    write(path, hostile_graph([name, "other"]))
+    with handed(path) as given:
+        (safe,) = (new for new, old in given.originals.items() if old == name)
+        assert Suspects((name,)).named_in(given.told(f"module '{safe}' is ignored"))
+        assert not Suspects((name,)).named_in(given.told("module 'other' is ignored"))
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
