@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from harness.agreement.inputs import InputSet
-    from harness.graphs import Array
+    from harness.graphs import Array, Graph
 
 
 def check_step(dt: float, option: str = "--dt") -> None:
@@ -63,6 +63,20 @@ def renamed_of(path: Path) -> dict[str, str]:
     from harness.graphs import read, with_safe_names
 
     return with_safe_names(read(path))[1]
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of all nodes of a file, ``outer.inner`` in nested graphs."""
+    from harness.graphs import read
+
+    return set(_names(read(path), ""))
+
+
+def _names(graph: Graph, prefix: str) -> Iterator[str]:
+    for name, node in graph.nodes.items():
+        yield f"{prefix}{name}"
+        if node.kind == "NIRGraph":
+            yield from _names(cast("Graph", node), f"{prefix}{name}.")
 
 
 def _renaming(called: Mapping[str, str]) -> list[str]:

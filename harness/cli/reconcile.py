@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
+from harness.cli.inputs import check_step, inputs_of, names_in, notes_of, quiet_hint
 from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def reconcile(
         written = {"inputs": inputs.as_dict(), "written": str(out) if found.plan.right else None}
         print_json({"read_as": notes_of(graph), "renamed": called} | found.as_dict() | written)
     elif not quiet:
-        _show(found, inputs, out, called)
+        there = names_in(graph)  # what passes put in has no other name that a user knows
+        _show(found, inputs, out, {old: new for old, new in called.items() if old in there})
     if not found.plan.right:
         raise typer.Exit(1)
 
@@ -88,15 +89,15 @@ def reconcile(
 def _show(found: Reconciled, inputs: InputSet, out: Path, called: Mapping[str, str]) -> None:
     from harness.graphs import listed
     from harness.vocabulary import Status
-    from harness.wording import shown
+    from harness.wording import printable, shown
 
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
     if found.read is not None and found.read.fits and not found.read.plain:
-        say("\n".join(found.read.lines()))
+        say("\n".join(map(printable, found.read.lines())))
     say(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say(f"{number}. {each.name} at {listed(each.nodes)}: {printable(each.why)} (preserves {each.preserves})")
     if plan.right:
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
@@ -104,13 +105,13 @@ def _show(found: Reconciled, inputs: InputSet, out: Path, called: Mapping[str, s
         if called:
             say(f"In it, as a library can take it: {listed(f'{shown(old)} is {new}' for old, new in called.items())}.")
         for rest in plan.remaining:
-            say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
+            say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {printable(rest.why)}")
     else:
         after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
         say(f"Not reconciled: {after}; nothing is written.")
         for left in found.remaining:
             where = f" at {listed(left.nodes)}" if left.nodes else ""
-            say(f"- {left.cause}{where}: {left.says}")
+            say(f"- {left.cause}{where}: {printable(left.says)}")
     say(f"On {inputs.says()}.")
     hint = quiet_hint(inputs, plan.agreement.status is Status.VACUOUS)
     if hint:

@@ -68,7 +68,9 @@ def _why(explanation: GraphExplanation, path: Path, input: Path | None) -> Itera
     for each in verdict.causes:
         repairs = _repairs(explanation, each)
         where = f"at {listed(each.nodes)}" if each.nodes else ""
-        yield ": ".join(text for text in (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says) if text)
+        yield ": ".join(
+            text for text in (f"- {each.cause}", " ".join(filter(None, (repairs, where))), printable(each.says)) if text
+        )
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:
         yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
