@@ -48,8 +48,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 DT = 1e-4
 ROOT = Path(__file__).parents[2]
-STORE = ROOT / ".nir-interop"
-"""Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 
 
 @pytest.fixture
@@ -233,7 +231,7 @@ def assert_plain(done: subprocess.CompletedProcess[str]) -> None:
 @pytest.mark.slow
 def test_check_with_every_backend(evil: Path, canary: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "input.npz", input=drive())
-    given = ("--input", "input.npz", "--store", str(STORE), "--save", "out")
+    given = ("--input", "input.npz", "--save", "out")
     done = run("check", "evil.nir", "--json", *given, cwd=tmp_path)
     assert not canary.exists()
     assert_plain(done)
@@ -254,7 +252,7 @@ def test_explain_and_reconcile_with_every_library(library: str, canary: Path, tm
     evil = tmp_path / "evil.nir"
     write(evil, hostile_graph([*PAYLOADS, *ODD[:12]]))
     np.savez(tmp_path / "input.npz", input=drive())
-    given = ("--input", "input.npz", "--store", str(STORE))
+    given = ("--input", "input.npz")
     assert_plain(run("explain", "evil.nir", "--backend", library, *given, cwd=tmp_path))
     done = run("reconcile", "evil.nir", "--to", library, "-o", "out.nir", *given, cwd=tmp_path)
     assert not canary.exists()
