@@ -84,6 +84,21 @@ def handed(path: Path) -> Iterator[Handed]:
         yield Handed(copy, originals)
 
 
+def renamed_in(path: Path) -> dict[str, str]:
+    """What a copy of a file calls otherwise: name in the file → in the copy, ``outer.inner`` in a nested graph.
+
+    Names alone are read; of a file that h5py cannot read there are none.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            found = _Renaming(write=False).graph(file["node"], 0)
+    except _UNREADABLE:
+        return {}
+    return {old: new for new, old in found.items() if new != old}
+
+
 def write_safe(path: Path, copy: Path) -> dict[str, str]:
     """Copy a file, its names replaced where they are not safe; returns the name of a node in the copy → in the file.
 
@@ -138,9 +153,13 @@ class _Looking:
 
 
 class _Renaming:
-    """The same walk, in which names are replaced."""
+    """The same walk, in which names are replaced.
 
-    def __init__(self) -> None:
+    write : in the file too, which must be open for it
+    """
+
+    def __init__(self, write: bool = True) -> None:
+        self.write = write
         self.done: list[tuple[Any, dict[str, str]]] = []
 
     def graph(self, group: h5py.Group, depth: int) -> dict[str, str]:
@@ -159,7 +178,7 @@ class _Renaming:
             new = called.get(name, name)
             found[new] = name
             found |= {f"{new}.{inner}": f"{name}.{own}" for inner, own in inside.get(name, {}).items()}
-        if called:
+        if called and self.write:
             _rename(nodes, called)
             _rename_ends(group, called)
         self.done.append((group.id, found))

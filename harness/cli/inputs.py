@@ -60,9 +60,9 @@ def notes_of(path: Path) -> list[str]:
 
 def renamed_of(path: Path) -> dict[str, str]:
     """What is called otherwise in the file that libraries are given: name → safe name; for ``--json``."""
-    from harness.graphs import read, with_safe_names
+    from harness.safe_files import renamed_in
 
-    return with_safe_names(read(path))[1]
+    return renamed_in(path)
 
 
 def names_in(path: Path) -> set[str]:

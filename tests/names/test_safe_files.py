@@ -15,7 +15,7 @@ from harness.errors import ReadFailed
 from harness.explain.complaints import Suspects
 from harness.graphs import Graph, Node, read, with_safe_names, write
 from harness.recording import Recording
-from harness.safe_files import Handed, handed, write_safe
+from harness.safe_files import Handed, handed, renamed_in, write_safe
 from harness.safe_names import is_safe, replacements
 from tests.names.hostile import NAMES, PAYLOADS, hostile_graph
 from tests.strategies import port
@@ -196,6 +196,6 @@ def test_graphs_are_renamed_as_files_are(tmp_path: Path) -> None:
     write(tmp_path / "other.nir", made)
     assert set(called) >= set(NAMES)
     with handed(tmp_path / "one.nir") as given:
-        assert {old: new for new, old in given.originals.items()} == called
+        assert {old: new for new, old in given.originals.items()} == called == renamed_in(tmp_path / "one.nir")
         assert list(nir.read(given.path).nodes) == list(nir.read(tmp_path / "other.nir").nodes)
     assert with_safe_names(made) == (made, {})
