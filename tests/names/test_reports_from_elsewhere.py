@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import UnknownName
+from harness.matrix.known_issues import load
 from harness.matrix.plan import is_cell_id, parse_cell_id
 from harness.report.files import write_pages
-from harness.report.page import page_of
+from harness.report.page import page_of, render
 from harness.schema import PRIMITIVES, REPORT, RULES, Kind, read_table, write_table
-from tests.names.hostile import NAMES
+from tests.names.hostile import NAMES, PAYLOADS
 
 TEXTS = (
     *NAMES,
@@ -32,6 +34,7 @@ TEXTS = (
     "a\x00b",
     "; rm -rf ~",
 )
+MARKUP = ("<img src=x onerror=alert(1)>", "javascript:alert(1)", "</script><script>alert(1)</script>")
 FREE = [each.name for each in REPORT.columns if each.kind is Kind.TEXT and not each.words and each.name != "cell_id"]
 
 
@@ -143,3 +146,18 @@ def test_sister_tables_are_text_in_markdown(sent: Path) -> None:
     plain = summary.read_text(encoding="utf-8").replace("\\[", "").replace("\\]", "").replace("\\<", "")
     assert "example.org" in plain
     assert "](https://example.org" not in plain and "<b>" not in plain
+
+
+@pytest.mark.parametrize("text", [*PAYLOADS, *MARKUP])
+def test_an_issue_of_a_toml_file_is_text(text: str, sent: Path, tmp_path: Path) -> None:
+    quoted = json.dumps(text)
+    fields = "".join(f"{name} = {quoted}\n" for name in ("id", "backend", "error_message", "why", "thread"))
+    (tmp_path / "issues.toml").write_text(
+        f'[[issue]]\n{fields}role = "importer"\nversions = [{quoted}]\nstatus = "mismatch"\ncells = 1\n', encoding="utf-8"
+    )
+    (issue,) = load(tmp_path / "issues.toml")
+    assert issue.why == issue.thread == text
+    found = Elements(render(replace(page_of(sent, None), issues=[(issue, 1)]))).found
+    assert [tag for tag, _ in found].count("script") == 2
+    assert "img" not in {tag for tag, _ in found}
+    assert not [each for _, each in found if str(each.get("href") or "").startswith("javascript")]
