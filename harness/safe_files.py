@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import ReadFailed
 from harness.recording import Recording
-from harness.safe_names import mangled, replacements, unsafe
+from harness.safe_names import is_harmless, mangled, replacements, unsafe
 from harness.wording import shown
 
 if TYPE_CHECKING:
@@ -68,20 +69,15 @@ class Handed:
 def handed(path: Path) -> Iterator[Handed]:
     """The file for a library: a copy is gone when the context ends.
 
-    A file that h5py cannot open, or in which names cannot be replaced, is given as it is: no reader takes it, or
-    :func:`harness.adapter.read_graph` refuses it.
+    What is no HDF5 at all is given as it is: no reader takes it.
+    Raises ReadFailed for a file that may hold code in names which cannot be replaced.
     """
     if not _names_at(path):
         yield Handed(path)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
-        try:
-            originals = write_safe(path, copy)
-        except _UNREADABLE:
-            yield Handed(path)
-            return
-        yield Handed(copy, originals)
+        yield Handed(copy, write_safe(path, copy))
 
 
 def renamed_in(path: Path) -> dict[str, str]:
@@ -102,16 +98,20 @@ def renamed_in(path: Path) -> dict[str, str]:
 def write_safe(path: Path, copy: Path) -> dict[str, str]:
     """Copy a file, its names replaced where they are not safe; returns the name of a node in the copy → in the file.
 
-    Raises what h5py raises of a file that it cannot read.
+    Raises ReadFailed as :func:`handed` does; there is no copy then.
     """
     import h5py
 
     shutil.copyfile(path, copy)
     if not _names_at(path):
         return {}
-    copy.chmod(0o600)  # the file may be one that nobody may write
-    with h5py.File(copy, "r+") as file:
-        renamed = _Renaming().graph(file["node"], 0)
+    try:
+        copy.chmod(0o600)  # the file may be one that nobody may write
+        with h5py.File(copy, "r+") as file:
+            renamed = _Renaming().graph(file["node"], 0)
+    except _UNREADABLE:
+        copy.unlink()
+        raise _refused(path) from None
     return {new: old for new, old in renamed.items() if new != old}
 
 
@@ -119,14 +119,38 @@ _UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, Attribute
 
 
 def _names_at(path: Path) -> bool:
-    """Whether a file has names to replace."""
+    """Whether a file has names to replace.
+
+    Raises ReadFailed where its graphs cannot be walked through and not every name in it is harmless.
+    """
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
-            return _Looking().any(file["node"], 0)
-    except _UNREADABLE:
+        file = h5py.File(path, "r")
+    except OSError:
         return False
+    with file:
+        try:
+            return _Looking().any(file["node"], 0)
+        except _UNREADABLE:
+            if all(map(is_harmless, _links(file))):
+                return False
+            raise _refused(path) from None
+
+
+def _links(file: h5py.File) -> Iterator[str]:
+    """The name of everything in a file, whatever it is; something that is not harmless where that cannot be said."""
+    found: list[str] = []
+    try:
+        file.visit_links(found.append)
+    except (*_UNREADABLE, AttributeError):
+        yield ""
+    for path in found:
+        yield from path.split("/")
+
+
+def _refused(path: Path) -> ReadFailed:
+    return ReadFailed(f"{path.name}: names in it could be run as code, and cannot be replaced; write it anew with nir.write")
 
 
 def _graphs(group: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:

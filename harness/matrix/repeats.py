@@ -18,6 +18,7 @@ import numpy as np
 
 from harness.adapter import Adapter, telling
 from harness.compare import compare
+from harness.errors import ReadFailed
 from harness.matrix.arrays import Array
 from harness.matrix.job import GRAPH, OK, RECORDING, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
 from harness.recording import Recording
@@ -116,8 +117,11 @@ def cell(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     ``save`` in the job is where the recording is to be written; without membranes it goes to RECORDING in the job's
     ``folder`` where it differs, to be explained.
     """
-    with _given(adapter, job, progress) as graph:
-        return _cell(adapter, job, graph, progress)
+    try:
+        with _given(adapter, job, progress) as graph:
+            return _cell(adapter, job, graph, progress)
+    except ReadFailed as error:  # before anybody was given the file
+        return failure(error, Status.READ_ERROR, Stage.READ)
 
 
 def _cell(adapter: Adapter, job: Job, graph: Handed, progress: Progress) -> Outcome:
@@ -152,8 +156,11 @@ def _cell(adapter: Adapter, job: Job, graph: Handed, progress: Progress) -> Outc
 
 def meaning(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """Run a graph once and write the recording to the job's ``save``: what other cells are then compared with."""
-    with _given(adapter, job, progress) as graph:
-        ran = attempt(adapter, job, graph, stimulus_at(job["stimulus"])["input"], progress)
+    try:
+        with _given(adapter, job, progress) as graph:
+            ran = attempt(adapter, job, graph, stimulus_at(job["stimulus"])["input"], progress)
+    except ReadFailed as error:
+        return failure(error, Status.READ_ERROR, Stage.READ)
     if ran.recording is None:
         return ran.failed or {}
     ran.recording.save(Path(job["save"]))

@@ -38,10 +38,10 @@ ODD = (
 NAMES = (*PAYLOADS, *ODD)
 
 
-def hostile_graph(names: Sequence[str] = NAMES, size: int = 3) -> Graph:
+def hostile_graph(names: Sequence[str] = NAMES, size: int = 3, *, said: bool = True) -> Graph:
     """Input → one node of each name, layers and neurons in turn → Output; every library takes all of them.
 
-    Its metadata are hostile in keys and in texts, too.
+    said : whether its metadata are hostile in keys and in texts, too
     """
     rng = np.random.default_rng(0)
     nodes: dict[str, Node | Graph] = {"input": port("Input", size)}
@@ -52,8 +52,8 @@ def hostile_graph(names: Sequence[str] = NAMES, size: int = 3) -> Graph:
         else:
             nodes[name] = node("Linear", weight=np.float32(rng.uniform(0.3, 0.9, (size, size))))
     nodes["output"] = port("Output", size)
-    said = {name: name for name in PAYLOADS}
+    metadata = {name: name for name in PAYLOADS} if said else {}
     first = next(iter(names), None)
     if first is not None:
-        nodes[first] = Node(nodes[first].kind, nodes[first].params, said)  # type: ignore[union-attr]
-    return Graph(nodes, tuple(pairwise(nodes)), said)
+        nodes[first] = Node(nodes[first].kind, nodes[first].params, metadata)  # type: ignore[union-attr]
+    return Graph(nodes, tuple(pairwise(nodes)), metadata)

@@ -14,10 +14,13 @@ from harness.adapter import read_graph
 from harness.errors import ReadFailed
 from harness.explain.complaints import Suspects
 from harness.graphs import Graph, Node, read, with_safe_names, write
+from harness.matrix.job import Progress
+from harness.matrix.repeats import cell, meaning
 from harness.recording import Recording
 from harness.safe_files import Handed, handed, renamed_in, write_safe
 from harness.safe_names import is_safe, replacements
 from tests.names.hostile import NAMES, PAYLOADS, hostile_graph
+from tests.names.naming_fakes import Executing
 from tests.strategies import port
 
 
@@ -142,6 +145,35 @@ def test_what_is_no_graph_is_given_as_it_is(content: bytes, tmp_path: Path) -> N
         assert given.path == path
     with pytest.raises(ReadFailed):
         read_graph(path)
+
+
+def test_a_file_whose_names_cannot_be_replaced_is_given_to_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "linked.nir"
+    for name, given_to_some in ((PAYLOADS[0], False), ("lif1", True)):
+        write(path, hostile_graph([name], said=False))
+        with h5py.File(path, "r+") as file:
+            file["node/nodes/nowhere"] = h5py.SoftLink("/nothing")
+        assert set(nir.read(path, type_check=False).nodes) >= {name}, "nir's reader looks away from what is not there"
+        if given_to_some:
+            with handed(path) as given:
+                assert given.path == path
+            continue
+        with pytest.raises(ReadFailed, match="could be run as code"), handed(path):
+            pass
+        with pytest.raises(ReadFailed, match="could be run as code"):
+            write_safe(path, tmp_path / "copy.nir")
+
+
+def test_a_cell_of_such_a_file_is_a_read_error(tmp_path: Path) -> None:
+    path = tmp_path / "linked.nir"
+    write(path, hostile_graph([PAYLOADS[0]]))
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/nowhere"] = h5py.SoftLink("/nothing")
+    np.savez(tmp_path / "x.npz", input=np.zeros((2, 1, 3)))
+    job = {"graph": str(path), "stimulus": str(tmp_path / "x.npz"), "dt": 1e-4, "seed": 0, "nodes": []}
+    for work in (cell, meaning):
+        found = work(Executing(), job, Progress())
+        assert (found["status"], found["error_type"]) == ("read_error", "ReadFailed")
 
 
 def test_a_file_that_nobody_may_write_is_renamed_in_the_copy(evil: Path) -> None:
