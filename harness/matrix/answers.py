@@ -33,7 +33,7 @@ class Answers:
             self._waiting[place].append(known)
             return
         outcome = self._store.get(kind, name)
-        if outcome is not None and (outcome.get("status") != Status.TIMEOUT or outcome.get("limit") == limit):
+        if outcome is not None and self._stands(outcome, limit):
             self._found[place] = outcome
             known(outcome, True)
             return
@@ -52,3 +52,8 @@ class Answers:
                 tell(outcome, number > 0)
 
         self._slots.add(replace(task, finish=keep, done=done))
+
+    def _stands(self, outcome: Outcome, limit: float) -> bool:
+        """Whether an outcome that ran into a limit ran into that which there is now."""
+        late = outcome.get("status") == Status.TIMEOUT and outcome.get("limit") != limit
+        return not late and outcome.get("memory", self._slots.memory) == self._slots.memory

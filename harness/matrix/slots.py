@@ -18,7 +18,9 @@ import execnet
 from harness.environments import Backend
 from harness.errors import BackendMissing
 from harness.matrix.job import Outcome
+from harness.matrix.messages import SHORT_OF_MEMORY
 from harness.matrix.pool import Died, TimedOut, Worker
+from harness.matrix.rights import memory_for
 from harness.vocabulary import Status
 
 START_COST = 2.0
@@ -67,12 +69,14 @@ class Slots:
 
     lock : held while tasks are added and while ``done`` is called
     start_seconds : CPU seconds that the workers took to import their libraries
+    memory : bytes that each worker may allocate; 0 for no limit
     """
 
     def __init__(self, backends: Mapping[str, Backend], jobs: int, scratch: Callable[[], Path]) -> None:
         self.backends = backends
         self.lock = threading.Condition()
         self.start_seconds = 0.0
+        self.memory = memory_for(jobs)
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
@@ -195,7 +199,12 @@ class Slots:
         for _ in range(2):
             try:
                 worker = self._worker(slot, task.backend)
-                return dict(worker.described) if job is None else worker.work(job, task.limit)
+                if job is None:
+                    return dict(worker.described)
+                outcome = worker.work(job, task.limit)
+                if worker.spent:
+                    self._drop(slot, task.backend)
+                return outcome
             except BackendMissing as error:
                 return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
             except TimedOut as late:
@@ -214,13 +223,12 @@ class Slots:
                 with self.lock:
                     if self._stop:
                         raise
-        return {"status": str(Status.CRASH), "stage": died.stage if died else "", "error_message": died.how if died else ""}
+        stage, how = (died.stage, died.how) if died else ("", "")
+        short = {"memory": self.memory} if SHORT_OF_MEMORY in how else {}
+        return {"status": str(Status.CRASH), "stage": stage, "error_message": how, **short}
 
     def _worker(self, slot: _Slot, name: str) -> Worker:
         worker = slot.workers.get(name)
-        if worker is not None and worker.swollen:
-            self._drop(slot, name)
-            worker = None
         if worker is None:
             if self._scratch is None:
                 raise RuntimeError("workers are started by run() alone")
@@ -231,7 +239,7 @@ class Slots:
         """A new worker, tried more than once: one that ends as it starts may have been killed from outside."""
         for _ in range(_START_TRIES):
             try:
-                worker = Worker(self.backends[name], self._group, scratch)
+                worker = Worker(self.backends[name], self._group, scratch, self.memory)
                 with self.lock:
                     slot.workers[name] = worker  # before it imports its library, so that an interrupt finds it
                     slot.claims.add(name)
