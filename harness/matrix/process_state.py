@@ -150,7 +150,7 @@ def _pieces() -> Iterator[Piece]:
     yield Piece("priority", lambda: os.getpriority(os.PRIO_PROCESS, 0))
     yield Piece("logging", _loggers, _set_loggers, _still_there)
     yield Piece("warnings", lambda: (list(warnings.filters), warnings.showwarning), _set_warnings)
-    yield Piece("arithmetic", _arithmetic, lambda value: _flush_denormals_no_more())
+    yield Piece("arithmetic", _arithmetic)
     if hasattr(os, "sched_getaffinity"):
         yield Piece("processors", lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
     if hasattr(sys, "set_int_max_str_digits"):
@@ -190,6 +190,7 @@ def _pieces_of_torch(torch: Any) -> Iterator[Piece]:
         yield Piece("torch precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
     if hasattr(torch, "set_warn_always"):
         yield Piece("torch warnings", torch.is_warn_always_enabled, torch.set_warn_always)
+    yield Piece("torch denormals", lambda: _arithmetic()[0], lambda value: torch.set_flush_denormal(not value))
     anomaly = torch.autograd.set_detect_anomaly
     yield Piece("torch anomalies", torch.is_anomaly_enabled, anomaly)
     cast = torch.set_autocast_cpu_enabled if hasattr(torch, "set_autocast_cpu_enabled") else None
@@ -311,15 +312,9 @@ def _set_warnings(value: tuple[list[Any], Any]) -> None:
     getattr(warnings, "_filters_mutated", lambda: None)()
 
 
-def _arithmetic() -> tuple[float, ...]:
+def _arithmetic() -> tuple[bool, ...]:
     """Whether small numbers are flushed to zero, and which way sums are rounded: flags of the processor."""
-    return _SMALLEST / 4, 1.0 + _NUDGE, -1.0 - _NUDGE, 1.0 - _NUDGE / 2
-
-
-def _flush_denormals_no_more() -> None:
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_flush_denormal(False)
+    return _SMALLEST / 4 > 0, 1.0 + _NUDGE > 1, -1.0 - _NUDGE < -1, 1.0 - _NUDGE / 2 < 1
 
 
 def _children() -> set[int]:
@@ -377,7 +372,7 @@ def _replaced(functions: list[tuple[Any, dict[str, Any]]], modules: Mapping[str,
     for owner, before in functions:
         now = vars(owner)
         for name, each in before.items():
-            if now.get(name) is not each:
+            if now.get(name) is not each and not _of_its_own(owner, now.get(name)):
                 found = True
                 with contextlib.suppress(Exception):
                     setattr(owner, name, each)
@@ -386,6 +381,14 @@ def _replaced(functions: list[tuple[Any, dict[str, Any]]], modules: Mapping[str,
             found = True
             sys.modules[name] = module
     return found
+
+
+def _of_its_own(owner: Any, function: Any) -> bool:
+    """Whether a package has replaced its own function: torch does, as parts of it are imported."""
+    package = sys.modules.get((getattr(owner, "__module__", None) or owner.__name__).partition(".")[0])
+    code = getattr(function, "__code__", None)
+    home = os.path.dirname(getattr(package, "__file__", None) or "")
+    return bool(home) and code is not None and package is not None and hasattr(package, "__path__") and code.co_filename.startswith(f"{home}/")
 
 
 __all__ = ["put_back", "watched"]
