@@ -162,7 +162,7 @@ def _usable(stream: Any, number: int) -> Any:
     """The stream itself, or another where it was closed."""
     if stream is None or not stream.closed:
         return stream
-    return open(number, "w" if number else "r", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    return open(number, "w" if number else "r", encoding="utf-8", errors="replace", closefd=False)
 
 
 def _flush() -> None:

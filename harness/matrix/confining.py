@@ -117,7 +117,7 @@ def _take_away_network() -> bool:
 
 
 def _filter(processor: int, numbers: dict[str, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Instructions (code, jump if so, jump if not, constant) over struct seccomp_data: number, processor, address, arguments."""
+    """Instructions (code, jump if so, jump if not, constant) over struct seccomp_data."""
     denied: Sequence[int] = [numbers[name] for name in ("ptrace", "readv", "writev", "io_uring")]
     refuse, unknown = _ERROR | errno.EACCES, _ERROR | errno.ENOSYS
     yield _LOAD, 0, 0, 4

@@ -1,7 +1,7 @@
 """The state of a process that a library may change: put back after it, or named where it cannot be.
 
-What is inside a library's own modules (caches, counters, class attributes) is the library's, and stays; so does what native code
-keeps to itself.
+What is inside a library's own modules (caches, counters, class attributes) is the library's, and stays; so does what native
+code keeps to itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,9 +158,15 @@ def _pieces() -> Iterator[Piece]:
     if (socket := sys.modules.get("socket")) is not None:
         yield Piece("socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout)
     if (numpy := sys.modules.get("numpy")) is not None:
-        yield from _pieces_of_numpy(numpy)
+        yield from _known(_pieces_of_numpy(numpy))
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "get_default_dtype"):
-        yield from _pieces_of_torch(torch)
+        yield from _known(_pieces_of_torch(torch))
+
+
+def _known(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """As many as there are in this version of a library."""
+    with contextlib.suppress(AttributeError):
+        yield from pieces
 
 
 def _pieces_of_numpy(numpy: Any) -> Iterator[Piece]:
@@ -190,21 +196,27 @@ def _pieces_of_torch(torch: Any) -> Iterator[Piece]:
         yield Piece("torch precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
     if hasattr(torch, "set_warn_always"):
         yield Piece("torch warnings", torch.is_warn_always_enabled, torch.set_warn_always)
-    yield Piece("torch denormals", lambda: _arithmetic()[0], lambda value: torch.set_flush_denormal(not value))
     anomaly = torch.autograd.set_detect_anomaly
     yield Piece("torch anomalies", torch.is_anomaly_enabled, anomaly)
     cast = torch.set_autocast_cpu_enabled if hasattr(torch, "set_autocast_cpu_enabled") else None
-    yield Piece("torch casting", lambda: _quietly(torch.is_autocast_cpu_enabled), cast and (lambda value: _quietly(cast, value)))
+    yield Piece(
+        "torch casting", lambda: _quietly(torch.is_autocast_cpu_enabled), cast and (lambda value: _quietly(cast, value))
+    )
     flags = torch.backends.cudnn
     yield Piece(
         "torch cuDNN",
         lambda: (flags.enabled, flags.benchmark, flags.deterministic),
-        lambda value: [setattr(flags, *each) for each in zip(("enabled", "benchmark", "deterministic"), value, strict=True)],
+        lambda value: _set(flags, ("enabled", "benchmark", "deterministic"), value),
     )
     yield Piece("torch printing", lambda: dict(vars(torch._tensor_str.PRINT_OPTS)), vars(torch._tensor_str.PRINT_OPTS).update)
     yield Piece("torch hooks", lambda: _global_hooks(torch.nn.modules.module))
     if hasattr(torch._C, "_len_torch_function_stack"):
         yield Piece("torch modes", lambda: (torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()))
+
+
+def _set(owner: Any, names: Sequence[str], values: Sequence[Any]) -> None:
+    for name, value in zip(names, values, strict=True):
+        setattr(owner, name, value)
 
 
 def _quietly(call: Callable[..., Any], *given: Any) -> Any:
@@ -356,9 +368,8 @@ def _open_files() -> int:
 
 def _functions() -> list[tuple[Any, dict[str, Any]]]:
     """What can be called in the modules and classes that are watched."""
-    owners = [
-        module for name, module in list(sys.modules.items()) if name in _WATCHED or name.partition(".")[0] in ("harness", "adapters")
-    ]
+    own = ("harness", "adapters")
+    owners = [each for name, each in list(sys.modules.items()) if name in _WATCHED or name.partition(".")[0] in own]
     for module, name in _WATCHED_CLASSES:
         found = getattr(sys.modules.get(module), name, None)
         if found is not None:
@@ -376,6 +387,10 @@ def _replaced(functions: list[tuple[Any, dict[str, Any]]], modules: Mapping[str,
                 found = True
                 with contextlib.suppress(Exception):
                     setattr(owner, name, each)
+        for name in _hiding(owner, before):
+            found = True
+            with contextlib.suppress(Exception):
+                delattr(owner, name)
     for name, module in modules.items():
         if sys.modules.get(name) is not module:
             found = True
@@ -383,12 +398,20 @@ def _replaced(functions: list[tuple[Any, dict[str, Any]]], modules: Mapping[str,
     return found
 
 
+def _hiding(owner: Any, before: Mapping[str, Any]) -> list[str]:
+    """New methods of a class that hide what it inherits."""
+    bases = owner.__mro__[1:] if isinstance(owner, type) else ()
+    new = [name for name, each in vars(owner).items() if callable(each) and name not in before] if bases else []
+    return [name for name in new if any(name in vars(base) for base in bases) and not _of_its_own(owner, vars(owner)[name])]
+
+
 def _of_its_own(owner: Any, function: Any) -> bool:
     """Whether a package has replaced its own function: torch does, as parts of it are imported."""
     package = sys.modules.get((getattr(owner, "__module__", None) or owner.__name__).partition(".")[0])
-    code = getattr(function, "__code__", None)
-    home = os.path.dirname(getattr(package, "__file__", None) or "")
-    return bool(home) and code is not None and package is not None and hasattr(package, "__path__") and code.co_filename.startswith(f"{home}/")
+    code, init = getattr(function, "__code__", None), getattr(package, "__file__", None)
+    if code is None or init is None or not hasattr(package, "__path__"):
+        return False
+    return bool(code.co_filename.startswith(f"{os.path.dirname(init)}/"))
 
 
 __all__ = ["put_back", "watched"]

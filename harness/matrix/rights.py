@@ -30,7 +30,7 @@ def memory_for(jobs: int = 1) -> int:
     if said:
         size = _SIZE.fullmatch(said)
         if size is None:
-            raise BadInput(f"{MEMORY} is {said[:40]!r}, which is no size: give bytes or, for example, 8G; 0 takes the limit away")
+            raise BadInput(f"{MEMORY} is {said[:40]!r}, which is no size: give bytes or, say, 8G; 0 takes the limit away")
         return int(float(size[1]) * _UNITS[size[2].upper()])
     there = _memory()
     return max(int(there * SHARE / max(1, jobs)), min(ENOUGH, there // 2))

@@ -110,6 +110,44 @@ def test_a_later_cell_gives_what_it_gives_in_a_fresh_process(warm: Warm, fresh: 
     np.testing.assert_array_equal(output, fresh)
 
 
+@pytest.fixture(scope="module")
+def warm_torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    made = Warm(tmp_path_factory.mktemp("torch"), "tests.matrix.unruly:UnrulyTorch")
+    yield made
+    made.close()
+
+
+OF_TORCH = [
+    "dtype",
+    "torch_threads",
+    "gradients",
+    "determinism",
+    "device",
+    "seed",
+    "precision",
+    "anomalies",
+    "torch_printing",
+    "inference",
+    "module_hook",
+    "torch_denormals",
+    "torch_function",
+    "torch_method",
+]
+CANNOT_BE_PUT_BACK_IN_TORCH = {"inference", "module_hook", "torch_denormals", "torch_function", "torch_method"}
+
+
+def test_what_torch_keeps_for_a_process_is_put_back_or_ends_it(warm_torch: Warm) -> None:
+    assert sorted(OF_TORCH) == sorted(unruly.of_torch())
+    outcome, fresh, left = warm_torch.do(FINE)
+    assert (outcome["status"], left) == ("ok", [])
+    for misdeed in OF_TORCH:
+        _, _, left = warm_torch.do(misdeed)
+        assert bool(left) == (misdeed in CANNOT_BE_PUT_BACK_IN_TORCH), (misdeed, left)
+        outcome, output, left = warm_torch.do(FINE)
+        assert (misdeed, outcome["status"], outcome.get("error_message", ""), left) == (misdeed, "ok", "", [])
+        np.testing.assert_array_equal(output, fresh, err_msg=misdeed)
+
+
 def test_no_process_outlives_its_worker(warm: Warm, fresh: np.ndarray) -> None:
     warm.do("children")
     warm.close()

@@ -56,7 +56,7 @@ class Unruly(Honest):
             if changed:
                 raise RuntimeError(f"not as at the start: {changed}")
         else:
-            MISDEEDS[path.stem]()
+            (MISDEEDS | (of_torch() if isinstance(self, UnrulyTorch) else {}))[path.stem]()
         return model
 
     def seen(self) -> dict[str, Any]:
@@ -75,7 +75,9 @@ class Unruly(Honest):
             "time zone": time.localtime(0).tm_hour,
             "umask": oct(_umask()),
             "terminating": signal.getsignal(signal.SIGTERM),
-            "ignored": [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(("SigIgn", "SigBlk"))],
+            "ignored": [
+                line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(("SigIgn", "SigBlk"))
+            ],
             "timer": signal.getitimer(signal.ITIMER_REAL)[0],
             "files": resource.getrlimit(resource.RLIMIT_NOFILE),
             "logging": (logging.Logger.manager.disable, logging.getLogger().level, logging.raiseExceptions),
@@ -103,6 +105,65 @@ class Unruly(Honest):
         right = super().run(model, stimulus)
         noise = np.float32(random.random() + np.random.rand())
         return Recording({"output": right.outputs["output"] + noise})
+
+
+class UnrulyTorch(Unruly):
+    """The same with what torch keeps for a whole process."""
+
+    name = "unrulytorch"
+
+    def seen(self) -> dict[str, Any]:
+        import torch
+
+        return {
+            "dtype": torch.get_default_dtype(),
+            "threads": torch.get_num_threads(),
+            "gradients": torch.is_grad_enabled(),
+            "determinism": torch.are_deterministic_algorithms_enabled(),
+            "a tensor": str(torch.ones(2, requires_grad=True) / 3),
+            "a module": torch.nn.Linear(2, 2).weight.device.type,
+            "a function": torch.nn.functional.relu(torch.tensor([-1.0, 2.0])).tolist(),
+            "a product": torch.tensor([2.0]).mul(3).item(),
+            "precision": torch.get_float32_matmul_precision(),
+            "anomalies": torch.is_anomaly_enabled(),
+            "smallest": bool(torch.tensor(sys.float_info.min, dtype=torch.float64) / 4 > 0),
+        }
+
+    def run(self, model: Any, stimulus: Any) -> Recording:
+        import torch
+
+        right = super().run(model, stimulus)
+        return Recording({"output": right.outputs["output"] + torch.rand(1).numpy()})
+
+
+def of_torch() -> dict[str, Callable[[], object]]:
+    """What can be done to torch; it is imported for it."""
+    import torch
+
+    return {
+        "dtype": lambda: torch.set_default_dtype(torch.float64),
+        "torch_threads": lambda: torch.set_num_threads(7),
+        "gradients": lambda: torch.set_grad_enabled(False),
+        "inference": lambda: _enter(torch.inference_mode()),
+        "determinism": lambda: torch.use_deterministic_algorithms(True),
+        "device": lambda: torch.set_default_device("meta"),
+        "seed": lambda: torch.manual_seed(7),
+        "precision": lambda: torch.set_float32_matmul_precision("medium"),
+        "anomalies": lambda: torch.autograd.set_detect_anomaly(True),
+        "torch_printing": lambda: torch.set_printoptions(precision=1),
+        "torch_denormals": lambda: torch.set_flush_denormal(True),
+        "module_hook": lambda: torch.nn.modules.module.register_module_forward_hook(lambda *_: None),
+        "torch_function": _replace(torch.nn.functional, "relu", lambda x: x),
+        "torch_method": _replace(torch.Tensor, "mul", lambda self, other: self),
+    }
+
+
+_ENTERED: list[Any] = []
+
+
+def _enter(mode: Any) -> None:
+    mode.__enter__()
+    _ENTERED.append(mode)
 
 
 OPEN = builtins.open
