@@ -21,8 +21,10 @@ SAID = "said-"
 """How the names of files begin that hold what is printed."""
 KEPT = 2000
 """Characters of the text that are kept."""
-_SCANNED = 16 * 2**20
+_SCANNED = 4 * 2**20
 """Bytes of the output that are searched for warnings."""
+_LONGEST_LINE = 2000
+"""Characters of a line that are."""
 _WARNINGS_KEPT = 20
 _DEPRECATIONS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 _COMPLAINS = re.compile(
@@ -62,7 +64,7 @@ class Capture:
         """Read what was printed."""
         output.seek(0)
         printed = output.read(_SCANNED).decode("utf-8", "replace")
-        for line in printed.splitlines():
+        for line in (each[:_LONGEST_LINE] for each in printed.splitlines()):
             if _COMPLAINS.search(line) and not _DEPRECATED.search(line):
                 self._complain(line)
         self._printed = (self._printed + printed)[:KEPT]

@@ -47,6 +47,7 @@ ENVIRONMENT = {
 
 _REAPING = 2.0
 _LAST_WORDS = 2000
+_LOOK_EVERY = 0.25
 _BOOT = "from harness.matrix.worker import serve\nserve(channel)\n"
 
 
@@ -199,8 +200,20 @@ class Worker:
         self._channel.send(json.dumps(message))
 
     def _receive(self, limit: float) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self._channel.receive(limit))
-        return answer
+        """The next message; EOFError where the process has ended, be it that its children still hold the pipe."""
+        deadline = time.monotonic() + limit
+        while True:
+            ended = self._gateway._io.popen.poll() is not None
+            try:
+                answer: dict[str, Any] = json.loads(
+                    self._channel.receive(min(_LOOK_EVERY, max(0.001, deadline - time.monotonic())))
+                )
+                return answer
+            except execnet.TimeoutError:
+                if ended:
+                    raise EOFError from None
+                if time.monotonic() >= deadline:
+                    raise
 
 
 def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
