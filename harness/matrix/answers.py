@@ -42,7 +42,7 @@ class Answers:
 
         def keep(outcome: Outcome, folder: Path) -> Outcome:
             kept = finish(outcome, folder)
-            if kept.get("status") != Status.ENV_MISSING:
+            if kept.get("status") != Status.ENV_MISSING and not kept.get("no_space"):
                 self._store.put(kind, name, kept)
             return kept
 

@@ -21,6 +21,7 @@ MEMORY = "NIR_INTEROP_MEMORY"
 """The variable that says how many bytes a worker may take."""
 SHORT_OF_MEMORY = f"it wants more memory than a worker may take ({MEMORY} raises it)"
 _NO_MEMORY = re.compile(r"bad_alloc|MemoryError|out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 _LONGEST_READ = 100_000
 """Characters of a message that are looked at."""
 
@@ -120,6 +121,11 @@ def short_of_memory(error: BaseException) -> bool:
 def says_no_memory(text: str) -> bool:
     """Whether a text says that there was no memory left."""
     return _NO_MEMORY.search(text) is not None
+
+
+def says_no_space(text: str) -> bool:
+    """Whether a text says that a disk is full."""
+    return _NO_SPACE.search(text) is not None
 
 
 def text_of(error: BaseException) -> str:

@@ -27,6 +27,8 @@ START_COST = 2.0
 """Seconds that a second worker of a backend costs: for less work than this it is not worth starting one."""
 TIME_LIMIT = "--time-limit"
 _START_TRIES = 3
+_ROOM = 2**18
+"""Bytes that a disk must have room for."""
 
 
 @dataclass(eq=False)
@@ -204,6 +206,8 @@ class Slots:
                 outcome = worker.work(job, task.limit)
                 if worker.spent:
                     self._drop(slot, task.backend)
+                if outcome.get("no_space"):
+                    _see_to_space(folder)
                 return outcome
             except BackendMissing as error:
                 return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
@@ -220,6 +224,7 @@ class Slots:
             except Died as error:
                 died = error
                 self._drop(slot, task.backend)
+                _see_to_space(folder)
                 with self.lock:
                     if self._stop:
                         raise
@@ -269,3 +274,13 @@ class Slots:
         with self.lock:
             slot.claims.discard(name)
             self.lock.notify_all()
+
+
+def _see_to_space(folder: Path) -> None:
+    """A library that filled a disk lost what it wrote with its job; a disk that is still full is no library's fault.
+
+    Raises OSError where it is.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ROOM))
+        file.flush()

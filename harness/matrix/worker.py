@@ -8,15 +8,12 @@ rights than it needs (:mod:`harness.matrix.confining`), and ends when the one th
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import pkgutil
 import platform
 import resource
-import signal
 import sys
-import threading
 import time
 from typing import Any
 
@@ -24,7 +21,7 @@ from harness.adapter import Adapter
 from harness.matrix import explaining, rewriting
 from harness.matrix import job as jobs
 from harness.matrix.capture import Capture, guarded
-from harness.matrix.confining import confine, limit_addresses, memory_limit
+from harness.matrix.confining import confine, die_with, limit_addresses, memory_limit
 from harness.matrix.messages import describe
 from harness.matrix.native import native, native_labels
 from harness.matrix.process_state import watched
@@ -46,8 +43,6 @@ _OWN = ("identify", "explain", "rewrite")
 """Work of this project's own: it keeps workers of libraries from job to job."""
 CUT_OFF = 87
 """The exit status of a process that can no longer answer."""
-_LOOK_EVERY = 0.5
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 def serve(channel: Any) -> None:
@@ -56,7 +51,7 @@ def serve(channel: Any) -> None:
     Sent: ``{"pid"}``, then what the adapter says of itself, then for each job its stages and its outcome.
     """
     settings = json.loads(channel.receive())
-    _die_with(settings["parent"])
+    die_with(settings["parent"])
     held = confine(settings["memory"])
     _say_nothing()
     pipes = _pipes(channel)
@@ -144,20 +139,6 @@ def _warn_always() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "set_warn_always"):
         torch.set_warn_always(True)
-
-
-def _die_with(parent: int) -> None:
-    """End when the starter does: by the kernel's signal where there is one, and by looking twice a second."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_EVERY)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _plain(value: Any) -> Any:
