@@ -5,6 +5,7 @@ They are ended with their worker.  Where the run itself is killed, a process of 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -14,19 +15,20 @@ import threading
 import time
 from pathlib import Path
 
+_PATIENCE = 2.0
 _PROCESSES = Path("/proc")
 _GUARDED = "NIR_INTEROP_GUARDED"
 """In the environment of all that works for a run: whose guard ends what a worker of a worker leaves, too."""
 _GUARD = """
 import os, signal, sys, time
-folders = [line.rstrip("\\n") for line in sys.stdin]  # until the run is no more
+folders = sys.stdin.buffer.read().split(bytes(1))[:-1]  # until the run is no more; what is cut off is not one
 for _ in range(100):
     found = 0
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/" + name + "/environ", "rb") as file:
                 there = file.read()
-            if any(("TMPDIR=" + each + end).encode() in there for each in folders for end in ("/", chr(0))):
+            if any(b"TMPDIR=" + each + end in there for each in folders for end in (b"/", bytes(1))):
                 os.kill(int(name), signal.SIGKILL)
                 found += 1
         except OSError:
@@ -55,7 +57,7 @@ def kill_all(folder: Path) -> int:
 def working_in(folder: Path) -> list[int]:
     """Processes that began with that folder, or one in it, for their temporary files; none where the system does not tell."""
     found = []
-    wanted = f"TMPDIR={folder}".encode()
+    wanted = b"TMPDIR=" + os.fsencode(folder)
     for name in os.listdir(_PROCESSES) if _PROCESSES.is_dir() else ():
         if name.isdigit():
             with contextlib.suppress(OSError):  # gone by now, or somebody else's
@@ -70,22 +72,30 @@ class _Guard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def tell(self, folder: Path) -> None:
         with self._lock, contextlib.suppress(OSError):
             if self._process is None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _GUARD],
-                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, cwd="/", env={},
+                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env={},
                     start_new_session=True,
                 )  # fmt: skip
             if self._process.stdin is not None:
-                self._process.stdin.write(f"{folder}\n")
+                self._process.stdin.write(os.fsencode(folder) + b"\0")
                 self._process.stdin.flush()
+
+    def dismiss(self) -> None:
+        """Have it look once more, and go."""
+        with self._lock, contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.close()
+                self._process.wait(_PATIENCE)
 
 
 _GUARDIAN = _Guard()
+atexit.register(_GUARDIAN.dismiss)
 
 
 def guard(folder: Path) -> None:
