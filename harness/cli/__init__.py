@@ -67,6 +67,13 @@ class _Verbs(TyperGroup):
             )
             complain(kept)
             raise typer.Exit(_interrupted()) from interrupt
+        except BrokenPipeError as error:  # who read the output has gone
+            _say_no_more()
+            raise typer.Exit(BROKEN_PIPE) from error
+        except SystemExit as leaving:  # rich's word for it
+            if isinstance(leaving.__context__, BrokenPipeError):
+                raise typer.Exit(BROKEN_PIPE) from leaving
+            raise
 
 
 app = typer.Typer(
@@ -122,7 +129,7 @@ def main() -> None:
         sys.exit(2)
     except typer.Abort:
         sys.exit(1)
-    except BrokenPipeError:  # who read the output has gone
+    except BrokenPipeError:  # at the very end
         _say_no_more()
         sys.exit(BROKEN_PIPE)
     except Exception as error:
@@ -152,7 +159,7 @@ def _open_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):

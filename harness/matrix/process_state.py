@@ -90,7 +90,7 @@ def watched(left: set[str]) -> Iterator[None]:
     Processes are ended, and functions put back as far as they can be.
     """
     threads, children, descriptors = _thread._count(), _children(), _open_files()
-    functions, modules = _functions(), dict(sys.modules)
+    functions, modules = _known_functions()
     try:
         yield
     finally:
@@ -364,6 +364,18 @@ def _open_files() -> int:
         return len(os.listdir("/proc/self/fd"))
     except OSError:
         return 0
+
+
+_KNOWN: dict[int, tuple[list[tuple[Any, dict[str, Any]]], dict[str, Any]]] = {}
+
+
+def _known_functions() -> tuple[list[tuple[Any, dict[str, Any]]], dict[str, Any]]:
+    """Functions and modules as they were when the last module was imported: a process in which one was replaced ends."""
+    number = len(sys.modules)
+    if number not in _KNOWN:
+        _KNOWN.clear()
+        _KNOWN[number] = _functions(), dict(sys.modules)
+    return _KNOWN[number]
 
 
 def _functions() -> list[tuple[Any, dict[str, Any]]]:
