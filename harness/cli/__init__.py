@@ -203,6 +203,9 @@ def _unexpected(error: Exception) -> int:
         where = error.filename or "the output, or the disk"
         complain(f"{where}: {error.strerror}; free some, and the same command goes on from what is stored")
         return 2
+    if isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error):
+        complain("there is no folder for temporary files that can be written to; have TMPDIR name one")
+        return 2
     if isinstance(error, OSError) and error.filename is not None:
         complain(f"{error.filename}: {error.strerror}; name a file or folder that can be used")
         return 2

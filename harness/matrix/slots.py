@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import shutil
 import tempfile
@@ -178,7 +179,7 @@ class Slots:
         return max(1.0, self._taken.get(name, 0.0) / max(self._guessed.get(name, 0.0), 0.1))
 
     def _do(self, slot: _Slot, task: Task) -> None:
-        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        folder = self._folder()
         started = time.monotonic()
         try:
             outcome = task.finish(self._outcome(slot, task, folder), folder)
@@ -191,6 +192,12 @@ class Slots:
                 task.done(outcome)
             self._running -= 1
             self.lock.notify_all()
+
+    def _folder(self) -> Path:
+        """A new folder for a task's files."""
+        if self._scratch is not None and not self._scratch.is_dir():  # a library removed it
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._scratch))
 
     def _outcome(self, slot: _Slot, task: Task, folder: Path) -> Outcome:
         """The task's outcome; a job whose worker dies is done once more, for the death may have come from outside."""
@@ -281,6 +288,10 @@ def _see_to_space(folder: Path) -> None:
 
     Raises OSError where it is.
     """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(_ROOM))
-        file.flush()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise

@@ -7,6 +7,7 @@ import logging
 import mmap
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -248,6 +249,14 @@ class Endless(Importing):
         with open("endless", "wb") as file:
             file.seek(2**34)
             file.write(b"x")
+        return super().run(model, stimulus)
+
+
+class Clearing(Importing):
+    """Removes its temporary folder and that of the whole run."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        shutil.rmtree(Path(os.environ["TMPDIR"]).parent)
         return super().run(model, stimulus)
 
 

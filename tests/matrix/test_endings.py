@@ -122,6 +122,20 @@ def test_workers_that_are_killed_at_random_moments_do_not_show(tmp_path: Path, u
     assert tables(tmp_path) == undisturbed
 
 
+def test_two_runs_at_once_in_one_folder_end_in_the_tables_of_one(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    both = [
+        subprocess.Popen(
+            command(KINDS, NETWORKS, jobs=1), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        _, stderr = process.communicate(timeout=300)
+        assert (process.returncode, said(stderr)) == (0, [])
+    assert tables(tmp_path) == undisturbed
+    assert sorted(path.name for path in (tmp_path / "results").glob(".*")) == []
+
+
 def test_what_a_library_started_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
     process = subprocess.Popen(command((fakes.Honest, fakes.Multiplying, fakes.Sleeping)), cwd=tmp_path, stderr=subprocess.PIPE)
     store = tmp_path / ".nir-interop"
@@ -205,6 +219,18 @@ def test_a_locale_without_unicode_changes_no_table(tmp_path: Path, undisturbed: 
     ended = ran(tmp_path, env=plain)
     assert (ended.returncode, said(ended.stderr)) == (0, [])
     assert tables(tmp_path) == undisturbed
+
+
+def test_no_folder_for_temporary_files_is_said(tmp_path: Path) -> None:
+    text = command(KINDS)
+    patched = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n" + text[2].replace(
+        "plan_of(*kinds", "tempfile.gettempdir() and plan_of(*kinds"
+    )
+    ended = subprocess.run([*text[:2], patched, *text[3:]], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 2
+    assert one_line(ended.stderr) == (
+        "nir-interop: there is no folder for temporary files that can be written to; have TMPDIR name one"
+    )
 
 
 def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems h
 
 KINDS = (
     *(fakes.Honest, fakes.Segfaulting, fakes.Leaving, fakes.Raising, fakes.Exhausted, fakes.Hungry, fakes.Hoarding),
-    *(fakes.Sharing, fakes.Endless, fakes.Severing, fakes.Multiplying, fakes.MultiplyingAndDying),
+    *(fakes.Sharing, fakes.Clearing, fakes.Endless, fakes.Severing, fakes.Multiplying, fakes.MultiplyingAndDying),
 )
 
 
