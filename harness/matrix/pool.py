@@ -221,11 +221,13 @@ def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
     path = os.pathsep.join(map(str, (*backend.search, _importable(backend, folder))))
     variables = {**ENVIRONMENT, **guarded_environment(), "PYTHONPATH": path, "TMPDIR": str(folder)}
     specification = execnet.XSpec("popen")
-    specification.chdir = str(folder)  # the starter's own may be that of a job, and go with it
+    specification.execmodel = "main_thread_only"  # else a job may run in another thread, where signals cannot be handled
     assignments = [f"{name}={value}" for name, value in variables.items()]
     # env takes a command with a = in it (.envs/norse==1.0.0) for one more variable, so a shell starts it
     command = ["/bin/sh", "-c", 'exec "$0" "$@"', str(backend.python)] if "=" in str(backend.python) else [str(backend.python)]
-    specification.python = shlex.join(["/usr/bin/env", *assignments, *command])
+    # the starter's folder may be that of a job, and go with it; a shell leaves it, for execnet's chdir is a task of its own
+    there = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', str(folder)]
+    specification.python = shlex.join([*there, "/usr/bin/env", *assignments, *command])
     return specification
 
 

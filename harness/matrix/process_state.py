@@ -89,7 +89,7 @@ def watched(left: set[str]) -> Iterator[None]:
 
     Processes are ended, and functions put back as far as they can be.
     """
-    threads, children, descriptors = _thread._count(), _children(), _open_files()
+    threads, children, descriptors = _threads(), _children(), _open_files()
     functions, modules = _known_functions()
     try:
         yield
@@ -98,7 +98,7 @@ def watched(left: set[str]) -> Iterator[None]:
             left.add("functions of other modules")
         if _ended(_children() - children):
             left.add("processes")
-        if _thread._count() > threads:
+        if _threads() > threads:
             left.add("threads")
         if _open_files() > descriptors + _DESCRIPTORS:
             left.add("open files")
@@ -327,6 +327,11 @@ def _set_warnings(value: tuple[list[Any], Any]) -> None:
 def _arithmetic() -> tuple[bool, ...]:
     """Whether small numbers are flushed to zero, and which way sums are rounded: flags of the processor."""
     return _SMALLEST / 4 > 0, 1.0 + _NUDGE > 1, -1.0 - _NUDGE < -1, 1.0 - _NUDGE / 2 < 1
+
+
+def _threads() -> int:
+    """How many there are beside the main one; but for that by which tqdm watches its bars, which does nothing else."""
+    return _thread._count() - sum(type(each).__module__.startswith("tqdm.") for each in threading.enumerate())
 
 
 def _children() -> set[int]:

@@ -106,7 +106,7 @@ def command(kinds: Sequence[type[Adapter]], networks: Sequence[str] = (NETWORK,)
     """``nir-interop matrix`` with fakes, without explaining, in the working directory; options may follow."""
     names = [kind.__name__ for kind in kinds]
     text = COMMAND.format(root=str(ROOT), kinds=names, networks=list(networks))
-    return [sys.executable, "-c", text, "matrix", "--no-explain", f"--jobs={jobs}"]
+    return [sys.executable, "-c", text, "matrix", "--no-explain", "--store=.nir-interop", f"--jobs={jobs}"]
 
 
 def wait_until(condition: Any, seconds: float) -> bool:
