@@ -10,6 +10,7 @@ from harness.report.page.model import Page
 from harness.report.page.tables import kind, place
 from harness.report.page.wording import blame, remedy, why, words
 from harness.report.tables import COLUMNS, SHORT, summary
+from harness.schema import write_text
 from harness.vocabulary import Status
 
 NAME, PICTURE = "report.md", "report.svg"
@@ -17,10 +18,8 @@ NAME, PICTURE = "report.md", "report.svg"
 
 def write_summary(page: Page, folder: Path) -> list[Path]:
     """Write report.md and report.svg into a folder; returns their paths."""
-    written = [folder / NAME, folder / PICTURE]
-    written[0].write_text("\n".join(lines(page)) + "\n", encoding="utf-8")
-    written[1].write_text(matrix_picture(page), encoding="utf-8")
-    return written
+    text, picture = "\n".join(lines(page)) + "\n", matrix_picture(page)
+    return [write_text(folder / NAME, text), write_text(folder / PICTURE, picture)]
 
 
 def lines(page: Page) -> Iterator[str]:
