@@ -20,25 +20,11 @@ import time
 from typing import Any
 
 from harness.adapter import Adapter
-from harness.matrix import explaining, rewriting
 from harness.matrix import job as jobs
 from harness.matrix.capture import Capture, guarded
 from harness.matrix.messages import describe
-from harness.matrix.native import native, native_labels
-from harness.matrix.repeats import cell, meaning
+from harness.matrix.work import doing
 
-_WORK = {
-    "train": jobs.train,
-    "source": jobs.source,
-    "intended": jobs.intended,
-    "cell": cell,
-    "meaning": meaning,
-    "native": native,
-    "native_labels": native_labels,
-    "identify": explaining.identify,
-    "explain": explaining.explain,
-    "rewrite": rewriting.rewrite,
-}
 _LARGEST_FILE = 2**30
 """Bytes: a library that prints for ever must not fill the disk."""
 _LOOK_EVERY = 0.5
@@ -68,11 +54,12 @@ def serve(channel: Any) -> None:
 
 def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs.Outcome:
     """Do one job, whatever it does to the process's state."""
+    work = doing(job["kind"])
     capture = Capture()
     progress = jobs.Progress(tell, lambda: guarded(capture))
     wall, cpu = time.perf_counter(), time.process_time()
     with progress.guard():
-        outcome = _WORK[job["kind"]](adapter, job, progress)
+        outcome = work(adapter, job, progress)
     outcome["complaints"] = capture.complaints
     outcome["text"] = capture.text
     outcome["timing"] = {

@@ -134,7 +134,7 @@ def test_an_adapters_source_is_part_of_the_key(tmp_path: Path) -> None:
     found = []
     for text in ("a = 1\n", "a = 2\n"):
         module.write_text(text)
-        keys._backend_key.cache_clear()
+        keys.forget()
         found.append(keys.backend_key(Backend("own", "own_adapter:Own", search=(tmp_path,))))
     assert found[0] != found[1]
 
