@@ -77,14 +77,9 @@ def matrix(
 
     cells = Cells(store)
     plan = make_plan(networks=network, exporters=exporter, importers=importer, dts=tuple(dt or DTS), seed=seed)
-    less = [name for name, is_so in (("--no-explain", not explain), ("--train", train)) if is_so]
-    if results is None:
-        before, unread = _last_run(RESULTS)
-        instead = _elsewhere(plan, less, RESULTS, before, unread)
-        results = PART if instead else RESULTS
-    else:
-        instead = ""
-    before, unread = _last_run(results)
+    before, unread = _last_run(results or RESULTS)
+    instead = "" if results else _elsewhere(plan, explain, train, RESULTS, before, unread)
+    results = results or (PART if instead else RESULTS)
     with Progress(quiet=quiet or json, store=store) as progress:
         found = run(plan, cells, jobs=jobs, time_limit=time_limit, on_event=progress.show, explain=explain, train=train)
     rows = found.report_rows()
@@ -120,20 +115,19 @@ def matrix(
         raise typer.Exit(1)
 
 
-def _elsewhere(plan: Plan, less: list[str], folder: Path, before: Run | None, unread: str) -> str:
-    """Why a run does not replace the report in a folder, in a line; empty where it may: that report has no more than this run.
-
-    less : the options that make this run say less than others, or something else
-    """
-    if plan.default and not less:
-        return ""
+def _elsewhere(plan: Plan, explain: bool, train: bool, folder: Path, before: Run | None, unread: str) -> str:
+    """Why a run does not replace the report in a folder, in a line; empty where there is no more in that than in the run."""
     if before is None:
-        return f"{folder} holds a report that cannot be read, and stays; this run is in {PART}" if unread else ""
-    kept = sum(not plan.holds(row) for row in before.rows)
-    if not kept and not (less and before.rows):
-        return ""
-    why = f"{kept} cells that this run does not have" if kept else f"a report that was made without {' and '.join(less)}"
-    return f"{folder} holds {why}, and stays; this run is in {PART} (--results {folder} replaces it)"
+        kept = "a report that cannot be read" if unread and not plan.default else ""
+    elif there := sum(not plan.holds(row) for row in before.rows) * (not plan.default):
+        kept = f"{there} cells that this run does not have"
+    elif not explain and any(row["causes"] for row in before.rows):
+        kept = "what --no-explain leaves out"
+    elif train and any(each["shipped"] for by in before.weights.values() for each in by.values()):
+        kept = "what the weights give that come with the project"
+    else:
+        kept = ""
+    return f"{folder} holds {kept}, and stays: this run is in {PART}; --results {folder} replaces it" if kept else ""
 
 
 def _last_run(folder: Path) -> tuple[Run | None, str]:

@@ -32,13 +32,20 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONIOENCODING": "utf-8",
     "PYTHONOPTIMIZE": "",
     "PYTHONSAFEPATH": "1",
     "PYTHONWARNINGS": "",
 }
-"""What makes a library's answer the same wherever it runs."""
+"""What makes a library's answer the same wherever it runs: one thread, and of each processor what all of them have.
+
+Torch's own kernels, MKL, oneDNN and NumPy otherwise take the widest instructions that there are, and add up in another order.
+"""
 
 _REAPING = 2.0
 _BOOT = "from harness.matrix.worker import serve\nserve(channel)\n"
