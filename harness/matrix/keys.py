@@ -97,6 +97,7 @@ def forget() -> None:
     """Look at the sources again: they are read once a process."""
     _digest.cache_clear()
     _sources.cache_clear()
+    _surroundings.cache_clear()
 
 
 @lru_cache(maxsize=64)
