@@ -32,7 +32,7 @@ from harness.report.tables import summary_table
 from tests.cli.fake_packages import backends_in
 from tests.cli.test_cli import imported_by, lif_graph, run
 from tests.cli.test_diff import differs, folder_with, row
-from tests.matrix.matrix_runs import wait_until, workers_of
+from tests.matrix.matrix_runs import SOON, wait_until, workers_of
 
 VERBS = ("matrix", "check", "explain", "reconcile", "diff", "repro", "rules", "primitives", "sweep", "backends", "experiment")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -274,7 +274,7 @@ def test_matrix_says_what_became_of_the_report_that_was_there(tmp_path: Path, mo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
-def test_an_interrupt_ends_within_two_seconds_and_says_what_is_stored_and_how_to_go_on(tmp_path: Path) -> None:
+def test_an_interrupt_ends_at_once_and_says_what_is_stored_and_how_to_go_on(tmp_path: Path) -> None:
     environment = fakes_in(tmp_path / "site", "Honest", "Looping", "Slow")
     command = [sys.executable, "-m", "harness", *MATRIX, "--importer", "slow", "--importer", "looping", "--store", "kept"]
     process = subprocess.Popen(
@@ -285,7 +285,7 @@ def test_an_interrupt_ends_within_two_seconds_and_says_what_is_stored_and_how_to
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     shown, said = process.communicate(timeout=30)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < SOON
     assert (process.returncode, shown) == (130, "")
     line = said.splitlines()[-1]
     assert re.fullmatch(
