@@ -32,7 +32,9 @@ Needs $needs; prints how many outputs differ from what $exporter itself computed
 
 import os
 
-os.environ.update($surroundings)  # the same sums on every processor
+os.environ.update(  # the same sums on every processor
+$surroundings
+)
 
 import numpy as np
 
@@ -79,7 +81,7 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
         needs=" and ".join(adapter.needs),
         dt=repr(job.dt_import),
         script=adapter.script.strip(),
-        surroundings=", ".join(f'{name}="{value}"' for name, value in SAME_SUMS.items()),
+        surroundings="\n".join(f'    {name}="{value}",' for name, value in SAME_SUMS.items()),
     )
     files[2].write_text(text, encoding="utf-8")
     return files
