@@ -62,7 +62,7 @@ def few_lines(found: Difference) -> Iterator[str]:
     counts = Counter(change.kind for change in found.changes)
     told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind != "same" and counts[kind])
     if told:
-        yield f"since the last report: {told}{_versions(found, ' (', ')')}"
+        yield f"since the last report: {told}{_versions(found, ' (', ')', absent=False)}"
     yield from _weights(found)
     worse = found.of("worse")
     for change in worse[:FEW]:
@@ -106,9 +106,13 @@ def _rounded(found: Difference) -> Iterator[str]:
         yield f"rounding: {change.cell_id}: {', '.join(change.rounded)}"
 
 
-def _versions(found: Difference, before: str = "", after: str = "") -> str:
-    """The versions that differ, between ``before`` and ``after``; empty where none does."""
-    told = [f"{name} {old or 'absent'} → {new or 'absent'}" for name, (old, new) in found.versions.items()]
+def _versions(found: Difference, before: str = "", after: str = "", *, absent: bool = True) -> str:
+    """The versions that differ, between ``before`` and ``after``; empty where none does.
+
+    absent : also of what took part in one run only
+    """
+    pairs = [(name, old, new) for name, (old, new) in found.versions.items() if absent or (old and new)]
+    told = [f"{name} {old or 'absent'} → {new or 'absent'}" for name, old, new in pairs]
     return f"{before}{', '.join(told)}{after}" if told else ""
 
 
