@@ -34,7 +34,7 @@ Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Worker processes at a 
 Backends = Annotated[
     list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).", autocompletion=complete_backend)
 ]
-Store = Annotated[Path, typer.Option("--store", help="Where finished cells are kept for reuse.")]
+Store = Annotated[Path, typer.Option("--store", envvar="NIR_INTEROP_STORE", help="Where finished cells are kept for reuse.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds a cell may take.")]
 
 STORE = Path(".nir-interop")
