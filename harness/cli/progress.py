@@ -83,6 +83,13 @@ class Progress:
             tell(console, f"known issues: {line}")
         tell(console, f"{len(natively(rows))} cells in {seconds:.1f} s → {written[0]}")
 
+    def say(self, lines: Sequence[str]) -> None:
+        """Further lines at the end."""
+        if not self.quiet:
+            console = Console(highlight=False)
+            for line in lines:
+                tell(console, line)
+
     def compare(self, difference: Difference | None, unread: str) -> None:
         """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
         from harness.report.difference_text import few_lines

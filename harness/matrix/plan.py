@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.environments import Backend, backends
 from harness.errors import UnknownName
@@ -79,6 +80,11 @@ class Plan:
         if not exported:
             return [CellJob(source)]
         return [CellJob(source, importer, dt) for importer in self.importers for dt in self.dts]
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of report.csv is a cell of this plan; one without an importer is where its source is."""
+        mine = (row["network"] in self.networks, row["exporter"] in self.exporters, row["seed"] == self.seed)
+        return all(mine) and (not row["importer"] or (row["importer"] in self.importers and row["dt_import"] in self.dts))
 
 
 def make_plan(

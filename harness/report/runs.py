@@ -51,6 +51,23 @@ class Run:
         named = {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
         return named | ({"python": str(python)} if python else {})
 
+    @property
+    def weights(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Network → exporter → ``sha256`` of the weights that it learned, and whether they came with the project (``shipped``).
+
+        Empty where the run is from before that was written down.
+        """
+        found = self.environment.get("weights")
+        networks = {name: by for name, by in (found.items() if isinstance(found, dict) else ()) if isinstance(by, dict)}
+        return {
+            network: {
+                exporter: {"sha256": str(each.get("sha256")), "shipped": bool(each.get("shipped"))}
+                for exporter, each in by.items()
+                if isinstance(each, dict)
+            }
+            for network, by in networks.items()
+        }
+
 
 def read_run(path: Path) -> Run:
     """Read a folder of results, or its report.csv, and the environment.json beside it.
