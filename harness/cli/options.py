@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import textwrap
@@ -27,15 +28,41 @@ def complete_network(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
-Seed = Annotated[int, typer.Option("--seed", help="Of weights and stimuli.")]
+def finite(context: typer.Context, value: Any) -> Any:
+    """The value of an option that takes numbers, where they are finite; their range is the option's own."""
+    for each in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(each, float) and not math.isfinite(each):
+            raise typer.BadParameter(f"{each} is no number that can be counted with; write a finite one.")
+    return value
+
+
+def _allow(context: typer.Context, value: float) -> float:
+    """Let runs hold so much as long as the verb runs."""
+    from harness.limits import allowed
+
+    context.with_resource(allowed(value))
+    return value
+
+
+MOST_SEED, MOST_JOBS = 2**32 - 1, 1024
+"""Every generator of every library takes that seed; more processes than that no machine has use for."""
+LONGEST = 1e6
+"""Seconds that a time limit may be: eleven days."""
+
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of weights and stimuli.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Worker processes at a time; 0: one per core.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=0, max=MOST_JOBS, help="Worker processes at a time; 0: one per core.")]
 Backends = Annotated[
     list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).", autocompletion=complete_backend)
 ]
 Store = Annotated[Path, typer.Option("--store", help="Where finished cells are kept for reuse.")]
-TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds a cell may take.")]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", min=0.1, max=LONGEST, callback=finite, help="Seconds a cell may take.")
+]
+MemoryLimit = Annotated[
+    float, typer.Option("--memory-limit", callback=_allow, help="GiB that one run may hold; more is refused before it begins.")
+]
 
 STORE = Path(".nir-interop")
 RESULTS = Path("results")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
-from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.cli.options import STORE, Json, MemoryLimit, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.limits import USUAL
 
 if TYPE_CHECKING:
     from harness.agreement.inputs import InputSet
@@ -34,6 +35,7 @@ def reconcile(
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
+    memory_limit: MemoryLimit = USUAL,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -64,7 +66,7 @@ def reconcile(
             raise BackendMissing(find(name).hint)
     if from_recording is not None and input is not None:
         raise BadInput("--input: the recording has an input of its own; give one of the two")
-    inputs = inputs_of(graph, from_recording or input, before, seed, steps)
+    inputs = inputs_of(graph, from_recording or input, before, seed, steps, time_limit=time_limit)
     wanted = Recording({"output": load_output(from_recording, inputs.input)}) if from_recording else None
     cells = Cells(store)
     left = side_from_rule(from_rule, before) if from_rule else side_of(source, before, cells, known)

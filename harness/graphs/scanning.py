@@ -31,9 +31,9 @@ def scan(root: h5py.h5g.GroupID) -> Layout:
     Raises UnreadableGraph for links other than HDF5's own hard links, for storage outside the file, and for more nodes,
     entries, elements, bytes or levels than the limits of this module.
     """
-    members = _names(root, "the file")
+    members = _names(root, ())
     for name in members:
-        _refuse_link(root, name, "the file")
+        _refuse_link(root, name, ())
     if b"node" not in members or b"version" not in members:
         missing = b"node" if b"node" not in members else b"version"
         raise UnreadableGraph(f"HDF5, but not NIR: it has no {shown(missing)}; write it with nir.write")
@@ -81,19 +81,18 @@ class _Scan:
             raise UnreadableGraph(f"groups nested deeper than {DEEPEST} levels at {_at(path)}")
         layout: Layout = {}
         for raw in names:
-            where = _at(path)
-            _refuse_link(group, raw, where)
+            _refuse_link(group, raw, path)
             try:
                 name = raw.decode("utf-8")
             except UnicodeDecodeError:
-                raise UnreadableGraph(f"the name {shown(raw)} in {where} is not UTF-8; rename it") from None
+                raise UnreadableGraph(f"the name {shown(raw)} in {_at(path)} is not UTF-8; rename it") from None
             self.entries += 1
             if self.entries > MOST_ENTRIES:
                 raise UnreadableGraph(f"more than {MOST_ENTRIES:,} groups and arrays; the harness reads no more")
             member = h5py.h5o.open(group, raw)
             here = (*path, name)
             if isinstance(member, h5py.h5g.GroupID):
-                layout[name] = self.group(member, _names(member, _at(here), MOST_ENTRIES - self.entries), here)
+                layout[name] = self.group(member, _names(member, here, MOST_ENTRIES - self.entries), here)
             elif isinstance(member, h5py.h5d.DatasetID):
                 self.dataset(member, here)
                 layout[name] = None
@@ -121,17 +120,17 @@ class _Scan:
             raise UnreadableGraph(f"the array {_at(path)} was declared and never written; write the file again")
 
 
-def _names(group: h5py.h5g.GroupID, where: str, most: int = MOST_ENTRIES) -> list[bytes]:
+def _names(group: h5py.h5g.GroupID, path: tuple[str, ...], most: int = MOST_ENTRIES) -> list[bytes]:
     if int(group.get_num_objs()) > most:
-        raise UnreadableGraph(f"{where} holds more than {most:,} entries; the harness reads no more")
+        raise UnreadableGraph(f"{_at(path)} holds more than {most:,} entries; the harness reads no more")
     return sorted(group)
 
 
-def _refuse_link(group: h5py.h5g.GroupID, name: bytes, where: str) -> None:
+def _refuse_link(group: h5py.h5g.GroupID, name: bytes, path: tuple[str, ...]) -> None:
     kind = group.links.get_info(name).type
     if kind != h5py.h5l.TYPE_HARD:
         word = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an external link"}.get(kind, "an unknown link")
-        raise UnreadableGraph(f"{shown(name)} in {where} is {word}; links are not followed: store the thing itself")
+        raise UnreadableGraph(f"{shown(name)} in {_at(path)} is {word}; links are not followed: store the thing itself")
 
 
 def _product(shape: tuple[int, ...]) -> int:
