@@ -66,6 +66,11 @@ def machine_gib() -> float:
         return math.inf
 
 
+def gib_text(needed: float) -> str:
+    """GiB for a message."""
+    return f"{needed:,.1f} GiB" if needed >= 1 else f"{needed:.2g} GiB"
+
+
 def advice(needed: float) -> str:
     """What to do about a run that needs so many GiB: the option, where the machine has the memory."""
     if needed < 0.9 * machine_gib():

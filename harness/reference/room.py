@@ -16,7 +16,7 @@ from harness.errors import BadStimulus, InvalidGraph, TooSlow
 from harness.graphs import NEURONS, SPIKING, Graph, Node, Shapes, components
 from harness.graphs.primitives import CONVOLUTIONS, DENSE, POOLS
 from harness.graphs.shapes import padding_of, whole_numbers
-from harness.limits import GIB, advice, memory_limit
+from harness.limits import GIB, advice, gib_text, memory_limit
 from harness.recording import MEMBRANE_SAMPLES
 
 BLOCK = 2**18
@@ -108,7 +108,7 @@ def check_room(graph: Graph, shapes: Shapes, dt: float, steps: int, samples: int
     asked = demand(graph, shapes, dt, steps, samples, membranes=membranes)
     needed, most = asked.held / GIB, memory_limit()
     if needed > most:
-        run = f"a run of {steps:,} steps and {samples:,} samples holds {needed:,.1f} GiB, more than {most:g} GiB"
+        run = f"a run of {steps:,} steps and {samples:,} samples holds {gib_text(needed)}, more than {most:g} GiB"
         raise BadStimulus(f"{run}; give fewer or smaller ones, or a smaller graph; {advice(needed)}")
     return asked
 
@@ -128,7 +128,9 @@ def check_parameters_fit(graph: Graph, shapes: Shapes, dt: float) -> None:
     """Raise InvalidGraph for a graph that takes more memory than allowed before its first step."""
     needed, most = sum(_kept_by(graph, name, shapes, 1, dt) for name in shapes) / GIB, memory_limit()
     if needed > most:
-        raise InvalidGraph(f"its parameters and waiting lines take {needed:,.1f} GiB, more than {most:g} GiB; {advice(needed)}")
+        raise InvalidGraph(
+            f"its parameters and waiting lines take {gib_text(needed)}, more than {most:g} GiB; {advice(needed)}"
+        )
 
 
 def _kept_by(graph: Graph, name: str, shapes: Shapes, samples: int, dt: float) -> int:
