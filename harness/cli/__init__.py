@@ -7,6 +7,7 @@ when it runs, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -59,7 +60,7 @@ class _Verbs(TyperGroup):
             kept = (
                 str(interrupt) or "interrupted; what was finished is kept in the store, and the same command goes on from there"
             )
-            typer.echo(f"nir-interop: {kept}", err=True)
+            complain(kept)
             raise typer.Exit(INTERRUPTED) from interrupt
 
 
@@ -94,6 +95,9 @@ app.command()(experiment)
 
 def main() -> None:
     """Run a verb; errors on purpose and bad usage become one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal has no letters for is shown as an escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False, prog_name="nir-interop")
     except OwnFailure as error:

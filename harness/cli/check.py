@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
-from harness.cli.options import STORE, Backends, Jobs, Json, MemoryLimit, Quiet, Seed, Store, TimeLimit, print_json, say
+from harness.cli.options import (
+    STORE,
+    Backends,
+    Jobs,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Seed,
+    Store,
+    TimeLimit,
+    a_folder,
+    print_json,
+    say,
+)
 from harness.limits import USUAL
 
 if TYPE_CHECKING:
@@ -24,7 +37,12 @@ def check(
     quiet: Quiet = False,
     json: Json = False,
     save: Annotated[
-        Path | None, typer.Option("--save", help="A folder for the recordings, npz that --input and --from-recording read.")
+        Path | None,
+        typer.Option(
+            "--save",
+            callback=a_folder("--save"),
+            help="A folder for the recordings, npz that --input and --from-recording read.",
+        ),
     ] = None,
     store: Store = STORE,
     jobs: Jobs = 0,

@@ -16,6 +16,7 @@ from harness.cli.options import (
     Seed,
     Store,
     TimeLimit,
+    a_folder,
     complete_backend,
     complete_network,
     print_json,
@@ -42,7 +43,9 @@ def matrix(
     time_limit: TimeLimit = 20.0,
     explain: Annotated[bool, typer.Option(help="Say of every cell that differs who and why.")] = True,
     store: Store = STORE,
-    results: Annotated[Path, typer.Option("--results", help="Where the tables are written.")] = RESULTS,
+    results: Annotated[
+        Path, typer.Option("--results", callback=a_folder("--results"), help="Where the tables are written.")
+    ] = RESULTS,
     fail_on_worse: Annotated[bool, typer.Option("--fail-on-worse", help="Exit 1 if a cell got worse.")] = False,
     quiet: Quiet = False,
     json: Json = False,

@@ -7,11 +7,13 @@ import math
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from harness.limits import VARIABLE
 
 
 def complete_backend(incomplete: str) -> list[str]:
@@ -44,6 +46,32 @@ def _allow(context: typer.Context, value: float) -> float:
     return value
 
 
+def a_file(option: str) -> Callable[[Path | None], Path | None]:
+    """A callback for an option that says where a file goes: it is looked at before anything is run."""
+
+    def check(value: Path | None) -> Path | None:
+        from harness.cli.places import check_file
+
+        if value is not None:
+            check_file(value, option)
+        return value
+
+    return check
+
+
+def a_folder(option: str) -> Callable[[Path | None], Path | None]:
+    """A callback for an option that says into which folder files go."""
+
+    def check(value: Path | None) -> Path | None:
+        from harness.cli.places import check_folder
+
+        if value is not None:
+            check_folder(value, option)
+        return value
+
+    return check
+
+
 MOST_SEED, MOST_JOBS = 2**32 - 1, 1024
 """Every generator of every library takes that seed; more processes than that no machine has use for."""
 LONGEST = 1e6
@@ -56,12 +84,15 @@ Jobs = Annotated[int, typer.Option("--jobs", min=0, max=MOST_JOBS, help="Worker 
 Backends = Annotated[
     list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).", autocompletion=complete_backend)
 ]
-Store = Annotated[Path, typer.Option("--store", help="Where finished cells are kept for reuse.")]
+Store = Annotated[Path, typer.Option("--store", callback=a_folder("--store"), help="Where finished cells are kept for reuse.")]
 TimeLimit = Annotated[
     float, typer.Option("--time-limit", min=0.1, max=LONGEST, callback=finite, help="Seconds a cell may take.")
 ]
 MemoryLimit = Annotated[
-    float, typer.Option("--memory-limit", callback=_allow, help="GiB that one run may hold; more is refused before it begins.")
+    float,
+    typer.Option(
+        "--memory-limit", envvar=VARIABLE, callback=_allow, help="GiB that one run may hold; more is refused before it begins."
+    ),
 ]
 
 STORE = Path(".nir-interop")

@@ -94,7 +94,9 @@ class Progress:
 
 def tell(console: Console, line: str) -> None:
     """One line as it is; on a terminal cut into as many as its width asks for."""
-    console.print(line, soft_wrap=not console.is_terminal, markup=False)
+    from harness.wording import printable
+
+    console.print(printable(line), soft_wrap=not console.is_terminal, markup=False)
 
 
 def interrupted(done: int, total: int, store: Path) -> str:

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
-from harness.cli.options import STORE, Json, MemoryLimit, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.cli.options import (
+    STORE,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Seed,
+    Store,
+    TimeLimit,
+    a_file,
+    complete_backend,
+    plain,
+    print_json,
+    say,
+)
 from harness.limits import USUAL
 
 if TYPE_CHECKING:
@@ -19,7 +32,7 @@ if TYPE_CHECKING:
 def reconcile(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
     target: Annotated[str, typer.Option("--to", help="The library that is to run it.", autocompletion=complete_backend)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the rewritten graph goes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", callback=a_file("-o"), help="Where the rewritten graph goes.")],
     source: Annotated[str, typer.Option("--from", help="Whose importer has it right; nir: NIR's own meaning.")] = "nir",
     dt: Annotated[float, typer.Option("--dt", help="Time step of both sides, in seconds.")] = 1e-4,
     dt_from: Annotated[float | None, typer.Option("--dt-from", help="The source's, where it is another.")] = None,
@@ -71,7 +84,7 @@ def reconcile(
     cells = Cells(store)
     left = side_from_rule(from_rule, before) if from_rule else side_of(source, before, cells, known)
     right = side_of(target, after, cells, known)
-    natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(told, err=True))
+    natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(plain(told), err=True))
     options: dict[str, Any] = {"wanted": wanted, "natives": natives, "limit": time_limit}
     found = reconcile_graph(graph, inputs.input, left, right, known[target], **options)
     if found.plan.right:

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, Json, Quiet, Store, TimeLimit, print_json, say
+from harness.cli.options import STORE, Json, Quiet, Store, TimeLimit, a_folder, print_json, say
 
 
 def repro(
     cell_id: Annotated[str, typer.Argument(help="As in report.csv.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder; repro/CELL_ID by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", callback=a_folder("-o"), help="The folder; repro/CELL_ID by default.")
+    ] = None,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
     quiet: Quiet = False,

@@ -259,7 +259,7 @@ def _stripped(node: Node, lead: tuple[int, ...]) -> Node | None:
     count = len(lead)
     params: dict[str, Any] = dict(node.params)
     if node.kind in ("Input", "Output"):
-        shape = params["shape"]
+        shape = params.get("shape")
         if isinstance(shape, np.ndarray) and shape.ndim == 1 and tuple(shape[:count].tolist()) in (lead, (1,) * count):
             params["shape"] = shape[count:]
     elif node.kind in ELEMENTWISE:
