@@ -9,6 +9,7 @@ from __future__ import annotations
 import h5py
 
 from harness.errors import UnreadableGraph
+from harness.limits import GIB, advice, gib_text, memory_limit
 from harness.wording import shape_text, shown
 
 MOST_NODES = 20_000
@@ -16,8 +17,8 @@ MOST_ENTRIES = 16 * MOST_NODES
 """Groups and arrays in all, those of the metadata included."""
 MOST_ELEMENTS = 2**27
 """In one array."""
-MOST_BYTES = 2**30
-"""In all arrays together."""
+MOST_CHUNKS = 2**17
+"""That all arrays are cut into together: HDF5 looks each one up, written or not."""
 DEEPEST = 16
 """Graphs within graphs, and groups within metadata."""
 
@@ -29,7 +30,7 @@ def scan(root: h5py.h5g.GroupID) -> Layout:
     """Walk all that hangs on ``node`` and ``version`` and return it.
 
     Raises UnreadableGraph for links other than HDF5's own hard links, for storage outside the file, and for more nodes,
-    entries, elements, bytes or levels than the limits of this module.
+    entries, elements, chunks or levels than the limits of this module, or more bytes than ``--memory-limit`` allows.
     """
     members = _names(root, ())
     for name in members:
@@ -38,7 +39,13 @@ def scan(root: h5py.h5g.GroupID) -> Layout:
         missing = b"node" if b"node" not in members else b"version"
         raise UnreadableGraph(f"HDF5, but not NIR: it has no {shown(missing)}; write it with nir.write")
     _count_nodes(root)
-    return _Scan().group(root, [b"node", b"version"], ())
+    found = _Scan()
+    layout = found.group(root, [b"node", b"version"], ())
+    needed, most = found.bytes / GIB, memory_limit()
+    if needed > most:
+        largest = f"{gib_text(needed)}, {_at(found.largest[1])} the most of them"
+        raise UnreadableGraph(f"its arrays declare {largest}, more than {most:g} GiB; {advice(needed)}")
+    return layout
 
 
 def _count_nodes(root: h5py.h5g.GroupID) -> None:
@@ -75,6 +82,8 @@ class _Scan:
     def __init__(self) -> None:
         self.entries = 0
         self.bytes = 0
+        self.chunks = 0
+        self.largest: tuple[int, tuple[str, ...]] = (0, ())
 
     def group(self, group: h5py.h5g.GroupID, names: list[bytes], path: tuple[str, ...]) -> Layout:
         if len(path) > 2 * DEEPEST + 2:
@@ -113,9 +122,14 @@ class _Scan:
         elements = max(_product(shape), _product(chunk) if shape else 0)
         if elements > MOST_ELEMENTS:
             raise UnreadableGraph(f"the array {_at(path)} declares {shape_text(shape)}, more than {MOST_ELEMENTS:,} elements")
-        self.bytes += elements * int(dataset.get_type().get_size())
-        if self.bytes > MOST_BYTES:
-            raise UnreadableGraph(f"the arrays up to {_at(path)} declare more than {MOST_BYTES >> 20:,} MiB in all")
+        taken = elements * int(dataset.get_type().get_size())
+        self.bytes += taken
+        if taken > self.largest[0]:
+            self.largest = taken, path
+        self.chunks += _product(tuple(-(-size // each) for size, each in zip(shape, chunk, strict=True))) if chunk else 1
+        if self.chunks > MOST_CHUNKS:
+            cut = f"the arrays up to {_at(path)} are cut into {self.chunks:,} chunks"
+            raise UnreadableGraph(f"{cut}; write them with nir.write")
         if layout == h5py.h5d.CHUNKED and _product(shape) and not dataset.get_storage_size():
             raise UnreadableGraph(f"the array {_at(path)} was declared and never written; write the file again")
 

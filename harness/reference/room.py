@@ -34,7 +34,7 @@ _STATES, _PARAMETERS = 8, 10
 """Copies of a neuron's state for each sample, and of its parameters, at most."""
 
 _NEURON_CALL, _CALL = 100e-6, 30e-6
-_NEURON_ELEMENT, _ELEMENT, _COLUMN, _PRODUCT, _WEIGHT, _PICK = 60e-9, 15e-9, 5e-9, 0.3e-9, 0.8e-9, 1e-9
+_NEURON_ELEMENT, _ELEMENT, _COLUMN, _PRODUCT, _WEIGHT, _PICK = 60e-9, 15e-9, 5e-9, 0.15e-9, 0.8e-9, 1e-9
 """Seconds for a call of a neuron and of any other node; for an element of their outputs, one of a convolution's columns, a
 product, a weight that is fetched again, and an element of a Delay that is asked whether it waits for so long."""
 _NODE, _EDGE = 0.6e-3, 10e-6
