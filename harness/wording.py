@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 LONGEST_NAME = 48
@@ -29,6 +30,13 @@ def listed(names: Iterable[str], most: int = 6) -> str:
 def printable(text: str) -> str:
     """A text as it is, but what a terminal would act on (escapes, line breaks, changes of direction) as Python writes it."""
     return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def shell_word(text: str) -> str:
+    """A text as one word of a shell, printable: with the shell's own escapes where there is something to escape."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def _escape(letter: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, a_folder, print_json, say
+from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, a_folder, print_json, say_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -79,7 +79,7 @@ def experiment(
         print_json({"experiment": name, "files": [str(path) for path in written]})
         return
     for path in () if quiet else written:
-        say(str(path))
+        say_line(str(path))
 
 
 def _own(name: str, options: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,13 @@ def say(text: str) -> None:
         typer.echo("\n".join(cut) if len(line) > width else line)
 
 
+def say_line(text: str) -> None:
+    """Print one line, whatever line breaks the names in it have."""
+    from harness.wording import printable
+
+    say(printable(text))
+
+
 def say_table(lines: Sequence[Sequence[str]]) -> None:
     """Print cells in aligned columns; on a terminal, those that have no room follow below, beside the first one again."""
     from harness.wording import printable

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, a_folder, complete_backend, print_json, say, say_table
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, a_folder, complete_backend, print_json, say_line, say_table
 
 
 def primitives(
@@ -43,7 +43,7 @@ def primitives(
         if json:
             print_json({"suite": SUITE, "cases": len(cases()), "files": len(written)})
         elif not quiet:
-            say(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
+            say_line(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
     chosen = (
         [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]

@@ -21,6 +21,7 @@ from harness.cli.options import (
     plain,
     print_json,
     say,
+    say_line,
 )
 from harness.limits import USUAL
 
@@ -106,22 +107,23 @@ def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
     if found.read is not None and found.read.fits and not found.read.plain:
         say("\n".join(found.read.lines()))
-    say(f"{sides}: {before} as it is.")
+    say_line(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say_line(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
     if plan.right:
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
-        say(f"{'Rewritten' if plan.passes else 'As it is'}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
+        now = "Rewritten" if plan.passes else "As it is"
+        say_line(f"{now}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
         for rest in plan.remaining:
-            say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
+            say_line(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
     else:
         after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
-        say(f"Not reconciled: {after}; nothing is written.")
+        say_line(f"Not reconciled: {after}; nothing is written.")
         for left in found.remaining:
             where = f" at {listed(left.nodes)}" if left.nodes else ""
-            say(f"- {left.cause}{where}: {left.says}")
-    say(f"On {inputs.says()}.")
+            say_line(f"- {left.cause}{where}: {left.says}")
+    say_line(f"On {inputs.says()}.")
     hint = quiet_hint(inputs, plan.agreement.status is Status.VACUOUS)
     if hint:
         say(hint)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Quiet, a_folder, plain, print_json, say
+from harness.cli.options import RESULTS, STORE, Json, Quiet, a_folder, plain, print_json, say_line
 
 
 def report(
@@ -33,7 +33,7 @@ def report(
     if json:
         print_json({"files": [str(path) for path in written], "pictures": details is not None})
     elif not quiet:
-        say(f"{written[0]}")
+        say_line(f"{written[0]}")
         if details is None:
             without = f"without pictures of cells: {store} does not hold this run; nir-interop matrix makes them"
             typer.echo(plain(without), err=True)

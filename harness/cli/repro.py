@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, Json, Quiet, Store, TimeLimit, a_folder, print_json, say
+from harness.cli.options import STORE, Json, Quiet, Store, TimeLimit, a_folder, print_json, say, say_line
 
 
 def repro(
@@ -28,6 +27,7 @@ def repro(
     from harness.matrix.store import Store as Cells
     from harness.report.repro import write_repro
     from harness.vocabulary import Mode
+    from harness.wording import shell_word
 
     plan, job = parse_cell_id(cell_id)
     cells = Cells(store)
@@ -40,4 +40,5 @@ def repro(
     if json:
         print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
     elif not quiet:
-        say(f"{folder}: {', '.join(path.name for path in files)}\nrun: cd {shlex.quote(str(folder))} && python repro.py")
+        say_line(f"{folder}: {', '.join(path.name for path in files)}")
+        say(f"run: cd {shell_word(str(folder))} && python repro.py")

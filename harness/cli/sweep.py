@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, a_folder, print_json, say
+from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, a_folder, print_json, say_line
 
 NETWORKS = (("mlp_lif", "norse"), ("mlp_cuba", "snntorch"))
 """Trained networks of the sweep: name, and the library that trained it."""
@@ -49,7 +49,7 @@ def sweep(
     if json:
         print_json({"rows": rows})
     elif not quiet:
-        say(f"{len(rows)} rows → {results / DT_SWEEP.name}")
+        say_line(f"{len(rows)} rows → {results / DT_SWEEP.name}")
 
 
 def _tell(row: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import resource
@@ -9,7 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ MOST_GIB, MOST_SECONDS = 2.0, 20.0
 """Of resident memory and of processor time that no file may take."""
 _ADDRESSES = 10 * 2**30
 """Bytes of addresses, of which torch's libraries alone take some: what asks for more has asked for more than it may."""
-_PATIENCE = 90.0
-"""Seconds by the clock after which a process is ended, however busy the machine is."""
+_PATIENCE, _LONGEST_WAIT = 25.0, 900.0
+"""Seconds of processor time, and by the clock (on a busy machine they are many), after which a process is ended."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def try_here(number: int, kind: str, content: bytes, folder: Path, bounds: Bound
     _forget_peak()
     began = time.process_time()
     try:
-        result = feed(kind, path, bounds)
+        result = feed(kind, path, replace(bounds, made=bounds.made and number // len(PLAN) % bounds.every == 0))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         said = " ".join(str(error).split())[:300]
@@ -154,10 +155,11 @@ class _Child:
 
     @property
     def late(self) -> bool:
-        return time.monotonic() - self.since > _PATIENCE
+        waited = time.monotonic() - self.since
+        return waited > _LONGEST_WAIT or (waited > _PATIENCE and _worked(self.process.pid) - self.worked > _PATIENCE)
 
     def give(self, number: int, kind: str, content: bytes) -> None:
-        self.given, self.since = (number, kind, content), time.monotonic()
+        self.given, self.since, self.worked = (number, kind, content), time.monotonic(), _worked(self.process.pid)
         self.pipe.send(self.given)
 
     def answer(self) -> tuple[Tried, bytes]:
@@ -169,7 +171,9 @@ class _Child:
         except (EOFError, OSError):
             late = self.late
             self.end()
-            how = f"no answer in {_PATIENCE:g} s" if late else f"its process ended with {self.process.exitcode}"
+            how = (
+                f"no answer in {_PATIENCE:g} s of processor time" if late else f"its process ended with {self.process.exitcode}"
+            )
             self._start()
             return Tried(number, kind, how, 0.0, 0.0), content
 
@@ -193,6 +197,15 @@ def _serve(pipe: Any, bounds: Bounds, folder: str) -> None:
             except EOFError:
                 return
             pipe.send(try_here(number, kind, content, Path(own), bounds))
+
+
+def _worked(pid: int | None) -> float:
+    """Seconds of processor time that a process has had; infinite where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return math.inf
 
 
 def _forget_peak() -> None:

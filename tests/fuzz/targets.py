@@ -33,12 +33,14 @@ class Bounds:
     """How much of the way a file goes.
 
     memory, seconds : what ``--memory-limit`` [GiB] and ``--time-limit`` allow
-    made : whether inputs are made for the graph, as ``check`` does; a few steps of nothing otherwise
+    made : whether inputs are made for a graph, as ``check`` does; otherwise it runs for three steps
+    every : they are made for every so many-th file only
     """
 
     memory: float = 1.0
     seconds: float = 20.0
     made: bool = True
+    every: int = 1
 
 
 WHOLE = Bounds()
