@@ -27,7 +27,7 @@ def main() -> int:
         "--every",
         type=int,
         default=1,
-        help="only every so many-th graph runs on the inputs that check makes, others on 3 steps",
+        help="only every so many-th graph runs on inputs as check makes them, others on 3 steps",
     )
     parser.add_argument("--guided", action="store_true", help="guided by coverage, for as many runs as files; needs atheris")
     options = parser.parse_args()

@@ -171,9 +171,8 @@ class _Child:
         except (EOFError, OSError):
             late = self.late
             self.end()
-            how = (
-                f"no answer in {_PATIENCE:g} s of processor time" if late else f"its process ended with {self.process.exitcode}"
-            )
+            ended = f"its process ended with {self.process.exitcode}"
+            how = f"no answer in {_PATIENCE:g} s of processor time" if late else ended
             self._start()
             return Tried(number, kind, how, 0.0, 0.0), content
 
@@ -194,9 +193,9 @@ def _serve(pipe: Any, bounds: Bounds, folder: str) -> None:
         while True:
             try:
                 number, kind, content = pipe.recv()
-            except EOFError:
+                pipe.send(try_here(number, kind, content, Path(own), bounds))
+            except (EOFError, BrokenPipeError):  # who asked has ended
                 return
-            pipe.send(try_here(number, kind, content, Path(own), bounds))
 
 
 def _worked(pid: int | None) -> float:
