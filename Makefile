@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: matrix test lint bench experiments docs setup clean
+.PHONY: matrix test test-all fuzz lint bench experiments docs setup clean
 
 matrix: setup  ## run the matrix on the embedded digits and write results/report.csv
 	$(BIN)/nir-interop matrix
 
-test: setup  ## run the tests
-	$(BIN)/python -m pytest
+# Files of tests go to as many processes as there are cores; each keeps what it has compiled, which is half of the time to collect.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test: setup  ## run the tests but for those that take long
+	HYPOTHESIS_PROFILE=brief $(PYTEST) -m "not slow"
+
+test-all: setup  ## run all tests
+	$(PYTEST)
 
 lint: setup  ## style, types, and who may import whom
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Fixtures of all tests: where the real data lies, one thread for the libraries, and processes that can be interrupted.
 
-Every run draws the same examples; ``HYPOTHESIS_PROFILE=exploring`` looks for others.
+Every run draws the same examples, without a deadline; ``HYPOTHESIS_PROFILE=brief`` fewer of them, ``exploring`` others.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("exploring")
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("brief", derandomize=True, deadline=None, max_examples=20)
+settings.register_profile("exploring", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background has them ignore interrupts, and the processes that they start and interrupt too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is found out about the installed libraries is kept where `make matrix` keeps it, and known to all tests and commands.
+os.environ.setdefault("NIR_INTEROP_STORE", str(Path(__file__).parents[1] / ".nir-interop"))
 
 SHARED = Path(os.environ.get("NIR_INTEROP_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -44,6 +48,15 @@ def data() -> Path:
     return _folder(Path(os.environ.get("NIR_INTEROP_DATA", SHARED / "data")), "the real data")
 
 
+FIRST = ("roundtrip",)
+LAST = ("agreement", "cli", "report", "docs", "experiments")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The matrix first: what it finds out about each library, later tests need not find out again."""
-    items.sort(key=lambda item: "roundtrip" not in item.path.parts)
+    """The matrix first: what it finds out about each library, tests at the end need not find out again."""
+
+    def place(item: pytest.Item) -> int:
+        (folder,) = item.path.relative_to(Path(__file__).parent).parts[:1]
+        return -1 if folder in FIRST else LAST.index(folder) + 1 if folder in LAST else 0
+
+    items.sort(key=place)

@@ -84,7 +84,15 @@ Jobs = Annotated[int, typer.Option("--jobs", min=0, max=MOST_JOBS, help="Worker 
 Backends = Annotated[
     list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).", autocompletion=complete_backend)
 ]
-Store = Annotated[Path, typer.Option("--store", callback=a_folder("--store"), help="Where finished cells are kept for reuse.")]
+Store = Annotated[
+    Path,
+    typer.Option(
+        "--store",
+        envvar="NIR_INTEROP_STORE",
+        callback=a_folder("--store"),
+        help="Where finished cells are kept for reuse.",
+    ),
+]
 TimeLimit = Annotated[
     float, typer.Option("--time-limit", min=0.1, max=LONGEST, callback=finite, help="Seconds a cell may take.")
 ]

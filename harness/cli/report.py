@@ -12,7 +12,9 @@ from harness.cli.options import RESULTS, STORE, Json, Quiet, a_folder, plain, pr
 
 def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    store: Annotated[Path, typer.Option("--store", help="Where finished cells were kept; it is only read.")] = STORE,
+    store: Annotated[
+        Path, typer.Option("--store", envvar="NIR_INTEROP_STORE", help="Where finished cells were kept; it is only read.")
+    ] = STORE,
     results: Annotated[
         Path, typer.Option("--results", callback=a_folder("--results"), help="Where the tables are, and the page is written.")
     ] = RESULTS,

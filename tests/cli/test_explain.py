@@ -15,12 +15,11 @@ from harness.graphs import write
 from tests.cli.test_cli import lif_graph
 
 ROOT = Path(__file__).parents[2]
-STORE = ROOT / ".nir-interop"
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "explain", *arguments, "--store", str(STORE)]
+    command = [sys.executable, "-m", "harness", "explain", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 

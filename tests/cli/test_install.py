@@ -88,6 +88,7 @@ def test_two_versions_are_two_backends_and_the_rest_comes_from_here(nir_interop:
     assert sorted(path.name for path in (tmp_path / ".envs").iterdir()) == ["fakelib==1.0", "fakelib==2.0"]
 
 
+@pytest.mark.slow
 def test_a_wheel_a_checkout_and_a_label_are_backends_of_their_own(nir_interop: Runner, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     checkout.mkdir()
@@ -122,6 +123,7 @@ def test_a_version_that_does_not_start_is_said_to_be_so(nir_interop: Runner, tmp
     )
 
 
+@pytest.mark.slow
 def test_a_name_alone_is_what_its_extra_asks_for_and_lives_under_that_name(nir_interop: Runner, tmp_path: Path) -> None:
     assert "fakelib       not installed: nir-interop backends install fakelib" in nir_interop("backends").stdout
     done = install(nir_interop, "fakelib")
@@ -169,6 +171,7 @@ def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Ru
     assert [path.name for path in (tmp_path / ".envs").iterdir()] == ["fakelib==1.0"]
 
 
+@pytest.mark.slow
 def test_two_versions_run_as_two_columns_and_a_diff_says_which_is_right(nir_interop: Runner, tmp_path: Path) -> None:
     def statuses(results: str) -> dict[str, str]:
         done = nir_interop(
@@ -197,6 +200,7 @@ def test_two_versions_run_as_two_columns_and_a_diff_says_which_is_right(nir_inte
     assert nir_interop("diff", "after", "before").returncode == 1
 
 
+@pytest.mark.slow
 def test_an_environment_that_is_asked_for_again_is_replaced_by_a_complete_one(nir_interop: Runner, tmp_path: Path) -> None:
     assert install(nir_interop, "fakelib==1.0").returncode == 0
     mark = tmp_path / ".envs" / "fakelib==1.0" / "mark"
@@ -209,6 +213,7 @@ def test_an_environment_that_is_asked_for_again_is_replaced_by_a_complete_one(ni
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_an_interpreter_of_its_own_sees_its_own_version_first(nir_interop: Runner, tmp_path: Path) -> None:
     assert install(nir_interop, "fakelib==1.0").returncode == 0
     python = tmp_path / ".envs" / "fakelib==1.0" / "bin" / "python"

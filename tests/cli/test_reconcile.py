@@ -18,12 +18,11 @@ from harness.rule import NIR_MEANING, Gain
 from harness.stimuli import bernoulli
 from tests.cli.test_cli import lif_graph
 
-STORE = Path(__file__).parents[2] / ".nir-interop"
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "reconcile", *arguments, "--store", str(STORE)]
+    command = [sys.executable, "-m", "harness", "reconcile", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 

@@ -28,8 +28,6 @@ Completed = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).parents[2]
 PAGES = (Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")))
 BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / page, page.as_posix())]
-KNOWN = ROOT / ".nir-interop" / "fingerprints"
-"""What is known of the libraries, where it is: a reader who has run the matrix has it too."""
 LAYOUT = ("Makefile", "README.md", "pyproject.toml", "constraints.txt", "results", "tests")
 DIFFERS = ("check", "explain")
 """Verbs that end with 1 to say that something differs; of any other verb, 1 is a failure."""
@@ -60,8 +58,6 @@ def lay_out(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / name, folder)
     shutil.copytree(folder / "results", folder / "candidate")
-    if KNOWN.is_dir():
-        shutil.copytree(KNOWN, folder / ".nir-interop" / KNOWN.name)
     write_graph(folder / "my_graph.nir", 8, 4)
     spikes = (np.random.default_rng(0).random((100, 4, 8)) < 0.3).astype(np.float32)
     output = Simulator(read(folder / "my_graph.nir"), 1e-4).run(spikes)[0].output

@@ -55,7 +55,7 @@ def wrong(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [(nothing, "no MNIST in"), (partial, "MNIST is partial"), (wrong, "not an idx file")],
-    ids=lambda each: str(each),
+    ids=lambda each: getattr(each, "__name__", each),
 )
 def test_a_data_folder_that_is_no_use_is_named(
     make: Callable[[Path], None],

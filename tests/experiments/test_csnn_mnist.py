@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,21 +13,11 @@ import nir
 import pytest
 
 from harness.environments import backend
+from tests.known import knowing_store
 
-STORE = Path(__file__).parents[2] / ".nir-interop"
-"""Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 TABLES = ("training", "exports", "deployment", "flips", "curves", "snntorch_exporter")
 FIGURES = ("accuracy.png", "training.png", "rasters.png")
-
-
-def store(folder: Path, known: Path = STORE) -> Path:
-    """A store that knows the libraries' rules and nothing else."""
-    made = folder / "store"
-    made.mkdir(parents=True)
-    if (known / "fingerprints").is_dir():
-        shutil.copytree(known / "fingerprints", made / "fingerprints")
-    return made
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -48,7 +37,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if backend(name).missing:
             pytest.skip(backend(name).hint)
     folder = tmp_path_factory.mktemp("quick")
-    run = started(folder, "--store", str(store(folder)))
+    run = started(folder, "--store", str(knowing_store(folder)))
     said, errors = run.communicate(timeout=300)
     assert run.returncode == 0, errors
     out = folder / "results" / "csnn_mnist-quick"
@@ -138,7 +127,7 @@ def test_the_page_names_data_command_versions_and_time(quick: Path) -> None:
 def test_an_interrupted_run_goes_on_and_ends_in_the_same_bytes(quick: Path, tmp_path: Path) -> None:
     arguments = ("--backend", "snntorch", "--out", "out")
     (tmp_path / "parts").mkdir()
-    options = (*arguments, "--store", str(store(tmp_path / "parts", quick.parents[1] / "store")))
+    options = (*arguments, "--store", str(knowing_store(tmp_path / "parts", quick.parents[1] / "store")))
     run = started(tmp_path / "parts", *options)
     kept = tmp_path / "parts" / "store" / "experiments" / "csnn_mnist" / "checkpoints"
     until = time.monotonic() + 120

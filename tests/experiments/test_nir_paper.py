@@ -24,8 +24,8 @@ from harness.environments import backend
 from harness.errors import BadData
 from harness.graphs import Node, read, validate
 from harness.reference import exact_simulator
+from tests.known import knowing_store
 
-STORE = Path(__file__).parents[2] / ".nir-interop"
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 TABLES = {
     "published", "lif_backends", "lif_rules", "cnn", "cnn_gain", "cnn_rules", "braille", "braille_rules", "first_layers",
@@ -36,10 +36,7 @@ LIBRARIES = ("snntorch", "norse", "spikingjelly")
 
 def call(folder: Path, named: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A quick run in a folder, with a store that knows the libraries' rules and nothing else."""
-    store = folder / "store"
-    store.mkdir(parents=True)
-    if (STORE / "fingerprints").is_dir():
-        shutil.copytree(STORE / "fingerprints", store / "fingerprints")
+    store = knowing_store(folder)
     environment = {name: value for name, value in os.environ.items() if name not in (VARIABLE, "NIR_INTEROP_DATA")}
     environment |= {VARIABLE: str(named)} if named is not None else {}
     words = [sys.executable, "-m", "harness", "experiment", "nir_paper", "--quick", "--out", "out", "--store", str(store)]
@@ -235,6 +232,7 @@ def test_without_the_paper_the_page_says_that_nothing_was_published(own: Path) -
     assert page.count("**holds**") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table_of", [TABLES, OWN_TABLES], ids=["published", "own"])
 def test_every_table_says_which_data_it_is_from(table_of: set[str], request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue("quick" if table_of is TABLES else "own")

@@ -30,8 +30,8 @@ from harness.graphs import from_nir
 from harness.networks import LIF, PoolKind
 from harness.stimuli import events_to_frames
 from harness.vocabulary import Idiom
+from tests.known import knowing_store
 
-STORE = Path(__file__).parents[2] / ".nir-interop"
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 TABLES = ("training", "sources", "exports", "steps", "transfer", "flips")
 FIGURES = ("accuracy.png", "rasters.png")
@@ -268,9 +268,8 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if backend(name).missing:
             pytest.skip(backend(name).hint)
     folder = tmp_path_factory.mktemp("quick")
-    if (STORE / "fingerprints").is_dir():
-        shutil.copytree(STORE / "fingerprints", folder / "store" / "fingerprints")
-    words = [sys.executable, "-m", "harness", "experiment", "nmnist_transfer", "--quick", "--store", "store"]
+    store = str(knowing_store(folder))
+    words = [sys.executable, "-m", "harness", "experiment", "nmnist_transfer", "--quick", "--store", store]
     run = subprocess.run(words, capture_output=True, text=True, cwd=folder, timeout=500, check=False)
     assert run.returncode == 0, run.stderr
     out = folder / "results" / "nmnist_transfer-quick"

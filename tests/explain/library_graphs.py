@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from harness.environments import backend
-from harness.explain.identify import identify
 from harness.explain.probes.parameters import MATCHED, MATCHED_FIXED, OFF, Gains, gains_of
 from harness.fingerprint import Fingerprint
 from harness.graphs import SPIKING, Graph, Node
 from harness.graphs.primitives import PARAMETERS
 from harness.graphs.shapes import output_shape
-from harness.matrix.live import LiveBackend
 from harness.reference.coefficients import FIXED_DT, membrane_memory, synapse_memory
 from harness.rule import TimeStep, UpdateRule
 from tests.strategies import node
@@ -228,10 +224,3 @@ class Draw:
             memory = make(made, (size,), self.dt, rule)
             gain *= float((memory.drive(one.clone()) - memory.drive(zero.clone())).mean())
         return float(made["v_threshold"].mean() / gain) * float(self.rng.uniform(0.4, 1.2))
-
-
-@cache
-def fingerprint_of(name: str) -> Fingerprint:
-    """The import side of an installed library, identified once for all tests."""
-    with LiveBackend(backend(name)) as run:
-        return identify(run, name=name)

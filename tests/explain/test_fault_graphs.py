@@ -90,18 +90,20 @@ def test_a_lost_reset_kind_makes_a_neuron_with_a_hard_reset_of_the_composition()
             np.testing.assert_allclose(subtracting.output, simulate(graph, x, dt).output, rtol=1e-9, atol=1e-9)
 
 
-def test_two_faults_show_together() -> None:
+@pytest.mark.parametrize("number", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_two_faults_show_together(number: int) -> None:
     chosen = pairs()
     rng = np.random.default_rng(0)
-    for index in rng.choice(len(chosen), 100, replace=False):
+    for index in rng.choice(len(chosen), number, replace=False):
         graph, x, dt = graph_for(chosen[index], seed=int(index))
         assert shows(chosen[index], graph, x, dt)
 
 
-def test_two_faults_of_the_rule_are_what_the_reference_computes_under_that_rule() -> None:
+@pytest.mark.parametrize("number", [10, pytest.param(60, marks=pytest.mark.slow)])
+def test_two_faults_of_the_rule_are_what_the_reference_computes_under_that_rule(number: int) -> None:
     chosen = [pair for pair in pairs() if pair <= set(RULE_AXIS)]
     rng = np.random.default_rng(1)
-    for index in rng.choice(len(chosen), 60, replace=False):
+    for index in rng.choice(len(chosen), number, replace=False):
         graph, x, dt = graph_for(chosen[index], seed=int(index))
         backend = FakeBackend(chosen[index])
         assert_same(backend(graph, x, dt), Simulator(graph, dt, backend.rule).run(x)[0])

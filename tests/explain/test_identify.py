@@ -39,7 +39,7 @@ from harness.rule import (
 )
 from harness.vocabulary import Cause
 from tests.explain.fake_backend import FakeBackend
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 
 
 def unlike(identified: Identified, rule: UpdateRule) -> list[str]:

@@ -45,6 +45,7 @@ def test_a_single_fault_is_named_exactly_in_98_of_100_cases(one_fault: list[Outc
     assert share_right(one_fault) >= 0.98, wrong(one_fault)
 
 
+@pytest.mark.slow
 def test_a_pair_of_faults_is_named_exactly_in_90_of_100_cases(two_faults: list[Outcome]) -> None:
     assert len({each.case.faults for each in two_faults}) == 100
     assert share_right(two_faults) >= 0.90, wrong(two_faults)
@@ -73,12 +74,14 @@ def test_a_fault_that_mends_nothing_and_is_needed_for_nothing_is_no_reason() -> 
     assert (found.named, found.verdict.explained) == ({Cause.SPIKES_PER_STEP}, 1.0)
 
 
+@pytest.mark.slow
 def test_what_is_named_rightly_explains_every_output(one_fault: list[Outcome], two_faults: list[Outcome]) -> None:
     for each in one_fault + two_faults:
         assert 0 <= each.verdict.explained <= 1
         assert each.verdict.explained == 1 or not right(each), each.case
 
 
+@pytest.mark.slow
 def test_a_fault_is_never_taken_for_rounding(one_fault: list[Outcome], two_faults: list[Outcome]) -> None:
     for each in one_fault + two_faults:
         assert Cause.ROUNDING not in each.named

@@ -17,7 +17,7 @@ from harness.graphs import Array, Graph, Node
 from harness.matrix.live import LiveBackend
 from harness.reference import simulate
 from harness.vocabulary import Blame, Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.strategies import chain, node, port
 
 DT = 1e-4

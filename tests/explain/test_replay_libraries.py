@@ -18,7 +18,8 @@ from harness.matrix.live import LiveBackend
 from harness.recording import Recording
 from harness.rule import UpdateRule
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import Domain, Draw, fingerprint_of
+from tests.explain.library_graphs import Domain, Draw
+from tests.known import fingerprint_of
 
 WIRED = 200
 """Graphs for each library that it runs as they are wired: on these its rules are judged.
@@ -49,6 +50,7 @@ class Tally:
         return sum(self.ends[end] for end in ("exact", "rounding of values", "rounding of decisions"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
 def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     installed = backend(name)

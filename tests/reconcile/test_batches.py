@@ -26,7 +26,6 @@ from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
 KNOWN = Side("known", DT, {}, {"LIF": Identified(NIR_MEANING, 9)})
-STORE = Path(__file__).parents[2] / ".nir-interop"
 
 
 def batched(graph: Graph) -> Graph:
@@ -93,7 +92,7 @@ def test_a_recording_without_the_batch_fits_a_file_with_it(tmp_path: Path) -> No
     np.savez(tmp_path / "x.npz", input=stimulus, output=simulate(graph, stimulus, DT).output)
     command = ["reconcile", "graph.nir", "--to", "norse", "--from-recording", "x.npz", "-o", "out.nir", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *command, "--store", str(STORE)],
+        [sys.executable, "-m", "harness", *command],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -23,7 +23,7 @@ from harness.reconcile.operators import OPERATORS
 from harness.reference import simulate
 from harness.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.reconcile.test_operators import conv, dense, flatten, lif, path, pool
 from tests.strategies import DT, node
 

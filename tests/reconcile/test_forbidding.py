@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,8 @@ import pytest
 from harness.adapter import load_adapter
 from harness.compare.nodes import output_of
 from harness.environments import backend
-from harness.fingerprint import Fingerprint
 from harness.graphs import Array, Graph, digest, from_nir, write
-from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.live import LiveBackend
-from harness.matrix.store import Store
 from harness.networks import LIF, Network, catalogue
 from harness.reconcile.forbidding import FORBIDDING, forbidding
 from harness.recording import Recording
@@ -26,22 +22,17 @@ from harness.reference import simulate
 from harness.rule import ResetKind, Start, UpdateRule
 from harness.vocabulary import Cause, Idiom
 from tests.explain.library_graphs import Domain, Draw
+from tests.known import fingerprint_of
 from tests.strategies import DT, chain, node
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-ROOT = Path(__file__).parents[2]
 SIZE, DRAWS, AFTER = 3, 16, 30
-
-
-@cache
-def fingerprint(name: str) -> Fingerprint:
-    return import_fingerprint(backend(name), Store(ROOT / ".nir-interop"))
 
 
 def own(name: str, **axes: Any) -> dict[str, UpdateRule]:
     """A library's rules, with some axes changed."""
-    return {kind: rule.but(**axes) for kind, rule in fingerprint(name).by_primitive().items()}
+    return {kind: rule.but(**axes) for kind, rule in fingerprint_of(name).by_primitive().items()}
 
 
 def out(recording: Recording) -> Array:
@@ -55,7 +46,7 @@ def drawn(name: str) -> Iterator[tuple[Graph, float, float]]:
 
     A current-based neuron's current outlasts the reset, whatever that is.
     """
-    domain = Domain(fingerprint(name))
+    domain = Domain(fingerprint_of(name))
     for seed in range(DRAWS):
         # snnTorch's IF is a leaky neuron that subtracts: its input outlasts its reset.
         forgets = {kind for kind in domain.kinds if domain.rule(kind).reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO)}

@@ -15,7 +15,7 @@ from harness.reconcile.model import Side
 from harness.reconcile.passes import PASSES
 from harness.reconcile.planner import reconcile
 from harness.rule import NIR_MEANING, ResetKind, Timing
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.strategies import DT, chain, node
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -38,7 +38,7 @@ from harness.rule import (
     Use,
 )
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
 

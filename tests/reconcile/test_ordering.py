@@ -21,7 +21,7 @@ from harness.reconcile.ordering import ORDERING
 from harness.reference import simulate
 from harness.rule import NIR_MEANING
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.reconcile.replays import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 

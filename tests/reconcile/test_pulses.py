@@ -33,7 +33,7 @@ from harness.rule import (
     UpdateRule,
 )
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.reconcile.replays import proven, rules, side
 from tests.reconcile.test_offsets import one_layer, with_values, without
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port

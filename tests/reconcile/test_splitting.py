@@ -18,7 +18,7 @@ from harness.reconcile.splitting import SPLITTING
 from harness.reference import simulate
 from harness.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.reconcile.replays import rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 

@@ -16,7 +16,7 @@ from harness.reconcile.planner import reconcile
 from harness.reconcile.splitting import SPLITTING
 from harness.reconcile.substitutes import SCALES, STAND_INS, SUBSTITUTES
 from harness.reference import simulate
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.reconcile.test_substitutes import FLATTEN, PER_CHANNEL, conv, dense, image
 from tests.strategies import DT, chain, node
 

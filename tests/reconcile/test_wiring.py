@@ -20,7 +20,7 @@ from harness.recording import Recording
 from harness.reference import simulate
 from harness.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
 from harness.vocabulary import Cause
-from tests.explain.library_graphs import fingerprint_of
+from tests.known import fingerprint_of
 from tests.strategies import DT, cyclic_graphs, graphs, node, port
 
 PASSES = {each.name: each for each in (*WIRING, *NESTING)}

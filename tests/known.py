@@ -1,0 +1,47 @@
+"""What tests know of the installed libraries: identified once, in the store of this checkout, for all processes that run tests.
+
+``make matrix`` keeps it in the same place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from harness.environments import backend
+from harness.fingerprint import Fingerprint
+from harness.matrix.fingerprints import import_fingerprint
+from harness.matrix.store import Store
+
+STORE = Path(os.environ.get("NIR_INTEROP_STORE", Path(__file__).parents[1] / ".nir-interop"))
+"""The store of all tests that are not about stores; ``conftest.py`` has every command use it that names none."""
+
+
+@contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Other processes that want the same wait, so that they then find it."""
+    STORE.mkdir(parents=True, exist_ok=True)
+    with (STORE / f"{what}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@cache
+def fingerprint_of(name: str) -> Fingerprint:
+    """The import side of an installed library."""
+    with one_at_a_time(f"tests-{name}"):
+        return import_fingerprint(backend(name), Store(STORE))
+
+
+def knowing_store(folder: Path, known: Path = STORE) -> Path:
+    """A new store in a folder that knows the libraries' rules, as far as another does, and nothing else."""
+    made = folder / "store"
+    made.mkdir(parents=True)
+    if (known / "fingerprints").is_dir():
+        shutil.copytree(known / "fingerprints", made / "fingerprints")
+    return made
