@@ -72,9 +72,13 @@ class Study:
     options: type[Options] = Options
 
     def run(self, options: Options, *, quiet: bool = False) -> Sequence[Path]:
-        """Do it and say how far it has come, unless ``quiet``."""
+        """Do it and say how far it has come, unless ``quiet``.
+
+        Raises BadInput for a device that there is not, whether or not the study trains.
+        """
         from experiments.progress import Progress
 
+        device_of(options.device)
         return self.act(options, Progress(quiet=quiet))
 
 

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint, renamed_of
-from harness.cli.options import STORE, Backends, Jobs, Json, Quiet, Seed, Store, TimeLimit, print_json, say
+from harness.cli.options import (
+    STORE,
+    Backends,
+    Jobs,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Seed,
+    Store,
+    TimeLimit,
+    a_folder,
+    print_json,
+    say,
+)
+from harness.limits import USUAL
 
 if TYPE_CHECKING:
     from harness.matrix.check import Checked
@@ -23,11 +37,17 @@ def check(
     quiet: Quiet = False,
     json: Json = False,
     save: Annotated[
-        Path | None, typer.Option("--save", help="A folder for the recordings, npz that --input and --from-recording read.")
+        Path | None,
+        typer.Option(
+            "--save",
+            callback=a_folder("--save"),
+            help="A folder for the recordings, npz that --input and --from-recording read.",
+        ),
     ] = None,
     store: Store = STORE,
     jobs: Jobs = 0,
     time_limit: TimeLimit = 20.0,
+    memory_limit: MemoryLimit = USUAL,
 ) -> None:
     """Run a graph in every library and compare each with NIR's own meaning in steps; exit 1 if something differs.
 
@@ -45,7 +65,7 @@ def check(
 
     check_step(dt)
     chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
-    inputs = inputs_of(graph, input, dt, seed)
+    inputs = inputs_of(graph, input, dt, seed, time_limit=time_limit)
     found = run_graph(
         graph, inputs.input, dt, chosen, find("reference"), Cells(store),
         jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,

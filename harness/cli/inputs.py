@@ -19,16 +19,17 @@ def check_step(dt: float, option: str = "--dt") -> None:
         raise BadInput(f"{option} {dt:g}: a time step is a positive number of seconds, 1e-4 for instance")
 
 
-def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int | None = None) -> InputSet:
+def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int | None = None, *, time_limit: float) -> InputSet:
     r"""What a graph file is fed, axes (T, B, \*shape): the input in another file, or a seeded set made for the graph.
 
     dt : the step [s] at which the graph means something
     steps : of the made inputs; by default as the graph suggests
+    time_limit : seconds that a run may take
 
     The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.  How a graph was read that
     means nothing as it stands, and that libraries are given other names, goes to stderr, a line each.
 
-    Raises UnreadableGraph, InvalidGraph and BadStimulus.
+    Raises UnreadableGraph, InvalidGraph, BadStimulus, and TooSlow where a run is expected to take too long.
     """
     from harness.cli.options import complain
     from harness.graphs import read_meant, validate
@@ -39,15 +40,15 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     if given is None:
         from harness.agreement.inputs import inputs_for
 
-        return inputs_for(graph, dt, seed, steps)
+        return inputs_for(graph, dt, seed, steps, time_limit=time_limit)
     from harness.agreement.inputs import given as as_given
     from harness.graphs import inline
-    from harness.reference.room import check_room
+    from harness.reference.room import check_room, check_time
 
     shapes = validate(graph)
     (entry,) = graph.of_kind("Input")
     stimulus = _loaded(given, tuple(int(size) for size in shapes[entry][1]))
-    check_room(inline(graph), shapes, *stimulus.shape[:2])
+    check_time(check_room(inline(graph), shapes, dt, *stimulus.shape[:2]), time_limit)
     return as_given(stimulus)
 
 
