@@ -218,7 +218,7 @@ def test_matrix_and_repro_give_a_library_safe_names(canary: Path, tmp_path: Path
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=1200, env=environment)
 
 
 def assert_plain(done: subprocess.CompletedProcess[str]) -> None:
