@@ -16,6 +16,7 @@ from harness.cli.options import (
     Seed,
     Store,
     TimeLimit,
+    a_folder,
     complete_backend,
     complete_network,
     print_json,
@@ -49,12 +50,19 @@ def matrix(
     results: Annotated[
         Path | None,
         typer.Option(
-            "--results", help=f"Where the tables are written: {RESULTS} by default, and {PART} where a part would replace more."
+            "--results",
+            callback=a_folder("--results"),
+            help=f"Where the tables are written: {RESULTS} by default, and {PART} where a part would replace more.",
         ),
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train anew, and say how accuracies compare.")] = False,
     save_weights: Annotated[
-        Path | None, typer.Option("--save-weights", help="Write the trained weights there, each with where it comes from.")
+        Path | None,
+        typer.Option(
+            "--save-weights",
+            callback=a_folder("--save-weights"),
+            help="Write the trained weights there, each with where it comes from.",
+        ),
     ] = None,
     fail_on_worse: Annotated[bool, typer.Option("--fail-on-worse", help="Exit 1 if a cell got worse.")] = False,
     quiet: Quiet = False,

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from harness.wording import printable
+
 if TYPE_CHECKING:
     from harness.matrix.runner import Event
     from harness.report.difference import Difference
@@ -101,7 +103,7 @@ class Progress:
 
 def tell(console: Console, line: str) -> None:
     """One line as it is; on a terminal cut into as many as its width asks for."""
-    console.print(line, soft_wrap=not console.is_terminal, markup=False)
+    console.print(printable(line), soft_wrap=not console.is_terminal, markup=False)
 
 
 def interrupted(done: int, total: int, store: Path) -> str:

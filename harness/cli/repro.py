@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, TimeLimit, print_json, say
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, TimeLimit, a_folder, print_json, say_line
 
 
 def repro(
     cell_id: Annotated[str, typer.Argument(help="As in report.csv.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder; repro/CELL_ID by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", callback=a_folder("-o"), help="The folder; repro/CELL_ID by default.")
+    ] = None,
     store: Store = STORE,
     results: Annotated[
         Path, typer.Option("--results", help="Whose report.csv the cell is held against, if it is there.")
@@ -33,6 +34,7 @@ def repro(
     from harness.matrix.store import Store as Cells
     from harness.report.repro import held_against, where_from, write_repro
     from harness.vocabulary import Mode
+    from harness.wording import path_word
 
     plan, job = parse_cell_id(cell_id)
     cells = Cells(store)
@@ -48,7 +50,8 @@ def repro(
         files_written = {"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]}
         print_json(files_written | {"origin": origin, "report": held.as_dict()})
     elif not quiet:
-        say(f"{folder}: {', '.join(path.name for path in files)}\n{origin}")
+        say_line(f"{folder}: {', '.join(path.name for path in files)}")
+        say_line(origin)
         if held.says:
-            say(held.says)
-        say(f"run: cd {shlex.quote(str(folder))} && python repro.py")
+            say_line(held.says)
+        say_line(f"run: cd {path_word(folder)} && python repro.py")

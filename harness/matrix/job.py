@@ -21,7 +21,16 @@ from harness.adapter import Adapter
 from harness.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, ReadFailed
 from harness.learning import Samples, TrainingSettings, accuracy
 from harness.matrix.arrays import Array, load_arrays, save_arrays
-from harness.matrix.messages import describe, is_ours, own_failure, text_of
+from harness.matrix.messages import (
+    SHORT_OF_MEMORY,
+    describe,
+    is_ours,
+    one_line,
+    own_failure,
+    says_no_space,
+    short_of_memory,
+    text_of,
+)
 from harness.networks import Network, catalogue
 from harness.recording import Recording
 from harness.vocabulary import Idiom, Readout, Stage, Status
@@ -42,6 +51,7 @@ class Progress:
 
     tell : called with each stage as it begins, so that a killed worker's last stage is known
     guard : gives a context that captures what the library says and puts back what it changes
+    told : what the library says, with the names of the job's file where it was given others
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class Progress:
     ) -> None:
         self.tell = tell
         self.guard = guard
+        self.told: Callable[[str], str] = str
         self.stage = Stage.BUILD
         self.library_seconds = 0.0
 
@@ -81,8 +92,13 @@ def reseed(seed: int) -> None:
 
 def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[str, str] | None = None) -> Outcome:
     """The outcome that an exception makes of a job; one of our own is not put into the library's mouth."""
+    if short_of_memory(error):
+        described = describe(error, known)
+        told = one_line(f"{SHORT_OF_MEMORY}: {described['error_message']}".removesuffix(": "))
+        return {"status": str(status), "stage": str(stage), **described, "error_message": told, "short_of_memory": True}
     described = own_failure(error, known) if is_ours(error) else describe(error, known)
-    return {"status": str(status), "stage": str(stage), **described}
+    full = {"no_space": True} if says_no_space(described["error_message"]) else {}
+    return {"status": str(status), "stage": str(stage), **described, **full}
 
 
 def network_of(job: Job) -> Network:

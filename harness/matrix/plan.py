@@ -113,6 +113,11 @@ def make_plan(
     return Plan(chosen, writers, readers, tuple(dict.fromkeys(dts)), seed, part, default and known is None)
 
 
+def is_cell_id(text: str) -> bool:
+    """Whether a text is a cell's name in form, and no path; whether there is such a cell, :func:`parse_cell_id` says."""
+    return _CELL_ID.fullmatch(text) is not None and "/" not in text and "\\" not in text and text.isprintable()
+
+
 def parse_cell_id(cell_id: str, known: Sequence[Backend] | None = None) -> tuple[Plan, CellJob]:
     """The smallest plan that holds a cell, and the cell.
 

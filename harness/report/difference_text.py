@@ -10,6 +10,7 @@ from harness.report.difference import KINDS, Change, Difference
 from harness.report.runs import Row
 from harness.report.tables import is_silent
 from harness.vocabulary import Mode
+from harness.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,8 +35,11 @@ def renderables(found: Difference) -> Iterator[RenderableType]:
     from rich.markup import escape
     from rich.table import Table
 
+    def shown(text: str) -> str:
+        return escape(printable(text))
+
     for line in _head(found):
-        yield escape(line)
+        yield shown(line)
     counts = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     counts.add_column("mode")
     for kind in KINDS:
@@ -50,11 +54,11 @@ def renderables(found: Difference) -> Iterator[RenderableType]:
             for name in ("cell", "was", "is"):
                 table.add_column(name, overflow="fold", max_width=None if name == "cell" else 18)
             for change in changes:
-                cell = escape(change.cell_id.replace(">", ">\n"))  # where it may be cut on a terminal of 80 columns
-                table.add_row(cell, ended(change.old), ended(change.new))
+                cell = shown(change.cell_id).replace(">", ">\n")  # where it may be cut on a terminal of 80 columns
+                table.add_row(cell, shown(ended(change.old)), shown(ended(change.new)))
             yield table
     for line in _summed(found):
-        yield escape(line)
+        yield shown(line)
 
 
 def few_lines(found: Difference) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from harness.matrix.arrays import load_arrays
 from harness.matrix.job import SHIPPED
 from harness.matrix.pool import SAME_SUMS
 from harness.recording import Recording
+from harness.safe_files import write_safe
 from harness.vocabulary import Status
+from harness.wording import printable
 
 if TYPE_CHECKING:
     from harness.matrix.outcomes import CellResult, SourceResult
@@ -67,17 +68,17 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     objects = source.outcome["objects"]
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("graph.nir", "case.npz", "repro.py")]
-    shutil.copyfile(store.object(objects["graph.nir"]), files[0])
+    write_safe(store.object(objects["graph.nir"]), files[0])
     stimulus = load_arrays(store.object(source.stimulus["objects"]["stimulus"]))["input"]
     expected = Recording.load(store.object(objects["recording.npz"])).output
     np.savez_compressed(files[1], allow_pickle=False, input=stimulus, expected=expected)
     adapter = load_adapter(job.importer.partition("==")[0])  # a labelled backend has the adapter of its library
     text = SCRIPT.substitute(
-        title=job.cell_id,
-        network=job.source.network,
-        exporter=job.source.exporter,
-        importer=job.importer,
-        status=cell.outcome["status"],
+        title=_quoted(job.cell_id),
+        network=_quoted(job.source.network),
+        exporter=_quoted(job.source.exporter),
+        importer=_quoted(job.importer),
+        status=_quoted(cell.outcome["status"]),
         needs=" and ".join(adapter.needs),
         dt=repr(job.dt_import),
         script=adapter.script.strip(),
@@ -85,6 +86,11 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     )
     files[2].write_text(text, encoding="utf-8")
     return files
+
+
+def _quoted(text: str) -> str:
+    """A text that cannot end the script's own words."""
+    return printable(text).replace("\\", "/").replace('"', "'")
 
 
 def where_from(source: SourceResult, store: Path) -> str:

@@ -132,14 +132,21 @@ def test_two_runs_may_share_a_store(tmp_path: Path, undisturbed: dict[str, bytes
     assert tables(results, tmp_path) == undisturbed
 
 
-def test_half_written_and_changed_files_count_as_absent(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+def test_half_written_changed_and_swapped_files_count_as_absent(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     store = tmp_path / "store"
     plan = plan_of(*KINDS, networks=NETWORKS)
     run_in(store, plan, jobs=2)
     damaged = sorted(store.glob("*/*.json"))[::3] + sorted((store / "objects").iterdir())[::2]
     for number, path in enumerate(damaged):
         content = path.read_bytes()
-        path.write_bytes([b"", content[: len(content) // 2], content[:-9] + b"x" + content[-8:], b"[]"][number % 4])
+        other = damaged[number - 1]
+        wrong = [b"", content[: len(content) // 2], content[:-9] + b"x" + content[-8:], b"[]"]
+        wrong.append(other.read_bytes() if other.is_file() else b"")  # what another has, under this one's name
+        path.unlink()
+        if number % 6 == 5:
+            path.mkdir()
+        else:
+            path.write_bytes(wrong[number % 6])
     cached: list[bool] = []
     results = run_in(store, plan, jobs=2, on_event=lambda event: cached.append(event.cached))
     assert not all(cached)

@@ -13,6 +13,7 @@ from harness.environments import backend as find
 from harness.explain.misruns import misruns
 from harness.explain.verdict import explain_cell
 from harness.fingerprint import Fingerprint
+from harness.matrix.confining import die_with
 from harness.matrix.fingerprints import LIMIT as PROBE_LIMIT
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.keys import primitives_key
@@ -41,15 +42,19 @@ def measure_all(backends: Sequence[Backend], store: Store, *, jobs: int | None =
     if len(pending) > 1:
         # Fresh processes: a copy of this one could hold locks of its libraries.
         some = min(len(pending), jobs or os.cpu_count() or 1)
-        with ProcessPoolExecutor(some, get_context("spawn"), _one_thread) as pool:
+        with ProcessPoolExecutor(some, get_context("spawn"), _one_thread, (os.getpid(),)) as pool:
             list(pool.map(measure, pending, [store] * len(pending)))
     return [row for each in backends for row in measure(each, store)]
 
 
-def _one_thread() -> None:
-    """Keep the reference to one core: what it runs here is small, and threads of two processes would wait for each other."""
+def _one_thread(parent: int) -> None:
+    """Keep the reference to one core: what it runs here is small, and threads of two processes would wait for each other.
+
+    parent : whose end is the end of this process
+    """
     import torch
 
+    die_with(parent)
     torch.set_num_threads(1)
 
 
