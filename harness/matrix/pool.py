@@ -181,9 +181,7 @@ class Worker:
                 self._gateway.exit()
             why = self._last_words()
             shutil.rmtree(self.folder, ignore_errors=True)
-        if ended is None:
-            return "hung up"
-        if ended == CUT_OFF:
+        if ended in (None, CUT_OFF):
             return "it closed the pipe through which it answers"
         return (f"killed by signal {-ended}" if ended < 0 else f"exited with status {ended}") + why
 
