@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.archives import Archive
 from harness.errors import BadStimulus
+from harness.wording import shape_text, shown
 
 Array = NDArray[Any]
 
@@ -79,16 +82,19 @@ class Recording:
 
         Raises BadStimulus when the file is something else.
         """
+        how = "write one with --save"
         try:
-            with np.load(path, allow_pickle=False) as file:
-                document = json.loads(str(file["index"]))
+            with Archive(path, how) as archive:
+                document = json.loads(str(archive.read(archive.first(("index",)), kinds="U")))
                 sections: dict[str, dict[str, Array]] = {section: {} for section in _SECTIONS}
                 for number, entry in enumerate(document["arrays"]):
-                    array = file[f"a{number}"]
+                    array = archive.read(archive.first((f"a{number}",)), copies=8 * ("packed" in entry))
                     if "packed" in entry:
-                        shape = entry["packed"]
-                        array = np.unpackbits(array, count=int(np.prod(shape))).reshape(shape)
+                        shape = tuple(entry["packed"])
+                        if -(-math.prod(shape) // 8) != array.size:
+                            raise ValueError(f"{array.size} bytes for the shape {shape_text(shape)}")
+                        array = np.unpackbits(array, count=math.prod(shape)).reshape(shape)
                     sections[entry["section"]][entry["name"]] = array
-        except (OSError, ValueError, KeyError) as error:
-            raise BadStimulus(f"{path}: not a recording ({error}); write one with --save") from error
-        return cls(**sections, margin=document["margin"])
+                return cls(**sections, margin=document["margin"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BadStimulus(f"{str(path)!r}: not a recording ({shown(error)[1:-1]}); {how}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 LONGEST_NAME = 48
@@ -29,6 +30,19 @@ def listed(names: Iterable[str], most: int = 6) -> str:
 def printable(text: str) -> str:
     """A text as it is, but what a terminal would act on (escapes, line breaks, changes of direction) as Python writes it."""
     return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def shell_word(text: str) -> str:
+    """A text as one word of a shell, printable: with the shell's own escapes where there is something to escape."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
+
+
+def path_word(path: object) -> str:
+    """A path as one word of a shell, which no program takes for an option."""
+    text = str(path)
+    return shell_word(f"./{text}" if text.startswith("-") else text)
 
 
 def _escape(letter: str) -> str:

@@ -257,8 +257,8 @@ def test_a_users_input_in_column_order_is_read_by_its_axes(path: Path) -> None:
         (np.zeros((4, 5, 1, 2, 3)), "has 5 axes"),
         (np.float32(1), "has 0 axes"),
         (np.zeros((4, 5, 3, 2)), r"samples of shape \(3, 2\), the graph's input takes \(2, 3\)"),
-        (np.zeros((0, 5, 2, 3)), "is empty: 0 steps of 5 samples"),
-        (np.zeros((4, 0, 2, 3)), "is empty: 4 steps of 0 samples"),
+        (np.zeros((0, 5, 2, 3)), r"is empty: it has the shape \(0, 5, 2, 3\)"),
+        (np.zeros((4, 0, 2, 3)), r"is empty: it has the shape \(4, 0, 2, 3\)"),
         (np.full((1, 1, 2, 3), np.nan), "NaN"),
         (np.full((1, 1, 2, 3), -np.inf), "NaN or values beyond float32"),
         (np.full((1, 1, 2, 3), 1e300), "beyond float32"),
@@ -304,7 +304,10 @@ def _npy_header(shape: str, dtype: str = "'<f4'", version: bytes = b"\x01\x00") 
         (_npz(_npy_header("(4, 5, 2, 3)", dtype="'nothing'")), "no array that can be read"),
         (_npz(_npy_header("(4, 5, 2, 3)"), bytes(100)), "declares 120 elements but holds 100 bytes"),
         (_npz(_npy_header("(-4, 5, 2, 3)"), bytes(100)), "is empty"),
-        (_npz(_npy_header("(1000000000000, 1, 2, 3)")), "has 6000000000000 elements, more than 268435456"),
+        (
+            _npz(_npy_header("(1000000000000, 1, 2, 3)")),
+            r"has 6,000,000,000,000 elements, which take [\d,.]+ GiB, more than 4 GiB",
+        ),
     ],
 )
 def test_a_file_that_is_no_input_is_refused_in_one_line(path: Path, content: bytes, message: str) -> None:
@@ -320,7 +323,7 @@ def test_a_file_that_is_no_input_is_refused_in_one_line(path: Path, content: byt
         ({"output.npy": b""}, "holds no array that can be read under 'output'"),
         ({"output": b"abc"}, r"has no key 'output', only 'input', 'output \(no array\)'"),
         ({}, "has no key 'output', only 'input'"),
-        ({"output.npy": _npy_header("(5, 2, 1000000000000)")}, "10000000000000 elements, more than 268435456"),
+        ({"output.npy": _npy_header("(5, 2, 1000000000000)")}, "10,000,000,000,000 elements, which take"),
         ({"expected.npy": _npy_header("(5, 2, 3)")}, "declares 30 elements but holds 0 bytes"),
         ({"output.npy": _npy_header("(4, 2, 3)")}, r"has axes \(4, 2, 3\); the input has \(5, 2, 3\)"),
     ],
@@ -350,7 +353,6 @@ def test_the_message_about_a_file_stays_one_line_whatever_its_name(tmp_path: Pat
     assert str(caught.value).encode()
 
 
-@pytest.mark.filterwarnings("ignore:Reading `.npy` or `.npz` file required additional header parsing:UserWarning")
 def test_damage_anywhere_in_a_file_is_a_bad_stimulus_or_harmless(path: Path) -> None:
     np.savez_compressed(path, input=np.random.default_rng(0).random((4, 5, 2, 3)).astype(np.float32))
     whole = path.read_bytes()

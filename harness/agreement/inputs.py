@@ -9,6 +9,7 @@ fire, and not all the time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from harness.errors import InvalidGraph
 from harness.graphs import Array, Graph, Node, inline, validate
 from harness.graphs.primitives import TIME_CONSTANTS
 from harness.reference import Simulator
-from harness.reference.room import check_room
+from harness.reference.room import check_room, check_time, demand
 
 STREAM = 104
 """Of a seed, for these inputs alone (see :mod:`harness.stimuli.encoding`)."""
@@ -37,6 +38,8 @@ RARE, OFTEN = 0.005, 0.5
 """Rates between which a layer's neurons say most."""
 TRIED_STEPS = 60
 """Steps on which sizes are tried."""
+FEWEST_SCALES, SECONDS = 5, 10.0
+"""Sizes that are always tried, and what trying them may be expected to take together."""
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[Any]]
 
@@ -122,21 +125,23 @@ def given(stimulus: Array) -> InputSet:
     return InputSet(stimulus, ("given",) * stimulus.shape[1])
 
 
-def inputs_for(graph: Graph, dt: float, seed: int = 0, steps: int | None = None) -> InputSet:
+def inputs_for(graph: Graph, dt: float, seed: int = 0, steps: int | None = None, *, time_limit: float = math.inf) -> InputSet:
     """The inputs of a graph at a step [s].
 
     steps : of each; by default as the graph's time constants, and the size of its layers, suggest
+    time_limit : seconds that a run of them should not be expected to take most of
 
-    Raises InvalidGraph where the graph means nothing, BadStimulus where a run of it would hold too much memory.
+    Raises InvalidGraph where the graph means nothing, BadStimulus where a run of it would hold too much memory, and TooSlow
+    where it would take too long; both before anything is made.
     """
     flat = inline(graph)
     shapes = validate(flat)
     (entry,) = flat.of_kind("Input")
     shape = tuple(int(size) for size in shapes[entry][1])
     length = steps or _steps(flat, shapes, dt)
-    check_room(flat, shapes, length, len(_KINDS))
+    check_time(check_room(flat, shapes, dt, length, len(_KINDS)), time_limit)
     simulator = simulator_for(flat, dt, {})
-    scale = _scale(simulator, shape, seed)
+    scale = _scale(simulator, shape, seed, demand(flat, shapes, dt, TRIED_STEPS, 1).seconds)
     samples = [_sample(kind, shape, length, scale, seed, number) for number, kind in enumerate(_KINDS)]
     made = np.stack(samples, axis=1).astype(np.float32)
     recording, _ = simulator.run(made, membranes=False)
@@ -169,14 +174,17 @@ def _steps(graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, 
     return max(min(wanted, FEWEST), min(wanted, ROOM // max(1, widths * len(_KINDS))))
 
 
-def _scale(simulator: Simulator, shape: tuple[int, ...], seed: int) -> float:
-    """The size of a spike at which most layers fire, and not all the time; among equals the closest to 1."""
+def _scale(simulator: Simulator, shape: tuple[int, ...], seed: int, seconds: float) -> float:
+    """The size of a spike at which most layers fire, and not all the time; among equals the closest to 1.
+
+    seconds : that a run of TRIED_STEPS is expected to take; where it is long, fewer sizes are tried
+    """
     if not any(isinstance(node, Node) and "threshold" in "".join(node.params) for node in simulator.graph.nodes.values()):
         return 1.0
     generator = np.random.default_rng([seed, STREAM, len(_KINDS)])
     spikes = (generator.random((TRIED_STEPS, *shape), dtype=np.float32) < 0.3).astype(np.float32)
     best, rank = 1.0, (-1.0, 0.0)
-    for scale in sorted(SCALES, key=lambda each: abs(np.log2(each))):
+    for scale in sorted(SCALES, key=lambda each: abs(np.log2(each)))[: max(FEWEST_SCALES, int(SECONDS / seconds))]:
         try:
             recording, _ = simulator.run(spikes[:, None] * np.float32(scale), membranes=False)
         except InvalidGraph:

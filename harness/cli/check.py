@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
-from harness.cli.options import STORE, Backends, Jobs, Json, Quiet, Seed, Store, TimeLimit, print_json, say
+from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint, renamed_of
+from harness.cli.options import (
+    STORE,
+    Backends,
+    Jobs,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Seed,
+    Store,
+    TimeLimit,
+    a_folder,
+    print_json,
+    say,
+)
+from harness.limits import USUAL
 
 if TYPE_CHECKING:
     from harness.matrix.check import Checked
@@ -23,11 +37,17 @@ def check(
     quiet: Quiet = False,
     json: Json = False,
     save: Annotated[
-        Path | None, typer.Option("--save", help="A folder for the recordings, npz that --input and --from-recording read.")
+        Path | None,
+        typer.Option(
+            "--save",
+            callback=a_folder("--save"),
+            help="A folder for the recordings, npz that --input and --from-recording read.",
+        ),
     ] = None,
     store: Store = STORE,
     jobs: Jobs = 0,
     time_limit: TimeLimit = 20.0,
+    memory_limit: MemoryLimit = USUAL,
 ) -> None:
     """Run a graph in every library and compare each with NIR's own meaning in steps; exit 1 if something differs.
 
@@ -45,13 +65,14 @@ def check(
 
     check_step(dt)
     chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
-    inputs = inputs_of(graph, input, dt, seed)
+    inputs = inputs_of(graph, input, dt, seed, time_limit=time_limit)
     found = run_graph(
         graph, inputs.input, dt, chosen, find("reference"), Cells(store),
         jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,
     )  # fmt: skip
     if json:
-        facts = {"graph": str(graph), "read_as": notes_of(graph), "dt": dt, "inputs": inputs.as_dict()}
+        facts: dict[str, Any] = {"graph": str(graph), "read_as": notes_of(graph), "renamed": renamed_of(graph)}
+        facts |= {"dt": dt, "inputs": inputs.as_dict()}
         print_json(facts | {"cells": [each.as_dict() for each in found]})
     elif not quiet:
         _show(graph, dt, found)

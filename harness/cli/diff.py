@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Json, Quiet, complete_backend, print_json
+from harness.cli.options import Json, Quiet, complete_backend, print_json, say_line
 
 
 def diff(
@@ -43,6 +43,6 @@ def diff(
             console.print(each)
     else:
         for line in paragraphs(found):
-            typer.echo(line)
+            say_line(line)
     if found.of("worse"):
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, print_json, say
+from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, a_folder, print_json, say_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -23,12 +23,18 @@ def experiment(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Where MNIST/ and NMNIST/ lie; without it: the embedded digits.")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 1,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, max=10_000, help="Passes over the training samples.")] = 1,
     device: Annotated[str, typer.Option("--device", help="Where networks are trained: cpu, cuda, cuda:1.")] = "cpu",
     seed: Seed = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A small version that ends within 90 s on two cores.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where the tables go; results/<name>, with --quick results/<name>-quick.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            callback=a_folder("-o"),
+            help="Where the tables go; results/<name>, with --quick results/<name>-quick.",
+        ),
     ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option("--checkpoints", help="Where trained networks lie or are put; in --store by default.")
@@ -73,7 +79,7 @@ def experiment(
         print_json({"experiment": name, "files": [str(path) for path in written]})
         return
     for path in () if quiet else written:
-        say(str(path))
+        say_line(str(path))
 
 
 def _own(name: str, options: Any, given: dict[str, Any]) -> dict[str, Any]:

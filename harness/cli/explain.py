@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, quiet_hint
-from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.cli.inputs import check_step, inputs_of, quiet_hint, renamed_of
+from harness.cli.options import STORE, Json, MemoryLimit, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.limits import USUAL
 
 
 def explain(
@@ -19,6 +20,7 @@ def explain(
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
+    memory_limit: MemoryLimit = USUAL,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -34,10 +36,10 @@ def explain(
     chosen = find(backend)
     if not chosen.installed:
         raise BackendMissing(chosen.hint)
-    inputs = inputs_of(graph, input, dt, seed)
+    inputs = inputs_of(graph, input, dt, seed, time_limit=time_limit)
     found = explain_graph(graph, inputs.input, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
     if json:
-        print_json(found.as_dict() | {"inputs": inputs.as_dict()})
+        print_json(found.as_dict() | {"renamed": renamed_of(graph), "inputs": inputs.as_dict()})
     elif not quiet:
         for text in paragraphs(found, graph, input):
             say(text)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from harness.limits import VARIABLE
 
 
 def complete_backend(incomplete: str) -> list[str]:
@@ -28,15 +31,78 @@ def complete_network(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
-Seed = Annotated[int, typer.Option("--seed", help="Of weights and stimuli.")]
+def finite(context: typer.Context, value: Any) -> Any:
+    """The value of an option that takes numbers, where they are finite; their range is the option's own."""
+    for each in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(each, float) and not math.isfinite(each):
+            raise typer.BadParameter(f"{each} is no number that can be counted with; write a finite one.")
+    return value
+
+
+def _allow(context: typer.Context, value: float) -> float:
+    """Let runs hold so much as long as the verb runs."""
+    from harness.limits import allowed
+
+    context.with_resource(allowed(value))
+    return value
+
+
+def a_file(option: str) -> Callable[[Path | None], Path | None]:
+    """A callback for an option that says where a file goes: it is looked at before anything is run."""
+
+    def check(value: Path | None) -> Path | None:
+        from harness.cli.places import check_file
+
+        if value is not None:
+            check_file(value, option)
+        return value
+
+    return check
+
+
+def a_folder(option: str) -> Callable[[Path | None], Path | None]:
+    """A callback for an option that says into which folder files go."""
+
+    def check(value: Path | None) -> Path | None:
+        from harness.cli.places import check_folder
+
+        if value is not None:
+            check_folder(value, option)
+        return value
+
+    return check
+
+
+MOST_SEED, MOST_JOBS = 2**32 - 1, 1024
+"""Every generator of every library takes that seed; more processes than that no machine has use for."""
+LONGEST = 1e6
+"""Seconds that a time limit may be: eleven days."""
+
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of weights and stimuli.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Worker processes at a time; 0: one per core.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=0, max=MOST_JOBS, help="Worker processes at a time; 0: one per core.")]
 Backends = Annotated[
     list[str] | None, typer.Option("--backend", help="Only this backend (repeatable).", autocompletion=complete_backend)
 ]
-Store = Annotated[Path, typer.Option("--store", envvar="NIR_INTEROP_STORE", help="Where finished cells are kept for reuse.")]
-TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds a cell may take.")]
+Store = Annotated[
+    Path,
+    typer.Option(
+        "--store",
+        envvar="NIR_INTEROP_STORE",
+        callback=a_folder("--store"),
+        help="Where finished cells are kept for reuse.",
+    ),
+]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", min=0.1, max=LONGEST, callback=finite, help="Seconds a cell may take.")
+]
+MemoryLimit = Annotated[
+    float,
+    typer.Option(
+        "--memory-limit", envvar=VARIABLE, callback=_allow, help="GiB that one run may hold; more is refused before it begins."
+    ),
+]
 
 STORE = Path(".nir-interop")
 RESULTS = Path("results")
@@ -73,6 +139,13 @@ def say(text: str) -> None:
         indent = " " * min(len(line) - len(line.lstrip()) + 2, width // 2)
         cut = textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, replace_whitespace=False)
         typer.echo("\n".join(cut) if len(line) > width else line)
+
+
+def say_line(text: str) -> None:
+    """Print one line, whatever line breaks the names in it have."""
+    from harness.wording import printable
+
+    say(printable(text))
 
 
 def say_table(lines: Sequence[Sequence[str]]) -> None:

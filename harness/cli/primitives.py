@@ -8,15 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, complete_backend, print_json, say, say_table
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, a_folder, complete_backend, print_json, say_line, say_table
 
 
 def primitives(
     backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
     store: Store = STORE,
-    results: Annotated[Path, typer.Option("--results", help="Where primitives.csv and primitives.md are written.")] = RESULTS,
+    results: Annotated[
+        Path,
+        typer.Option("--results", callback=a_folder("--results"), help="Where primitives.csv and primitives.md are written."),
+    ] = RESULTS,
     write: Annotated[
-        Path | None, typer.Option("--write", help="Write the cases as files into this folder instead of running them.")
+        Path | None,
+        typer.Option(
+            "--write", callback=a_folder("--write"), help="Write the cases as files into this folder instead of running them."
+        ),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -37,7 +43,7 @@ def primitives(
         if json:
             print_json({"suite": SUITE, "cases": len(cases()), "files": len(written)})
         elif not quiet:
-            say(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
+            say_line(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
     chosen = (
         [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]

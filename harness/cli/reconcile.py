@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
-from harness.cli.options import STORE, Json, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from harness.cli.inputs import check_step, inputs_of, names_in, notes_of, quiet_hint
+from harness.cli.options import (
+    STORE,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Seed,
+    Store,
+    TimeLimit,
+    a_file,
+    complete_backend,
+    plain,
+    print_json,
+    say,
+    say_line,
+)
+from harness.limits import USUAL
 
 if TYPE_CHECKING:
     from harness.agreement.inputs import InputSet
@@ -18,7 +34,7 @@ if TYPE_CHECKING:
 def reconcile(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
     target: Annotated[str, typer.Option("--to", help="The library that is to run it.", autocompletion=complete_backend)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the rewritten graph goes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", callback=a_file("-o"), help="Where the rewritten graph goes.")],
     source: Annotated[str, typer.Option("--from", help="Whose importer has it right; nir: NIR's own meaning.")] = "nir",
     dt: Annotated[float, typer.Option("--dt", help="Time step of both sides, in seconds.")] = 1e-4,
     dt_from: Annotated[float | None, typer.Option("--dt-from", help="The source's, where it is another.")] = None,
@@ -34,6 +50,7 @@ def reconcile(
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,
+    memory_limit: MemoryLimit = USUAL,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -45,7 +62,7 @@ def reconcile(
     from harness.environments import backend as find
     from harness.environments import backends
     from harness.errors import BackendMissing, BadInput
-    from harness.graphs import write
+    from harness.graphs import with_safe_names, write
     from harness.matrix.readings.natives import natives_of
     from harness.matrix.reconciling import NIR, reconcile_graph, side_from_rule, side_of
     from harness.matrix.store import Store as Cells
@@ -64,49 +81,55 @@ def reconcile(
             raise BackendMissing(find(name).hint)
     if from_recording is not None and input is not None:
         raise BadInput("--input: the recording has an input of its own; give one of the two")
-    inputs = inputs_of(graph, from_recording or input, before, seed, steps)
+    inputs = inputs_of(graph, from_recording or input, before, seed, steps, time_limit=time_limit)
     wanted = Recording({"output": load_output(from_recording, inputs.input)}) if from_recording else None
     cells = Cells(store)
     left = side_from_rule(from_rule, before) if from_rule else side_of(source, before, cells, known)
     right = side_of(target, after, cells, known)
-    natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(told, err=True))
+    natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(plain(told), err=True))
     options: dict[str, Any] = {"wanted": wanted, "natives": natives, "limit": time_limit}
     found = reconcile_graph(graph, inputs.input, left, right, known[target], **options)
+    made, called = with_safe_names(found.plan.graph)  # whoever is given the file need not be nir-interop
     if found.plan.right:
-        write(out, found.plan.graph)
+        write(out, made)
     if json:
         written = {"inputs": inputs.as_dict(), "written": str(out) if found.plan.right else None}
-        print_json({"read_as": notes_of(graph)} | found.as_dict() | written)
+        print_json({"read_as": notes_of(graph), "renamed": called} | found.as_dict() | written)
     elif not quiet:
-        _show(found, inputs, out)
+        there = names_in(graph)  # what passes put in has no other name that a user knows
+        _show(found, inputs, out, {old: new for old, new in called.items() if old in there})
     if not found.plan.right:
         raise typer.Exit(1)
 
 
-def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
+def _show(found: Reconciled, inputs: InputSet, out: Path, called: Mapping[str, str]) -> None:
     from harness.graphs import listed
     from harness.vocabulary import Status
+    from harness.wording import printable, shown
 
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
     if found.read is not None and found.read.fits and not found.read.plain:
-        say("\n".join(found.read.lines()))
-    say(f"{sides}: {before} as it is.")
+        say("\n".join(map(printable, found.read.lines())))
+    say_line(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
-        say(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
+        say_line(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
     if plan.right:
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
-        say(f"{'Rewritten' if plan.passes else 'As it is'}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
+        now = "Rewritten" if plan.passes else "As it is"
+        say_line(f"{now}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
+        if called:
+            say(f"In it, as a library can take it: {listed(f'{shown(old)} is {new}' for old, new in called.items())}.")
         for rest in plan.remaining:
-            say(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
+            say_line(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
     else:
         after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
-        say(f"Not reconciled: {after}; nothing is written.")
+        say_line(f"Not reconciled: {after}; nothing is written.")
         for left in found.remaining:
             where = f" at {listed(left.nodes)}" if left.nodes else ""
-            say(f"- {left.cause}{where}: {left.says}")
-    say(f"On {inputs.says()}.")
+            say_line(f"- {left.cause}{where}: {left.says}")
+    say_line(f"On {inputs.says()}.")
     hint = quiet_hint(inputs, plan.agreement.status is Status.VACUOUS)
     if hint:
         say(hint)

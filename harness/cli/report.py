@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, print_json
+from harness.cli.options import RESULTS, STORE, Json, Quiet, a_folder, plain, print_json, say_line
 
 
 def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    store: Store = STORE,
-    results: Annotated[Path, typer.Option("--results", help="Where the tables are, and the page is written.")] = RESULTS,
+    store: Annotated[
+        Path, typer.Option("--store", envvar="NIR_INTEROP_STORE", help="Where finished cells were kept; it is only read.")
+    ] = STORE,
+    results: Annotated[
+        Path, typer.Option("--results", callback=a_folder("--results"), help="Where the tables are, and the page is written.")
+    ] = RESULTS,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -31,8 +35,9 @@ def report(
     if json:
         print_json({"files": [str(path) for path in written], "pictures": details is not None})
     elif not quiet:
-        typer.echo(f"{written[0]}")
+        say_line(f"{written[0]}")
         if details is None:
-            typer.echo(f"without pictures of cells: {store} does not hold this run; nir-interop matrix makes them", err=True)
+            without = f"without pictures of cells: {store} does not hold this run; nir-interop matrix makes them"
+            typer.echo(plain(without), err=True)
     if show:
         typer.launch(written[0].resolve().as_uri())

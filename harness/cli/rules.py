@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, complete_backend, print_json, say
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, a_folder, complete_backend, print_json, say
 
 if TYPE_CHECKING:
     from harness.fingerprint import Fingerprint, Identified, Refusal
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def rules(
     backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
     store: Store = STORE,
-    results: Annotated[Path, typer.Option("--results", help="Where rules.csv is written.")] = RESULTS,
+    results: Annotated[
+        Path, typer.Option("--results", callback=a_folder("--results"), help="Where rules.csv is written.")
+    ] = RESULTS,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

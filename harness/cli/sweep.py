@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, print_json, say
+from harness.cli.options import RESULTS, STORE, Backends, Json, Quiet, Seed, Store, a_folder, print_json, say_line
 
 NETWORKS = (("mlp_lif", "norse"), ("mlp_cuba", "snntorch"))
 """Trained networks of the sweep: name, and the library that trained it."""
@@ -18,7 +18,9 @@ def sweep(
     dt: Annotated[list[float] | None, typer.Option("--dt", help="Neurons at this step only, in seconds (repeatable).")] = None,
     seed: Seed = 0,
     store: Store = STORE,
-    results: Annotated[Path, typer.Option("--results", help="Where dt_sweep.csv is written.")] = RESULTS,
+    results: Annotated[
+        Path, typer.Option("--results", callback=a_folder("--results"), help="Where dt_sweep.csv is written.")
+    ] = RESULTS,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -35,8 +37,9 @@ def sweep(
     chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
     steps = tuple(dict.fromkeys(dt or STEPS))
     for step in steps:
-        if not 0 < step <= max(STEPS) or abs(max(STEPS) / step - round(max(STEPS) / step)) > 1e-6:
-            raise BadInput(f"--dt {step:g}: a step of the sweep divides {max(STEPS):g} s, 1e-4 for instance")
+        if not min(STEPS) <= step <= max(STEPS) or abs(max(STEPS) / step - round(max(STEPS) / step)) > 1e-6:
+            range_ = f"divides {max(STEPS):g} s and is no shorter than {min(STEPS):g} s"
+            raise BadInput(f"--dt {step:g}: a step of the sweep {range_}, 1e-4 for instance")
     there, tell = [each for each in chosen if each.installed], None if json or quiet else _tell
     rows = run(there, steps=steps, seed=seed, on_row=tell)
     for network, exporter in () if dt else NETWORKS:
@@ -46,7 +49,7 @@ def sweep(
     if json:
         print_json({"rows": rows})
     elif not quiet:
-        say(f"{len(rows)} rows → {results / DT_SWEEP.name}")
+        say_line(f"{len(rows)} rows → {results / DT_SWEEP.name}")
 
 
 def _tell(row: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def read_meant(path: Path) -> Reading:
 
     Raises UnreadableGraph and InvalidGraph, the latter for the graph as it stands where nothing makes sense of it.
     """
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return as_meant(read(path))  # which says what is wrong
+    return _read_meant(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_meant(path: Path, inode: int, size: int, changed: int) -> Reading:
+    """A verb asks for the same file some times; a large one takes seconds.  The numbers tell another file of its name."""
     return as_meant(read(path))
 
 
@@ -248,7 +259,7 @@ def _stripped(node: Node, lead: tuple[int, ...]) -> Node | None:
     count = len(lead)
     params: dict[str, Any] = dict(node.params)
     if node.kind in ("Input", "Output"):
-        shape = params["shape"]
+        shape = params.get("shape")
         if isinstance(shape, np.ndarray) and shape.ndim == 1 and tuple(shape[:count].tolist()) in (lead, (1,) * count):
             params["shape"] = shape[count:]
     elif node.kind in ELEMENTWISE:

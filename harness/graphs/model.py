@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,21 @@ class Graph:
 
     def into(self, name: str) -> tuple[str, ...]:
         """Names of the nodes that feed a node, in the order of the edges."""
-        return tuple(source for source, target in dict.fromkeys(self.edges) if target == name)
+        return self._neighbours[0].get(name, ())
 
     def out_of(self, name: str) -> tuple[str, ...]:
         """Names of the nodes that a node feeds, in the order of the edges."""
-        return tuple(target for source, target in dict.fromkeys(self.edges) if source == name)
+        return self._neighbours[1].get(name, ())
+
+    @cached_property
+    def _neighbours(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        """Of every node, those that feed it and those that it feeds; kept, since a graph never changes."""
+        into: dict[str, list[str]] = {}
+        out_of: dict[str, list[str]] = {}
+        for source, target in dict.fromkeys(self.edges):
+            into.setdefault(target, []).append(source)
+            out_of.setdefault(source, []).append(target)
+        return {name: tuple(each) for name, each in into.items()}, {name: tuple(each) for name, each in out_of.items()}
 
     def primitives(self) -> Iterator[tuple[str, Node]]:
         """The nodes that are no graphs, by name, sorted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import h5py
 
 from harness.errors import UnreadableGraph
+from harness.limits import GIB, advice, gib_text, memory_limit
 from harness.wording import shape_text, shown
 
 MOST_NODES = 20_000
@@ -16,8 +17,8 @@ MOST_ENTRIES = 16 * MOST_NODES
 """Groups and arrays in all, those of the metadata included."""
 MOST_ELEMENTS = 2**27
 """In one array."""
-MOST_BYTES = 2**30
-"""In all arrays together."""
+MOST_CHUNKS = 2**17
+"""That all arrays are cut into together: HDF5 looks each one up, written or not."""
 DEEPEST = 16
 """Graphs within graphs, and groups within metadata."""
 
@@ -29,16 +30,22 @@ def scan(root: h5py.h5g.GroupID) -> Layout:
     """Walk all that hangs on ``node`` and ``version`` and return it.
 
     Raises UnreadableGraph for links other than HDF5's own hard links, for storage outside the file, and for more nodes,
-    entries, elements, bytes or levels than the limits of this module.
+    entries, elements, chunks or levels than the limits of this module, or more bytes than ``--memory-limit`` allows.
     """
-    members = _names(root, "the file")
+    members = _names(root, ())
     for name in members:
-        _refuse_link(root, name, "the file")
+        _refuse_link(root, name, ())
     if b"node" not in members or b"version" not in members:
         missing = b"node" if b"node" not in members else b"version"
         raise UnreadableGraph(f"HDF5, but not NIR: it has no {shown(missing)}; write it with nir.write")
     _count_nodes(root)
-    return _Scan().group(root, [b"node", b"version"], ())
+    found = _Scan()
+    layout = found.group(root, [b"node", b"version"], ())
+    needed, most = found.bytes / GIB, memory_limit()
+    if needed > most:
+        largest = f"{gib_text(needed)}, {_at(found.largest[1])} the most of them"
+        raise UnreadableGraph(f"its arrays declare {largest}, more than {most:g} GiB; {advice(needed)}")
+    return layout
 
 
 def _count_nodes(root: h5py.h5g.GroupID) -> None:
@@ -75,25 +82,26 @@ class _Scan:
     def __init__(self) -> None:
         self.entries = 0
         self.bytes = 0
+        self.chunks = 0
+        self.largest: tuple[int, tuple[str, ...]] = (0, ())
 
     def group(self, group: h5py.h5g.GroupID, names: list[bytes], path: tuple[str, ...]) -> Layout:
         if len(path) > 2 * DEEPEST + 2:
             raise UnreadableGraph(f"groups nested deeper than {DEEPEST} levels at {_at(path)}")
         layout: Layout = {}
         for raw in names:
-            where = _at(path)
-            _refuse_link(group, raw, where)
+            _refuse_link(group, raw, path)
             try:
                 name = raw.decode("utf-8")
             except UnicodeDecodeError:
-                raise UnreadableGraph(f"the name {shown(raw)} in {where} is not UTF-8; rename it") from None
+                raise UnreadableGraph(f"the name {shown(raw)} in {_at(path)} is not UTF-8; rename it") from None
             self.entries += 1
             if self.entries > MOST_ENTRIES:
                 raise UnreadableGraph(f"more than {MOST_ENTRIES:,} groups and arrays; the harness reads no more")
             member = h5py.h5o.open(group, raw)
             here = (*path, name)
             if isinstance(member, h5py.h5g.GroupID):
-                layout[name] = self.group(member, _names(member, _at(here), MOST_ENTRIES - self.entries), here)
+                layout[name] = self.group(member, _names(member, here, MOST_ENTRIES - self.entries), here)
             elif isinstance(member, h5py.h5d.DatasetID):
                 self.dataset(member, here)
                 layout[name] = None
@@ -114,24 +122,29 @@ class _Scan:
         elements = max(_product(shape), _product(chunk) if shape else 0)
         if elements > MOST_ELEMENTS:
             raise UnreadableGraph(f"the array {_at(path)} declares {shape_text(shape)}, more than {MOST_ELEMENTS:,} elements")
-        self.bytes += elements * int(dataset.get_type().get_size())
-        if self.bytes > MOST_BYTES:
-            raise UnreadableGraph(f"the arrays up to {_at(path)} declare more than {MOST_BYTES >> 20:,} MiB in all")
+        taken = elements * int(dataset.get_type().get_size())
+        self.bytes += taken
+        if taken > self.largest[0]:
+            self.largest = taken, path
+        self.chunks += _product(tuple(-(-size // each) for size, each in zip(shape, chunk, strict=True))) if chunk else 1
+        if self.chunks > MOST_CHUNKS:
+            cut = f"the arrays up to {_at(path)} are cut into {self.chunks:,} chunks"
+            raise UnreadableGraph(f"{cut}; write them with nir.write")
         if layout == h5py.h5d.CHUNKED and _product(shape) and not dataset.get_storage_size():
             raise UnreadableGraph(f"the array {_at(path)} was declared and never written; write the file again")
 
 
-def _names(group: h5py.h5g.GroupID, where: str, most: int = MOST_ENTRIES) -> list[bytes]:
+def _names(group: h5py.h5g.GroupID, path: tuple[str, ...], most: int = MOST_ENTRIES) -> list[bytes]:
     if int(group.get_num_objs()) > most:
-        raise UnreadableGraph(f"{where} holds more than {most:,} entries; the harness reads no more")
+        raise UnreadableGraph(f"{_at(path)} holds more than {most:,} entries; the harness reads no more")
     return sorted(group)
 
 
-def _refuse_link(group: h5py.h5g.GroupID, name: bytes, where: str) -> None:
+def _refuse_link(group: h5py.h5g.GroupID, name: bytes, path: tuple[str, ...]) -> None:
     kind = group.links.get_info(name).type
     if kind != h5py.h5l.TYPE_HARD:
         word = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an external link"}.get(kind, "an unknown link")
-        raise UnreadableGraph(f"{shown(name)} in {where} is {word}; links are not followed: store the thing itself")
+        raise UnreadableGraph(f"{shown(name)} in {_at(path)} is {word}; links are not followed: store the thing itself")
 
 
 def _product(shape: tuple[int, ...]) -> int:

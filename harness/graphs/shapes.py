@@ -30,7 +30,9 @@ def whole_numbers(node: Node, name: str, count: int | None = None) -> Shape:
 
     Raises InvalidGraph, without the node's name, where it is something else.
     """
-    value: Any = node.params[name]
+    value: Any = node.params.get(name)
+    if value is None:
+        raise InvalidGraph(f"it has no {name}; write one")
     if isinstance(value, str) or value.ndim > 1:
         raise InvalidGraph(f"{name} is not a list of whole numbers; write {count or 'some'} of them")
     values = np.atleast_1d(value)

@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import BadInput
 from harness.schema.columns import SEPARATOR
 from harness.vocabulary import Blame, Cause, Mode, Status
+from harness.wording import printable, shown
 
 PATH = Path(__file__).with_name("known_issues.toml")
 ROLES = ("exporter", "importer")
@@ -65,21 +66,21 @@ def load(path: Path = PATH) -> tuple[Issue, ...]:
     """
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("issue", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path.name}: {error}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadInput(f"{path.name}: {printable(str(error))}") from error
     issues = tuple(_issue(entry, number, path.name) for number, entry in enumerate(entries, start=1))
     twice = [name for name, count in Counter(issue.id for issue in issues).items() if count > 1]
     if twice:
-        raise BadInput(f"{path.name}: the id {twice[0]!r} is used twice; ids tell cells their issue")
+        raise BadInput(f"{path.name}: the id {shown(twice[0])} is used twice; ids tell cells their issue")
     return issues
 
 
 def _issue(entry: Mapping[str, Any], number: int, where: str) -> Issue:
-    name = f"{where}: issue {entry.get('id') or number}"
+    name = f"{where}: issue {shown(entry['id']) if entry.get('id') else number}"
     types = {**_REQUIRED, **_WHERE_OR_WHY, **_OPTIONAL}
     for field in entry:
         if field not in types:
-            raise BadInput(f"{name}: no such field: {field}; there are {', '.join(types)}")
+            raise BadInput(f"{name}: no such field: {shown(field)}; there are {', '.join(types)}")
         if not isinstance(entry[field], types[field]) or not entry[field]:
             raise BadInput(f"{name}: {field} is a {types[field].__name__} and not empty")
     for field in _REQUIRED:
@@ -90,9 +91,9 @@ def _issue(entry: Mapping[str, Any], number: int, where: str) -> Issue:
     if entry["role"] not in ROLES:
         raise BadInput(f"{name}: role is one of {', '.join(ROLES)}")
     if entry["status"] not in [str(status) for status in Status]:
-        raise BadInput(f"{name}: no status {entry['status']!r}")
+        raise BadInput(f"{name}: no status {shown(entry['status'])}")
     if "cause" in entry and entry["cause"] not in [str(cause) for cause in Cause]:
-        raise BadInput(f"{name}: no cause {entry['cause']!r}")
+        raise BadInput(f"{name}: no cause {shown(entry['cause'])}")
     fields: dict[str, Any] = {field: tuple(value) if isinstance(value, list) else value for field, value in entry.items()}
     return Issue(**fields)
 

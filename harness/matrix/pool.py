@@ -31,9 +31,20 @@ START_LIMIT = 120.0
 """Seconds for importing a library; a cold disk is slow."""
 LARGEST_RESIDENT = int(1.2 * 2**30)
 """Bytes of memory beyond which a worker is replaced before its next job."""
-ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
+SAME_SUMS = {
     "OMP_NUM_THREADS": "1",
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
+}
+"""Of each processor what all of them have, and one thread.
+
+Torch's own kernels, MKL, oneDNN and NumPy otherwise take the widest instructions that there are, and add up in another order.
+"""
+ENVIRONMENT = {
+    **SAME_SUMS,
+    "PYTHONHASHSEED": "0",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",

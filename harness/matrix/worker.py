@@ -18,27 +18,13 @@ import time
 from typing import Any
 
 from harness.adapter import Adapter
-from harness.matrix import explaining, rewriting
 from harness.matrix import job as jobs
 from harness.matrix.capture import Capture, guarded
 from harness.matrix.confining import confine, die_with, limit_addresses, memory_limit
 from harness.matrix.messages import describe
-from harness.matrix.native import native, native_labels
 from harness.matrix.process_state import watched
-from harness.matrix.repeats import cell, meaning
+from harness.matrix.work import doing
 
-_WORK = {
-    "train": jobs.train,
-    "source": jobs.source,
-    "intended": jobs.intended,
-    "cell": cell,
-    "meaning": meaning,
-    "native": native,
-    "native_labels": native_labels,
-    "identify": explaining.identify,
-    "explain": explaining.explain,
-    "rewrite": rewriting.rewrite,
-}
 _OWN = ("identify", "explain", "rewrite")
 """Work of this project's own: it keeps workers of libraries from job to job."""
 CUT_OFF = 87
@@ -74,13 +60,14 @@ def serve(channel: Any) -> None:
 
 def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs.Outcome:
     """Do one job, whatever it does to the process's state; ``left`` says what of it could not be put back."""
+    work = doing(job["kind"])
     capture, left = Capture(), set[str]()
     progress = jobs.Progress(tell, lambda: guarded(capture, left))
     wall, cpu = time.perf_counter(), time.process_time()
     with contextlib.nullcontext() if job["kind"] in _OWN else watched(left), progress.guard():
-        outcome = _WORK[job["kind"]](adapter, job, progress)
-    outcome["complaints"] = capture.complaints
-    outcome["text"] = capture.text
+        outcome = work(adapter, job, progress)
+    outcome["complaints"] = [progress.told(each) for each in capture.complaints]
+    outcome["text"] = progress.told(capture.text)
     outcome["left"] = sorted(left)
     if outcome.get("short_of_memory"):
         outcome["memory"] = memory_limit()

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from harness.graphs import Array, Node
 from harness.graphs.shapes import padding_of
+from harness.reference.room import COLUMNS
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -70,10 +71,21 @@ def _convolution(node: Node, dtype: torch.dtype) -> Operator:
     }
 
     def apply(x: Tensor) -> Tensor:
-        convolved: Tensor = convolve(functional.pad(x, border) if border else x, weight, **options)
-        return convolved
+        padded = functional.pad(x, border) if border else x
+        # torch unfolds what comes in for all samples at once; each sample is multiplied by itself, so parts give the same.
+        parts = torch.split(padded, _at_once(padded, weight))
+        convolved = [convolve(part, weight, **options) for part in parts]
+        return convolved[0] if len(convolved) == 1 else torch.cat(convolved)
 
     return apply
+
+
+def _at_once(x: Tensor, weight: Tensor) -> int:
+    """Samples whose windows, one for each place of what comes in, stay within COLUMNS; one at least, and all in single
+    precision, where torch unfolds nothing and may choose its sums by the number of samples."""
+    if x.dtype is not torch.float64:
+        return max(1, len(x))
+    return max(1, COLUMNS // max(1, x[0].numel() * weight[0, 0].numel()))
 
 
 def _with_plain_text(node: Node) -> Node:

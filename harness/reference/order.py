@@ -17,13 +17,17 @@ What a waiting edge carries in the first step is what its source answers to sile
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.errors import InvalidGraph
 from harness.graphs import Graph, Node, components
 from harness.graphs.driving import is_driven
 
 Edge = tuple[str, str]
+
+MOST_LOOKS = 2**20
+"""Edges that may be looked at in search of those that wait: each level of cycles within cycles looks at all that are left."""
 
 
 @dataclass(frozen=True)
@@ -46,47 +50,72 @@ def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]
     """Divide an inlined graph into stages, each after those it depends on.
 
     is_delayed : whether a node is a Delay of at least one step
+
+    Raises InvalidGraph where cycles lie within cycles so deep that finding the edges that wait takes more than MOST_LOOKS.
     """
     edges = tuple(dict.fromkeys(graph.edges))
     found: list[Stage] = []
+    looks = _Looks()
     for members in components(graph.nodes, edges):
-        inside = _inside(members, edges)
+        inside = _inside(graph, members)
         if not inside:
             found.append(Stage((members[0],)))
             continue
         ahead = tuple(sorted(name for name in members if is_delayed(name)))
         others = [name for name in members if not is_delayed(name)]
-        left = _inside(others, inside)
+        left = _inside(graph, others)
         driven = frozenset(name for name in others if isinstance(node := graph.nodes[name], Node) and is_driven(node))
-        waiting = _waiting(others, left, edges, driven)
+        waiting = _waiting(graph, others, left, driven, looks)
         order = _topological(others, [edge for edge in left if edge not in waiting])
         found.append(Stage((*order, *ahead), True, frozenset(waiting), ahead))
     return tuple(found)
 
 
-def _inside(members: Iterable[str], edges: Iterable[Edge]) -> list[Edge]:
-    chosen = set(members)
-    return [edge for edge in edges if edge[0] in chosen and edge[1] in chosen]
+class _Looks:
+    """How many edges were looked at in search of those that wait."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        self.count += count
+        if self.count > MOST_LOOKS:
+            raise InvalidGraph("its cycles lie within each other, thousands deep; put a Delay of a step on their edges back")
 
 
-def _waiting(members: Iterable[str], candidates: list[Edge], edges: tuple[Edge, ...], driven: frozenset[str]) -> set[Edge]:
+def _inside(graph: Graph, members: Iterable[str]) -> list[Edge]:
+    """The edges between some nodes."""
+    chosen = dict.fromkeys(members)
+    return [(source, target) for source in chosen for target in graph.out_of(source) if target in chosen]
+
+
+def _waiting(graph: Graph, members: Iterable[str], candidates: list[Edge], driven: frozenset[str], looks: _Looks) -> set[Edge]:
     """The edges among ``candidates`` that must wait so that the members have no cycle left; ``driven``: by their constants."""
     found: set[Edge] = set()
     left = [(members, candidates)]
     while left:
         members, candidates = left.pop()
-        for part in components(members, candidates):
-            inside = _inside(part, candidates)
-            if not inside:
-                continue
+        looks.add(len(candidates))
+        for part, within in _parts(members, candidates):
             chosen = set(part)
-            entries = {target for source, target in edges if target in chosen and source not in chosen}
+            entries = {name for name in part if not chosen.issuperset(graph.into(name))}
             if not entries:
                 entries = chosen & driven or chosen
-            waiting = {edge for edge in inside if edge[1] in entries}
+            waiting = {edge for edge in within if edge[1] in entries}
             found |= waiting
-            left.append((part, [edge for edge in inside if edge not in waiting]))
+            left.append((part, [edge for edge in within if edge not in waiting]))
     return found
+
+
+def _parts(members: Iterable[str], edges: Sequence[Edge]) -> list[tuple[list[str], list[Edge]]]:
+    """The strongly connected components that have an edge inside, and these edges."""
+    groups = components(members, edges)
+    home = {name: number for number, part in enumerate(groups) for name in part}
+    within: list[list[Edge]] = [[] for _ in groups]
+    for edge in edges:
+        if home[edge[0]] == home[edge[1]]:
+            within[home[edge[0]]].append(edge)
+    return [(part, inside) for part, inside in zip(groups, within, strict=True) if inside]
 
 
 def _topological(members: Iterable[str], edges: Iterable[Edge]) -> list[str]:

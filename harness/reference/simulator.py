@@ -22,11 +22,8 @@ from harness.reference.exact.element import ExactElement
 from harness.reference.neurons import Delay, Element, Neuron, State, Trace, delay_steps
 from harness.reference.operators import operator
 from harness.reference.order import Stage, stages
-from harness.reference.room import check_room
+from harness.reference.room import BLOCK, check_parameters_fit, check_room
 from harness.rule import NIR_MEANING, FeedbackBias, Precision, UpdateRule
-
-BLOCK = 2**18
-"""Elements of a node's output that are computed at once: more do not fit the processor's cache and are slower."""
 
 Shape = tuple[int, ...]
 NeuronFactory = Callable[[Node, Shape, float], Element]
@@ -101,6 +98,7 @@ class Simulator:
         self.shapes = validate(graph, finite=finite)
         self.graph = inline(graph)
         self.dt = dt
+        check_parameters_fit(self.graph, self.shapes, dt)
         self.rules = dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else dict(rule)
         given = [rule] if isinstance(rule, UpdateRule) else [rule[kind] for kind in sorted(rule) if self.graph.of_kind(kind)]
         given = given or ([] if self.graph.of_kind(*NEURONS) else list(self.rules.values()))
@@ -123,7 +121,7 @@ class Simulator:
             raise BadStimulus("the stimulus holds NaN or infinite values; a NIR graph has no meaning for them")
         if stimulus.ndim < 2 or stimulus.shape[2:] != self.shapes[self.input][1]:
             raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.shapes[self.input][1]})")
-        check_room(self.graph, self.shapes, *stimulus.shape[:2], membranes=membranes)
+        check_room(self.graph, self.shapes, self.dt, *stimulus.shape[:2], membranes=membranes)
         record = _Record()
         with torch.no_grad():
             x = torch.tensor(stimulus, dtype=self.dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from harness.graphs import listed
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
-from harness.wording import printable
+from harness.wording import path_word, printable, shell_word
 
 AROUND = 8
 """Steps shown on either side of the first divergence."""
@@ -30,10 +29,10 @@ def paragraphs(explanation: GraphExplanation, path: Path, input: Path | None = N
 
     input : the file that it was fed from, None where its inputs were made for it
     """
-    yield _headline(explanation, path.name)
+    yield printable(_headline(explanation, path.name))
     yield from _why(explanation, path, input)
     for kind, (_, sentence) in explanation.rules().items():
-        yield f"{explanation.backend.name}'s rule for {kind}: {sentence}."
+        yield printable(f"{explanation.backend.name}'s rule for {kind}: {sentence}.")
     if explanation.made is not None and not explanation.verdict.status.agrees:
         first = first_divergence(explanation.meant, explanation.made)
         if first is not None:
@@ -68,7 +67,8 @@ def _why(explanation: GraphExplanation, path: Path, input: Path | None) -> Itera
     for each in verdict.causes:
         repairs = _repairs(explanation, each)
         where = f"at {listed(each.nodes)}" if each.nodes else ""
-        yield ": ".join(text for text in (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says) if text)
+        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says)
+        yield printable(": ".join(text for text in parts if text))
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:
         yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
@@ -90,8 +90,9 @@ def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
 def _command(explanation: GraphExplanation, path: Path, input: Path | None) -> str:
     """How the graph is rewritten."""
     step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
-    fed = "" if input is None else f" --input {shlex.quote(str(input))}"
-    return f"nir-interop reconcile {shlex.quote(str(path))} --to {explanation.backend.name}{step}{fed} -o OUT.nir"
+    fed = "" if input is None else f" --input {path_word(input)}"
+    to = shell_word(explanation.backend.name)
+    return f"nir-interop reconcile {path_word(path)} --to {to}{step}{fed} -o OUT.nir"
 
 
 def _share(explained: float) -> str:

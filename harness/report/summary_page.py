@@ -103,7 +103,8 @@ def _rules(page: Page) -> Iterator[str]:
         yield ""
         for row in page.rules_for(primitive):
             if row["side"] == "import":
-                yield f"- {escaped(str(row['backend']))} {row['version'] or ''}".rstrip() + f": {escaped(str(row['says']))}."
+                who = f"{row['backend']} {row['version'] or ''}".rstrip()
+                yield f"- {escaped(who)}: {escaped(str(row['says']))}."
     yield ""
 
 
@@ -121,7 +122,7 @@ def _primitives(page: Page) -> Iterator[str]:
         for backend, _ in page.columns:
             sides = [claims.get((backend, direction)) for direction in ("import", "export")]
             cells.append(" / ".join("—" if one is None else one.summary + " **≠**" * one.contradicts for one in sides))
-        rows.append((primitive, *cells))
+        rows.append((escaped(primitive), *cells))
     yield from _table(("primitive", *(f"{backend} {version}".strip() for backend, version in page.columns)), rows, marked=True)
 
 
@@ -131,14 +132,15 @@ def _ran(page: Page) -> Iterator[str]:
     yield from (f"- {escaped(name)} {escaped(version)}".rstrip() for name, version in page.versions.items())
     if page.environment:
         known = page.environment
-        machine = f"{escaped(page.machine)}; {escaped(str(known['platform']))}"
-        yield f"- nir-interop {known['suite']} with Python {known['python']} on {machine}"
+        machine = f"{escaped(page.machine)}; {escaped(str(known.get('platform', 'unknown system')))}"
+        suite, python = (escaped(str(known.get(name, "unknown"))) for name in ("suite", "python"))
+        yield f"- nir-interop {suite} with Python {python} on {machine}"
     wrong = sum(kind(row) in ("silent", "wrong") for row in page.headline)
     yield f"- {len(page.native)} cells, {len(page.headline)} of them at the step of their export; {wrong} of these are wrong"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: bool = False) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join(map(escaped, head)) + " |"
     yield "|" + "---|" * len(head)
     for row in rows:
         yield "| " + " | ".join(cell if marked else escaped(cell) for cell in row) + " |"

@@ -1,7 +1,7 @@
 """Writing and reading tables.
 
 A table is CSV in UTF-8 with ``\\n`` line ends; an empty cell says that there is no value, ``true`` and ``false`` are flags, and
-reals have nine digits.  A text that a spreadsheet would run, because it begins with ``= + - @``, a tab or a return, is
+reals have nine digits.  A text that a spreadsheet would run, because it begins with ``= + - @``, a tab or a line's end, is
 written with an apostrophe before it, and so is one that begins with an apostrophe; :func:`read_table` takes it off again.
 """
 
@@ -23,9 +23,10 @@ from harness.schema.columns import Column, Kind, Table
 if TYPE_CHECKING:
     import pandas as pd
 
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the first four in full width, which some locales take for them."""
 _OLD = 3600.0
 """Seconds after which a draft is nobody's any more."""
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: Table) -> None:

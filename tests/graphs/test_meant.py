@@ -175,3 +175,15 @@ def test_a_file_whose_writing_ended_half_way_is_called_incomplete(tmp_path: Path
 
     with pytest.raises(UnreadableGraph, match=f"{says}: the file is incomplete"):
         read(written(tmp_path / "a.nir", change))
+
+
+def test_an_end_without_a_shape_is_refused_by_name_however_the_graph_is_read() -> None:
+    for end in ("input", "output"):
+        nodes = {
+            "input": port("Input", 1, 3),
+            "fc": affine(2, 3),
+            "output": port("Output", 1, 2),
+            end: Node(end.capitalize(), {}),
+        }
+        with pytest.raises(InvalidGraph, match=f"{end}': it has no shape; write one"):
+            as_meant(chain(**nodes))

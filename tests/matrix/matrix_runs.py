@@ -21,6 +21,8 @@ from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 
 NETWORK = "mlp_if"
+SOON = 10.0
+"""Seconds that a busy machine may take to end a process: far less than a library is waited for."""
 
 
 def plan_of(*kinds: type[Adapter], networks: Sequence[str] = (NETWORK,), dts: Sequence[float] = (1e-4,)) -> Plan:

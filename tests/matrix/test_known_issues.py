@@ -83,7 +83,7 @@ def test_another_number_of_cells_is_reported(tmp_path: Path) -> None:
         ({"cause": "bad_luck"}, "no cause 'bad_luck'"),
         ({"status": "odd"}, "no status 'odd'"),
         ({"role": "reader"}, "role is one of"),
-        ({"pattern": ".*"}, "no such field: pattern"),
+        ({"pattern": ".*"}, "no such field: 'pattern'"),
         ({"cells": 0}, "cells is a int and not empty"),
     ],
 )

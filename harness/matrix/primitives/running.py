@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
-from pathlib import Path
 
 from harness.environments import Backend
 from harness.environments import backend as find
@@ -18,7 +16,7 @@ from harness.fingerprint import Fingerprint
 from harness.matrix.confining import die_with
 from harness.matrix.fingerprints import LIMIT as PROBE_LIMIT
 from harness.matrix.fingerprints import import_fingerprint
-from harness.matrix.keys import explanation_key
+from harness.matrix.keys import primitives_key
 from harness.matrix.live import LiveBackend
 from harness.matrix.primitives.axes import by_axes
 from harness.matrix.primitives.case import SUITE, Case
@@ -61,8 +59,7 @@ def _one_thread(parent: int) -> None:
 
 
 def _key(backend: Backend, limit: float) -> str:
-    parts = {"what": "primitives", "suite": SUITE, "cases": _sources(), "limit": limit}
-    return explanation_key(find("reference"), backend, **parts)
+    return primitives_key(find("reference"), backend, what="primitives", suite=SUITE, limit=limit)
 
 
 def measure(backend: Backend, store: Store, *, limit: float = LIMIT) -> list[Row]:
@@ -129,9 +126,3 @@ def _causes(case: Case, judged: Judged, fingerprint: Fingerprint) -> Sequence[st
         likely=misruns(fingerprint.rules),
     )
     return verdict.codes
-
-
-def _sources() -> str:
-    """Of the cases and of how they are judged."""
-    folder = Path(__file__).resolve().parent
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
