@@ -32,6 +32,7 @@ class Reference(Adapter):
     name: ClassVar[str] = "reference"
     idioms: ClassVar[Mapping[Idiom, str]] = {Idiom.PORTABLE: "the graph that a faultless exporter would write"}
 
+    takes_any_name: ClassVar[bool] = True  # names are keys here
     needs: ClassVar[tuple[str, ...]] = ("nir-interop",)
     script: ClassVar[str] = """
 from pathlib import Path

@@ -57,7 +57,8 @@ class _Run:
 
 
 def _matrix(store: Path, results: Path, explain: str = "--no-explain") -> _Run:
-    seconds, said = _timed("-m", "harness", "matrix", explain, "--store", str(store), "--results", str(results), "--json")
+    places = ("--store", str(store), "--results", str(results))
+    seconds, said = _timed("-m", "harness", "matrix", explain, "--train", *places, "--json")
     document = json.loads(said)
     return _Run(seconds, document["library_cpu_seconds"], document["cells"])
 

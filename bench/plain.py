@@ -67,7 +67,7 @@ def _learned(network: Network, exporter: Adapter, store: Path) -> Network:
     if not catalogue(network.name).epochs:
         return network
     cells = Store(store)
-    found = run(make_plan(networks=[network.name], exporters=[exporter.name], importers=["reference"]), cells)
+    found = run(make_plan(networks=[network.name], exporters=[exporter.name], importers=["reference"]), cells, train=True)
     for source in found.sources:
         learned = ((source.training or {}).get("objects") or {}).get("parameters.npz")
         if learned:

@@ -14,6 +14,7 @@ from harness.errors import BadInput
 
 State = dict[str, Any]
 
+_SUM = "sum"
 _KEYS = frozenset({"fingerprint", "about", "updates", "parameters"})
 
 
@@ -27,7 +28,8 @@ def save(path: Path, about: Any, state: State) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.save({"fingerprint": fingerprint(about), "about": json.dumps(about, sort_keys=True), **state}, passing)
+        written = {"fingerprint": fingerprint(about), "about": json.dumps(about, sort_keys=True), **state}
+        torch.save({**written, _SUM: _sum(written)}, passing)
         os.replace(passing, path)
     finally:
         passing.unlink(missing_ok=True)
@@ -48,10 +50,36 @@ def load(path: Path, about: Any) -> State | None:
         ) from error
     if not isinstance(found, dict) or not found.keys() >= _KEYS:
         raise BadInput(f"{path}: not a checkpoint of a study; remove it, or name another --checkpoints")
+    if found.pop(_SUM, None) not in (None, _sum(found)):  # those of earlier versions have none
+        raise BadInput(f"{path}: a checkpoint that is damaged; remove it, or name another --checkpoints")
     if found["fingerprint"] != fingerprint(about):
         other = _difference(found["about"], about)
         raise BadInput(f"{path}: a checkpoint of another run ({other}); remove it, or name another --checkpoints")
     return found
+
+
+def _sum(value: Any) -> str:
+    """Of nested plain data and tensors: torch reads a file in which a number is damaged."""
+    sha = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            sha.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            sha.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(value, dict):
+            sha.update(f"{len(value)}".encode())
+            for key in sorted(value, key=repr):
+                add(key)
+                add(value[key])
+        elif isinstance(value, (list, tuple)):
+            sha.update(f"{len(value)}".encode())
+            for each in value:
+                add(each)
+        else:
+            sha.update(f"{value!r};".encode())
+
+    add(value)
+    return sha.hexdigest()
 
 
 def _difference(text: Any, about: Any) -> str:

@@ -164,7 +164,10 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write a CSV table; None is an empty field, a fraction has six digits, a truth is ``true`` or ``false``."""
+    """Write a CSV table; None is an empty field, a fraction has six digits, a truth is ``true`` or ``false``.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
@@ -178,7 +181,12 @@ def _field(value: Any) -> Any:
         return str(bool(value)).lower()
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.6g}"
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
     return "" if value is None else value
+
+
+_FORMULA = ("=", "@", "\t", "\r", "\n")
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

@@ -23,6 +23,7 @@ from harness.adapter import Adapter, load_adapter
 from harness.environments import backend
 from harness.matrix.arrays import load_arrays, save_arrays
 from harness.matrix.capture import Capture, guarded
+from harness.matrix.confining import die_with
 from harness.matrix.job import failure, import_failure, reseed
 from harness.matrix.native import document_of
 from harness.networks import Network
@@ -201,7 +202,8 @@ def one_thread() -> Iterator[None]:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawning = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=spawning, initializer=die_with, initargs=(os.getpid(),))
 
 
 def _work(task: _Task) -> None:

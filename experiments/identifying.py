@@ -11,6 +11,7 @@ from experiments.evaluation import one_thread
 from harness.environments import backend
 from harness.graphs import NEURONS
 from harness.matrix.capture import Capture, guarded
+from harness.matrix.confining import die_with
 from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_rules
 from harness.matrix.live import LiveBackend
 from harness.matrix.store import Store
@@ -55,6 +56,9 @@ def identifying(own: Mapping[str, Network], importers: Sequence[str], store: Pat
 
 
 def _identify(name: str, network: Network | None, kinds: Sequence[str], store: Path) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        die_with(parent.pid)
     known, cells = backend(name), Store(store)
     with guarded(Capture()), LiveBackend(known, limit=LIMIT) as live:
         if kinds:

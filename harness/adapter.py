@@ -21,7 +21,9 @@ from harness.errors import CannotBuild, ReadFailed, UnknownName
 from harness.learning import Samples, TrainingSettings
 from harness.networks import Network, Neuron
 from harness.recording import Recording
+from harness.safe_names import is_harmless
 from harness.vocabulary import Idiom, Stage
+from harness.wording import shown
 
 if TYPE_CHECKING:
     import nir
@@ -54,6 +56,11 @@ class Adapter(ABC):
 
     fixed_dt: ClassVar[float | None] = None
     """The importer's only time step [s], where it takes none."""
+
+    takes_any_name: ClassVar[bool] = False
+    """Whether a node may be called anything: only where no name ever becomes part of a program or a module.
+
+    All others are given a file in which names that are not safe are replaced (:mod:`harness.safe_names`)."""
 
     needs: ClassVar[tuple[str, ...]] = ()
     """What the script must have installed."""
@@ -132,7 +139,7 @@ def telling(tell: Callable[[Stage], None]) -> Iterator[None]:
 def read_graph(path: Path) -> nir.NIRGraph:
     """Read a graph with the nir package of this environment, fresh at each call.
 
-    Raises ReadFailed, caused by the reader's own error.
+    Raises ReadFailed, caused by the reader's own error, or, by itself, for a name that an importer could run as code.
     """
     import nir
 
@@ -142,8 +149,27 @@ def read_graph(path: Path) -> nir.NIRGraph:
         graph = nir.read(path)
     except Exception as error:
         raise ReadFailed(f"{path.name}: nir {nir.version} cannot read it: {error}") from error
+    for name in _names(graph, set()):
+        if not is_harmless(name):
+            raise ReadFailed(
+                f"{path.name}: {shown(name)} could be run as code by an importer, and is given to none; rename it to letters, "
+                "digits and underscores, or run the file with nir-interop check, which does"
+            )
     tell(Stage.IMPORT)
     return graph
+
+
+def _names(graph: Any, seen: set[int]) -> Iterator[str]:
+    """All that an importer can take for a name: of nodes, ends of edges, inputs and outputs, in every nested graph."""
+    if id(graph) in seen:
+        return
+    seen.add(id(graph))
+    yield from (str(end) for edge in getattr(graph, "edges", ()) for end in edge)
+    for types in (getattr(graph, "input_type", None), getattr(graph, "output_type", None)):
+        yield from map(str, types or ())
+    for name, node in getattr(graph, "nodes", {}).items():
+        yield str(name)
+        yield from _names(node, seen)
 
 
 def available() -> Mapping[str, EntryPoint]:

@@ -39,6 +39,12 @@ def shell_word(text: str) -> str:
     return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
+def path_word(path: object) -> str:
+    """A path as one word of a shell, which no program takes for an option."""
+    text = str(path)
+    return shell_word(f"./{text}" if text.startswith("-") else text)
+
+
 def _escape(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
 

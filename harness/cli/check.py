@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
+from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint, renamed_of
 from harness.cli.options import (
     STORE,
     Backends,
@@ -71,7 +71,8 @@ def check(
         jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,
     )  # fmt: skip
     if json:
-        facts = {"graph": str(graph), "read_as": notes_of(graph), "dt": dt, "inputs": inputs.as_dict()}
+        facts: dict[str, Any] = {"graph": str(graph), "read_as": notes_of(graph), "renamed": renamed_of(graph)}
+        facts |= {"dt": dt, "inputs": inputs.as_dict()}
         print_json(facts | {"cells": [each.as_dict() for each in found]})
     elif not quiet:
         _show(graph, dt, found)

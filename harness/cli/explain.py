@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, quiet_hint
+from harness.cli.inputs import check_step, inputs_of, quiet_hint, renamed_of
 from harness.cli.options import STORE, Json, MemoryLimit, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
 from harness.limits import USUAL
 
@@ -39,7 +39,7 @@ def explain(
     inputs = inputs_of(graph, input, dt, seed, time_limit=time_limit)
     found = explain_graph(graph, inputs.input, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
     if json:
-        print_json(found.as_dict() | {"inputs": inputs.as_dict()})
+        print_json(found.as_dict() | {"renamed": renamed_of(graph), "inputs": inputs.as_dict()})
     elif not quiet:
         for text in paragraphs(found, graph, input):
             say(text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from harness.agreement.inputs import InputSet
-    from harness.graphs import Array
+    from harness.graphs import Array, Graph
 
 
 def check_step(dt: float, option: str = "--dt") -> None:
@@ -26,7 +27,7 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     time_limit : seconds that a run may take
 
     The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.  How a graph was read that
-    means nothing as it stands goes to stderr, a line each.
+    means nothing as it stands, and that libraries are given other names, goes to stderr, a line each.
 
     Raises UnreadableGraph, InvalidGraph, BadStimulus, and TooSlow where a run is expected to take too long.
     """
@@ -34,7 +35,7 @@ def inputs_of(path: Path, given: Path | None, dt: float, seed: int, steps: int |
     from harness.graphs import read_meant, validate
 
     graph, notes = read_meant(path)
-    for note in notes:
+    for note in (*notes, *_renaming(renamed_of(path))):
         complain(f"{path.name}: {note}")
     if given is None:
         from harness.agreement.inputs import inputs_for
@@ -56,6 +57,40 @@ def notes_of(path: Path) -> list[str]:
     from harness.graphs import read_meant
 
     return list(read_meant(path)[1])
+
+
+def renamed_of(path: Path) -> dict[str, str]:
+    """What is called otherwise in the file that libraries are given: name → safe name; for ``--json``."""
+    from harness.safe_files import renamed_in
+
+    return renamed_in(path)
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of all nodes of a file, ``outer.inner`` in nested graphs."""
+    from harness.graphs import read
+
+    return set(_names(read(path), ""))
+
+
+def _names(graph: Graph, prefix: str) -> Iterator[str]:
+    for name, node in graph.nodes.items():
+        yield f"{prefix}{name}"
+        if node.kind == "NIRGraph":
+            yield from _names(cast("Graph", node), f"{prefix}{name}.")
+
+
+def _renaming(called: Mapping[str, str]) -> list[str]:
+    """What a user should know of it, in a sentence; nothing of names that are numbers, which every library takes."""
+    from harness.safe_names import is_numbered, is_safe
+    from harness.wording import shown
+
+    told = [name for name in called if not is_safe(name) and not is_numbered(name)]
+    if not told:
+        return []
+    first = f"{shown(told[0])} as {called[told[0]]}"
+    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+    return [f"libraries are given {first}{more}: by its own name it could be run as code, or be taken for something else"]
 
 
 def quiet_hint(inputs: InputSet, silent: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -123,7 +124,8 @@ def complain(text: str) -> None:
     """One line on stderr."""
     from harness.wording import printable
 
-    typer.echo(f"nir-interop: {printable(text)}", err=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone, which is why this is said
+        typer.echo(f"nir-interop: {printable(text)}", err=True)
 
 
 def say(text: str) -> None:

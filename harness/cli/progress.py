@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from harness.wording import printable
+
 if TYPE_CHECKING:
     from harness.matrix.runner import Event
     from harness.report.difference import Difference
@@ -81,6 +83,13 @@ class Progress:
             tell(console, f"known issues: {line}")
         tell(console, f"{len(natively(rows))} cells in {seconds:.1f} s → {written[0]}")
 
+    def say(self, lines: Sequence[str]) -> None:
+        """Further lines at the end."""
+        if not self.quiet:
+            console = Console(highlight=False)
+            for line in lines:
+                tell(console, line)
+
     def compare(self, difference: Difference | None, unread: str) -> None:
         """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
         from harness.report.difference_text import few_lines
@@ -94,8 +103,6 @@ class Progress:
 
 def tell(console: Console, line: str) -> None:
     """One line as it is; on a terminal cut into as many as its width asks for."""
-    from harness.wording import printable
-
     console.print(printable(line), soft_wrap=not console.is_terminal, markup=False)
 
 

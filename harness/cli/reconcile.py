@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.inputs import check_step, inputs_of, notes_of, quiet_hint
+from harness.cli.inputs import check_step, inputs_of, names_in, notes_of, quiet_hint
 from harness.cli.options import (
     STORE,
     Json,
@@ -61,7 +62,7 @@ def reconcile(
     from harness.environments import backend as find
     from harness.environments import backends
     from harness.errors import BackendMissing, BadInput
-    from harness.graphs import write
+    from harness.graphs import with_safe_names, write
     from harness.matrix.readings.natives import natives_of
     from harness.matrix.reconciling import NIR, reconcile_graph, side_from_rule, side_of
     from harness.matrix.store import Store as Cells
@@ -88,25 +89,28 @@ def reconcile(
     natives = natives_of(known.values(), cells, lambda told: None if quiet else typer.echo(plain(told), err=True))
     options: dict[str, Any] = {"wanted": wanted, "natives": natives, "limit": time_limit}
     found = reconcile_graph(graph, inputs.input, left, right, known[target], **options)
+    made, called = with_safe_names(found.plan.graph)  # whoever is given the file need not be nir-interop
     if found.plan.right:
-        write(out, found.plan.graph)
+        write(out, made)
     if json:
         written = {"inputs": inputs.as_dict(), "written": str(out) if found.plan.right else None}
-        print_json({"read_as": notes_of(graph)} | found.as_dict() | written)
+        print_json({"read_as": notes_of(graph), "renamed": called} | found.as_dict() | written)
     elif not quiet:
-        _show(found, inputs, out)
+        there = names_in(graph)  # what passes put in has no other name that a user knows
+        _show(found, inputs, out, {old: new for old, new in called.items() if old in there})
     if not found.plan.right:
         raise typer.Exit(1)
 
 
-def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
+def _show(found: Reconciled, inputs: InputSet, out: Path, called: Mapping[str, str]) -> None:
     from harness.graphs import listed
     from harness.vocabulary import Status
+    from harness.wording import printable, shown
 
     plan, sides = found.plan, f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
     before = "gives no output that could be compared" if found.before is None else f"{found.before} of {plan.outputs} differ"
     if found.read is not None and found.read.fits and not found.read.plain:
-        say("\n".join(found.read.lines()))
+        say("\n".join(map(printable, found.read.lines())))
     say_line(f"{sides}: {before} as it is.")
     for number, each in enumerate(plan.passes, start=1):
         say_line(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
@@ -115,6 +119,8 @@ def _show(found: Reconciled, inputs: InputSet, out: Path) -> None:
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         now = "Rewritten" if plan.passes else "As it is"
         say_line(f"{now}, {how} every one of the {plan.outputs} outputs{rounding} → {out}")
+        if called:
+            say(f"In it, as a library can take it: {listed(f'{shown(old)} is {new}' for old, new in called.items())}.")
         for rest in plan.remaining:
             say_line(f"- {rest.cause} at {listed(rest.nodes)}, which no input shows: {rest.why}")
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, Json, Quiet, Store, TimeLimit, a_folder, print_json, say, say_line
+from harness.cli.options import RESULTS, STORE, Json, Quiet, Store, TimeLimit, a_folder, print_json, say_line
 
 
 def repro(
@@ -16,18 +16,25 @@ def repro(
         Path | None, typer.Option("-o", "--out", callback=a_folder("-o"), help="The folder; repro/CELL_ID by default.")
     ] = None,
     store: Store = STORE,
+    results: Annotated[
+        Path, typer.Option("--results", help="Whose report.csv the cell is held against, if it is there.")
+    ] = RESULTS,
     time_limit: TimeLimit = 20.0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write the graph, the input, the expected output and a short script that needs only the library itself."""
+    """Write the graph, the input, the expected output and a short script that needs only the library itself.
+
+    Graph and input are those of the store, or made anew: of a network that is trained with the weights that come with the
+    project, where they fit.  Which it was is said, and so is what differs from the cell's row in results/report.csv.
+    """
     from harness.errors import BadInput
     from harness.matrix.plan import parse_cell_id
     from harness.matrix.runner import run
     from harness.matrix.store import Store as Cells
-    from harness.report.repro import write_repro
+    from harness.report.repro import held_against, where_from, write_repro
     from harness.vocabulary import Mode
-    from harness.wording import shell_word
+    from harness.wording import path_word
 
     plan, job = parse_cell_id(cell_id)
     cells = Cells(store)
@@ -37,8 +44,14 @@ def repro(
         raise BadInput(f"{cell_id}: there is no such cell; a graph is reconciled only where its import differs")
     folder = out or Path("repro") / cell_id
     files = write_repro(cell, cells, folder)
+    (row,) = [row for row in found.report_rows() if row["cell_id"] == cell_id]
+    origin, held = where_from(cell.source, store), held_against(row, results)
     if json:
-        print_json({"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]})
+        files_written = {"cell": cell_id, "folder": str(folder), "files": [path.name for path in files]}
+        print_json(files_written | {"origin": origin, "report": held.as_dict()})
     elif not quiet:
         say_line(f"{folder}: {', '.join(path.name for path in files)}")
-        say(f"run: cd {shell_word(str(folder))} && python repro.py")
+        say_line(origin)
+        if held.says:
+            say_line(held.says)
+        say_line(f"run: cd {path_word(folder)} && python repro.py")

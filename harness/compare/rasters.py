@@ -34,7 +34,8 @@ def is_constant(output: Array) -> bool:
 def cosine(source: Array, target: Array) -> float | None:
     """Cosine of two arrays as vectors: 0 where one of them is zero, None where both are, or where one is not finite."""
     a, b = source.astype(np.float64).reshape(-1), target.astype(np.float64).reshape(-1)
-    return _cosine(float(a @ b), float(a @ a), float(b @ b))
+    # Sums, not inner products: BLAS adds up in another order on another processor.
+    return _cosine(float((a * b).sum()), float((a * a).sum()), float((b * b).sum()))
 
 
 def _cosine(product: float, source: float, target: float) -> float | None:
@@ -66,7 +67,7 @@ def best_lag(source: Array, target: Array) -> tuple[int | None, float | None]:
         if abs(lag) >= steps:
             break
         here, there = slice(max(0, -lag), steps - max(0, lag)), slice(max(0, lag), steps - max(0, -lag))
-        product = float(np.vdot(ours[here], theirs[there]))
+        product = float((ours[here] * theirs[there]).sum())
         likeness = _cosine(product, float(our_power[here].sum()), float(their_power[there].sum()))
         if likeness is not None and (found is None or round(likeness, _TIE) > round(found[0], _TIE)):
             found = (likeness, lag)

@@ -51,7 +51,10 @@ def resample(images: Array, size: int) -> Array:
     if size == old:
         return images
     centres = np.clip((np.arange(size) + 0.5) * old / size - 0.5, 0, old - 1)
-    # Row k holds the shares of the old pixels in new pixel k: a triangle one pixel wide on either side of its centre.
-    shares = np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(old)))
-    resampled: Array = shares @ images @ shares.T
+    low = centres.astype(np.int64)
+    high = np.minimum(low + 1, old - 1)
+    share = centres - low
+    # Element by element, not as a product of matrices: that rounds as the processor does.
+    rows = images[:, low] * (1 - share)[:, None] + images[:, high] * share[:, None]
+    resampled: Array = rows[:, :, low] * (1 - share) + rows[:, :, high] * share
     return resampled

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InvalidGraph, OwnFailure
 from harness.vocabulary import Cause, Status
+from harness.wording import shown
 
 if TYPE_CHECKING:  # tables are made of what is known without reading a graph
     from harness.graphs import Graph
@@ -186,7 +187,7 @@ def _names(word: str, text: str) -> bool:
 
 def _names_node(name: str, text: str) -> bool:
     """Whether a text names a node: a number or a letter only where it is quoted, or said to be one."""
-    spelled = dict.fromkeys((name, name.replace(".", "_"), name.rpartition(".")[2]))
+    spelled = dict.fromkeys((name, name.replace(".", "_"), name.rpartition(".")[2], shown(name)[1:-1]))
     for each in spelled:
         if not each:
             continue

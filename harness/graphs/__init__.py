@@ -10,7 +10,7 @@ from harness.graphs.matching import correspondence
 from harness.graphs.meant import as_meant, read_meant
 from harness.graphs.metadata import with_metadata_of
 from harness.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
-from harness.graphs.naming import early, in_order, nest, nested, renamed
+from harness.graphs.naming import early, in_order, nest, nested, renamed, with_safe_names
 from harness.graphs.reading import read
 from harness.graphs.shapes import padding_of, whole_numbers
 from harness.graphs.validation import Shapes, validate
@@ -48,5 +48,6 @@ __all__ = [
     "validate",
     "whole_numbers",
     "with_metadata_of",
+    "with_safe_names",
     "write",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.graphs.components import components
 from harness.graphs.model import Graph, Node
+from harness.safe_names import replacements
 
 
 def nested(graph: Graph) -> tuple[str, ...]:
@@ -75,6 +76,25 @@ def renamed(graph: Graph, called: Mapping[str, str]) -> Graph:
     """A graph with its nodes under other names."""
     edges = tuple((called.get(source, source), called.get(target, target)) for source, target in graph.edges)
     return Graph({called.get(name, name): node for name, node in graph.nodes.items()}, edges, graph.metadata)
+
+
+def with_safe_names(graph: Graph) -> tuple[Graph, dict[str, str]]:
+    """A graph as a library may be given it, and what is called otherwise there: name → safe name, ``outer.inner`` in graphs.
+
+    A graph whose names are all safe comes back itself.
+    """
+    called = replacements([*graph.nodes, *(end for edge in graph.edges for end in edge)])
+    nodes: dict[str, Node | Graph] = {}
+    told = {}
+    for name, node in graph.nodes.items():
+        new = called.get(name, name)
+        if new != name:
+            told[name] = new
+        if isinstance(node, Graph):
+            node, inner = with_safe_names(node)
+            told |= {f"{name}.{old}": f"{new}.{safe}" for old, safe in inner.items()}
+        nodes[name] = node
+    return (renamed(Graph(nodes, graph.edges, graph.metadata), called), told) if told else (graph, {})
 
 
 def _upstream(graph: Graph, names: Iterable[str]) -> set[str]:

@@ -33,7 +33,7 @@ class Answers:
             self._waiting[place].append(known)
             return
         outcome = self._store.get(kind, name)
-        if outcome is not None and (outcome.get("status") != Status.TIMEOUT or outcome.get("limit") == limit):
+        if outcome is not None and self._stands(outcome, limit):
             self._found[place] = outcome
             known(outcome, True)
             return
@@ -42,7 +42,7 @@ class Answers:
 
         def keep(outcome: Outcome, folder: Path) -> Outcome:
             kept = finish(outcome, folder)
-            if kept.get("status") != Status.ENV_MISSING:
+            if kept.get("status") != Status.ENV_MISSING and not kept.get("no_space"):
                 self._store.put(kind, name, kept)
             return kept
 
@@ -52,3 +52,8 @@ class Answers:
                 tell(outcome, number > 0)
 
         self._slots.add(replace(task, finish=keep, done=done))
+
+    def _stands(self, outcome: Outcome, limit: float) -> bool:
+        """Whether an outcome that ran into a limit ran into that which there is now."""
+        late = outcome.get("status") == Status.TIMEOUT and outcome.get("limit") != limit
+        return not late and outcome.get("memory", self._slots.memory) == self._slots.memory

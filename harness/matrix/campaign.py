@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,16 @@ from harness.environments import Backend
 from harness.matrix.answers import Answers
 from harness.matrix.arrays import save_arrays
 from harness.matrix.explanations import Explanations
-from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
-from harness.matrix.keys import stimulus_key, with_backend
-from harness.matrix.outcomes import REFERENCE, CellResult, Limits, Rewriting, SourceResult, Stimuli, graph_facts, repeated
+from harness.matrix.graph_facts import graph_facts
+from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, SHIPPED, Outcome
+from harness.matrix.keys import key, stimulus_key, with_backend
+from harness.matrix.outcomes import REFERENCE, CellResult, Limits, Rewriting, SourceResult, Stimuli, repeated
 from harness.matrix.plan import CellJob, Plan, SourceJob
 from harness.matrix.reconciliations import Reconciliations, verdict_after
 from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.matrix.store import Store
-from harness.networks import catalogue
+from harness.networks import Catalogued, catalogue
+from harness.networks.shipped import Shipped, fitting
 from harness.vocabulary import Idiom, Stage, Status
 
 _DESCRIBE, _STIMULUS, _IDENTIFY, _TRAIN, _SOURCE, _INTENDED, _CELL, _EXPLAIN, _REWRITE = range(9)
@@ -28,6 +31,7 @@ class Campaign:
     """Everything one run has found and has still to do; all methods are called under the slots' lock or before they run.
 
     tell : called with each source and cell as it is known
+    train : whether to train where the project has weights that fit as well
     """
 
     def __init__(
@@ -39,7 +43,9 @@ class Campaign:
         stimuli: Stimuli,
         tell: Callable[[Any], None],
         explain: bool = False,
+        train: bool = False,
     ) -> None:
+        self.train = train
         self.plan, self.store, self.limits, self.stimuli, self.tell = plan, store, limits, stimuli, tell
         self.described: dict[str, Outcome] = {}
         self.inputs: dict[str, Outcome] = {}
@@ -131,6 +137,42 @@ class Campaign:
 
     def _train(self, exporter: str, network: str, jobs: list[SourceJob]) -> None:
         entry = catalogue(network)
+
+        def known(outcome: Outcome, cached: bool) -> None:
+            self.trainings[exporter, network] = (outcome, cached)
+            for one in jobs:
+                if outcome["status"] == OK:
+                    self._source(one, outcome, cached)
+                else:
+                    self._source_known(SourceResult(one, outcome, self.inputs[network], outcome, cached, cached))
+
+        version, dt = self.plan.backends[exporter].version, jobs[0].dt_export
+        weights = fitting(network, exporter, version=version, seed=self.plan.seed, dt=dt, entry=entry)
+        if weights is not None and not self.train:
+            known(self._shipped(weights), True)
+        else:
+            self._train_here(exporter, network, jobs, entry, known)
+
+    def _shipped(self, weights: Shipped) -> Outcome:
+        """The outcome of a training that came with the project; the bytes are those that training them here would leave."""
+        name = key(shipped=weights.sha256)
+        kept = self.store.get("trainings", name)
+        if kept is None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / PARAMETERS
+                save_arrays(path, weights.load())
+                kept = {"status": OK, "trained": True, SHIPPED: True, "objects": {PARAMETERS: self.store.adopt(path)}}
+            self.store.put("trainings", name, kept)
+        return kept
+
+    def _train_here(
+        self,
+        exporter: str,
+        network: str,
+        jobs: list[SourceJob],
+        entry: Catalogued,
+        known: Callable[[Outcome, bool], None],
+    ) -> None:
         idiom = next((job.idiom for job in jobs if job.idiom == Idiom.PORTABLE), jobs[0].idiom)
         job = {
             "kind": "train", "network": network, "seed": self.plan.seed, "dt": jobs[0].dt_export, "idiom": idiom,
@@ -142,14 +184,6 @@ class Campaign:
             inputs, labels = self.stimuli.training_samples(entry, entry.build(self.plan.seed), self.plan.seed)
             save_arrays(folder / "samples.npz", {"input": inputs, "labels": labels})
             return job | {"samples": str(folder / "samples.npz"), "folder": str(folder)}
-
-        def known(outcome: Outcome, cached: bool) -> None:
-            self.trainings[exporter, network] = (outcome, cached)
-            for one in jobs:
-                if outcome["status"] == OK:
-                    self._source(one, outcome, cached)
-                else:
-                    self._source_known(SourceResult(one, outcome, self.inputs[network], outcome, cached, cached))
 
         steps = entry.stimulation.steps * entry.epochs
         size = sum(array.size for array in entry.build(self.plan.seed).parameters().values())

@@ -1,8 +1,9 @@
-"""What a library says and changes while it works: output, warnings, log records; working directory, environment."""
+"""What a library says while it works: output, warnings, log records."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import re
@@ -10,14 +11,20 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from harness.matrix.messages import one_line
+from harness.matrix.process_state import put_back
 
+SAID = "said-"
+"""How the names of files begin that hold what is printed."""
 KEPT = 2000
 """Characters of the text that are kept."""
-_SCANNED = 16 * 2**20
+_SCANNED = 4 * 2**20
 """Bytes of the output that are searched for warnings."""
+_LONGEST_LINE = 2000
+"""Characters of a line that are."""
 _WARNINGS_KEPT = 20
 _DEPRECATIONS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 _COMPLAINS = re.compile(
@@ -57,7 +64,7 @@ class Capture:
         """Read what was printed."""
         output.seek(0)
         printed = output.read(_SCANNED).decode("utf-8", "replace")
-        for line in printed.splitlines():
+        for line in (each[:_LONGEST_LINE] for each in printed.splitlines()):
             if _COMPLAINS.search(line) and not _DEPRECATED.search(line):
                 self._complain(line)
         self._printed = (self._printed + printed)[:KEPT]
@@ -81,7 +88,8 @@ class _Records(logging.Handler):
 def captured(capture: Capture) -> Iterator[None]:
     """Send file descriptors 1 and 2, warnings and log records of WARNING or above to a :class:`Capture`.
 
-    The descriptors are put back whatever happened to them meanwhile.
+    The descriptors are put back whatever happened to them meanwhile.  What is printed lies in a file ``said-…`` among the
+    temporary ones meanwhile, where it can be found if the process dies.
     """
     handler = _Records(capture)
 
@@ -89,71 +97,87 @@ def captured(capture: Capture) -> Iterator[None]:
         old = issubclass(category, _DEPRECATIONS) or _DEPRECATED.search(str(message)) is not None
         capture.say(f"{category.__name__}: {message}", old=old)
 
-    with tempfile.TemporaryFile() as output, warnings.catch_warnings(), _descriptors(output):
+    with _output() as output, warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = note
         root = logging.getLogger()
         root.addHandler(handler)
         try:
-            yield
+            with _descriptors(output):
+                yield
         finally:
             root.removeHandler(handler)
-            _flush()
-            capture.finish(output)
+            with contextlib.suppress(OSError), output.open("rb") as file:
+                capture.finish(file)
 
 
 @contextlib.contextmanager
-def _descriptors(output: BinaryIO) -> Iterator[None]:
-    _flush()
-    saved = {number: os.dup(number) for number in (1, 2)}
-    streams = sys.stdout, sys.stderr
+def _output() -> Iterator[Path]:
+    """A file by its name: a library that closes every file that it finds closes an open one too."""
+    number, name = tempfile.mkstemp(prefix=SAID)
+    os.close(number)
     try:
-        for number in saved:
-            os.dup2(output.fileno(), number)
+        yield Path(name)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+
+@contextlib.contextmanager
+def _descriptors(output: Path) -> Iterator[None]:
+    _flush()
+    saved = {number: _copy(number) for number in (1, 2)}
+    streams = sys.stdin, sys.stdout, sys.stderr
+    number = os.open(output, os.O_WRONLY | os.O_APPEND)
+    try:
+        for each in saved:
+            os.dup2(number, each)
+        os.close(number)
         yield
     finally:
         _flush()
-        sys.stdout, sys.stderr = streams
-        for number, copy in saved.items():
-            os.dup2(copy, number)
-            os.close(copy)
+        sys.stdin, sys.stdout, sys.stderr = map(_usable, streams, range(3))
+        for each, copy in saved.items():
+            _return(copy, each)
+
+
+def _copy(number: int) -> int:
+    try:
+        return os.dup(number)
+    except OSError:  # there was none
+        return os.open(os.devnull, os.O_RDWR)
+
+
+def _return(copy: int, number: int) -> None:
+    """Put a descriptor back; nowhere is where output goes if the copy was closed."""
+    try:
+        os.dup2(copy, number)
+        os.close(copy)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != number:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+
+
+def _usable(stream: Any, number: int) -> Any:
+    """The stream itself, or another where it was closed."""
+    if stream is None or not stream.closed:
+        return stream
+    return open(number, "w" if number else "r", encoding="utf-8", errors="replace", closefd=False)
 
 
 def _flush() -> None:
+    """Python's buffers, and those of the C library: what a cell printed must not come out in the next."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).fflush(None)
 
 
 @contextlib.contextmanager
-def put_back() -> Iterator[None]:
-    """Undo what a library does to the working directory, the environment, the module path and torch's defaults.
-
-    What happens inside has an empty working directory of its own.
-    """
-    environment, path = dict(os.environ), list(sys.path)
-    torch = sys.modules.get("torch")
-    defaults = (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()) if torch is not None else None
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
-            if dict(os.environ) != environment:
-                os.environ.clear()
-                os.environ.update(environment)
-            sys.path[:] = path
-            if torch is not None and defaults is not None:
-                torch.set_default_dtype(defaults[0])
-                if torch.get_num_threads() != defaults[1]:
-                    torch.set_num_threads(defaults[1])
-                torch.set_grad_enabled(defaults[2])
-
-
-@contextlib.contextmanager
-def guarded(capture: Capture) -> Iterator[None]:
-    """Both: what is said is captured, what is changed is put back."""
-    with put_back(), captured(capture):
+def guarded(capture: Capture, left: set[str] | None = None, *, importing: bool = False) -> Iterator[None]:
+    """Both: what is said is captured, what is changed is put back; ``left`` and ``importing`` as :func:`put_back` has them."""
+    with put_back(left, importing=importing), captured(capture):
         yield

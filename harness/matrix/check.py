@@ -13,9 +13,10 @@ from harness.environments import Backend
 from harness.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from harness.explain.complaints import Suspects, before, warned
 from harness.matrix.arrays import Array, save_arrays
+from harness.matrix.graph_facts import graph_facts
 from harness.matrix.job import OK, RECORDING, Outcome
 from harness.matrix.messages import OWN
-from harness.matrix.outcomes import REFERENCE, graph_facts
+from harness.matrix.outcomes import REFERENCE
 from harness.matrix.slots import TIME_LIMIT, Slots, Task
 from harness.matrix.store import Store
 from harness.recording import Recording

@@ -12,7 +12,7 @@ from harness.fingerprint import Fingerprint, Side
 from harness.matrix.answers import Once
 from harness.matrix.explaining import CONTINUOUS, unexplained
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
-from harness.matrix.keys import explanation_key
+from harness.matrix.keys import explanation_key, rules_key
 from harness.matrix.outcomes import REFERENCE, CellResult
 from harness.matrix.plan import Plan, SourceJob
 from harness.matrix.slots import Task
@@ -81,9 +81,7 @@ class Explanations:
             REFERENCE, self.first, (backend.name,), IDENTIFY_COST, IDENTIFY_LIMIT,
             lambda folder: job,
         )  # fmt: skip
-        self.once(
-            "rules", explanation_key(self.plan.backends[REFERENCE], backend=backend, what="rules"), known, task, IDENTIFY_LIMIT
-        )
+        self.once("rules", rules_key(self.plan.backends[REFERENCE], backend), known, task, IDENTIFY_LIMIT)
 
     def _explain(self, cell: CellResult) -> None:
         job, source = cell.job, cell.source

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
@@ -17,7 +15,7 @@ from harness.explain.probes.graphs import single
 from harness.explain.probes.parameters import SIZE
 from harness.fingerprint import Fingerprint, Identified, Side
 from harness.graphs import NEURONS, SPIKING, Array, Graph
-from harness.matrix.keys import with_backend
+from harness.matrix.keys import fingerprint_key
 from harness.matrix.layered import layered
 from harness.matrix.live import LiveBackend
 from harness.matrix.native import NATIVE_NEURONS
@@ -89,9 +87,8 @@ def import_fingerprint(
     kinds : neurons that are asked for, beside all primitives that are none; where the store knows all neurons, all are given
     """
     wanted = tuple(kind for kind in KINDS if kind not in NEURONS or kind in {*kinds})
-    asked = {"what": "import fingerprint", "probes": _probes_digest()}
-    whole = with_backend(backend, asked)
-    key = whole if wanted == KINDS else with_backend(backend, {**asked, "kinds": wanted})
+    whole = fingerprint_key(backend, what="import fingerprint")
+    key = whole if wanted == KINDS else fingerprint_key(backend, what="import fingerprint", kinds=wanted)
     for each in dict.fromkeys((whole, key)):
         known = store.get("fingerprints", each)
         if known is not None:
@@ -164,8 +161,7 @@ def native_neurons(
     """
     wanted = tuple(kinds)
     for each in dict.fromkeys((NATIVE_KINDS, wanted)):
-        asked = {"what": "native fingerprints", "probes": _probes_digest(), "kinds": each, "recurrent": recurrent}
-        key = with_backend(backend, asked)
+        key = fingerprint_key(backend, what="native fingerprints", kinds=each, recurrent=recurrent)
         known = store.get("fingerprints", key)
         if known is not None:
             return NativeRules.from_dict(known)
@@ -233,11 +229,3 @@ def _merged(known: list[Identified]) -> Identified:
     refuses = [each for each in chosen.refuses if all(each.parameter in {no.parameter for no in one.refuses} for one in known)]
     outputs, mismatched = sum(one.outputs for one in agreeing), sum(one.mismatched for one in agreeing)
     return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refuses))
-
-
-def _probes_digest() -> str:
-    """Of the sources that identify: other probes may find another rule."""
-    folder = Path(__file__).resolve().parents[1]
-    own = [folder / "matrix" / f"{name}.py" for name in ("fingerprints", "layered", "live", "native")]
-    sources = [*sorted((folder / "explain").rglob("*.py")), *sorted((folder / "reference").rglob("*.py")), folder / "rule.py"]
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in [*own, *sources])).hexdigest()

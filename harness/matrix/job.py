@@ -21,7 +21,16 @@ from harness.adapter import Adapter
 from harness.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, ReadFailed
 from harness.learning import Samples, TrainingSettings, accuracy
 from harness.matrix.arrays import Array, load_arrays, save_arrays
-from harness.matrix.messages import describe, is_ours, own_failure, text_of
+from harness.matrix.messages import (
+    SHORT_OF_MEMORY,
+    describe,
+    is_ours,
+    one_line,
+    own_failure,
+    says_no_space,
+    short_of_memory,
+    text_of,
+)
 from harness.networks import Network, catalogue
 from harness.recording import Recording
 from harness.vocabulary import Idiom, Readout, Stage, Status
@@ -33,6 +42,8 @@ OK = "ok"
 """The status of a source that was exported, and of a training that ended."""
 GRAPH, RECORDING, PARAMETERS = "graph.nir", "recording.npz", "parameters.npz"
 """Files that a source leaves in its folder."""
+SHIPPED = "shipped"
+"""What a training's outcome says of weights that came with the project."""
 
 
 class Progress:
@@ -40,6 +51,7 @@ class Progress:
 
     tell : called with each stage as it begins, so that a killed worker's last stage is known
     guard : gives a context that captures what the library says and puts back what it changes
+    told : what the library says, with the names of the job's file where it was given others
     """
 
     def __init__(
@@ -49,6 +61,7 @@ class Progress:
     ) -> None:
         self.tell = tell
         self.guard = guard
+        self.told: Callable[[str], str] = str
         self.stage = Stage.BUILD
         self.library_seconds = 0.0
 
@@ -79,8 +92,13 @@ def reseed(seed: int) -> None:
 
 def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[str, str] | None = None) -> Outcome:
     """The outcome that an exception makes of a job; one of our own is not put into the library's mouth."""
+    if short_of_memory(error):
+        described = describe(error, known)
+        told = one_line(f"{SHORT_OF_MEMORY}: {described['error_message']}".removesuffix(": "))
+        return {"status": str(status), "stage": str(stage), **described, "error_message": told, "short_of_memory": True}
     described = own_failure(error, known) if is_ours(error) else describe(error, known)
-    return {"status": str(status), "stage": str(stage), **described}
+    full = {"no_space": True} if says_no_space(described["error_message"]) else {}
+    return {"status": str(status), "stage": str(stage), **described, **full}
 
 
 def network_of(job: Job) -> Network:
@@ -141,70 +159,6 @@ def source(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
         (folder / GRAPH).unlink(missing_ok=True)
         return found | failure(error, Status.WRITE_ERROR, Stage.WRITE, {str(folder): ""})
     return found
-
-
-def intended(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
-    """Compare a source's recording with the reference's on the intended graph; runs in the reference's environment.
-
-    Where the source was exported, ``graph_status`` is the reference on that graph against the reference on the intended one.
-    """
-    from harness.compare import compare
-
-    path = Path(job["folder"]) / GRAPH
-    known = {str(path): GRAPH}
-    stage = Stage.BUILD
-    try:
-        import nir
-
-        network = network_of(job)
-        graph = network.to_nir()
-        reseed(job["seed"])
-        nir.write(path, graph)
-        with progress.library(stage := Stage.IMPORT):
-            model = adapter.load(path, job["dt"])
-        with progress.library(stage := Stage.RUN):
-            recording = adapter.run(model, stimulus_at(job["stimulus"])["input"].copy())
-        progress.enter(stage := Stage.COMPARE)
-        native = Recording.load(Path(job["source"]))
-        order = [layer.name for layer in network.layers]
-        labels = stimulus_at(job["stimulus"]).get("labels")
-        compared = compare(recording, native, readout=network.readout, labels=labels, order=order)
-    except NotExpressible as error:
-        return failure(error, Status.REFUSED, Stage.BUILD)
-    except BaseException as error:
-        return failure(error, Status.RUN_ERROR if stage is not Stage.IMPORT else Status.IMPORT_ERROR, stage, known)
-    comparison = compared.as_dict()
-    status = comparison["status"] if compared.status is not Status.MISMATCH else _held(network, job, recording, native)
-    comparison["status"] = status
-    found = {"status": status, "stage": str(Stage.COMPARE), "comparison": comparison, "margin": recording.margin}
-    if job.get("graph"):
-        found["graph_status"] = _exported(adapter, job, recording, network, progress)
-    return found
-
-
-def _held(network: Network, job: Job, meant: Recording, made: Recording) -> str:
-    """The status of outputs that are not the same numbers as those of the intended graph: rounding, where it is that."""
-    from harness.agreement.status import agreement
-    from harness.graphs import from_nir
-
-    stimulus = stimulus_at(job["stimulus"])["input"]
-    return str(agreement(from_nir(network.to_nir()), job["dt"], {}, stimulus, meant, made).status)
-
-
-def _exported(adapter: Adapter, job: Job, meant: Recording, network: Network, progress: Progress) -> str:
-    """The status of an exported graph, run by the reference, against the intended one."""
-    from harness.compare import compare
-
-    stage = Stage.IMPORT
-    try:
-        with progress.library(stage):
-            model = adapter.load(Path(job["graph"]), job["dt"])
-        with progress.library(stage := Stage.RUN):
-            recording = adapter.run(model, stimulus_at(job["stimulus"])["input"].copy())
-        compared = compare(meant, recording, readout=network.readout, labels=None, order=())
-        return str(compared.status) if compared.status is not Status.MISMATCH else _held(network, job, meant, recording)
-    except BaseException as error:
-        return str(import_failure(adapter, error, stage, {})["status"])
 
 
 def facts(recording: Recording, labels: Array | None, readout: Readout) -> Outcome:

@@ -1,34 +1,30 @@
-"""What an outcome depends on, as keys of the store: nothing is imported to compute them."""
+"""What an outcome depends on, as keys of the store: nothing is imported to compute them.
+
+Sources count as :mod:`harness.matrix.imports` finds them: those of the worker and of the module that does the work, with
+all that they import, and of the adapter.  What imports nothing of a module is not measured again when that changes.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from harness.environments import Backend
+from harness.matrix.imports import Sources
+from harness.matrix.work import module_of
 
-_HARNESS = Path(__file__).resolve().parents[1]
-_WORKER = (
-    *(f"matrix/{name}.py" for name in ("arrays", "capture", "job", "messages", "repeats", "worker")),
-    *(f"{name}.py" for name in ("adapter", "compare", "errors", "learning", "networks", "recording", "vocabulary")),
-    "compare",
-    "networks",
-)
-"""Sources that shape every outcome."""
-_REFERENCE = ("reference", "graphs", "graphs.py", "rule.py")
-"""Sources of the backends of our own."""
-_PROBING = ("explaining", "fingerprints", "layered", "live", "native")
-_EXPLAIN = ("explain", "fingerprint.py", *(f"matrix/{name}.py" for name in _PROBING))
-"""Sources that identify and explain."""
-_REWRITE = ("reconcile", *(f"matrix/{name}.py" for name in ("remains", "rewriting")))
-"""Sources that reconcile."""
-_STIMULI = ("stimuli.py", "stimuli", "datasets", "datasets.py", "networks", "networks.py")
+_WORKER = "harness.matrix.worker"
+_LIVE = ("meaning", "native", "native_labels")
+"""Kinds of job that a library is asked for while it is identified, explained and reconciled."""
+_AFTER = {"source": ("harness.matrix.graph_facts",), "rewrite": ("harness.matrix.graph_facts",)}
+"""Kind of job → modules that the run itself makes part of its outcome with."""
+_STIMULI = ("harness.stimuli", "harness.networks")
+_FINGERPRINTS = "harness.matrix.fingerprints"
 
 
 def key(**parts: Any) -> str:
@@ -38,68 +34,85 @@ def key(**parts: Any) -> str:
 
 def stimulus_key(**parts: Any) -> str:
     """A name for a stimulus or training samples, from the sources that make them."""
-    return key(sources=_digest_of(_STIMULI), **parts)
+    return key(sources=_digest(_STIMULI), **parts)
 
 
-@lru_cache(maxsize=64)
-def _backend_key(name: str, module: str, versions: str, python: str, search: tuple[Path, ...]) -> str:
-    own = _digest_of(_REFERENCE) if module.startswith("adapters.reference:") else ""
-    return key(name=name, module=module, versions=versions, python=python, source=_adapter_digest(module, search), own=own)
-
-
-def backend_key(backend: Backend) -> str:
-    """A name for a backend as it is installed: versions, its adapter's source, and the harness's own sources."""
+def backend_key(backend: Backend, *kinds: str) -> str:
+    """A name for a backend as it is installed: versions, its adapter's sources, and those that do these kinds of job."""
+    modules = [_WORKER, *(module_of(kind) for kind in kinds), *(each for kind in kinds for each in _AFTER.get(kind, ()))]
+    adapter = backend.module.partition(":")[0]
     python = platform.python_version() if backend.own_interpreter else str(backend.python)
-    versions = json.dumps(dict(sorted(backend.versions.items())))
-    return _backend_key(backend.name, backend.module, versions, python, backend.search) + _digest_of(_WORKER)
+    return key(
+        name=backend.name,
+        module=backend.module,
+        versions=dict(sorted(backend.versions.items())),
+        python=python,
+        adapter=_digest((adapter,), backend.search),
+        sources=_digest(tuple(dict.fromkeys(modules))),
+        surroundings=_surroundings(),
+    )
 
 
 def with_backend(backend: Backend, parts: Mapping[str, Any]) -> str:
-    """The key of something a backend does."""
-    return key(backend=backend_key(backend), **parts)
+    """The key of something a backend does: of the ``kind`` that stands in the parts, or of starting it where none does."""
+    kinds = (parts["kind"],) if "kind" in parts else ()
+    return key(backend=backend_key(backend, *kinds), **parts)
 
 
-def explanation_key(reference: Backend, backend: Backend | None = None, **parts: Any) -> str:
-    """A name for what explaining gives: the reference does it; ``backend`` is what it asks, if any."""
-    asked = None if backend is None else backend_key(backend)
-    return key(reference=backend_key(reference), sources=_digest_of(_EXPLAIN), backend=asked, **parts)
+def fingerprint_key(backend: Backend, **parts: Any) -> str:
+    """A name for rules that were identified by asking a backend."""
+    return key(backend=backend_key(backend, *_LIVE), sources=_digest((_FINGERPRINTS,)), **parts)
+
+
+def explanation_key(reference: Backend, backend: Backend | None = None, *, kind: str = "explain", **parts: Any) -> str:
+    """A name for what explaining gives: the reference does it; ``backend`` is what it asks, if any.
+
+    kind : of the job
+    """
+    asked = None if backend is None else backend_key(backend, *_LIVE)
+    return key(reference=backend_key(reference, kind), backend=asked, **parts)
+
+
+def rules_key(reference: Backend, backend: Backend) -> str:
+    """A name for the rules of a backend, both of its importer and of its own neurons."""
+    return explanation_key(reference, backend, kind="identify", what="rules")
 
 
 def rewriting_key(reference: Backend, backend: Backend, **parts: Any) -> str:
     """A name for what reconciling gives: the reference does it, and asks ``backend``."""
-    return explanation_key(reference, backend, rewriting=_digest_of(_REWRITE), **parts)
+    return explanation_key(reference, backend, kind="rewrite", **parts)
 
 
-def _adapter_digest(module: str, search: Iterable[Path]) -> str:
-    """Digest of an adapter's module and of what adapters share: ``*_support.py`` and ``*_import.py`` beside it."""
-    name = module.split(":")[0]
-    files: list[Path] = []
-    for folder in search:
-        path = folder.joinpath(*name.split(".")).with_suffix(".py")
-        if path.exists():
-            files = [path]
-    if not files:
-        try:
-            found = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            found = None
-        files = [Path(found.origin)] if found is not None and found.origin else []
-    folders = {path.parent for path in files}
-    files += sorted(other for folder in folders for kind in ("support", "import") for other in folder.glob(f"*_{kind}.py"))
-    return _digest(files)
+def primitives_key(reference: Backend, backend: Backend, **parts: Any) -> str:
+    """A name for what a backend makes of all primitives: this process judges, by the reference."""
+    return explanation_key(reference, backend, sources=_digest(("harness.matrix.primitives.running",)), **parts)
+
+
+def sources_key(*modules: str) -> str:
+    """SHA-256 of modules and of all that they import."""
+    return _digest(modules)
+
+
+def forget() -> None:
+    """Look at the sources again: they are read once a process."""
+    _digest.cache_clear()
+    _sources.cache_clear()
+    _surroundings.cache_clear()
+
+
+@lru_cache(maxsize=64)
+def _digest(modules: tuple[str, ...], folders: tuple[Path, ...] = ()) -> str:
+    return _sources(folders).digest(*modules)
 
 
 @lru_cache(maxsize=16)
-def _digest_of(names: tuple[str, ...]) -> str:
-    files: list[Path] = []
-    for name in names:
-        path = _HARNESS / name
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.exists() else []
-    return _digest(files)
+def _sources(folders: tuple[Path, ...]) -> Sources:
+    return Sources(folders)
 
 
-def _digest(files: Iterable[Path]) -> str:
-    sha = hashlib.sha256()
-    for path in files:
-        sha.update(f"{path.name}\0".encode() + path.read_bytes())
-    return sha.hexdigest()
+@lru_cache(maxsize=1)
+def _surroundings() -> str:
+    """What workers are started with."""
+    from harness.matrix.pool import ENVIRONMENT
+
+    return key(**ENVIRONMENT)

@@ -127,7 +127,10 @@ class LiveBackend:
     def _work(self, job: dict[str, Any]) -> dict[str, Any]:
         worker = self.start()
         try:
-            return worker.work(job, self.limit)
+            outcome = worker.work(job, self.limit)
+            if worker.left:
+                self._drop()
+            return outcome
         except TimedOut as late:
             self._drop()
             raise RunFailed(str(Status.TIMEOUT), message=late.told(self.limit, self.option)) from None

@@ -17,6 +17,14 @@ OWN = OwnFailure.__name__
 LONGEST = 300
 """Characters of a message that are kept."""
 
+MEMORY = "NIR_INTEROP_MEMORY"
+"""The variable that says how many bytes a worker may take."""
+SHORT_OF_MEMORY = f"it wants more memory than a worker may take ({MEMORY} raises it)"
+_NO_MEMORY = re.compile(r"bad_alloc|MemoryError|out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
+_LONGEST_READ = 100_000
+"""Characters of a message that are looked at."""
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 _PATH = re.compile(r"(?<![\w.:/])/(?:[\w.+@~-]+/)+([\w.+@~-]*)")
 _GENERATED = re.compile(r"<eval_with_key>\.\d+")
@@ -33,6 +41,7 @@ _BENEATH = (*_STANDS_ON, *_OURS)
 
 def one_line(text: str, known: Mapping[str, str] | None = None) -> str:
     """Normalise a message; ``known`` maps texts to what stands for them (paths of this run, for instance)."""
+    text = text[:_LONGEST_READ]
     for found, meant in sorted((known or {}).items(), key=lambda pair: -len(pair[0])):
         text = text.replace(found, meant)
     text = text.encode("utf-8", "backslashreplace").decode()
@@ -104,11 +113,26 @@ def _own_place(error: BaseException) -> str:
     return ""
 
 
+def short_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there was no memory left, be it NumPy's, torch's or C++'s."""
+    return isinstance(error, MemoryError) or says_no_memory(text_of(error))
+
+
+def says_no_memory(text: str) -> bool:
+    """Whether a text says that there was no memory left."""
+    return _NO_MEMORY.search(text) is not None
+
+
+def says_no_space(text: str) -> bool:
+    """Whether a text says that a disk is full."""
+    return _NO_SPACE.search(text) is not None
+
+
 def text_of(error: BaseException) -> str:
     """``str(error)``, for errors that cannot even be printed too."""
     try:
         return str(error)
-    except Exception as second:
+    except BaseException as second:
         return f"(its message failed: {type(second).__name__})"
 
 

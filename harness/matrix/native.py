@@ -15,7 +15,9 @@ from harness.errors import CannotBuild, NotExpressible
 from harness.matrix.job import OK, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
 from harness.matrix.messages import text_of
 from harness.networks import IF, LI, LIF, Affine, Conv, CubaLIF, Feedback, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
+from harness.safe_names import is_harmless
 from harness.vocabulary import Idiom, Reset, Stage, Status
+from harness.wording import shown
 
 NATIVE_NEURONS: tuple[type[Neuron], ...] = (IF, LI, LIF, CubaLIF)
 """Neurons that a network may have; each bears the name of NIR's primitive."""
@@ -45,7 +47,13 @@ def _plain(value: Any) -> Any:
 
 
 def network_from(document: Mapping[str, Any]) -> Network:
-    """The network that :func:`document_of` wrote."""
+    """The network that :func:`document_of` wrote.
+
+    Raises CannotBuild for a layer whose name could be run as code by an exporter.
+    """
+    for each in document["layers"]:
+        if not is_harmless(each["name"]):
+            raise CannotBuild(f"layer {shown(each['name'])}: a module is not called so; use letters, digits and underscores")
     layers = tuple(_layer(each) for each in document["layers"])
     return Network("native", tuple(document["input_shape"]), layers, dt=document["dt"], reset=Reset(document["reset"]))
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import NirInteropError
 from harness.matrix.arrays import Array
 from harness.matrix.job import GRAPH, OK, Outcome
 from harness.matrix.plan import CellJob, SourceJob
@@ -121,19 +118,3 @@ class CellResult:
         """How the cell ended: a mismatch that is proven to be rounding is one no longer."""
         proven = self.verdict is not None and self.verdict["status"] == Status.ROUNDING
         return str(Status.ROUNDING if proven else self.outcome["status"])
-
-
-def graph_facts(path: Path) -> Outcome:
-    """The digest of a graph's content, its nodes but for Input and Output, and their topological order.
-
-    A file that the harness cannot read is known by its bytes.
-    """
-    from harness.graphs import components, digest, read
-
-    try:
-        graph = read(path)
-        nodes = sorted(name for name, node in graph.nodes.items() if node.kind not in ("Input", "Output"))
-        order = [name for group in components(graph.nodes, graph.edges) for name in group]
-        return {"digest": digest(graph), "nodes": nodes, "order": order, "problem": ""}
-    except NirInteropError as error:
-        return {"digest": hashlib.sha256(path.read_bytes()).hexdigest(), "nodes": [], "order": [], "problem": str(error)}

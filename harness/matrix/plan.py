@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.environments import Backend, backends
 from harness.errors import UnknownName
@@ -80,6 +81,11 @@ class Plan:
             return [CellJob(source)]
         return [CellJob(source, importer, dt) for importer in self.importers for dt in self.dts]
 
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of report.csv is a cell of this plan; one without an importer is where its source is."""
+        mine = (row["network"] in self.networks, row["exporter"] in self.exporters, row["seed"] == self.seed)
+        return all(mine) and (not row["importer"] or (row["importer"] in self.importers and row["dt_import"] in self.dts))
+
 
 def make_plan(
     *,
@@ -105,6 +111,11 @@ def make_plan(
     default = (chosen, writers, readers, tuple(dts), seed) == (network_names(), tuple(there), tuple(there), DTS, 0)
     part = {name: backend for name, backend in there.items() if name in (*writers, *readers, "reference")}
     return Plan(chosen, writers, readers, tuple(dict.fromkeys(dts)), seed, part, default and known is None)
+
+
+def is_cell_id(text: str) -> bool:
+    """Whether a text is a cell's name in form, and no path; whether there is such a cell, :func:`parse_cell_id` says."""
+    return _CELL_ID.fullmatch(text) is not None and "/" not in text and "\\" not in text and text.isprintable()
 
 
 def parse_cell_id(cell_id: str, known: Sequence[Backend] | None = None) -> tuple[Plan, CellJob]:

@@ -11,9 +11,10 @@ from typing import Any
 from harness.matrix.answers import Once
 from harness.matrix.explaining import CONTINUOUS, unexplained
 from harness.matrix.explanations import Explanations
+from harness.matrix.graph_facts import graph_facts
 from harness.matrix.job import GRAPH, OK, PARAMETERS, RECORDING, Outcome
 from harness.matrix.keys import rewriting_key
-from harness.matrix.outcomes import REFERENCE, CellResult, Rewriting, SourceResult, graph_facts
+from harness.matrix.outcomes import REFERENCE, CellResult, Rewriting, SourceResult
 from harness.matrix.plan import CellJob
 from harness.matrix.slots import Task
 from harness.matrix.store import Store

@@ -7,7 +7,8 @@ depends on the order of a set gives one thing now and another later.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +18,11 @@ import numpy as np
 
 from harness.adapter import Adapter, telling
 from harness.compare import compare
+from harness.errors import ReadFailed
 from harness.matrix.arrays import Array
 from harness.matrix.job import GRAPH, OK, RECORDING, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at
 from harness.recording import Recording
+from harness.safe_files import Handed, handed
 from harness.vocabulary import Readout, Stage, Status
 
 SHORT_STEPS, SHORT_SAMPLES = 10, 2
@@ -67,28 +70,44 @@ def recording_at(path: str) -> Recording:
     return Recording.load(Path(path))
 
 
-def attempt(adapter: Adapter, job: Job, stimulus: Array, progress: Progress) -> Attempt:
-    """Load the graph afresh and run it from zero state; no attempt sees what another changed."""
-    with progress.guard():
-        return _attempt(adapter, job, stimulus, progress)
-
-
-def _attempt(adapter: Adapter, job: Job, stimulus: Array, progress: Progress) -> Attempt:
+@contextmanager
+def _given(adapter: Adapter, job: Job, progress: Progress) -> Iterator[Handed]:
+    """The job's graph as the adapter may have it: this is the one place where a library gets a file."""
     path = Path(job["graph"])
+    if adapter.takes_any_name:
+        yield Handed(path)
+        return
+    with handed(path) as graph:
+        progress.told = graph.told
+        yield graph
+
+
+def attempt(adapter: Adapter, job: Job, graph: Handed, stimulus: Array, progress: Progress) -> Attempt:
+    """Load the graph afresh and run it from zero state; no attempt sees what another changed.
+
+    What the library answers bears the names of the file, whatever names it was given.
+    """
+    with progress.guard():
+        return _attempt(adapter, job, graph, stimulus, progress)
+
+
+def _attempt(adapter: Adapter, job: Job, graph: Handed, stimulus: Array, progress: Progress) -> Attempt:
+    path = graph.path
     known = {str(path): GRAPH, path.name: GRAPH}
     missing: tuple[str, ...] = ()
     reseed(job["seed"])
     try:
         with progress.library(Stage.IMPORT), telling(progress.enter):
             model = adapter.load(path, job["dt"])
-            held = adapter.nodes(model)
+            held = frozenset(graph.original(name) for name in adapter.nodes(model))
         missing = tuple(name for name in job["nodes"] if not _holds(held, name))
         with progress.library(Stage.RUN):
-            recording = adapter.run(model, stimulus.copy())
+            recording = graph.recorded(adapter.run(model, stimulus.copy()))
         if not all(isinstance(array, np.ndarray) for array in recording.outputs.values()):
             raise TypeError("an output is not an array")
     except BaseException as error:
-        return Attempt(None, import_failure(adapter, error, progress.stage, known, path), missing)
+        failed = import_failure(adapter, error, progress.stage, known, path)
+        return Attempt(None, failed | {"error_message": graph.told(failed["error_message"])}, missing)
     return Attempt(recording, None, missing)
 
 
@@ -98,20 +117,28 @@ def cell(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     ``save`` in the job is where the recording is to be written; without membranes it goes to RECORDING in the job's
     ``folder`` where it differs, to be explained.
     """
+    try:
+        with _given(adapter, job, progress) as graph:
+            return _cell(adapter, job, graph, progress)
+    except ReadFailed as error:  # before anybody was given the file
+        return failure(error, Status.READ_ERROR, Stage.READ)
+
+
+def _cell(adapter: Adapter, job: Job, graph: Handed, progress: Progress) -> Outcome:
     given = stimulus_at(job["stimulus"])
     stimulus = given["input"]
     start = stimulus[: job.get("short_steps", SHORT_STEPS), : job.get("short_samples", SHORT_SAMPLES)]
-    short = [attempt(adapter, job, start, progress) for _ in range(2)]
+    short = [attempt(adapter, job, graph, start, progress) for _ in range(2)]
     doubtful = any(one.missing for one in short) or short[0].fine != short[1].fine
     if doubtful:
-        short += [attempt(adapter, job, start, progress) for _ in range(job.get("repeats", REPEATS) - len(short))]
+        short += [attempt(adapter, job, graph, start, progress) for _ in range(job.get("repeats", REPEATS) - len(short))]
     failed_early = all(one.failed is not None and one.failed["stage"] != str(Stage.RUN) for one in short)
-    full = short[0] if failed_early else attempt(adapter, job, stimulus, progress)
+    full = short[0] if failed_early else attempt(adapter, job, graph, stimulus, progress)
     found: Outcome = {"missing": sorted(full.missing), "runs": len(short) + (not failed_early)}
     whole = [full]
     if {one.kind for one in short} == {"ran"} and full.failed is not None:
         # The rest of the stimulus may be what it fails at, every time.
-        whole += [attempt(adapter, job, stimulus, progress) for _ in range(WHOLE_REPEATS)]
+        whole += [attempt(adapter, job, graph, stimulus, progress) for _ in range(WHOLE_REPEATS)]
     same_kind = {one.kind for one in short} == {full.kind} or len(whole) > 1
     if any(len({one.fine for one in runs}) > 1 for runs in (short, whole)) or not same_kind:
         return found | _unstable(short, whole)
@@ -129,7 +156,11 @@ def cell(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
 
 def meaning(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """Run a graph once and write the recording to the job's ``save``: what other cells are then compared with."""
-    ran = attempt(adapter, job, stimulus_at(job["stimulus"])["input"], progress)
+    try:
+        with _given(adapter, job, progress) as graph:
+            ran = attempt(adapter, job, graph, stimulus_at(job["stimulus"])["input"], progress)
+    except ReadFailed as error:
+        return failure(error, Status.READ_ERROR, Stage.READ)
     if ran.recording is None:
         return ran.failed or {}
     ran.recording.save(Path(job["save"]))

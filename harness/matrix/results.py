@@ -13,7 +13,7 @@ from typing import Any
 from harness.environments import suite_version
 from harness.explain.complaints import ANYTHING, Suspects, warned
 from harness.learning import wilson_interval
-from harness.matrix.job import GRAPH, OK
+from harness.matrix.job import GRAPH, OK, PARAMETERS, SHIPPED
 from harness.matrix.known_issues import Issue, mark
 from harness.matrix.outcomes import REFERENCE, CellResult, Rewriting, SourceResult
 from harness.matrix.plan import Plan, SourceJob
@@ -74,9 +74,28 @@ class Results:
         rows += [_timing("cell", cell.job.cell_id, (cell.outcome,), cell.cached) for cell in self.cells if cell.job.importer]
         return sorted(rows, key=lambda row: (row["kind"], row["id"]))
 
+    def trainings(self) -> tuple[SourceResult, ...]:
+        """A source of each network that was trained, in each library: the one that it was trained as."""
+        found: dict[tuple[str, str], SourceResult] = {}
+        for source in sorted(self.sources, key=lambda source: (source.job.idiom != Idiom.PORTABLE, source.job)):
+            if (source.training or {}).get("trained"):
+                found.setdefault((source.job.network, source.job.exporter), source)
+        return tuple(found.values())
+
+    def weights(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Network → exporter → which weights it learned (``sha256``), and whether they came with the project."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for source in self.trainings():
+            training = source.training or {}
+            name = str((training.get("objects") or {}).get(PARAMETERS, "")).partition(".")[0]
+            facts = {"sha256": name, SHIPPED: bool(training.get(SHIPPED))}
+            found.setdefault(source.job.network, {})[source.job.exporter] = facts
+        return found
+
     def environment(self) -> dict[str, Any]:
-        """The machine and the versions: what goes beside every result."""
+        """The machine, the versions and the weights: what goes beside every result."""
         return {
+            "weights": self.weights(),
             "suite": suite_version(),
             "python": platform.python_version(),
             "platform": platform.platform(),

@@ -66,12 +66,14 @@ def run(
     on_event: Callable[[Event], None] | None = None,
     stimuli: Stimuli | None = None,
     explain: bool = False,
+    train: bool = False,
 ) -> Results:
     """Run what the store does not know, and give all of the plan's results.
 
     jobs : workers at a time; 0: one per core
     time_limit, source_limit : seconds a cell may take, and building, running and exporting a source
     explain : whether cells that differ get a verdict
+    train : whether networks are trained here even where weights come with the project (:mod:`harness.networks.shipped`)
     on_event : called from the workers' threads, one call at a time
 
     KeyboardInterrupt kills the workers; what is finished is stored.
@@ -95,7 +97,9 @@ def run(
         if on_event is not None:
             on_event(Event(kind, name, status, done, campaign.known, dict(+counts), result.cached))
 
-    campaign = Campaign(plan, store, slots, Limits(time_limit, source_limit), stimuli or CatalogueStimuli(), tell, explain)
+    campaign = Campaign(
+        plan, store, slots, Limits(time_limit, source_limit), stimuli or CatalogueStimuli(), tell, explain, train
+    )
     with slots.lock:
         campaign.begin()
     slots.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import shutil
 import tempfile
@@ -18,13 +19,17 @@ import execnet
 from harness.environments import Backend
 from harness.errors import BackendMissing
 from harness.matrix.job import Outcome
+from harness.matrix.messages import SHORT_OF_MEMORY
 from harness.matrix.pool import Died, TimedOut, Worker
+from harness.matrix.rights import memory_for
 from harness.vocabulary import Status
 
 START_COST = 2.0
 """Seconds that a second worker of a backend costs: for less work than this it is not worth starting one."""
 TIME_LIMIT = "--time-limit"
 _START_TRIES = 3
+_ROOM = 2**18
+"""Bytes that a disk must have room for."""
 
 
 @dataclass(eq=False)
@@ -67,12 +72,14 @@ class Slots:
 
     lock : held while tasks are added and while ``done`` is called
     start_seconds : CPU seconds that the workers took to import their libraries
+    memory : bytes that each worker may allocate; 0 for no limit
     """
 
     def __init__(self, backends: Mapping[str, Backend], jobs: int, scratch: Callable[[], Path]) -> None:
         self.backends = backends
         self.lock = threading.Condition()
         self.start_seconds = 0.0
+        self.memory = memory_for(jobs)
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
@@ -172,7 +179,7 @@ class Slots:
         return max(1.0, self._taken.get(name, 0.0) / max(self._guessed.get(name, 0.0), 0.1))
 
     def _do(self, slot: _Slot, task: Task) -> None:
-        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        folder = self._folder()
         started = time.monotonic()
         try:
             outcome = task.finish(self._outcome(slot, task, folder), folder)
@@ -186,6 +193,12 @@ class Slots:
             self._running -= 1
             self.lock.notify_all()
 
+    def _folder(self) -> Path:
+        """A new folder for a task's files."""
+        if self._scratch is not None and not self._scratch.is_dir():  # a library removed it
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._scratch))
+
     def _outcome(self, slot: _Slot, task: Task, folder: Path) -> Outcome:
         """The task's outcome; a job whose worker dies is done once more, for the death may have come from outside."""
         job = task.prepare(folder)
@@ -195,7 +208,14 @@ class Slots:
         for _ in range(2):
             try:
                 worker = self._worker(slot, task.backend)
-                return dict(worker.described) if job is None else worker.work(job, task.limit)
+                if job is None:
+                    return dict(worker.described)
+                outcome = worker.work(job, task.limit)
+                if worker.spent:
+                    self._drop(slot, task.backend)
+                if outcome.get("no_space"):
+                    _see_to_space(folder)
+                return outcome
             except BackendMissing as error:
                 return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
             except TimedOut as late:
@@ -211,16 +231,16 @@ class Slots:
             except Died as error:
                 died = error
                 self._drop(slot, task.backend)
+                _see_to_space(folder)
                 with self.lock:
                     if self._stop:
                         raise
-        return {"status": str(Status.CRASH), "stage": died.stage if died else "", "error_message": died.how if died else ""}
+        stage, how = (died.stage, died.how) if died else ("", "")
+        short = {"memory": self.memory} if SHORT_OF_MEMORY in how else {}
+        return {"status": str(Status.CRASH), "stage": stage, "error_message": how, **short}
 
     def _worker(self, slot: _Slot, name: str) -> Worker:
         worker = slot.workers.get(name)
-        if worker is not None and worker.swollen:
-            self._drop(slot, name)
-            worker = None
         if worker is None:
             if self._scratch is None:
                 raise RuntimeError("workers are started by run() alone")
@@ -231,7 +251,7 @@ class Slots:
         """A new worker, tried more than once: one that ends as it starts may have been killed from outside."""
         for _ in range(_START_TRIES):
             try:
-                worker = Worker(self.backends[name], self._group, scratch)
+                worker = Worker(self.backends[name], self._group, scratch, self.memory)
                 with self.lock:
                     slot.workers[name] = worker  # before it imports its library, so that an interrupt finds it
                     slot.claims.add(name)
@@ -261,3 +281,17 @@ class Slots:
         with self.lock:
             slot.claims.discard(name)
             self.lock.notify_all()
+
+
+def _see_to_space(folder: Path) -> None:
+    """A library that filled a disk lost what it wrote with its job; a disk that is still full is no library's fault.
+
+    Raises OSError where it is.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise

@@ -1,48 +1,34 @@
 """A warm process of one backend's environment: takes jobs from its channel, one after the other.
 
-A job's folder, environment variables, output and warnings are put back after it; a job that kills the process takes only
-itself along.  The process ends when the one that started it does, however that ends.
+What a job changes of the process is put back after it, and told to the run where it cannot be, which then takes another
+process (:mod:`harness.matrix.process_state`); a job that kills the process takes only itself along.  The process has no more
+rights than it needs (:mod:`harness.matrix.confining`), and ends when the one that started it does, however that ends.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import pkgutil
 import platform
 import resource
-import signal
 import sys
-import threading
 import time
 from typing import Any
 
 from harness.adapter import Adapter
-from harness.matrix import explaining, rewriting
 from harness.matrix import job as jobs
 from harness.matrix.capture import Capture, guarded
+from harness.matrix.confining import confine, die_with, limit_addresses, memory_limit
 from harness.matrix.messages import describe
-from harness.matrix.native import native, native_labels
-from harness.matrix.repeats import cell, meaning
+from harness.matrix.process_state import watched
+from harness.matrix.work import doing
 
-_WORK = {
-    "train": jobs.train,
-    "source": jobs.source,
-    "intended": jobs.intended,
-    "cell": cell,
-    "meaning": meaning,
-    "native": native,
-    "native_labels": native_labels,
-    "identify": explaining.identify,
-    "explain": explaining.explain,
-    "rewrite": rewriting.rewrite,
-}
-_LARGEST_FILE = 2**30
-"""Bytes: a library that prints for ever must not fill the disk."""
-_LOOK_EVERY = 0.5
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+_OWN = ("identify", "explain", "rewrite")
+"""Work of this project's own: it keeps workers of libraries from job to job."""
+CUT_OFF = 87
+"""The exit status of a process that can no longer answer."""
 
 
 def serve(channel: Any) -> None:
@@ -51,30 +37,40 @@ def serve(channel: Any) -> None:
     Sent: ``{"pid"}``, then what the adapter says of itself, then for each job its stages and its outcome.
     """
     settings = json.loads(channel.receive())
-    _die_with(settings["parent"])
-    _confine()
+    die_with(settings["parent"])
+    held = confine(settings["memory"])
+    _say_nothing()
+    pipes = _pipes(channel)
     channel.send(json.dumps({"pid": os.getpid()}))
     adapter, described = _adapter(settings)
-    channel.send(json.dumps(described))
+    channel.send(json.dumps({**described, "held": held}))
     if adapter is None:
         return
+    limit_addresses(settings["memory"])
 
     def tell(stage: str) -> None:
         channel.send(json.dumps({"stage": stage}))
 
     while (text := channel.receive()) is not None:
-        channel.send(json.dumps({"outcome": run(adapter, json.loads(text), tell)}, default=_plain))
+        outcome = run(adapter, json.loads(text), tell)
+        if _pipes(channel) != pipes:
+            os._exit(CUT_OFF)  # there may be a file of the library's by now where an answer would go
+        channel.send(json.dumps({"outcome": outcome}, default=_plain))
 
 
 def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs.Outcome:
-    """Do one job, whatever it does to the process's state."""
-    capture = Capture()
-    progress = jobs.Progress(tell, lambda: guarded(capture))
+    """Do one job, whatever it does to the process's state; ``left`` says what of it could not be put back."""
+    work = doing(job["kind"])
+    capture, left = Capture(), set[str]()
+    progress = jobs.Progress(tell, lambda: guarded(capture, left))
     wall, cpu = time.perf_counter(), time.process_time()
-    with progress.guard():
-        outcome = _WORK[job["kind"]](adapter, job, progress)
-    outcome["complaints"] = capture.complaints
-    outcome["text"] = capture.text
+    with contextlib.nullcontext() if job["kind"] in _OWN else watched(left), progress.guard():
+        outcome = work(adapter, job, progress)
+    outcome["complaints"] = [progress.told(each) for each in capture.complaints]
+    outcome["text"] = progress.told(capture.text)
+    outcome["left"] = sorted(left)
+    if outcome.get("short_of_memory"):
+        outcome["memory"] = memory_limit()
     outcome["timing"] = {
         "seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - cpu,
@@ -85,12 +81,29 @@ def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs
     return outcome
 
 
+def _pipes(channel: Any) -> list[tuple[int, int]] | None:
+    """Which files the pipes to the run are; None where they are gone."""
+    try:
+        both = channel.gateway._io.infile, channel.gateway._io.outfile  # execnet has no public name for them
+        return [(found.st_dev, found.st_ino) for found in (os.fstat(each.fileno()) for each in both)]
+    except (OSError, ValueError):
+        return None
+
+
+def _say_nothing() -> None:
+    """What is printed outside a job, by a thread that a library left for instance, is nobody's."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
 def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
     """The backend's adapter, its library imported, and what it says of itself; or why there is none."""
     started = time.process_time()
     adapter: Adapter | None = None
     capture = Capture()
-    with guarded(capture):
+    with guarded(capture, importing=True):
         try:
             adapter = pkgutil.resolve_name(settings["module"])()
             adapter.prepare()
@@ -113,28 +126,6 @@ def _warn_always() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "set_warn_always"):
         torch.set_warn_always(True)
-
-
-def _confine() -> None:
-    """A process group of its own, so that its children are killed with it; no core files, no endless ones."""
-    os.setpgid(0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
-
-
-def _die_with(parent: int) -> None:
-    """End when the starter does: by the kernel's signal where there is one, and by looking twice a second."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_EVERY)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _plain(value: Any) -> Any:

@@ -64,15 +64,16 @@ def renderables(found: Difference) -> Iterator[RenderableType]:
 def few_lines(found: Difference) -> Iterator[str]:
     """What a run changed in the report that was there: nothing where nothing did."""
     counts = Counter(change.kind for change in found.changes)
-    if not any(counts[kind] for kind in KINDS if kind != "same"):
-        return
     told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind != "same" and counts[kind])
-    yield f"since the last report: {told}{_versions(found, ' (', ')')}"
+    if told:
+        yield f"since the last report: {told}{_versions(found, ' (', ')', absent=False)}"
+    yield from _weights(found)
     worse = found.of("worse")
     for change in worse[:FEW]:
         yield f"worse: {change.cell_id}: {ended(change.old)} → {ended(change.new)}"
     if len(worse) > FEW:
         yield f"worse: and {len(worse) - FEW} more"
+    yield from _rounded(found)
 
 
 def ended(row: Row | None) -> str:
@@ -90,13 +91,32 @@ def _head(found: Difference) -> Iterator[str]:
     yield f"old: {found.old.path}, {len(found.old.rows)} cells"
     yield f"new: {found.new.path}, {len(found.new.rows)} cells"
     yield "versions: " + (_versions(found) or "the same: " + ", ".join(f"{n} {v}" for n, v in found.new.versions.items()))
-    if found.tolerance:
-        yield f"not known to be of one machine: numbers count as equal within {found.tolerance:g}, rounding as exact"
+    if not found.same_machine:
+        moved = ", ".join(f"{network} (up to {share:.2%})" for network, share in sorted(found.rounding.items()))
+        yield f"not known to be of one machine: rounding counts as exact; it moves outputs of {moved or 'no network'}"
+    yield from _weights(found)
 
 
-def _versions(found: Difference, before: str = "", after: str = "") -> str:
-    """The versions that differ, between ``before`` and ``after``; empty where none does."""
-    told = [f"{name} {old or 'absent'} → {new or 'absent'}" for name, (old, new) in found.versions.items()]
+def _weights(found: Difference) -> Iterator[str]:
+    """Which networks have other weights, if any."""
+    if found.other_weights:
+        pairs = ", ".join(f"{network} in {exporter}" for network, exporter in sorted(found.other_weights))
+        yield f"other weights: {pairs}; what is made of them is worse by its status alone"
+
+
+def _rounded(found: Difference) -> Iterator[str]:
+    """The cells that only another processor's rounding changed."""
+    for change in found.rounded():
+        yield f"rounding: {change.cell_id}: {', '.join(change.rounded)}"
+
+
+def _versions(found: Difference, before: str = "", after: str = "", *, absent: bool = True) -> str:
+    """The versions that differ, between ``before`` and ``after``; empty where none does.
+
+    absent : also of what took part in one run only
+    """
+    pairs = [(name, old, new) for name, (old, new) in found.versions.items() if absent or (old and new)]
+    told = [f"{name} {old or 'absent'} → {new or 'absent'}" for name, old, new in pairs]
     return f"{before}{', '.join(told)}{after}" if told else ""
 
 
@@ -107,7 +127,7 @@ def _counted(found: Difference) -> Iterator[str]:
 
 
 def _summed(found: Difference) -> Iterator[str]:
-    """What need not be told cell by cell."""
+    """What need not be told cell by cell, and which cells are others by rounding alone."""
     columns = Counter(column for change in found.of("changed") for column in change.columns)
     if columns:
         ranked = sorted(columns.items(), key=lambda each: (-each[1], each[0]))
@@ -116,6 +136,7 @@ def _summed(found: Difference) -> Iterator[str]:
         pairs = Counter(_pair(change) for change in found.of(kind))
         if pairs:
             yield f"{kind}: " + ", ".join(f"{pair} ({count})" for pair, count in sorted(pairs.items()))
+    yield from _rounded(found)
 
 
 def _pair(change: Change) -> str:

@@ -14,7 +14,7 @@ from harness.graphs import listed
 from harness.matrix.graph_explanation import GraphExplanation
 from harness.recording import Array, Recording
 from harness.vocabulary import Blame, Cause, Status
-from harness.wording import printable, shell_word
+from harness.wording import path_word, printable, shell_word
 
 AROUND = 8
 """Steps shown on either side of the first divergence."""
@@ -90,8 +90,9 @@ def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
 def _command(explanation: GraphExplanation, path: Path, input: Path | None) -> str:
     """How the graph is rewritten."""
     step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
-    fed = "" if input is None else f" --input {shell_word(str(input))}"
-    return f"nir-interop reconcile {shell_word(str(path))} --to {explanation.backend.name}{step}{fed} -o OUT.nir"
+    fed = "" if input is None else f" --input {path_word(input)}"
+    to = shell_word(explanation.backend.name)
+    return f"nir-interop reconcile {path_word(path)} --to {to}{step}{fed} -o OUT.nir"
 
 
 def _share(explained: float) -> str:

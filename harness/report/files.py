@@ -13,7 +13,7 @@ from harness.fingerprint import Fingerprint, Identified, Side
 from harness.graphs import NEURONS
 from harness.report.machine import machine
 from harness.rule import NIR_MEANING
-from harness.schema import REPORT, RULES, SOURCES, TIMINGS, write_table
+from harness.schema import REPORT, RULES, SOURCES, TIMINGS, write_table, write_text
 
 if TYPE_CHECKING:
     from harness.matrix.results import Results
@@ -31,7 +31,7 @@ def write_results(found: Results, folder: Path, rows: Sequence[Mapping[str, Any]
         written.append(path)
     path = folder / "environment.json"
     environment = {**found.environment(), **machine()}
-    path.write_text(json.dumps(environment, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(environment, indent=2, sort_keys=True) + "\n")
     return [*written, path]
 
 

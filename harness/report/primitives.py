@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.graphs.primitives import PARAMETERS
-from harness.schema import PRIMITIVES, SEPARATOR, write_table
+from harness.schema import PRIMITIVES, SEPARATOR, write_table, write_text
 from harness.vocabulary import Direction, Outcome
 
 Row = Mapping[str, Any]
@@ -62,7 +62,7 @@ def write_primitives(rows: Sequence[Row], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     table, page = folder / PRIMITIVES.name, folder / PAGE
     write_table(table, [dict(row) for row in rows], PRIMITIVES)
-    page.write_text("\n".join(page_lines(rows, Support.load())) + "\n", encoding="utf-8")
+    write_text(page, "\n".join(page_lines(rows, Support.load())) + "\n")
     return [table, page]
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.adapter import load_adapter
 from harness.errors import BadInput
 from harness.matrix.arrays import load_arrays
+from harness.matrix.job import SHIPPED
+from harness.matrix.pool import SAME_SUMS
 from harness.recording import Recording
+from harness.safe_files import write_safe
+from harness.vocabulary import Status
+from harness.wording import printable
 
 if TYPE_CHECKING:
-    from harness.matrix.outcomes import CellResult
+    from harness.matrix.outcomes import CellResult, SourceResult
     from harness.matrix.store import Store
 
 SCRIPT = Template('''\
@@ -24,6 +30,12 @@ SCRIPT = Template('''\
 $network, written and exported by $exporter, read by $importer: $status.
 Needs $needs; prints how many outputs differ from what $exporter itself computed.
 """
+
+import os
+
+os.environ.update(  # the same sums on every processor
+$surroundings
+)
 
 import numpy as np
 
@@ -56,20 +68,93 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     objects = source.outcome["objects"]
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("graph.nir", "case.npz", "repro.py")]
-    shutil.copyfile(store.object(objects["graph.nir"]), files[0])
+    write_safe(store.object(objects["graph.nir"]), files[0])
     stimulus = load_arrays(store.object(source.stimulus["objects"]["stimulus"]))["input"]
     expected = Recording.load(store.object(objects["recording.npz"])).output
     np.savez_compressed(files[1], allow_pickle=False, input=stimulus, expected=expected)
     adapter = load_adapter(job.importer.partition("==")[0])  # a labelled backend has the adapter of its library
     text = SCRIPT.substitute(
-        title=job.cell_id,
-        network=job.source.network,
-        exporter=job.source.exporter,
-        importer=job.importer,
-        status=cell.outcome["status"],
+        title=_quoted(job.cell_id),
+        network=_quoted(job.source.network),
+        exporter=_quoted(job.source.exporter),
+        importer=_quoted(job.importer),
+        status=_quoted(cell.outcome["status"]),
         needs=" and ".join(adapter.needs),
         dt=repr(job.dt_import),
         script=adapter.script.strip(),
+        surroundings="\n".join(f'    {name}="{value}",' for name, value in SAME_SUMS.items()),
     )
     files[2].write_text(text, encoding="utf-8")
     return files
+
+
+def _quoted(text: str) -> str:
+    """A text that cannot end the script's own words."""
+    return printable(text).replace("\\", "/").replace('"', "'")
+
+
+def where_from(source: SourceResult, store: Path) -> str:
+    """Where a cell's graph and input come from, in a line: the store, or made now, and with which weights."""
+    training = source.training or {}
+    if not training.get("trained"):
+        weights = ""
+    elif training.get(SHIPPED):
+        weights = " with the weights that come with the project"
+    else:
+        weights = " with weights that were trained here: numbers may differ from a report's"
+    if source.cached:
+        return f"graph and input: from {store}{f', made{weights}' if weights else ''}"
+    if training.get("trained") and not training.get(SHIPPED) and not source.training_cached:
+        return "graph and input: made now, and the network trained anew: numbers may differ from a report's"
+    return f"graph and input: made now{weights}"
+
+
+COMPARED = ("graph_sha", "status", "error_type", "outputs", "mismatched")
+"""What of a row says that a cell is another one."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell beside its row in a report.
+
+    report : its path; empty where there is no such row
+    differs : column → the report's value and the cell's, of COMPARED
+    """
+
+    report: str
+    differs: Mapping[str, tuple[Any, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for ``--json``."""
+        return {"path": self.report, "differs": {name: list(pair) for name, pair in self.differs.items()}}
+
+    @property
+    def says(self) -> str:
+        """In a line; empty where there is no report to speak of."""
+        if not self.report:
+            return ""
+        if not self.differs:
+            return f"as in {self.report}"
+        other = ["another graph"] if "graph_sha" in self.differs else []
+        other += [f"{name} {here}, not {there}" for name, (there, here) in self.differs.items() if name != "graph_sha"]
+        return f"not as in {self.report}: {', '.join(other)}"
+
+
+def held_against(row: Mapping[str, Any], results: Path) -> Held:
+    """A cell beside its row in a folder of results.  A report that cannot be read has none.
+
+    A mismatch that the report proves to be rounding is the same where as many outputs differ.
+    """
+    from harness.report.runs import read_run
+
+    try:
+        run = read_run(results)
+    except BadInput:
+        return Held("", {})
+    there = next((each for each in run.rows if each["cell_id"] == row["cell_id"]), None)
+    if there is None:
+        return Held("", {})
+    differs = {name: (there[name], row[name]) for name in COMPARED if there[name] != row[name]}
+    if differs.get("status") == (str(Status.ROUNDING), str(Status.MISMATCH)) and "mismatched" not in differs:
+        del differs["status"]
+    return Held(str(run.path), differs)

@@ -51,6 +51,23 @@ class Run:
         named = {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
         return named | ({"python": str(python)} if python else {})
 
+    @property
+    def weights(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Network → exporter → ``sha256`` of the weights that it learned, and whether they came with the project (``shipped``).
+
+        Empty where the run is from before that was written down.
+        """
+        found = self.environment.get("weights")
+        networks = {name: by for name, by in (found.items() if isinstance(found, dict) else ()) if isinstance(by, dict)}
+        return {
+            network: {
+                exporter: {"sha256": str(each.get("sha256")), "shipped": bool(each.get("shipped"))}
+                for exporter, each in by.items()
+                if isinstance(each, dict)
+            }
+            for network, by in networks.items()
+        }
+
 
 def read_run(path: Path) -> Run:
     """Read a folder of results, or its report.csv, and the environment.json beside it.
@@ -66,15 +83,34 @@ def read_run(path: Path) -> Run:
             raise BadInput(f"{report}: is no {REPORT.name}; name one that nir-interop matrix wrote")
     frame = read_table(report, REPORT)
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    beside = report.with_name("environment.json")
-    try:
-        environment = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{beside}: cannot be read ({error}); nir-interop matrix writes it beside {REPORT.name}") from error
-    if not isinstance(environment, dict):
-        raise BadInput(f"{beside}: holds no object; nir-interop matrix writes it beside {REPORT.name}")
+    environment = environment_beside(report)
     measured = tuple({str(name): value for name, value in row.items()} for row in rows if row["status"] != Status.ENV_MISSING)
     return Run(report, measured, environment)
+
+
+def environment_beside(report: Path) -> dict[str, Any]:
+    """The environment.json beside a report; empty where there is none.  Entries that are not what they should be are left out.
+
+    Raises BadInput where it cannot be read, or holds something other than an object.
+    """
+    beside = report.with_name("environment.json")
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{beside}: cannot be read ({error}); nir-interop matrix writes it beside {REPORT.name}") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{beside}: holds no object; nir-interop matrix writes it beside {REPORT.name}")
+    kept: dict[str, Any] = {name: value for name, value in found.items() if isinstance(value, (str, int, float))}
+    for name in _NUMBERS & {*kept}:
+        if not isinstance(kept[name], (int, float)):
+            del kept[name]
+    backends = found.get("backends")
+    if isinstance(backends, dict):
+        kept["backends"] = {name: versions for name, versions in backends.items() if isinstance(versions, dict)}
+    return kept
+
+
+_NUMBERS = {"cores", "cpus", "memory_gib"}
 
 
 def without(run: Run, backend: str) -> Run:

@@ -10,6 +10,7 @@ from harness.report.page.model import Page
 from harness.report.page.tables import kind, place
 from harness.report.page.wording import blame, remedy, why, words
 from harness.report.tables import COLUMNS, SHORT, summary
+from harness.schema import write_text
 from harness.vocabulary import Status
 
 NAME, PICTURE = "report.md", "report.svg"
@@ -17,10 +18,8 @@ NAME, PICTURE = "report.md", "report.svg"
 
 def write_summary(page: Page, folder: Path) -> list[Path]:
     """Write report.md and report.svg into a folder; returns their paths."""
-    written = [folder / NAME, folder / PICTURE]
-    written[0].write_text("\n".join(lines(page)) + "\n", encoding="utf-8")
-    written[1].write_text(matrix_picture(page), encoding="utf-8")
-    return written
+    text, picture = "\n".join(lines(page)) + "\n", matrix_picture(page)
+    return [write_text(folder / NAME, text), write_text(folder / PICTURE, picture)]
 
 
 def lines(page: Page) -> Iterator[str]:
@@ -104,7 +103,8 @@ def _rules(page: Page) -> Iterator[str]:
         yield ""
         for row in page.rules_for(primitive):
             if row["side"] == "import":
-                yield f"- {escaped(str(row['backend']))} {row['version'] or ''}".rstrip() + f": {escaped(str(row['says']))}."
+                who = f"{row['backend']} {row['version'] or ''}".rstrip()
+                yield f"- {escaped(who)}: {escaped(str(row['says']))}."
     yield ""
 
 
@@ -122,7 +122,7 @@ def _primitives(page: Page) -> Iterator[str]:
         for backend, _ in page.columns:
             sides = [claims.get((backend, direction)) for direction in ("import", "export")]
             cells.append(" / ".join("—" if one is None else one.summary + " **≠**" * one.contradicts for one in sides))
-        rows.append((primitive, *cells))
+        rows.append((escaped(primitive), *cells))
     yield from _table(("primitive", *(f"{backend} {version}".strip() for backend, version in page.columns)), rows, marked=True)
 
 
@@ -132,14 +132,15 @@ def _ran(page: Page) -> Iterator[str]:
     yield from (f"- {escaped(name)} {escaped(version)}".rstrip() for name, version in page.versions.items())
     if page.environment:
         known = page.environment
-        machine = f"{escaped(page.machine)}; {escaped(str(known['platform']))}"
-        yield f"- nir-interop {known['suite']} with Python {known['python']} on {machine}"
+        machine = f"{escaped(page.machine)}; {escaped(str(known.get('platform', 'unknown system')))}"
+        suite, python = (escaped(str(known.get(name, "unknown"))) for name in ("suite", "python"))
+        yield f"- nir-interop {suite} with Python {python} on {machine}"
     wrong = sum(kind(row) in ("silent", "wrong") for row in page.headline)
     yield f"- {len(page.native)} cells, {len(page.headline)} of them at the step of their export; {wrong} of these are wrong"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, marked: bool = False) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join(map(escaped, head)) + " |"
     yield "|" + "---|" * len(head)
     for row in rows:
         yield "| " + " | ".join(cell if marked else escaped(cell) for cell in row) + " |"

@@ -4,7 +4,7 @@ The lists of columns are plain data; pandas and pandera are imported where a tab
 """
 
 from harness.schema.columns import SEPARATOR, Column, Kind, Table
-from harness.schema.files import read_table, write_table
+from harness.schema.files import read_table, write_table, write_text
 from harness.schema.tables import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, TABLES, TIMINGS
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "Table",
     "read_table",
     "write_table",
+    "write_text",
 ]

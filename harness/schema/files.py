@@ -1,16 +1,18 @@
 """Writing and reading tables.
 
 A table is CSV in UTF-8 with ``\\n`` line ends; an empty cell says that there is no value, ``true`` and ``false`` are flags, and
-reals have nine digits.  A text that a spreadsheet would run, because it begins with ``= + - @``, a tab or a return, is
+reals have nine digits.  A text that a spreadsheet would run, because it begins with ``= + - @``, a tab or a line's end, is
 written with an apostrophe before it, and so is one that begins with an apostrophe; :func:`read_table` takes it off again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import operator
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,10 @@ from harness.schema.columns import Column, Kind, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "'")
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the first four in full width, which some locales take for them."""
+_OLD = 3600.0
+"""Seconds after which a draft is nobody's any more."""
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: Table) -> None:
@@ -43,13 +48,28 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: Table) ->
     text = "".join(",".join(map(_quote, line)) + "\n" for line in lines)
     _parse(text, schema, path.name)
 
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text in UTF-8 so that a reader finds the old file or the new one, whatever is killed; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_bytes(text.encode())
+        with draft.open("wb") as file:
+            file.write(text.encode())
         os.replace(draft, path)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
+    for old in path.parent.glob(f".{path.name}.*"):  # of runs that were killed
+        with contextlib.suppress(OSError):
+            if old.suffix[1:].isdigit() and time.time() - old.stat().st_mtime > _OLD:
+                old.unlink()
+    return path
 
 
 def read_table(path: Path, schema: Table) -> pd.DataFrame:

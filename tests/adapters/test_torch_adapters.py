@@ -12,7 +12,7 @@ import torch
 from adapters.torch_support import folded_factors, folded_parameters, unfolded_parameters
 from harness.adapter import Adapter, load_adapter
 from harness.errors import CannotBuild, ReadFailed
-from harness.learning import Samples, TrainingSettings
+from harness.learning import Samples, TrainingSettings, accuracy, wilson_interval
 from harness.networks import Conv, Network, catalogue
 from harness.vocabulary import Idiom
 from tests.adapters.adapter_checks import assert_computes_euler, bernoulli, knowing, sent_through_a_file
@@ -150,6 +150,21 @@ def test_training_with_one_seed_gives_one_result(adapter: Adapter, digits: Sampl
         assert torch.equal(trained, again)
     stimulus = digits.inputs[:, :20]
     assert adapter.run(rebuilt, stimulus).digest() == adapter.run(model, stimulus).digest()
+
+
+@pytest.mark.parametrize("name", ["mlp_lif", "mlp_cuba"])
+def test_a_little_training_is_better_than_chance(adapter: Adapter, digits: Samples, name: str) -> None:
+    network = network_named(name)
+    settings = TrainingSettings(epochs=4, learning_rate=0.12 if name == "mlp_lif" else 0.002)
+    learned = adapter.train(adapter.build(network, DT, Idiom.PORTABLE), digits, settings)
+
+    def right(some: Network) -> float:
+        output = adapter.run(adapter.build(some, DT, Idiom.PORTABLE), np.float32(digits.inputs)).output
+        return accuracy(output, digits.labels, some.readout)
+
+    after = right(network.with_parameters(learned))
+    assert wilson_interval(round(after * len(digits.labels)), len(digits.labels))[0] > 0.2  # of ten classes
+    assert after > right(network)
 
 
 def test_a_trained_model_can_be_exported(adapter: Adapter, digits: Samples, tmp_path: Path) -> None:

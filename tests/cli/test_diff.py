@@ -108,14 +108,38 @@ def test_a_warning_that_is_gone_makes_a_wrong_answer_worse_even_at_a_lower_rate(
     assert set(kinds(a_run(differs(0.9, warned=True)), a_run(differs(0.1))).values()) == {"worse"}
 
 
-def test_numbers_have_a_tolerance_between_machines_and_none_on_one() -> None:
-    old, new = differs(0.5), differs(0.504)
-    assert set(kinds(a_run(old), a_run(new)).values()) == {"worse"}
-    assert set(kinds(a_run(old), a_run(new, environment=ELSEWHERE)).values()) == {"same"}
-    assert set(kinds(a_run(old), a_run(differs(0.6), environment=ELSEWHERE)).values()) == {"worse"}
-    unknown = compare(a_run(old, environment={}), a_run(new, environment={}))
-    assert not unknown.same_machine
-    assert unknown.tolerance > 0
+def test_a_rate_may_move_between_machines_as_far_as_rounding_is_seen_to_and_on_one_machine_not_at_all() -> None:
+    proven = row(importer="spikingjelly", status="rounding", mismatched=1, mismatch_rate=0.003)
+    old, new = (a_run(differs(0.5), proven), a_run(differs(0.504), proven, environment=ELSEWHERE))
+    (cell,) = {each["cell_id"] for each in (differs(0.5),)}
+    assert kinds(old, a_run(differs(0.504), proven))[cell] == "worse"
+    found = compare(old, new)
+    assert {change.cell_id: change.kind for change in found.changes}[cell] == "same"
+    assert found.rounding == {"mlp_if": pytest.approx(0.006)}
+    assert [change.cell_id for change in found.rounded()] == [cell]
+    assert any(
+        line == f"rounding: {cell}: mismatch_rate" or line.startswith(f"rounding: {cell}: ") for line in few_lines(found)
+    )
+    beyond = a_run(differs(0.51), proven, environment=ELSEWHERE)
+    assert kinds(old, beyond)[cell] == "worse"
+    # Of another network, rounding says nothing.
+    elsewhere = proven | {"network": "rlif", "cell_id": "x"}
+    assert kinds(a_run(differs(0.5), elsewhere), a_run(differs(0.504), elsewhere, environment=ELSEWHERE))[cell] == "worse"
+
+
+def test_digits_that_single_precision_does_not_have_are_named_between_machines_and_no_change() -> None:
+    old, new = row(v_max_abs=30.8376224), row(v_max_abs=30.8376186)
+    assert set(kinds(a_run(old), a_run(new)).values()) == {"changed"}
+    found = compare(a_run(old), a_run(new, environment=ELSEWHERE))
+    assert {change.kind for change in found.changes} == {"same"}
+    assert [change.rounded for change in found.rounded()] == [("v_max_abs",)]
+    (line,) = few_lines(found)
+    assert line == f"rounding: {old['cell_id']}: v_max_abs"
+    assert set(kinds(a_run(old), a_run(row(v_max_abs=30.8377), environment=ELSEWHERE)).values()) == {"changed"}
+
+
+def test_machines_that_are_not_known_are_not_one() -> None:
+    assert not compare(a_run(row(), environment={}), a_run(row(), environment={})).same_machine
 
 
 def test_a_machine_is_another_where_its_processor_is_and_a_run_that_does_not_know_it_says_nothing() -> None:
@@ -130,10 +154,35 @@ def test_rounding_is_as_good_as_exact_between_machines_only() -> None:
     assert not compare(a_run(row()), a_run(rounding, environment=ELSEWHERE)).of("worse")
 
 
-def test_a_graph_of_other_weights_is_no_change_between_machines() -> None:
-    old, new = row(graph_sha="a" * 64), row(graph_sha="b" * 64)
-    assert set(kinds(a_run(old), a_run(new)).values()) == {"changed"}
-    assert set(kinds(a_run(old), a_run(new, environment=ELSEWHERE)).values()) == {"same"}
+def weights(sha: str, *, shipped: bool = False, network: str = "mlp_lif") -> dict[str, Any]:
+    return {"weights": {network: {"norse": {"sha256": sha, "shipped": shipped}}}}
+
+
+def test_other_weights_are_said_and_make_no_rate_worse_but_a_status() -> None:
+    learned = {"network": "mlp_lif"}
+    old = a_run(differs(0.2, graph_sha="a" * 64, accuracy_source=0.9, **learned), environment=HERE | weights("a", shipped=True))
+    new = differs(0.7, graph_sha="b" * 64, accuracy_source=0.8, **learned)
+    for environment in (HERE, ELSEWHERE):
+        found = compare(old, a_run(new, environment=environment | weights("b")))
+        assert found.other_weights == {("mlp_lif", "norse")}
+        assert {change.kind for change in found.changes} == {"same"}
+        assert "other weights: mlp_lif in norse; what is made of them is worse by its status alone" in list(few_lines(found))
+        assert any(line.startswith("other weights: mlp_lif in norse") for line in paragraphs(found))
+        crashed = row(status="crash", graph_sha="b" * 64, **learned)
+        assert set(kinds(a_run(row(**learned), environment=HERE | weights("a")), a_run(crashed, environment=environment | weights("b"))).values()) == {"worse"}  # fmt: skip # noqa: E501
+    same = compare(old, a_run(new, environment=HERE | weights("a", shipped=True)))
+    assert {change.kind for change in same.changes} == {"worse"}
+    assert not same.other_weights
+
+
+def test_where_nobody_wrote_down_the_weights_graphs_tell_of_what_is_trained_and_of_nothing_else() -> None:
+    trained = (row(network="mlp_lif", graph_sha="a" * 64), row(network="mlp_lif", graph_sha="b" * 64))
+    fixed = (row(graph_sha="a" * 64), row(graph_sha="b" * 64))
+    for (old, new), other in ((trained, {("mlp_lif", "norse")}), (fixed, set())):
+        found = compare(a_run(old), a_run(new, environment=ELSEWHERE))
+        assert found.other_weights == other
+        assert {change.kind for change in found.changes} == {"same" if other else "changed"}
+        assert set(kinds(a_run(old), a_run(new)).values()) == {"changed"}
 
 
 def test_another_version_alone_is_no_change_and_is_named() -> None:

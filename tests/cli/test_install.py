@@ -59,7 +59,7 @@ def nir_interop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     (package / "fakelib.py").write_text(ADAPTER)
     for version, right in (("1.0", False), ("2.0", True)):
         wheel(tmp_path / "links", version, f"RIGHT = {right}\n")
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{Path(__file__).parents[2]}")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     for name in ("PIP_CONSTRAINT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -39,6 +39,7 @@ COVERED: Mapping[str, str] = {
     r"make (matrix|test|docs|lint|bench)\b.*": "make -n {1}",  # what it would run; the tests themselves cover the rest
     r"pytest -k roundtrip": "python -m pytest tests/roundtrip -k roundtrip --collect-only -q -p no:cacheprovider",
     r"(nir-interop backends install) .*": "{1}",  # tests/cli/test_install.py installs a library from files
+    r"nir-interop matrix --train .*": "nir-interop matrix",  # tests/matrix/test_weights.py trains, and writes weights
     r"nir-interop matrix .*==main.*": "nir-interop matrix",  # tests/cli/test_install.py runs one of two versions
     r"nir-interop diff .*==main.*": "nir-interop diff",  # tests/cli/test_diff.py and test_install.py
     r"nir-interop sweep": "nir-interop sweep",  # tests/matrix/test_sweep.py runs it with one step

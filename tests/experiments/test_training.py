@@ -100,6 +100,19 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         checkpoints.load(path, {})
 
 
+def test_a_number_that_is_damaged_in_a_checkpoint_is_noticed(tmp_path: Path) -> None:
+    path, weights = tmp_path / "one.pt", torch.arange(100.0)
+    checkpoints.save(path, {}, {"updates": 1, "parameters": {"w": weights, "mask": torch.ones(3) > 0, "step": torch.tensor(2)}})
+    whole = checkpoints.load(path, {})
+    assert whole is not None
+    torch.testing.assert_close(whole["parameters"]["w"], weights)
+    content = bytearray(path.read_bytes())
+    content[content.find(weights.numpy().tobytes()) + 40] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"one\.pt: a checkpoint that is damaged; remove it"):
+        checkpoints.load(path, {})
+
+
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.pt"
     torch.save({"fingerprint": Path("code"), "about": "", "updates": 1, "parameters": {}}, path)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import mmap
 import os
 import random
+import shutil
+import signal
+import socket
+import subprocess
 import sys
 import time
 import warnings
@@ -144,6 +149,165 @@ class Aborting(Importing):
 
     def load(self, path: Path, dt: float) -> Any:
         os.abort()
+
+
+class Segfaulting(Importing):
+    """Reads where nothing is."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        ctypes.string_at(1)
+        return super().run(model, stimulus)
+
+
+class Leaving(Importing):
+    """Leaves at once, and says that all is well."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        os._exit(0)
+
+
+class Deaf(Importing):
+    """Ignores every signal that it can, and never comes back, in C, with the interpreter's lock."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        ctypes.PyDLL(None).sleep(3600)
+        return super().run(model, stimulus)
+
+
+class Odd(BaseException):
+    """No Exception, with a message that cannot be had."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+class Raising(Importing):
+    """Raises what nobody catches."""
+
+    def load(self, path: Path, dt: float) -> Any:
+        raise Odd
+
+
+class Exhausted(Importing):
+    """Says that there is no memory."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        raise MemoryError
+
+
+class Hungry(Importing):
+    """Takes 30 GB at once."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        np.ones(30 * 2**27)
+        return super().run(model, stimulus)
+
+
+class Hoarding(Importing):
+    """Takes 30 GB, a little at a time, and dies as C++ does when there is no more."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        library = ctypes.CDLL(None)
+        library.calloc.restype = ctypes.c_void_p
+        for _ in range(30 * 16):
+            if not library.calloc(1, ctypes.c_size_t(2**26)):
+                os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+                os.abort()
+        return super().run(model, stimulus)
+
+
+class Sharing(Importing):
+    """Takes 30 GB of memory that is shared with nobody."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        mmap.mmap(-1, 30 * 2**30)
+        return super().run(model, stimulus)
+
+
+class Gabbling(Importing):
+    """Prints a gigabyte, from Python and past it, when it is first asked."""
+
+    asked: ClassVar[int] = 0
+
+    def load(self, path: Path, dt: float) -> Any:
+        Gabbling.asked += 1
+        if Gabbling.asked == 1:
+            piece = "x" * 2**20
+            for _ in range(512):
+                print(piece)
+                os.write(2, piece.encode())
+        return super().load(path, dt)
+
+
+class Endless(Importing):
+    """Writes until the system stops it."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        with open("endless", "wb") as file:
+            file.seek(2**34)
+            file.write(b"x")
+        return super().run(model, stimulus)
+
+
+class Clearing(Importing):
+    """Removes its temporary folder and that of the whole run."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        shutil.rmtree(Path(os.environ["TMPDIR"]).parent)
+        return super().run(model, stimulus)
+
+
+class Severing(Importing):
+    """Closes every file that it finds."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        os.closerange(0, 4096)
+        return super().run(model, stimulus)
+
+
+class Multiplying(Importing):
+    """Starts processes that start processes, all of which leave its group and stay."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                for _ in range(3):
+                    if os.fork() == 0:
+                        os.setsid()
+                time.sleep(3600)
+                os._exit(0)
+        return super().run(model, stimulus)
+
+
+class MultiplyingAndDying(Multiplying):
+    """The same, and then it dies."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        super().run(model, stimulus)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(model, stimulus)
+
+
+class Calling(Importing):
+    """Tries to reach a port of this machine in every way, itself and through a program, and says what stopped it."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        address = ("127.0.0.1", int(os.environ["CALLED"]))
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                socket.socket(family).connect(address[:2])
+                found.append("reached")
+            except OSError as error:
+                found.append(type(error).__name__)
+        text = f"import socket; socket.create_connection({address!r}).send(b'x')"
+        ended = subprocess.run([sys.executable, "-c", text], stderr=subprocess.PIPE, text=True)
+        found.append(ended.stderr.strip().splitlines()[-1].split(":")[0] if ended.returncode else "reached")
+        raise RuntimeError(" ".join(found))
 
 
 class Exiting(Importing):

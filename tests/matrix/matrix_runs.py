@@ -21,6 +21,8 @@ from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 
 NETWORK = "mlp_if"
+SOON = 10.0
+"""Seconds that a busy machine may take to end a process: far less than a library is waited for."""
 
 
 def plan_of(*kinds: type[Adapter], networks: Sequence[str] = (NETWORK,), dts: Sequence[float] = (1e-4,)) -> Plan:
@@ -87,6 +89,26 @@ def start_driver(
     text = DRIVER.format(root=str(ROOT), kinds=names, networks=list(networks), store=str(store), jobs=jobs)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+COMMAND = """
+import sys
+sys.path[:0] = [{root!r}]
+from harness.matrix import plan
+from tests.matrix import fakes
+from tests.matrix.matrix_runs import plan_of
+kinds = [getattr(fakes, name) for name in {kinds!r}]
+plan.make_plan = lambda **_: plan_of(*kinds, networks={networks!r})
+from harness.cli import main
+main()
+"""
+
+
+def command(kinds: Sequence[type[Adapter]], networks: Sequence[str] = (NETWORK,), jobs: int = 2) -> list[str]:
+    """``nir-interop matrix`` with fakes, without explaining, in the working directory; options may follow."""
+    names = [kind.__name__ for kind in kinds]
+    text = COMMAND.format(root=str(ROOT), kinds=names, networks=list(networks))
+    return [sys.executable, "-c", text, "matrix", "--no-explain", "--store=.nir-interop", f"--jobs={jobs}"]
 
 
 def wait_until(condition: Any, seconds: float) -> bool:

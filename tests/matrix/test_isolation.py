@@ -12,7 +12,7 @@ from tests.matrix import fakes
 from tests.matrix.matrix_runs import NETWORK, by_importer, plan_of, run_in, wait_until, workers_of
 
 NAMES = """
-    Aborting Closing Deprecated Dirty Drawing Dropping Exiting Failing FixedStep
+    Aborting Closing Deaf Deprecated Dirty Drawing Dropping Exiting Failing FixedStep
     Flipping Forgetting Honest Interrupting Killed Looping Loud Printing
     Refusing Sleeping Tiring Wandering Wrong
 """
@@ -36,6 +36,7 @@ def results(store: Path) -> Results:
     [
         ("aborting", {"status": "crash", "stage": "import", "error_message": "killed by signal 6"}),
         ("closing", {"status": "exact"}),
+        ("deaf", {"status": "timeout", "stage": "run"}),
         ("deprecated", {"status": "exact", "warned": False}),
         ("dirty", {"status": "exact"}),
         ("drawing", {"status": "mismatch"}),

@@ -14,7 +14,7 @@ import pytest
 from harness.matrix.runner import Event
 from harness.matrix.slots import Task
 from tests.matrix import fakes
-from tests.matrix.matrix_runs import NETWORK, plan_of, run_in, start_driver, tables, wait_until, workers_of
+from tests.matrix.matrix_runs import NETWORK, SOON, plan_of, run_in, start_driver, tables, wait_until, workers_of
 
 KINDS = (fakes.Honest, fakes.Wrong, fakes.Slow, fakes.Failing, fakes.Flipping, fakes.Killed)
 NETWORKS = (NETWORK, "mlp_lif")
@@ -85,7 +85,7 @@ def test_a_worker_that_is_killed_from_outside_does_not_show(tmp_path: Path, undi
     assert tables(results, tmp_path) == undisturbed
 
 
-def test_an_interrupt_ends_the_run_within_two_seconds_and_keeps_what_is_finished(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_run_at_once_and_keeps_what_is_finished(tmp_path: Path) -> None:
     store = tmp_path / "store"
     driver = start_driver(store, (fakes.Honest, fakes.Looping, fakes.Slow))
     assert driver.stdout is not None
@@ -96,11 +96,11 @@ def test_an_interrupt_ends_the_run_within_two_seconds_and_keeps_what_is_finished
         started = time.monotonic()
         driver.send_signal(signal.SIGINT)
         try:
-            driver.wait(10)
+            driver.wait(2 * SOON)
         except subprocess.TimeoutExpired:
             driver.kill()
         taken = time.monotonic() - started
-    assert taken < 2
+    assert taken < SOON
     assert driver.returncode not in (0, -signal.SIGKILL)
     assert not workers_of(store)
     assert list((store / "cells").glob("*.json"))
@@ -115,8 +115,8 @@ def test_an_interrupt_does_not_wait_for_a_library_to_be_imported(tmp_path: Path)
         time.sleep(1)
         started = time.monotonic()
         driver.send_signal(signal.SIGINT)
-        driver.wait(10)
-    assert time.monotonic() - started < 2
+        driver.wait(2 * SOON)
+    assert time.monotonic() - started < SOON
     assert not workers_of(store)
 
 
@@ -132,14 +132,21 @@ def test_two_runs_may_share_a_store(tmp_path: Path, undisturbed: dict[str, bytes
     assert tables(results, tmp_path) == undisturbed
 
 
-def test_half_written_and_changed_files_count_as_absent(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+def test_half_written_changed_and_swapped_files_count_as_absent(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     store = tmp_path / "store"
     plan = plan_of(*KINDS, networks=NETWORKS)
     run_in(store, plan, jobs=2)
     damaged = sorted(store.glob("*/*.json"))[::3] + sorted((store / "objects").iterdir())[::2]
     for number, path in enumerate(damaged):
         content = path.read_bytes()
-        path.write_bytes([b"", content[: len(content) // 2], content[:-9] + b"x" + content[-8:], b"[]"][number % 4])
+        other = damaged[number - 1]
+        wrong = [b"", content[: len(content) // 2], content[:-9] + b"x" + content[-8:], b"[]"]
+        wrong.append(other.read_bytes() if other.is_file() else b"")  # what another has, under this one's name
+        path.unlink()
+        if number % 6 == 5:
+            path.mkdir()
+        else:
+            path.write_bytes(wrong[number % 6])
     cached: list[bool] = []
     results = run_in(store, plan, jobs=2, on_event=lambda event: cached.append(event.cached))
     assert not all(cached)

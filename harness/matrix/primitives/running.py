@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
-from pathlib import Path
 
 from harness.environments import Backend
 from harness.environments import backend as find
 from harness.explain.misruns import misruns
 from harness.explain.verdict import explain_cell
 from harness.fingerprint import Fingerprint
+from harness.matrix.confining import die_with
 from harness.matrix.fingerprints import LIMIT as PROBE_LIMIT
 from harness.matrix.fingerprints import import_fingerprint
-from harness.matrix.keys import explanation_key
+from harness.matrix.keys import primitives_key
 from harness.matrix.live import LiveBackend
 from harness.matrix.primitives.axes import by_axes
 from harness.matrix.primitives.case import SUITE, Case
@@ -43,21 +42,24 @@ def measure_all(backends: Sequence[Backend], store: Store, *, jobs: int | None =
     if len(pending) > 1:
         # Fresh processes: a copy of this one could hold locks of its libraries.
         some = min(len(pending), jobs or os.cpu_count() or 1)
-        with ProcessPoolExecutor(some, get_context("spawn"), _one_thread) as pool:
+        with ProcessPoolExecutor(some, get_context("spawn"), _one_thread, (os.getpid(),)) as pool:
             list(pool.map(measure, pending, [store] * len(pending)))
     return [row for each in backends for row in measure(each, store)]
 
 
-def _one_thread() -> None:
-    """Keep the reference to one core: what it runs here is small, and threads of two processes would wait for each other."""
+def _one_thread(parent: int) -> None:
+    """Keep the reference to one core: what it runs here is small, and threads of two processes would wait for each other.
+
+    parent : whose end is the end of this process
+    """
     import torch
 
+    die_with(parent)
     torch.set_num_threads(1)
 
 
 def _key(backend: Backend, limit: float) -> str:
-    parts = {"what": "primitives", "suite": SUITE, "cases": _sources(), "limit": limit}
-    return explanation_key(find("reference"), backend, **parts)
+    return primitives_key(find("reference"), backend, what="primitives", suite=SUITE, limit=limit)
 
 
 def measure(backend: Backend, store: Store, *, limit: float = LIMIT) -> list[Row]:
@@ -124,9 +126,3 @@ def _causes(case: Case, judged: Judged, fingerprint: Fingerprint) -> Sequence[st
         likely=misruns(fingerprint.rules),
     )
     return verdict.codes
-
-
-def _sources() -> str:
-    """Of the cases and of how they are judged."""
-    folder = Path(__file__).resolve().parent
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()

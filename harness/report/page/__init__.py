@@ -7,15 +7,14 @@ from pathlib import Path
 from harness.report.page.details import Details, keep, kept
 from harness.report.page.model import Page, page_of
 from harness.report.page.rendering import render
+from harness.schema import write_text
 
 NAME = "report.html"
 
 
 def write_page(page: Page, folder: Path) -> Path:
     """Write report.html into a folder; returns its path."""
-    path = folder / NAME
-    path.write_text(render(page), encoding="utf-8")
-    return path
+    return write_text(folder / NAME, render(page))
 
 
 __all__ = ["NAME", "Details", "Page", "keep", "kept", "page_of", "render", "write_page"]

@@ -16,7 +16,7 @@ from harness.graphs import NEURONS, Graph, difference, inline, read
 from harness.matrix.arrays import load_arrays
 from harness.matrix.explaining import CONTINUOUS
 from harness.matrix.job import GRAPH, OK, RECORDING
-from harness.matrix.keys import explanation_key
+from harness.matrix.keys import rules_key, sources_key
 from harness.matrix.outcomes import REFERENCE
 from harness.networks import catalogue
 from harness.recording import Recording
@@ -73,8 +73,7 @@ def _state(found: Results) -> str:
         objects = [(each.get("objects") or {}) for each in (cell.source.outcome, cell.outcome)]
         said = [cell.job.cell_id, objects, (cell.verdict or {}).get("causes"), list(_passes(cell))]
         sha.update(json.dumps(said, sort_keys=True).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sha.update(path.read_bytes())
+    sha.update(sources_key(__name__).encode())
     return sha.hexdigest()
 
 
@@ -152,7 +151,7 @@ class _Known:
         found: dict[str, Mapping[str, Any]] = {}
         for name, backend in backends.items():
             if name not in (REFERENCE, CONTINUOUS) and REFERENCE in backends:
-                outcome = self.store.get("rules", explanation_key(backends[REFERENCE], backend=backend, what="rules"))
+                outcome = self.store.get("rules", rules_key(backends[REFERENCE], backend))
                 if outcome is not None and outcome["status"] == OK:
                     found[name] = outcome
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ from harness.graphs import NEURONS
 from harness.matrix.explaining import CONTINUOUS
 from harness.matrix.known_issues import Issue, load
 from harness.matrix.outcomes import REFERENCE
+from harness.matrix.plan import is_cell_id
 from harness.report.page import wording
 from harness.report.page.charts import Chart, charts
 from harness.report.page.details import Details
@@ -24,11 +25,14 @@ from harness.report.page.networks import FAMILIES, described
 from harness.report.page.studies import Study, studies
 from harness.report.page.tables import LETTERS, SHOWN, Row, kind, letter, place, rows_of, worst
 from harness.report.primitives import Support, by_primitive, contradicts, summary
+from harness.report.runs import environment_beside
 from harness.report.tables import headline, natively, reconciliation
 from harness.rule import AXES, NIR_MEANING
 from harness.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
 from harness.vocabulary import Blame, Cause, Idiom, Mode, Outcome, Status
 
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!=-]*|-")
+"""What a network or a backend may be called in a command."""
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -178,10 +182,9 @@ def page_of(folder: Path, details: Details | None) -> Page:
     rules, sweep, cases, sources = (_readable(folder, each, problems) for each in (RULES, DT_SWEEP, PRIMITIVES, SOURCES))
     support = Support.load()
     found = by_primitive(cases)
-    environment = folder / "environment.json"
     counts = Counter(row["known_issue"] for row in rows if row["known_issue"])
     return Page(
-        environment=json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else {},
+        environment=environment_beside(folder / REPORT.name),
         versions=_versions(rows),
         rows=rows,
         after={place(row): row for row in rows if row["mode"] == Mode.RECONCILED},
@@ -259,12 +262,17 @@ def _claim(support: Support, backend: str, primitive: str, direction: str, rows:
 
 
 def _commands(row: Row) -> list[str]:
-    """What to type to see a cell again, and to have its graph rewritten."""
+    """What to type to see a cell again, and to have its graph rewritten: nothing that stands in a table as it is.
+
+    A table that somebody sent may name a cell that is none; there is nothing to type for that.
+    """
     name = str(row["cell_id"])
+    if not is_cell_id(name) or any(not _WORD.fullmatch(row[each] or "-") for each in ("network", "exporter", "importer")):
+        return []
     only = f"nir-interop matrix --network {shlex.quote(row['network'])} --exporter {shlex.quote(row['exporter'])}"
     if not row["importer"]:
         return [f"{only} --results try"]
-    found = [str(row["repro"]), f"cd {shlex.quote(f'repro/{name}')} && python repro.py"]
+    found = [f"nir-interop repro {shlex.quote(name)}", f"cd {shlex.quote(f'repro/{name}')} && python repro.py"]
     found.append(f"{only} --importer {shlex.quote(row['importer'])} --dt {row['dt_import']:g} --results try")
     if not Status(row["status"]).agrees and row["importer"] != CONTINUOUS:
         graph = shlex.quote(f"repro/{name}/graph.nir")

@@ -100,5 +100,5 @@ def worst(rows: Sequence[Row]) -> list[Row]:
 
 def place(row: Row) -> str:
     """A cell without its mode: what a native row and its reconciled one share."""
-    name, mode, seed = str(row["cell_id"]).rsplit(".", 2)
-    return f"{name}.{seed}" if mode in [str(each) for each in Mode] else str(row["cell_id"])
+    parts = str(row["cell_id"]).rsplit(".", 2)  # of a table that somebody sent there may be fewer
+    return f"{parts[0]}.{parts[2]}" if len(parts) == 3 and parts[1] in [str(each) for each in Mode] else str(row["cell_id"])

@@ -1,0 +1,221 @@
+"""Names in the store follow what a job really imports: editing any of it makes what is kept of no use, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+
+from harness.matrix import keys
+from harness.matrix.arrays import save_arrays
+from harness.matrix.imports import PROJECT, Sources, imported
+from harness.matrix.native import document_of
+from harness.matrix.work import WORK, module_of
+from harness.networks import catalogue
+from tests.matrix import fakes
+from tests.matrix.fakes import ROOT
+
+NETWORK = "mlp_readout"
+DOES = """
+import json, sys
+from harness.matrix import worker
+import pkgutil
+job, adapter = json.loads(sys.argv[1]), pkgutil.resolve_name(sys.argv[2])()
+adapter.prepare()
+outcome = worker.run(adapter, job)
+own = {name: module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None)}
+print(json.dumps([outcome, own], default=str))
+"""
+NAMES = """
+import json
+from pathlib import Path
+from harness.environments import Backend
+from harness.matrix import keys
+own, lib = Backend("reference", "adapters.reference:Reference"), Backend("norse", "adapters.norse:Norse")
+print(json.dumps({
+    "norse's cells": keys.with_backend(lib, {"kind": "cell"}), "our cells": keys.with_backend(own, {"kind": "cell"}),
+    "sources": keys.with_backend(lib, {"kind": "source"}), "trainings": keys.with_backend(lib, {"kind": "train"}),
+    "rules": keys.rules_key(own, lib), "fingerprints": keys.fingerprint_key(lib), "verdicts": keys.explanation_key(own),
+    "rewritings": keys.rewriting_key(own, lib), "primitives": keys.primitives_key(own, lib), "stimuli": keys.stimulus_key(),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, Any]]:
+    """Kind → a small job of it, as the run makes them."""
+    folder = tmp_path_factory.mktemp("jobs")
+    entry = catalogue(NETWORK)
+    network = entry.build(0)
+    paths = {name: str(folder / f"{name}.npz") for name in ("stimulus", "native", "samples", "save")} | {
+        "graph": str(folder / "in.nir"), "folder": str(folder), "parameters": None,
+    }  # fmt: skip
+    nir.write(paths["graph"], network.to_nir())
+    given = (np.random.default_rng(0).random((12, 2, *network.input_shape)) < 0.5).astype(np.float32)
+    save_arrays(Path(paths["stimulus"]), {"input": given})
+    save_arrays(Path(paths["samples"]), {"input": given, "labels": np.array([0, 1])})
+    common = {
+        "network": NETWORK,
+        "seed": 0,
+        "dt": 1e-4,
+        "idiom": "portable",
+        "nodes": [],
+        "order": [],
+        "readout": "last",
+        **paths,
+    }
+    rules = {"source_rules": {}, "target_rules": {}, "domain": {}, "likely": [], "dt_import": 1e-4, "dt_effective": 1e-4}
+    done = {kind: {"kind": kind, **common} for kind in ("source", "cell", "meaning")}
+    made = _done(done["meaning"] | {"save": paths["native"]}, "adapters.reference:Reference")
+    assert made[0]["status"] == "ok"
+    shutil.copy(paths["native"], folder / "target.npz")
+    asked = {"exporter": "norse", "importer": "reference", "failure": None, "limit": 5.0, "target": str(folder / "target.npz")}
+    plain = document_of(network)
+    library = fakes.backend(fakes.Honest).as_dict()
+    done["cell"] |= {"source": paths["native"]}
+    return done | {
+        "train": {"kind": "train", **common, "epochs": 1, "batch": 2, "learning_rate": 0.01},
+        "intended": {"kind": "intended", **common, "source": paths["native"]},
+        "native": {"kind": "native", **common, "network": plain, "label": ""},
+        "native_labels": {"kind": "native_labels", "networks": [plain]},
+        "identify": {"kind": "identify", "backend": library | {"module": "nowhere:None"}, "store": str(folder / "store")},
+        "explain": {"kind": "explain", **common, **rules, **asked},
+        "rewrite": {"kind": "rewrite", **common, **rules, **asked, "backend": library},
+    }
+
+
+def _done(job: Mapping[str, Any], adapter: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The outcome of a job in a fresh process, and module → file of all that it imported."""
+    command = [sys.executable, "-c", DOES, json.dumps(job), adapter]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    outcome, modules = json.loads(said.splitlines()[-1])
+    return outcome, modules
+
+
+OURS = ("explain", "identify", "intended", "rewrite")
+"""Kinds that the reference's worker does, with all of torch."""
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in OURS)) for kind in sorted(WORK)])
+def test_all_that_a_worker_imports_for_a_job_is_in_its_name(kind: str, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+    adapter = "adapters.reference:Reference" if kind in OURS else "tests.matrix.fakes:Honest"
+    outcome, modules = _done(jobs[kind], adapter)
+    assert kind == "identify" or outcome.get("status", "ok") not in ("run_error", "import_error"), outcome
+    mine = {name for name, file in modules.items() if Path(file).is_relative_to(ROOT / "harness")}
+    sources = Sources()
+    followed = sources.modules("harness.matrix.worker", module_of(kind)) | sources.modules(adapter.partition(":")[0])
+    assert mine <= followed, sorted(mine - followed)
+    assert len(mine) > 10
+
+
+def test_a_changed_source_changes_the_names_of_what_it_was_used_for_and_no_others(tmp_path: Path) -> None:
+    for package in ("harness", "adapters"):
+        shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def names() -> dict[str, str]:
+        said = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+        found: dict[str, str] = json.loads(said)
+        return found
+
+    before = names()
+    assert len(set(before.values())) == len(before)
+    explained = {"rules", "fingerprints", "verdicts", "rewritings", "primitives"}
+    for file, changed in {
+        "harness/graphs/writing.py": explained | {"our cells", "sources"},
+        "harness/graphs/inlining.py": explained | {"our cells", "sources"},
+        "harness/fingerprint.py": explained,
+        "harness/reconcile/gains.py": {"rewritings"},
+        "harness/stimuli/encoding.py": {"stimuli"},
+        "adapters/torch_support.py": (explained - {"verdicts"}) | {"norse's cells", "sources", "trainings"},
+        "harness/report/tables.py": set(),
+        "harness/cli/matrix.py": set(),
+        "harness/matrix/campaign.py": set(),
+    }.items():
+        path = tmp_path / file
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"\nOTHER = 1\n")
+        after = names()
+        assert {name for name in before if before[name] != after[name]} == changed, file
+        path.write_bytes(kept)
+    assert names() == before
+
+
+def _by_parsing(text: str, package: str) -> Iterator[str]:
+    """What :func:`imported` finds, by Python's own parser."""
+    waiting: list[ast.AST] = [ast.parse(text)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{each.name}" for each in node.names)
+        waiting += ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("package", ["harness", "adapters"])
+def test_the_imports_of_every_source_are_found_as_pythons_own_parser_finds_them(package: str) -> None:
+    paths = sorted((PROJECT / package).rglob("*.py"))
+    assert paths
+    for path in paths:
+        inside = ".".join(path.relative_to(PROJECT).parts[:-1])
+        text = path.read_text(encoding="utf-8")
+        assert set(_by_parsing(text, inside)) <= set(imported(text, inside)), path
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import a.b as c, d\n", {"a.b", "d"}),
+        ("def f():\n    from a import (  # why (so)\n        b as c,\n        d,\n    )\n", {"a", "a.b", "a.d"}),
+        ("from . import x\nfrom .y import z\nfrom .. import w\n", {"p.q", "p.q.x", "p.q.y", "p.q.y.z", "p", "p.w"}),
+        ("from a import b, \\\n    c\n", {"a", "a.b", "a.c"}),
+        ("if TYPE_CHECKING:\n    from a import b\n\n    import c\nimport d\n", {"d"}),
+        ("    if typing.TYPE_CHECKING:\n        import c\n    else:\n        import d\n", {"d"}),
+        ("from a import *\n", {"a"}),
+        ("importing = 1\nfrom_a = 2\n", set()),
+    ],
+)
+def test_every_form_of_an_import_is_understood(text: str, found: set[str]) -> None:
+    assert set(imported(text, "p.q")) == found
+
+
+def test_an_adapter_elsewhere_is_followed_into_its_own_package_and_ours(tmp_path: Path) -> None:
+    package = tmp_path / "libadapter"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "main.py").write_text("from libadapter.inner import x\nfrom harness.adapter import Adapter\nimport json\n")
+    (package / "inner.py").write_text("x = 1\n")
+    sources = Sources((tmp_path,))
+    found = sources.modules("libadapter.main")
+    assert {"libadapter", "libadapter.main", "libadapter.inner", "harness.adapter", "harness.errors"} <= found
+    assert not any(name.startswith(("json", "harness.report")) for name in found)
+    before = sources.digest("libadapter.main")
+    (package / "inner.py").write_text("x = 2\n")
+    assert Sources((tmp_path,)).digest("libadapter.main") != before
+    assert sources.digest("libadapter.main") == before  # what a run began with
+
+
+def test_the_surroundings_of_workers_are_in_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.matrix import pool
+
+    before = keys.backend_key(fakes.backend(fakes.Honest))
+    monkeypatch.setitem(pool.ENVIRONMENT, "MKL_CBWR", "AUTO")
+    keys.forget()
+    assert keys.backend_key(fakes.backend(fakes.Honest)) != before
+    monkeypatch.undo()
+    keys.forget()
