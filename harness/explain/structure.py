@@ -81,7 +81,7 @@ def swallowed(graph: Graph, batch: int) -> dict[str, int]:
     found = {}
     for name in graph.of_kind("Flatten"):
         node = graph.nodes[name]
-        if isinstance(node, Node) and int(node["start_dim"]) == 0:
+        if isinstance(node, Node) and whole_numbers(node, "start_dim", 1) == (0,):
             found[name] = batch * int(np.prod(shapes[name][0]))
     return found
 

@@ -160,7 +160,7 @@ class _Reader:
         dtype = dataset.dtype
         if dtype.kind not in "fiub":
             raise UnreadableGraph(f"{where}: {shown(name)} holds {shown(dtype)} where numbers are meant; export it again")
-        array = np.zeros(dataset.shape, dtype)
+        array = np.zeros(dataset.shape, dtype.newbyteorder("="))  # torch takes numbers of no other byte order
         dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
         array.setflags(write=False)
         return array

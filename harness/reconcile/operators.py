@@ -71,7 +71,7 @@ def _negative_flatten_dims(graph: Graph, _source: Side, target: Side) -> Rewritt
     for name, node in graph.primitives():
         if node.kind == "Flatten":
             dimensions = len(shapes[name][0])
-            signs = tuple(int(node[end]) < 0 for end in ("start_dim", "end_dim"))
+            signs = tuple(whole_numbers(node, end, 1) < (0,) for end in ("start_dim", "end_dim"))
             if signs in refused:
                 start, end = flatten_range(node, dimensions)
                 changed[name] = _but(node, start_dim=start - dimensions, end_dim=end - dimensions)

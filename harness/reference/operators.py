@@ -67,7 +67,7 @@ def _convolution(node: Node, dtype: torch.dtype) -> Operator:
         "stride": stride,
         "padding": tuple(before for before, _ in zeros) if symmetric else 0,
         "dilation": dilation,
-        "groups": int(node["groups"]),
+        "groups": extent(node["groups"], 1)[0],
     }
 
     def apply(x: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def _pool(node: Node, divisor: int | None) -> Operator:
 
 def _flatten(node: Node, dtype: torch.dtype) -> Operator:
     """Dimensions ``start_dim`` to ``end_dim`` of a sample become one; they do not count the batch."""
-    start, end = (int(node[name]) for name in ("start_dim", "end_dim"))
+    (start,), (end,) = (extent(node[name], 1) for name in ("start_dim", "end_dim"))
 
     def apply(x: Tensor) -> Tensor:
         return x.flatten(start + 1 if start >= 0 else start, end + 1 if end >= 0 else end)

@@ -137,3 +137,15 @@ def test_every_layout_of_hdf5_is_read(libver: str, tmp_path: Path) -> None:
         for name in plain:
             plain.copy(name, file)
     assert digest(read(tmp_path / "new.nir")) == digest(small())
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i4"])
+def test_numbers_in_another_byte_order_are_read_as_the_same_numbers(dtype: str, tmp_path: Path) -> None:
+    given = np.arange(6).reshape(3, 2)
+    write(tmp_path / "g.nir", small())
+    with h5py.File(tmp_path / "g.nir", "r+") as file:
+        del file["node/nodes/fc/weight"]
+        file["node/nodes/fc/weight"] = given.astype(dtype)
+    weight = read(tmp_path / "g.nir").nodes["fc"]["weight"]
+    assert weight.dtype.isnative
+    assert np.array_equal(weight, given)

@@ -36,5 +36,5 @@ def test_the_worker_imports_numpy_alone(module: str) -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
     allowed = ("adapter", "compare", "errors", "learning", "matrix", "networks", "recording", "safe_files", "safe_names")
-    allowed += ("vocabulary", "wording")
+    allowed += ("archives", "limits", "vocabulary", "wording")
     assert {name.split(".")[1] for name in loaded} <= set(allowed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +94,21 @@ def test_affine_linear_scale_and_threshold() -> None:
     assert apply(node("Linear", weight=[[1.0, 2.0]]), x).tolist() == [[5]]
     assert apply(node("Scale", scale=[3.0, 0.5]), x).tolist() == [[3, 1]]
     assert apply(node("Threshold", threshold=[1.0, 1.0]), x).tolist() == [[0, 1]]
+
+
+def test_a_whole_number_may_be_an_array_of_one(tmp_path: Path) -> None:
+    from harness.graphs import Graph, read, write
+    from harness.reference import simulate
+    from tests.fuzz.seeds import graphs
+
+    for number, names in ((2, ("groups", "start_dim", "end_dim")), (3, ("groups", "start_dim", "end_dim", "stride"))):
+        graph = graphs()[number]
+        (entry,) = graph.of_kind("Input")
+        stimulus = np.random.default_rng(0).random((5, 2, *graph.nodes[entry]["shape"]))
+        nodes: dict[str, Node] = {}
+        for name, each in graph.primitives():
+            ones = {key: np.reshape(each[key], 1) for key in names if key in each.params and np.ndim(each[key]) == 0}
+            nodes[name] = Node(each.kind, {**each.params, **ones})
+        write(tmp_path / "ones.nir", Graph(nodes, graph.edges))
+        reread = read(tmp_path / "ones.nir")
+        assert np.array_equal(simulate(reread, stimulus, 1e-4).output, simulate(graph, stimulus, 1e-4).output)
