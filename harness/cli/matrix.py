@@ -112,6 +112,8 @@ def matrix(
                 "trained": [each.as_dict() for each in trainings],
                 "instead": instead,
                 "difference": None if difference is None else difference.counts(),
+                "rounded": [] if difference is None else [change.cell_id for change in difference.rounded()],
+                "other_weights": [] if difference is None else [list(pair) for pair in sorted(difference.other_weights)],
                 "files": [str(path) for path in written],
             }
         )

@@ -147,8 +147,10 @@ class Campaign:
                     self._source_known(SourceResult(one, outcome, self.inputs[network], outcome, cached, cached))
 
         version, dt = self.plan.backends[exporter].version, jobs[0].dt_export
-        weights = fitting(network, exporter, version=version, seed=self.plan.seed, dt=dt, entry=entry)
-        if weights is not None and not self.train:
+        weights = None
+        if not self.train:
+            weights = fitting(network, exporter, version=version, seed=self.plan.seed, dt=dt, entry=entry)
+        if weights is not None:
             known(self._shipped(weights), True)
         else:
             self._train_here(exporter, network, jobs, entry, known)

@@ -50,7 +50,8 @@ class Sources:
             if name in found:
                 continue
             found.add(name)
-            waiting += [each for each in self._imports(name) if each.split(".")[0] in packages and each not in found]
+            ours = (each for each in self._imports(name) if each.partition(".")[0] in packages and each not in found)
+            waiting += [each for each in ours if self.file(each) is not None]
         return frozenset(found)
 
     def digest(self, *names: str) -> str:
@@ -86,13 +87,13 @@ class Sources:
         return self._texts[path]
 
     def _imports(self, name: str) -> tuple[str, ...]:
-        """The modules that one module imports, with the packages that they lie in, and its own."""
+        """What one module imports, modules or what is in them, with the packages that they lie in, and its own."""
         if name not in self._imported:
             path = self.file(name)
             package = name if path is not None and path.name == "__init__.py" else name.rpartition(".")[0]
             asked = (name, *imported(self._text(name).decode("utf-8", "replace"), package))
             every = dict.fromkeys(each for one in asked for each in _with_packages(one))
-            self._imported[name] = tuple(each for each in every if each != name and self.file(each) is not None)
+            self._imported[name] = tuple(every)
         return self._imported[name]
 
 

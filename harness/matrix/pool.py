@@ -192,9 +192,7 @@ class Worker:
                 self._gateway.exit()
             why = self._last_words()
             shutil.rmtree(self.folder, ignore_errors=True)
-        if ended is None:
-            return "hung up"
-        if ended == CUT_OFF:
+        if ended in (None, CUT_OFF):
             return "it closed the pipe through which it answers"
         return (f"killed by signal {-ended}" if ended < 0 else f"exited with status {ended}") + why
 
@@ -229,13 +227,14 @@ class Worker:
 
 def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
     """A popen gateway; the variables are set before the interpreter starts, which ``env:`` would be too late for."""
-    path = os.pathsep.join(map(str, (*backend.search, _importable(backend, folder))))
+    path = os.pathsep.join(str(each.absolute()) for each in (*backend.search, _importable(backend, folder)))
+    python = str(backend.python.absolute())
     variables = {**ENVIRONMENT, **guarded_environment(), "PYTHONPATH": path, "TMPDIR": str(folder)}
     specification = execnet.XSpec("popen")
     specification.execmodel = "main_thread_only"  # else a job may run in another thread, where signals cannot be handled
     assignments = [f"{name}={value}" for name, value in variables.items()]
     # env takes a command with a = in it (.envs/norse==1.0.0) for one more variable, so a shell starts it
-    command = ["/bin/sh", "-c", 'exec "$0" "$@"', str(backend.python)] if "=" in str(backend.python) else [str(backend.python)]
+    command = ["/bin/sh", "-c", 'exec "$0" "$@"', python] if "=" in python else [python]
     # the starter's folder may be that of a job, and go with it; a shell leaves it, for execnet's chdir is a task of its own
     there = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', str(folder)]
     specification.python = shlex.join([*there, "/usr/bin/env", *assignments, *command])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import NirInteropError
+from harness.errors import BadData, NirInteropError
 from harness.learning import wilson_interval
 from harness.matrix.arrays import load_arrays
 from harness.matrix.job import PARAMETERS, SHIPPED
@@ -19,7 +19,7 @@ from harness.matrix.outcomes import SourceResult, Stimuli
 from harness.matrix.results import Results
 from harness.matrix.store import Store
 from harness.networks import catalogue
-from harness.networks.shipped import settings_of, shipped, write
+from harness.networks.shipped import Shipped, settings_of, shipped, write
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def compared(found: Results, store: Store) -> list[Compared]:
     for source in _here(found):
         job, outcome = source.job, source.outcome
         version = found.plan.backends[job.exporter].version
-        known = shipped(job.network, job.exporter)
-        same = known is not None and _equal(known.load(), _parameters(source, store))
+        known, parameters = _known(job.network, job.exporter)
+        same = parameters is not None and _equal(parameters, _parameters(source, store))
         before = None if known is None else known.accuracy
         version_before = "" if known is None else str(known.provenance["version"])
         samples = int(outcome.get("samples") or 0)
@@ -103,6 +103,15 @@ def save(found: Results, store: Store, stimuli: Stimuli, folder: Path, machine: 
     except OSError as error:
         raise NirInteropError(f"--save-weights {folder}: cannot be written ({error}); name a folder that can") from error
     return written
+
+
+def _known(network: str, library: str) -> tuple[Shipped | None, dict[str, Any] | None]:
+    """The weights that come with the project; none where their files are spoiled, which is why somebody may train."""
+    try:
+        found = shipped(network, library)
+        return found, None if found is None else found.load()
+    except BadData:
+        return None, None
 
 
 def _here(found: Results) -> Iterable[SourceResult]:

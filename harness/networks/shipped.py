@@ -91,7 +91,10 @@ def shipped(network: str, library: str, folder: Path = FOLDER) -> Shipped | None
 def fitting(
     network: str, library: str, *, version: str, seed: int, dt: float, entry: Catalogued, folder: Path = FOLDER
 ) -> Shipped | None:
-    """Those weights, where they are what training would give: same version, seed, step, settings, samples and parameters."""
+    """Those weights, where they are what training would give: same version, seed, step, settings and shapes of parameters.
+
+    The samples follow from the settings; that they still do is a test's to see, not each run's.
+    """
     found = shipped(network, library, folder)
     if found is None:
         return None

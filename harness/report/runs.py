@@ -136,4 +136,9 @@ def in_place(run: Run, backend: str) -> Run:
         cell_id = row["cell_id"].replace(f".{backend}@", f".{library}@").replace(f">{backend}@", f">{library}@")
         return {**row, **names, "cell_id": cell_id}
 
-    return replace(run, rows=tuple(renamed(row) for row in without(run, library).rows))
+    weights = {
+        network: {library if name == backend else name: each for name, each in by.items() if name != library}
+        for network, by in run.weights.items()
+    }
+    environment = {**run.environment, "weights": weights} if run.weights else run.environment
+    return replace(run, rows=tuple(renamed(row) for row in without(run, library).rows), environment=environment)

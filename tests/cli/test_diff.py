@@ -296,6 +296,9 @@ def test_a_candidate_beside_the_installed_version_is_held_against_it() -> None:
         "mlp_if.portable.norse@0.0001>norse@0.0001.native.0": "same",
         "mlp_if.portable.exact@0.0001>snntorch@0.0001.native.0": "same",
     }
+    learned = {"weights": {"mlp_lif": {"norse": {"sha256": "a", "shipped": True}, rc: {"sha256": "b", "shipped": False}}}}
+    trained = a_run(row(network="mlp_lif"), row(network="mlp_lif", exporter=rc), environment=HERE | learned)
+    assert compare(without(trained, rc), in_place(trained, rc)).other_weights == {("mlp_lif", "norse")}
     for name in ("norse", "norse==9"):
         with pytest.raises(UnknownName, match=r"it has norse==1\.2rc1"):
             in_place(both, name)

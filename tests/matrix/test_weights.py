@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import numpy as np
 import pytest
 
 from harness.environments import Backend
+from harness.errors import BadData, NirInteropError
+from harness.matrix import campaign, weights
 from harness.matrix.arrays import load_arrays
 from harness.matrix.job import PARAMETERS
 from harness.matrix.plan import make_plan
@@ -17,7 +21,7 @@ from harness.matrix.results import Results
 from harness.matrix.runner import CatalogueStimuli, run
 from harness.matrix.store import Store
 from harness.matrix.weights import compared, save
-from harness.networks.shipped import shipped
+from harness.networks.shipped import FOLDER, fitting, shipped
 from tests.matrix import fakes
 
 NETWORK = "mlp_lif"
@@ -88,6 +92,30 @@ def test_train_trains_and_says_how_the_accuracies_compare(ours: dict[str, np.nda
     assert equal.within is True and equal.says().endswith("within chance (95 % intervals)")
     assert replace(one, before=None).says().endswith("no weights come with the project")
     assert "by norse 1.1.0" in replace(one, version="1.2.0").says()
+
+
+@pytest.mark.parametrize("spoiled", ["mlp_lif.norse.npz", "mlp_lif.norse.json"])
+def test_files_that_are_spoiled_end_a_run_in_one_line_and_training_anew_does_without_them(
+    spoiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(FOLDER, tmp_path / "trained")
+    (tmp_path / "trained" / spoiled).write_bytes(b"{")
+    elsewhere = {"folder": tmp_path / "trained"}
+    monkeypatch.setattr(campaign, "fitting", partial(fitting, **elsewhere))
+    monkeypatch.setattr(weights, "shipped", partial(shipped, **elsewhere))
+    with pytest.raises(BadData, match=r"mlp_lif\.norse"):
+        ran(tmp_path / "store", norse())
+    found = ran(tmp_path / "store", norse(), train=True)
+    (one,) = compared(found, Store(tmp_path / "store"))
+    assert one.before is None and one.accuracy is not None
+
+
+def test_weights_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = ran(tmp_path / "store", norse())
+    with pytest.raises(NirInteropError, match=r"--save-weights .*cannot be written") as caught:
+        save(found, Store(tmp_path / "store"), CatalogueStimuli(), tmp_path / "file", {})
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_are_saved_with_where_they_come_from_and_read_again(ours: dict[str, np.ndarray], tmp_path: Path) -> None:

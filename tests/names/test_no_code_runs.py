@@ -297,11 +297,11 @@ def test_a_text_in_the_place_of_a_type_or_a_number_is_a_line(
 
 def test_a_user_is_told_of_names_that_are_code_and_not_of_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "numbers.nir", hostile_graph(["0", "1.lif", "2"]))
-    inputs_of(tmp_path / "numbers.nir", None, DT, 0, 5)
+    inputs_of(tmp_path / "numbers.nir", None, DT, 0, 5, time_limit=60)
     assert capsys.readouterr().err == ""
     assert set(renamed_of(tmp_path / "numbers.nir")) == {"0", "1.lif", "2"}
     write(tmp_path / "evil.nir", hostile_graph(["0", IN_A_STRING, "training"]))
-    inputs_of(tmp_path / "evil.nir", None, DT, 0, 5)
+    inputs_of(tmp_path / "evil.nir", None, DT, 0, 5, time_limit=60)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable() and "'training" in line and "and 1 more" in line
 
