@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadData
 from harness.schema.columns import Column, Kind, Table
+from harness.wording import listed, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,9 @@ def _column(cells: list[str], column: Column, where: str) -> pd.Series[Any]:
         try:
             values.append(convert(cell) if cell else None)
         except (ValueError, KeyError) as error:
-            raise BadData(f"{where}, row {number}: {column.name} takes {column.kind.name.lower()}, not {cell!r}") from error
+            raise BadData(
+                f"{where}, row {number}: {column.name} takes {column.kind.name.lower()}, not {shown(cell)}"
+            ) from error
     series: pd.Series[Any] = pd.Series(values, dtype=column.kind.value)
     return series
 
@@ -171,7 +174,7 @@ def _columns_that_differ(header: Sequence[str], schema: Table) -> str:
     missing = [name for name in schema.names if name not in header]
     unknown = [name for name in header if name not in schema.names]
     parts = [f"lacks {', '.join(missing)}"] if missing else []
-    parts += [f"has no use for {', '.join(map(repr, unknown))}"] if unknown else []
+    parts += [f"has no use for {listed(map(shown, unknown))}"] if unknown else []
     return f"{schema.name} " + (" and ".join(parts) if parts else "has its columns in another order or twice")
 
 
@@ -180,4 +183,4 @@ def _first_failure(failures: pd.DataFrame) -> str:
     first = failures.iloc[0]
     row = "" if first["index"] is None else f", row {int(first['index']) + 1}"
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-    return f"column {first['column']}{row}: {str(first['failure_case'])!r} does not fit: {first['check']}{more}"
+    return f"column {first['column']}{row}: {shown(first['failure_case'])} does not fit: {first['check']}{more}"
