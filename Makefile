@@ -16,6 +16,9 @@ test: setup  ## run the tests but for those that take long
 test-all: setup  ## run all tests
 	$(PYTEST)
 
+fuzz: setup  ## ten thousand damaged and hostile files; what goes wrong is kept in fuzz-failures/
+	$(BIN)/python -m tests.fuzz --files 10000 --seed 0
+
 lint: setup  ## style, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
