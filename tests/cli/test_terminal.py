@@ -225,8 +225,8 @@ def test_every_verb_can_be_quiet_and_can_answer_with_one_object() -> None:
         ("check", "{graph}", "--backend", "reference"),
         ("explain", "{graph}", "--backend", "reference"),
         ("reconcile", "{graph}", "--to", "reference", "-o", "out.nir"),
-        ("rules", "reference"),
-        ("primitives", "--write", "cases"),
+        pytest.param(("rules", "reference"), marks=pytest.mark.slow),
+        pytest.param(("primitives", "--write", "cases"), marks=pytest.mark.slow),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -273,6 +273,7 @@ def test_matrix_says_what_became_of_the_report_that_was_there(tmp_path: Path, mo
     assert report.read_text() == "a,b\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
 def test_an_interrupt_ends_at_once_and_says_what_is_stored_and_how_to_go_on(tmp_path: Path) -> None:
     environment = fakes_in(tmp_path / "site", "Honest", "Looping", "Slow")

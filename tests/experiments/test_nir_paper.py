@@ -241,7 +241,7 @@ def test_every_table_says_which_data_it_is_from(table_of: set[str], request: pyt
         assert rows and all(row["dataset"] for row in rows), name
 
 
-@pytest.mark.parametrize("by", [VARIABLE, "--paper-dir"])
+@pytest.mark.parametrize("by", ["--paper-dir", pytest.param(VARIABLE, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("make", "words"),
     [(None, "is not a folder"), ("elsewhere", "holds neither 01_lif nor paper/01_lif"), ("01_lif", "holds no lif_norse.nir")],

@@ -61,7 +61,7 @@ def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
     return rule if once or rule.timing is not Timing.CARRIED else rule.but(timing=Timing.SAME_STEP)  # no candidate
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", [*range(9), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(9, 30))])
 def test_a_random_rule_is_identified_up_to_declared_ties(seed: int) -> None:
     kind = ("LIF", "IF", "CubaLI", "LIF", "LI", "IF", "CubaLIF", "LIF", "I")[seed % 9]
     rule = random_rule(kind, np.random.default_rng(seed))

@@ -77,7 +77,10 @@ def started(folder: Path, jobs: int = 2) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow), pytest.param(signal.SIGHUP, marks=pytest.mark.slow)],
+)
 def test_a_signal_ends_a_run_in_order(tmp_path: Path, undisturbed: dict[str, bytes], number: signal.Signals) -> None:
     process = started(tmp_path)
     process.send_signal(number)
@@ -213,7 +216,7 @@ def test_a_disk_that_may_only_be_read_is_said(tmp_path: Path) -> None:
     assert one_line(ended.stderr) == "nir-interop: --store store: nothing may be written there; name another folder"
 
 
-@pytest.mark.parametrize("home", [None, "/nowhere", "/proc"])
+@pytest.mark.parametrize("home", [None, *(pytest.param(each, marks=pytest.mark.slow) for each in ("/nowhere", "/proc"))])
 def test_a_home_that_is_not_there_is_not_missed(tmp_path: Path, undisturbed: dict[str, bytes], home: str | None) -> None:
     kept = {"PATH": os.environ["PATH"]} | ({} if home is None else {"HOME": home})
     ended = ran(tmp_path, env=kept)

@@ -45,6 +45,7 @@ def only(fingerprint: Fingerprint) -> Identified:
     return one
 
 
+@pytest.mark.slow
 def test_snntorch_resets_by_subtraction_one_step_late_unless_told_otherwise(store: Store) -> None:
     own = found("snntorch", store, "LIF")
     late = only(own["Leaky(reset_mechanism='subtract', reset_delay=True)"])
@@ -59,6 +60,7 @@ def test_snntorchs_prompt_subtraction_is_carried_into_the_next_comparison(store:
     assert (prompt.rule.reset, prompt.rule.timing, prompt.mismatched) == (ResetKind.SUBTRACT, Timing.CARRIED, 0)
 
 
+@pytest.mark.slow
 def test_norses_box_cell_starts_at_its_leak_and_keeps_v_reset(store: Store) -> None:
     own = found("norse", store, "LIF", "IF")
     hard, soft = (only(own[f"LIFBoxCell(reset_method=reset_{method})"]) for method in ("value", "subtract"))
@@ -80,6 +82,7 @@ def test_norses_if_is_probed_once_for_all_idioms_and_has_no_soft_reset(store: St
     }
 
 
+@pytest.mark.slow
 def test_spikingjelly_fires_at_its_threshold_whatever_becomes_of_the_input(store: Store) -> None:
     own = found("spikingjelly", store, "LIF")
     assert sorted(own) == [

@@ -176,6 +176,7 @@ def test_a_backend_that_is_not_installed_or_does_not_start_says_so(tmp_path: Pat
     assert told["nowhere"][0] == "env_missing"
 
 
+@pytest.mark.slow
 def test_what_does_not_start_is_no_cell_that_is_not_explained(tmp_path: Path) -> None:
     from harness.matrix.plan import make_plan
 

@@ -22,6 +22,8 @@ REQUIRED = "NIR_INTEROP_REQUIRE_BROWSER"
 """Set where these tests may not be skipped."""
 AXE = Path(__file__).parents[2] / ".browser" / "package" / "axe.min.js"
 """Where .ci/run unpacks axe-core."""
+pytestmark = pytest.mark.slow
+
 TABS = ("matrix", "rules", "primitives", "dt", "studies", "issues", "reading")
 CELL = "lif_single.portable.reference@0.0001>exact@0.0001.native.0"
 PATIENCE = 10_000
