@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from harness import limits
 from harness.errors import BadInput
 from harness.matrix.messages import MEMORY
 
@@ -14,6 +15,8 @@ SHARE = 0.75
 """Of the machine's memory, for all workers that are at work at once."""
 ENOUGH = 4 * 2**30
 """Bytes that a worker may take even where many are at work, if that is no more than half of what there is."""
+BESIDE = 2.0
+"""What a worker may take for each byte that ``--memory-limit`` allows a run, which is told from the reference's own shapes."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -22,7 +25,8 @@ _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 def memory_for(jobs: int = 1) -> int:
     """Bytes that each of so many workers may allocate; 0 for no limit.
 
-    The variable NIR_INTEROP_MEMORY says it; else it is a share of what the machine, or the control group, has.
+    The variable NIR_INTEROP_MEMORY says it; else it is a share of what the machine, or the control group, has, and more where
+    ``--memory-limit`` allows runs that need more.
 
     Raises BadInput where the variable holds no size.
     """
@@ -33,7 +37,10 @@ def memory_for(jobs: int = 1) -> int:
             raise BadInput(f"{MEMORY} is {said[:40]!r}, which is no size: give bytes or, say, 8G; 0 takes the limit away")
         return int(float(size[1]) * _UNITS[size[2].upper()])
     there = _memory()
-    return max(int(there * SHARE / max(1, jobs)), min(ENOUGH, there // 2))
+    granted = max(int(there * SHARE / max(1, jobs)), min(ENOUGH, there // 2))
+    if limits.VARIABLE not in os.environ:
+        return granted
+    return max(granted, min(int(BESIDE * limits.memory_limit() * limits.GIB), int(there * SHARE)))
 
 
 def _memory() -> int:

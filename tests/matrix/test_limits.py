@@ -11,6 +11,7 @@ from typing import Any
 import execnet
 import pytest
 
+from harness import limits
 from harness.errors import BadInput
 from harness.matrix import rights
 from harness.matrix.kin import working_in
@@ -143,3 +144,13 @@ def test_without_it_workers_share_what_there_is(there: int, jobs: int, each: int
     monkeypatch.delenv(MEMORY, raising=False)
     monkeypatch.setattr(rights, "_memory", lambda: there * 2**30)
     assert memory_for(jobs) == each * 2**30
+
+
+@pytest.mark.parametrize(("allowed", "each"), [("1", 4), ("4", 8), ("100", 24)])
+def test_a_run_that_memory_limit_allows_is_not_stopped_by_the_share(
+    allowed: str, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(MEMORY, raising=False)
+    monkeypatch.setenv(limits.VARIABLE, allowed)
+    monkeypatch.setattr(rights, "_memory", lambda: 32 * 2**30)
+    assert memory_for(64) == each * 2**30
