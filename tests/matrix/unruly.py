@@ -184,7 +184,15 @@ def _leave_thread() -> None:
 
 
 def _leave_low_thread() -> None:
-    _thread.start_new_thread(time.sleep, (3600,))
+    begun = _thread.allocate_lock()
+    begun.acquire()
+
+    def last() -> None:
+        begun.release()
+        time.sleep(3600)
+
+    _thread.start_new_thread(last, ())
+    begun.acquire()  # a thread counts from when it runs
 
 
 def _leave_children() -> None:
