@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.register_profile("brief", derandomize=True, deadline=None, max_examples=20)
+settings.register_profile("brief", derandomize=True, deadline=None, max_examples=12)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,7 +49,7 @@ def data() -> Path:
 
 
 FIRST = ("roundtrip",)
-LAST = ("agreement", "cli", "report", "docs", "experiments")
+LAST = ("explain", "reconcile", "agreement", "cli", "report", "docs", "experiments")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -144,6 +144,7 @@ def test_the_name_alone_of_what_is_installed_says_what_could_be_put_beside_it(ni
     assert not (tmp_path / ".envs").exists() or not list((tmp_path / ".envs").iterdir())
 
 
+@pytest.mark.slow
 def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Runner, tmp_path: Path) -> None:
     wheel(tmp_path / "links", "3.0", "", requires="nowhere-to-be-found")
     wheel(tmp_path / "links", "1.0", "", name="brian")

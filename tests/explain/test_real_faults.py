@@ -5,8 +5,9 @@ A library that mends one fails its test here, and gains a line in the changelog.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -118,6 +119,19 @@ FAULTS = (
 )
 
 
+@cache
+def running(library: str) -> LiveBackend:
+    """A library in one process for all its faults."""
+    return LiveBackend(backend(library))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Iterator[None]:
+    yield
+    for library in {fault.library for fault in FAULTS}:
+        running(library).close()
+
+
 def explained(fault: Fault, seed: int = 0) -> Verdict:
     installed = backend(fault.library)
     if installed.missing:
@@ -125,8 +139,7 @@ def explained(fault: Fault, seed: int = 0) -> Verdict:
     rng = np.random.default_rng(seed)
     graph = fault.build(rng)
     stimulus: Array = rng.binomial(1, 0.4, (60, 5, *fault.shape)).astype(np.float32)
-    with LiveBackend(installed) as run:
-        made = run(graph, stimulus, fault.dt)
+    made = running(fault.library)(graph, stimulus, fault.dt)
     return explain_cell(
         intended=graph,
         exported=graph,

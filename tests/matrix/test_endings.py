@@ -166,7 +166,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(tmp_path: Path) -> None:
     assert set(TABLES) <= {path.name for path in (tmp_path / "results").iterdir()}
 
 
-@pytest.mark.parametrize("numbers", [(1,), (0, 1, 2)])
+@pytest.mark.parametrize("numbers", [(0, 1, 2), pytest.param((1,), marks=pytest.mark.slow)])
 def test_closed_streams_change_no_table(tmp_path: Path, undisturbed: dict[str, bytes], numbers: Sequence[int]) -> None:
     assert ran(tmp_path, before=lambda: [os.close(each) for each in numbers] and None, stderr=None).returncode == 0
     assert tables(tmp_path) == undisturbed

@@ -54,6 +54,7 @@ def test_snntorch_resets_by_subtraction_one_step_late_unless_told_otherwise(stor
     assert (hard.rule.timing, hard.rule.comparison, hard.mismatched) == (Timing.SAME_STEP, Comparison.ABOVE, 0)
 
 
+@pytest.mark.slow
 def test_snntorchs_prompt_subtraction_is_carried_into_the_next_comparison(store: Store) -> None:
     """It decides on v − θ, having subtracted at the start of the step, and gives θ back where no spike follows."""
     prompt = only(found("snntorch", store, "LIF")["Leaky(reset_mechanism='subtract', reset_delay=False)"])
@@ -70,6 +71,7 @@ def test_norses_box_cell_starts_at_its_leak_and_keeps_v_reset(store: Store) -> N
     assert only(own["IAFCell"]).rule.start is Start.RESET
 
 
+@pytest.mark.slow
 def test_norses_if_is_probed_once_for_all_idioms_and_has_no_soft_reset(store: Store) -> None:
     rules = native_neurons(backend("norse"), store, kinds=("LIF", "IF"))
     assert [fingerprint.options for fingerprint in rules.fingerprints] == [

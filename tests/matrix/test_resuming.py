@@ -35,6 +35,7 @@ def test_the_order_of_work_and_the_number_of_workers_do_not_show(
     assert tables(run_in(tmp_path / "store", plan_of(*KINDS, networks=NETWORKS), jobs=1), tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_leaves_no_process_and_the_next_one_finishes_it(
     tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
@@ -120,6 +121,7 @@ def test_an_interrupt_does_not_wait_for_a_library_to_be_imported(tmp_path: Path)
     assert not workers_of(store)
 
 
+@pytest.mark.slow
 def test_two_runs_may_share_a_store(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     store = tmp_path / "store"
     drivers = [start_driver(store, KINDS, NETWORKS, jobs=1) for _ in range(2)]
