@@ -200,19 +200,27 @@ class Slots:
         return Path(tempfile.mkdtemp(dir=self._scratch))
 
     def _outcome(self, slot: _Slot, task: Task, folder: Path) -> Outcome:
-        """The task's outcome; a job whose worker dies is done once more, for the death may have come from outside."""
+        """The task's outcome.
+
+        A job whose worker dies, or whose files are gone at its end, is done once more: that may have come from outside.
+        """
         job = task.prepare(folder)
         if not task.backend:
             return dict(job or {})
         died: Died | None = None
-        for _ in range(2):
+        for last in (False, True):
             try:
                 worker = self._worker(slot, task.backend)
                 if job is None:
                     return dict(worker.described)
                 outcome = worker.work(job, task.limit)
-                if worker.spent:
+                taken = not (worker.folder.exists() and folder.exists())
+                if worker.spent or taken:
                     self._drop(slot, task.backend)
+                if taken and not last:  # a library at work beside it may have done that
+                    folder.mkdir(parents=True, exist_ok=True)
+                    job = task.prepare(folder)
+                    continue
                 if outcome.get("no_space"):
                     _see_to_space(folder)
                 return outcome

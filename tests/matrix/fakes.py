@@ -252,6 +252,19 @@ class Endless(Importing):
         return super().run(model, stimulus)
 
 
+class ClearingOnce(Importing):
+    """Removes the temporary folder of the whole run, the first time only."""
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        here = Path(os.environ["TMPDIR"]).parent
+        cleared = here.parent / "cleared"
+        if not cleared.exists():
+            cleared.touch()
+            shutil.rmtree(here)
+            Path("new").touch()
+        return super().run(model, stimulus)
+
+
 class Clearing(Importing):
     """Removes its temporary folder and that of the whole run."""
 

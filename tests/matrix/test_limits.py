@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems h
 
 KINDS = (
     *(fakes.Honest, fakes.Segfaulting, fakes.Leaving, fakes.Raising, fakes.Exhausted, fakes.Hungry, fakes.Hoarding),
-    *(fakes.Sharing, fakes.Clearing, fakes.Endless, fakes.Severing, fakes.Multiplying, fakes.MultiplyingAndDying),
+    *(fakes.Sharing, fakes.Endless, fakes.Severing, fakes.Multiplying, fakes.MultiplyingAndDying),
 )
 
 
@@ -121,6 +121,18 @@ def _held(folder: Path) -> dict[str, bool]:
     worker.greet()
     worker.kill()
     return worker.held
+
+
+def test_a_cell_whose_files_another_took_away_is_done_again(tmp_path: Path) -> None:
+    found = run_in(tmp_path / "store", plan_of(fakes.Honest, fakes.ClearingOnce))
+    assert by_importer(found, "clearingonce")["status"] == "exact"
+    assert (tmp_path / "store" / "tmp" / "cleared").exists()
+
+
+def test_a_library_that_always_takes_the_files_of_the_run_away_costs_no_other_cell(tmp_path: Path) -> None:
+    found = run_in(tmp_path / "store", plan_of(fakes.Honest, fakes.Clearing))
+    assert by_importer(found, "honest")["status"] == "exact"
+    assert by_importer(found, "clearing")["importer"] == "clearing"
 
 
 @pytest.mark.parametrize(
