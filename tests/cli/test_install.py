@@ -76,6 +76,7 @@ def listed(nir_interop: Runner) -> dict[str, str]:
     return {each["name"]: each["versions"]["fakelib"] for each in found if "fakelib" in each["versions"]}
 
 
+@pytest.mark.slow
 def test_two_versions_are_two_backends_and_the_rest_comes_from_here(nir_interop: Runner, tmp_path: Path) -> None:
     done = install(nir_interop, "fakelib==1.0")
     assert done.returncode == 0, done.stderr

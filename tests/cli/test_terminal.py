@@ -224,7 +224,7 @@ def test_every_verb_can_be_quiet_and_can_answer_with_one_object() -> None:
     [
         ("check", "{graph}", "--backend", "reference"),
         ("explain", "{graph}", "--backend", "reference"),
-        ("reconcile", "{graph}", "--to", "reference", "-o", "out.nir"),
+        pytest.param(("reconcile", "{graph}", "--to", "reference", "-o", "out.nir"), marks=pytest.mark.slow),
         pytest.param(("rules", "reference"), marks=pytest.mark.slow),
         pytest.param(("primitives", "--write", "cases"), marks=pytest.mark.slow),
     ],

@@ -40,6 +40,7 @@ def wrong(outcomes: list[Outcome]) -> str:
     return "\n".join([table_of(confusion(outcomes)), *cases])
 
 
+@pytest.mark.slow
 def test_a_single_fault_is_named_exactly_in_98_of_100_cases(one_fault: list[Outcome]) -> None:
     assert len({each.case.faults for each in one_fault}) >= 35
     assert share_right(one_fault) >= 0.98, wrong(one_fault)

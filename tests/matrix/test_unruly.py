@@ -136,6 +136,7 @@ OF_TORCH = [
 CANNOT_BE_PUT_BACK_IN_TORCH = {"inference", "module_hook", "torch_denormals", "torch_function", "torch_method"}
 
 
+@pytest.mark.slow
 def test_what_torch_keeps_for_a_process_is_put_back_or_ends_it(warm_torch: Warm) -> None:
     assert sorted(OF_TORCH) == sorted(unruly.of_torch())
     outcome, fresh, left = warm_torch.do(FINE)
