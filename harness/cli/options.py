@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.places import check_file, check_folder
 from harness.limits import VARIABLE
 
 
@@ -49,25 +50,18 @@ def _allow(context: typer.Context, value: float) -> float:
 
 def a_file(option: str) -> Callable[[Path | None], Path | None]:
     """A callback for an option that says where a file goes: it is looked at before anything is run."""
-
-    def check(value: Path | None) -> Path | None:
-        from harness.cli.places import check_file
-
-        if value is not None:
-            check_file(value, option)
-        return value
-
-    return check
+    return _looked_at(check_file, option)
 
 
 def a_folder(option: str) -> Callable[[Path | None], Path | None]:
     """A callback for an option that says into which folder files go."""
+    return _looked_at(check_folder, option)
 
+
+def _looked_at(look: Callable[[Path, str], None], option: str) -> Callable[[Path | None], Path | None]:
     def check(value: Path | None) -> Path | None:
-        from harness.cli.places import check_folder
-
         if value is not None:
-            check_folder(value, option)
+            look(value, option)
         return value
 
     return check

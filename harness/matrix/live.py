@@ -128,7 +128,7 @@ class LiveBackend:
         worker = self.start()
         try:
             outcome = worker.work(job, self.limit)
-            if worker.left:
+            if worker.spent:
                 self._drop()
             return outcome
         except TimedOut as late:
