@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing import get_context
 
@@ -18,6 +19,7 @@ from harness.matrix.fingerprints import LIMIT as PROBE_LIMIT
 from harness.matrix.fingerprints import import_fingerprint
 from harness.matrix.keys import primitives_key
 from harness.matrix.live import LiveBackend
+from harness.matrix.pool import SAME_SUMS
 from harness.matrix.primitives.axes import by_axes
 from harness.matrix.primitives.case import SUITE, Case
 from harness.matrix.primitives.cases import cases
@@ -39,12 +41,27 @@ def measure_all(backends: Sequence[Backend], store: Store, *, jobs: int | None =
     pending = [each for each in backends if store.get("primitives", _key(each, LIMIT)) is None]
     # Our own takes least time: at the end it keeps no other waiting.
     pending.sort(key=lambda each: each.name == "reference")
-    if len(pending) > 1:
-        # Fresh processes: a copy of this one could hold locks of its libraries.
+    if pending:
+        # Fresh processes: a copy of this one could hold locks of its libraries, and the reference is to add up as workers do.
         some = min(len(pending), jobs or os.cpu_count() or 1)
-        with ProcessPoolExecutor(some, get_context("spawn"), _one_thread, (os.getpid(),)) as pool:
+        with _environment(SAME_SUMS), ProcessPoolExecutor(some, get_context("spawn"), _one_thread, (os.getpid(),)) as pool:
             list(pool.map(measure, pending, [store] * len(pending)))
     return [row for each in backends for row in measure(each, store)]
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _one_thread(parent: int) -> None:
