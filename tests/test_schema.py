@@ -274,6 +274,17 @@ def test_a_wrong_table_is_refused_in_one_line(tmp_path, spoil):
     assert REPORT.name in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["9" * 40, str(2**63), str(-(2**63) - 1)])
+def test_a_number_of_more_than_64_bits_is_refused_in_one_line(tmp_path, number):
+    path = written(tmp_path, row())
+    with path.open(newline="") as file:
+        header, cells = csv.reader(file)
+    cells[header.index("outputs")] = number
+    path.write_text(",".join(header) + "\n" + ",".join(f'"{each}"' for each in cells) + "\n")
+    with pytest.raises(BadData, match="row 1: outputs takes integer, not"):
+        read_table(path, REPORT)
+
+
 def test_a_missing_or_binary_file_is_refused(tmp_path):
     with pytest.raises(BadData, match="cannot be read"):
         read_table(tmp_path / "none.csv", REPORT)

@@ -145,8 +145,15 @@ def _parse(text: str, schema: Table, where: str) -> pd.DataFrame:
         raise BadData(f"{where}: {_first_failure(error.failure_cases)}") from error
 
 
+def _integer(cell: str) -> int:
+    """A whole number of 64 bits.  Raises ValueError for any other text."""
+    if not -(2**63) <= (number := int(cell)) < 2**63:
+        raise ValueError(cell)
+    return number
+
+
 _READERS: Mapping[Kind, Callable[[str], Any]] = {
-    Kind.INTEGER: int,
+    Kind.INTEGER: _integer,
     Kind.REAL: float,
     Kind.FLAG: {"true": True, "false": False}.__getitem__,
 }
