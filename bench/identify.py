@@ -15,7 +15,7 @@ SLOWEST = 20.0
 
 def figures() -> list[Figure]:
     """Seconds for each installed library, with an empty store, in a process of its own."""
-    from harness.environments import backends
+    from nir_interop.backends.environments import backends
 
     found = []
     for each in backends():
@@ -31,10 +31,10 @@ def seconds(name: str) -> tuple[float, float]:
     """Until the importer's rules are known, and until the library's own are."""
     import torch
 
-    from harness.environments import backend
-    from harness.matrix.fingerprints import LIMIT, import_fingerprint, native_fingerprints
-    from harness.matrix.live import LiveBackend
-    from harness.matrix.store import Store
+    from nir_interop.backends.environments import backend
+    from nir_interop.store.store import Store
+    from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_fingerprints
+    from nir_interop.transfer.live import LiveBackend
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, LiveBackend(backend(name), limit=LIMIT) as live:

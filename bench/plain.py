@@ -15,10 +15,10 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from harness.adapter import Adapter, available, load_adapter
-from harness.matrix.plan import DTS
-from harness.networks import Network, catalogue, names
-from harness.stimuli import stimulus_for
+from nir_interop.backends.adapter import Adapter, available, load_adapter
+from nir_interop.matrix.plan import DTS
+from nir_interop.networks import Network, catalogue, names
+from nir_interop.stimuli import stimulus_for
 
 
 def main(store: Path) -> int:
@@ -59,10 +59,10 @@ def _export(exporter: Adapter, network: Network, idiom: object, stimulus: object
 
 def _learned(network: Network, exporter: Adapter, store: Path) -> Network:
     """The network with what the exporter's library learned, found in the store by asking for a plan that is known."""
-    from harness.matrix.arrays import load_arrays
-    from harness.matrix.plan import make_plan
-    from harness.matrix.runner import run
-    from harness.matrix.store import Store
+    from nir_interop.arrays import load_arrays
+    from nir_interop.matrix.plan import make_plan
+    from nir_interop.matrix.runner import run
+    from nir_interop.store.store import Store
 
     if not catalogue(network.name).epochs:
         return network

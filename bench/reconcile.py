@@ -16,11 +16,11 @@ STORE = Path(".nir-interop")
 
 def figures() -> list[Figure]:
     """Shares of the cells, and seconds a cell; prints what forbids the others."""
-    from harness.matrix.plan import make_plan
-    from harness.matrix.runner import run
-    from harness.matrix.store import Store
-    from harness.report.tables import reconciliation
-    from harness.vocabulary import Mode
+    from nir_interop.matrix.plan import make_plan
+    from nir_interop.matrix.runner import run
+    from nir_interop.report.tables import reconciliation
+    from nir_interop.store.store import Store
+    from nir_interop.vocabulary import Mode
 
     found = run(make_plan(), Store(STORE), explain=True)
     rows = found.report_rows()

@@ -33,12 +33,12 @@ def figures() -> list[Figure]:
 
 
 def _runners(name: str, steps: int, batch: int) -> dict[str, Callable[[], Any]]:
-    from harness.adapter import load_adapter
-    from harness.graphs import from_nir
-    from harness.networks import catalogue
-    from harness.reference import Simulator
-    from harness.rule import NIR_MEANING, Precision
-    from harness.vocabulary import Idiom
+    from nir_interop.backends.adapter import load_adapter
+    from nir_interop.graphs import from_nir
+    from nir_interop.networks import catalogue
+    from nir_interop.reference import Simulator
+    from nir_interop.rule import NIR_MEANING, Precision
+    from nir_interop.vocabulary import Idiom
 
     network = catalogue(name).build(0)
     x = (np.random.default_rng(0).random((steps, batch, *network.input_shape)) < 0.3).astype(np.float32)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bench.figures import Figure
 
 if TYPE_CHECKING:
-    from experiments.nir_paper.inputs import Frames
+    from nir_interop_studies.nir_paper.inputs import Frames
 
 LIBRARY = "spikingjelly"
 ALL, FEW = 10_000, 300
@@ -68,11 +68,11 @@ def measure(count: int) -> Measured:
     """Run so many recordings, or as many as the time allows."""
     import torch
 
-    from experiments.nir_paper.cnn import MEANT
-    from experiments.nir_paper.inputs import Frames
-    from experiments.nir_paper.running import Runner, live_backend
-    from harness.environments import backend
-    from harness.graphs import read
+    from nir_interop.backends.environments import backend
+    from nir_interop.graphs import read
+    from nir_interop_studies.nir_paper.cnn import MEANT
+    from nir_interop_studies.nir_paper.inputs import Frames
+    from nir_interop_studies.nir_paper.running import Runner, live_backend
 
     begun = time.perf_counter()
 
@@ -101,9 +101,9 @@ def measure(count: int) -> Measured:
 
 def _given(folder: Path) -> tuple[Path, Frames]:
     """A network, and the recordings that there are for it."""
-    from experiments.nir_paper import own
-    from experiments.nir_paper.inputs import test_recordings
-    from experiments.nir_paper.paper import CNN_GRAPH, PaperOptions, find_paper
+    from nir_interop_studies.nir_paper import substitute_networks as own
+    from nir_interop_studies.nir_paper.inputs import test_recordings
+    from nir_interop_studies.nir_paper.paper import CNN_GRAPH, PaperOptions, find_paper
 
     options = PaperOptions(None, folder, folder, folder)
     paper = find_paper(options)

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from bench.figures import Figure
-from harness.graphs import Array, Graph, Node
+from nir_interop.graphs import Array, Graph, Node
 
 STORE = Path(".nir-interop")
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
@@ -139,16 +139,16 @@ def fresh_inputs(shape: tuple[int, ...], seed: int) -> list[Array]:
 
 def figures(graphs: int = GRAPHS, first: int = 0) -> list[Figure]:
     """Files written, and those that are wrong on a fresh input, by library."""
-    from harness.agreement.inputs import inputs_for
-    from harness.agreement.status import agreement
-    from harness.environments import backends
-    from harness.errors import InvalidGraph, RunFailed
-    from harness.graphs import inline, read, write
-    from harness.matrix.live import LiveBackend
-    from harness.matrix.reconciling import reconcile_with, side_of
-    from harness.matrix.store import Store
-    from harness.reconcile.model import Side
-    from harness.reference import simulate
+    from nir_interop.agreement.inputs import inputs_for
+    from nir_interop.agreement.status import agreement
+    from nir_interop.backends.environments import backends
+    from nir_interop.errors import InvalidGraph, RunFailed
+    from nir_interop.graphs import inline, read, write
+    from nir_interop.reconcile.model import Side
+    from nir_interop.reference import simulate
+    from nir_interop.store.store import Store
+    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.transfer.reconciling import reconcile_with, side_of
 
     console, store = Console(highlight=False, width=160), Store(STORE)
     known = {each.name: each for each in backends()}

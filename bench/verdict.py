@@ -22,7 +22,7 @@ def figures() -> list[Figure]:
     """Shares of cases in which exactly the planted faults are named, and medians of a verdict's time.  Prints the table."""
     import torch
 
-    from harness.rule import Precision
+    from nir_interop.rule import Precision
     from tests.explain.planted import (
         Planted,
         confusion,
@@ -55,13 +55,13 @@ def figures() -> list[Figure]:
 
 def _matrix_cells() -> Iterator[float]:
     """Seconds that the verdict takes on each network of the default matrix, under rules as libraries have them."""
-    from harness.errors import NotExpressible
-    from harness.explain.verdict import explain_cell
-    from harness.graphs import NEURONS, from_nir
-    from harness.networks import catalogue, names
-    from harness.reference import simulate
-    from harness.rule import NIR_MEANING, Comparison, Decay, Gain, Precision, ResetKind, Timing, Use
-    from harness.stimuli import stimulus_for
+    from nir_interop.errors import NotExpressible
+    from nir_interop.explain.verdict import explain_cell
+    from nir_interop.graphs import NEURONS, from_nir
+    from nir_interop.networks import catalogue, names
+    from nir_interop.reference import simulate
+    from nir_interop.rule import NIR_MEANING, Comparison, Decay, Gain, Precision, ResetKind, Timing, Use
+    from nir_interop.stimuli import stimulus_for
 
     single = NIR_MEANING.but(precision=Precision.FLOAT32)
     rules = (

@@ -10,16 +10,16 @@ from typing import Any, get_args
 from docstrings import markdown, table
 from typer.main import get_command
 
-import harness.cli
+import nir_interop.cli
 
 TAKES = {str: "text", int: "whole number", float: "number", Path: "path", bool: ""}
 
 
 def cli() -> str:
     """Every verb with its arguments, options, defaults, and what its exit status says."""
-    command: Any = get_command(harness.cli.app)
+    command: Any = get_command(nir_interop.cli.app)
     lines = ["# Command line", "", command.help, "", "`nir-interop` alone says what to do first:", ""]
-    lines += ["```text", harness.cli.FIRST.rstrip(), "```", "", *_options(command), "", "## Exit status", ""]
+    lines += ["```text", nir_interop.cli.FIRST.rstrip(), "```", "", *_options(command), "", "## Exit status", ""]
     lines += [*table(("status", "means"), _exit_statuses(command)), ""]
     for name, verb in command.commands.items():
         lines += _verb(f"nir-interop {name}", verb, "##")
@@ -28,7 +28,7 @@ def cli() -> str:
 
 def _exit_statuses(command: Any) -> list[tuple[str, str]]:
     """What the command line's docstring lists; of status 1, what each verb and option says of it."""
-    listed = (harness.cli.__doc__ or "").split("Exit status:")[1].split(". ")[0]
+    listed = (nir_interop.cli.__doc__ or "").split("Exit status:")[1].split(". ")[0]
     found = dict(each.split(" ", 1) for each in re.split(r"; (?=\d)", " ".join(listed.split())))
     ones = []
     for name, verb in command.commands.items():

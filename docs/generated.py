@@ -10,16 +10,16 @@ from typing import Any
 from command_line import cli
 from docstrings import constants, markdown, members, summary, table
 
-import harness.rule
-import harness.schema.tables
-import harness.vocabulary
-from harness.graphs import NEURONS
-from harness.graphs.primitives import PARAMETERS
-from harness.reconcile.passes import PASSES
-from harness.rule import AXES, NIR_MEANING
-from harness.schema import SEPARATOR, TABLES
-from harness.schema.columns import Column, Kind
-from harness.vocabulary import Word
+import nir_interop.rule
+import nir_interop.schema.tables
+import nir_interop.vocabulary
+from nir_interop.graphs import NEURONS
+from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.rule import AXES, NIR_MEANING
+from nir_interop.schema import SEPARATOR, TABLES
+from nir_interop.schema.columns import Column, Kind
+from nir_interop.vocabulary import Word
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 HOLDS = {Kind.TEXT: "text", Kind.INTEGER: "whole number", Kind.REAL: "number", Kind.FLAG: "`true` or `false`"}
@@ -35,7 +35,7 @@ WORDS = "words.md"
 
 def vocabulary() -> dict[str, type[Word]]:
     """Name → class, of all the words of the tables."""
-    kinds = {name: kind for name, kind in vars(harness.vocabulary).items() if isinstance(kind, type)}
+    kinds = {name: kind for name, kind in vars(nir_interop.vocabulary).items() if isinstance(kind, type)}
     return {name: kind for name, kind in kinds.items() if issubclass(kind, Word) and kind is not Word}
 
 
@@ -69,7 +69,7 @@ def rules() -> str:
     lines = [
         "# Update rules",
         "",
-        markdown(harness.rule.__doc__ or ""),
+        markdown(nir_interop.rule.__doc__ or ""),
         "",
         "In [NIR's own meaning in steps](../concepts.md#what-nir-means-here-in-steps) every axis has the value that is set "
         "**bold** below. The last column says whose importer or own neuron was found to have a value, by probing it: "
@@ -180,10 +180,10 @@ def _anchor(axis: str) -> str:
 
 def columns() -> str:
     """Every table of results/, column by column."""
-    says = constants(harness.schema.tables)
-    constant = {id(value): name for name, value in vars(harness.schema.tables).items()}
+    says = constants(nir_interop.schema.tables)
+    constant = {id(value): name for name, value in vars(nir_interop.schema.tables).items()}
     vocabularies = {tuple(one.value for one in kind): name for name, kind in vocabulary().items()}
-    about = markdown(harness.schema.files.__doc__ or "").split("\n\n", 1)[1]
+    about = markdown(nir_interop.schema.files.__doc__ or "").split("\n\n", 1)[1]
     lines = ["# Columns of the tables", "", about, ""]
     for each in TABLES.values():
         key = ", ".join(f"`{name}`" for name in each.key)

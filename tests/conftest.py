@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.places import PYTHONPATH
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("brief", derandomize=True, deadline=None, max_examples=12)
 settings.register_profile("exploring", deadline=None)
@@ -19,6 +21,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background has them ignore interrupts, and the processes that they start and interrupt too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Processes that tests start run these sources, too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (PYTHONPATH, os.environ.get("PYTHONPATH"))))
 
 # What is found out about the installed libraries is kept where `make matrix` keeps it, and known to all tests and commands.
 os.environ.setdefault("NIR_INTEROP_STORE", str(Path(__file__).parents[1] / ".nir-interop"))

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from harness.environments import backend
-from harness.fingerprint import Fingerprint
-from harness.matrix.fingerprints import import_fingerprint
-from harness.matrix.store import Store
+from nir_interop.backends.environments import backend
+from nir_interop.fingerprint import Fingerprint
+from nir_interop.store.store import Store
+from nir_interop.transfer.fingerprints import import_fingerprint
 
 STORE = Path(os.environ.get("NIR_INTEROP_STORE", Path(__file__).parents[1] / ".nir-interop"))
 """The store of all tests that are not about stores; ``conftest.py`` has every command use it that names none."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from harness.graphs import Graph, Node
+from nir_interop.graphs import Graph, Node
 
 DT = 1e-4
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.archives import MOST_DIRECTORY, Archive
-from harness.errors import BadStimulus
-from harness.limits import allowed
-from harness.recording import Recording
-from harness.stimuli import load_output, load_stimulus
+from nir_interop.errors import BadStimulus
+from nir_interop.memory import allowed
+from nir_interop.npz import MOST_DIRECTORY, Archive
+from nir_interop.recording import Recording
+from nir_interop.stimuli import load_output, load_stimulus
 
 SHAPE = (2, 3)
 HOW = "write it with numpy.savez"

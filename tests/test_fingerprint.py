@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from harness.fingerprint import Fingerprint, Identified, Refusal, Side, Tie, differing_axes
-from harness.rule import NIR_MEANING, Comparison, Decay, ResetKind, UpdateRule
+from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Side, Tie, differing_axes
+from nir_interop.rule import NIR_MEANING, Comparison, Decay, ResetKind, UpdateRule
 
 
 def test_a_rule_survives_json() -> None:

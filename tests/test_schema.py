@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import BadData
-from harness.schema import REPORT, SOURCES, TABLES, TIMINGS, Kind, read_table, write_table
-from harness.vocabulary import Against, Blame, Cause, Mode, Stage, Status
+from nir_interop.errors import BadData
+from nir_interop.schema import REPORT, SOURCES, TABLES, TIMINGS, Kind, read_table, write_table
+from nir_interop.vocabulary import Against, Blame, Cause, Mode, Stage, Status
 
 DESIGNED = [
     "cell_id",
@@ -312,5 +312,5 @@ def test_sources_and_timings_are_written_and_read(tmp_path):
 
 
 def test_the_lists_of_columns_come_without_pandas():
-    probe = "import sys, harness.schema; sys.exit(bool({'pandas', 'pandera', 'numpy'} & set(sys.modules)))"
+    probe = "import sys, nir_interop.schema; sys.exit(bool({'pandas', 'pandera', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0

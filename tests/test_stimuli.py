@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.datasets import EVENT, Recordings, load_digits_events, load_digits_images
-from harness.errors import BadStimulus, UnknownName
-from harness.networks import catalogue, names
-from harness.stimuli import (
+from nir_interop.datasets import EVENT, Recordings, load_digits_events, load_digits_images
+from nir_interop.errors import BadStimulus, UnknownName
+from nir_interop.networks import catalogue, names
+from nir_interop.stimuli import (
     Stimulus,
     bernoulli,
     encode,

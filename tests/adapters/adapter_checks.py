@@ -9,11 +9,11 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.adapter import Adapter
-from harness.networks import LIF, Affine, Network
-from harness.networks.layers import per_neuron
-from harness.recording import Recording
-from harness.vocabulary import Idiom, Reset
+from nir_interop.backends.adapter import Adapter
+from nir_interop.networks import LIF, Affine, Network
+from nir_interop.networks.layers import per_neuron
+from nir_interop.recording import Recording
+from nir_interop.vocabulary import Idiom, Reset
 
 Array = NDArray[Any]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from harness.adapter import Adapter, load_adapter
-from harness.learning import Samples
+from nir_interop.backends.adapter import Adapter, load_adapter
+from nir_interop.learning import Samples
 
 NAMES = ("norse", "snntorch", "spikingjelly")
 

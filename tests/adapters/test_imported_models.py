@@ -9,9 +9,9 @@ import nir
 import numpy as np
 import pytest
 
-from adapters.torch_import import answer
-from harness.adapter import load_adapter
-from harness.errors import NoAnswer
+from nir_interop.backends.adapter import load_adapter
+from nir_interop.errors import NoAnswer
+from nir_interop_adapters.torch_import import answer
 
 
 def test_a_model_returns_an_output_and_its_state() -> None:

@@ -9,10 +9,10 @@ import nir
 import numpy as np
 import pytest
 
-from harness.adapter import Adapter, load_adapter
-from harness.errors import CannotBuild
-from harness.networks import Network, catalogue
-from harness.vocabulary import Idiom
+from nir_interop.backends.adapter import Adapter, load_adapter
+from nir_interop.errors import CannotBuild
+from nir_interop.networks import Network, catalogue
+from nir_interop.vocabulary import Idiom
 from tests.adapters.adapter_checks import bernoulli, sent_through_a_file
 
 DT = 1e-4

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.torch_support import folded_factors, folded_parameters, unfolded_parameters
-from harness.adapter import Adapter, load_adapter
-from harness.errors import CannotBuild, ReadFailed
-from harness.learning import Samples, TrainingSettings, accuracy, wilson_interval
-from harness.networks import Conv, Network, catalogue
-from harness.vocabulary import Idiom
+from nir_interop.backends.adapter import Adapter, load_adapter
+from nir_interop.errors import CannotBuild, ReadFailed
+from nir_interop.learning import Samples, TrainingSettings, accuracy, wilson_interval
+from nir_interop.networks import Conv, Network, catalogue
+from nir_interop.vocabulary import Idiom
+from nir_interop_adapters.torch_support import folded_factors, folded_parameters, unfolded_parameters
 from tests.adapters.adapter_checks import assert_computes_euler, bernoulli, knowing, sent_through_a_file
 
 DT = 1e-4

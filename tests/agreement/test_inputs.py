@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.agreement.inputs import FEWEST, KINDS, LONGEST, ROOM, SHORTEST, given, inputs_for
-from harness.graphs import Graph
-from harness.reference import simulate
+from nir_interop.agreement.inputs import FEWEST, KINDS, LONGEST, ROOM, SHORTEST, given, inputs_for
+from nir_interop.graphs import Graph
+from nir_interop.reference import simulate
 from tests.strategies import DT, chain, node
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.agreement.status import agreement
-from harness.graphs import Array, Graph
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import Comparison
-from harness.vocabulary import Status
+from nir_interop.agreement.status import agreement
+from nir_interop.graphs import Array, Graph
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import Comparison
+from nir_interop.vocabulary import Status
 from tests.strategies import DT, chain, node
 
 SIZE, STEPS, BATCH = 6, 80, 5

@@ -11,15 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from harness.graphs import Graph, write
-from harness.recording import Recording
-from harness.reference import Simulator, read
+from nir_interop.graphs import Graph, write
+from nir_interop.recording import Recording
+from nir_interop.reference import Simulator, read
 from tests.strategies import node, port
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """``nir-interop`` with these arguments."""
-    command = [sys.executable, "-m", "harness", *arguments]
+    command = [sys.executable, "-m", "nir_interop", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
 
 
@@ -45,7 +45,7 @@ def graph(tmp_path: Path) -> Path:
 def imported_by(*arguments: str) -> set[str]:
     """The modules that a verb imports."""
     code = (
-        "import sys\nfrom harness.cli import app\ntry:\n    app(" + repr(list(arguments)) + ")\n"
+        "import sys\nfrom nir_interop.cli import app\ntry:\n    app(" + repr(list(arguments)) + ")\n"
         "except SystemExit:\n    pass\nprint(*sorted(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
@@ -55,7 +55,7 @@ def imported_by(*arguments: str) -> set[str]:
 @pytest.mark.parametrize("arguments", [("--help",), ("backends",)])
 def test_help_and_backends_import_no_library(arguments: tuple[str, ...]) -> None:
     loaded = imported_by(*arguments)
-    assert "harness.cli" in loaded
+    assert "nir_interop.cli" in loaded
     assert loaded.isdisjoint({"torch", "nir", "pandas", "h5py", "snntorch", "norse", "spikingjelly"})
 
 

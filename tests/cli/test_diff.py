@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import BadInput, UnknownName
-from harness.report.difference import KINDS, badness, compare
-from harness.report.difference_text import FEW, ended, few_lines, paragraphs
-from harness.report.runs import Run, in_place, read_run, without
-from harness.schema import REPORT, write_table
-from harness.vocabulary import Status
+from nir_interop.errors import BadInput, UnknownName
+from nir_interop.report.difference import KINDS, badness, compare
+from nir_interop.report.difference_text import FEW, ended, few_lines, paragraphs
+from nir_interop.report.runs import Run, in_place, read_run, without
+from nir_interop.schema import REPORT, write_table
+from nir_interop.vocabulary import Status
 from tests.cli.test_cli import run
 
 HERE = {"platform": "Linux-6", "machine": "x86_64", "cpus": 2, "python": "3.11.7"}

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.graphs import write
+from nir_interop.graphs import write
 from tests.cli.test_cli import lif_graph
 
-ROOT = Path(__file__).parents[2]
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "explain", *arguments]
+    command = [sys.executable, "-m", "nir_interop", "explain", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from harness import cli
-from harness.cli.options import say, say_line
-from harness.errors import BadInput, OwnFailure, TooSlow
-from harness.graphs import Graph, renamed, write
-from harness.wording import printable, shell_word
+from nir_interop import cli
+from nir_interop.cli.options import say, say_line
+from nir_interop.errors import BadInput, OwnFailure, TooSlow
+from nir_interop.graphs import Graph, renamed, write
+from nir_interop.printable import printable, shell_word
 from tests.fuzz import seeds
+from tests.places import PYTHONPATH
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_names_in_what_reconcile_says_are_shown_as_text(
 def test_names_in_what_a_verb_says_of_a_library_are_shown_as_text(verb: tuple[str, ...], tmp_path: Path) -> None:
     hostile(tmp_path / "a\x1b[2J\nb.nir", 1)
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *verb, "a\x1b[2J\nb.nir"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(seeds.ROOT)},
+        [sys.executable, "-m", "nir_interop", *verb, "a\x1b[2J\nb.nir"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": PYTHONPATH},
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
     assert "a\\x1b[2J\\nb.nir" in done.stdout
@@ -128,9 +129,9 @@ def test_names_in_what_a_verb_says_of_a_library_are_shown_as_text(verb: tuple[st
 def test_what_a_terminal_has_no_letters_for_is_shown_as_an_escape(tmp_path: Path) -> None:
     hostile(tmp_path / "g.nir", 0)
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "reconcile", "g.nir", "--to", "reference", "-o", "ö.nir"],
+        [sys.executable, "-m", "nir_interop", "reconcile", "g.nir", "--to", "reference", "-o", "ö.nir"],
         cwd=tmp_path, capture_output=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(seeds.ROOT), "PYTHONIOENCODING": "latin-1"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "PYTHONIOENCODING": "latin-1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert b"\\u2192 \xf6.nir" in done.stdout

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.matrix.plan import CellJob, SourceJob, parse_cell_id
-from harness.report.runs import read_run
+from nir_interop.matrix.plan import CellJob, SourceJob, parse_cell_id
+from nir_interop.report.runs import read_run
 from tests.cli.fake_packages import backends_in, wheel
 from tests.cli.test_cli import run
 from tests.matrix import fakes
+from tests.places import PYTHONPATH
 
 ADAPTER = '''
 import importlib
@@ -59,7 +60,7 @@ def nir_interop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     (package / "fakelib.py").write_text(ADAPTER)
     for version, right in (("1.0", False), ("2.0", True)):
         wheel(tmp_path / "links", version, f"RIGHT = {right}\n")
-    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{Path(__file__).parents[2]}")
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{PYTHONPATH}")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     for name in ("PIP_CONSTRAINT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)

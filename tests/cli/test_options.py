@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.cli import main
-from harness.cli.places import check_file, check_folder
-from harness.errors import BadInput
-from harness.graphs import Graph, Node, write
+from nir_interop.cli import main
+from nir_interop.cli.places import check_file, check_folder
+from nir_interop.errors import BadInput
+from nir_interop.graphs import Graph, Node, write
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def fail(*arguments: object, **more: object) -> None:
         pytest.fail("a process was started")
 
-    monkeypatch.setattr("harness.matrix.pool.Worker.__init__", fail)
+    monkeypatch.setattr("nir_interop.workers.pool.Worker.__init__", fail)
     monkeypatch.chdir(tmp_path)
     port = {"shape": np.array([2])}
     nodes = {"input": Node("Input", port), "scale": Node("Scale", {"scale": np.array(2.0)}), "output": Node("Output", port)}

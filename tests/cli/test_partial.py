@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.cli.matrix import PART, _elsewhere
-from harness.environments import backends
-from harness.matrix.plan import make_plan
-from harness.report.runs import Run
+from nir_interop.backends.environments import backends
+from nir_interop.cli.matrix import PART, _elsewhere
+from nir_interop.matrix.plan import make_plan
+from nir_interop.report.runs import Run
 from tests.cli.test_diff import row, weights, without_graph
 
 RESULTS = Path("results")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.errors import BadInput, UnknownName
-from harness.matrix import primitives
-from harness.matrix.live import LiveBackend
-from harness.matrix.primitives import cases, networks
-from harness.schema import PRIMITIVES, read_table
-from harness.vocabulary import Idiom
+from nir_interop.cli import app
+from nir_interop.conformance import primitives
+from nir_interop.conformance.primitives import cases, networks
+from nir_interop.errors import BadInput, UnknownName
+from nir_interop.schema import PRIMITIVES, read_table
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Idiom
 
 
 def run(*arguments: str, folder: Path) -> str:

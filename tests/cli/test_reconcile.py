@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.environments import backend
-from harness.graphs import read, write
-from harness.matrix.live import LiveBackend
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Gain
-from harness.stimuli import bernoulli
+from nir_interop.backends.environments import backend
+from nir_interop.graphs import read, write
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Gain
+from nir_interop.stimuli import bernoulli
+from nir_interop.transfer.live import LiveBackend
 from tests.cli.test_cli import lif_graph
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "reconcile", *arguments]
+    command = [sys.executable, "-m", "nir_interop", "reconcile", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 

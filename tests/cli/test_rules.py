@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.fingerprint import Fingerprint, Identified, Refusal, Side, Tie
-from harness.matrix import fingerprints
-from harness.matrix.fingerprints import NativeRules
-from harness.report.files import write_rules
-from harness.rule import NIR_MEANING, Start
-from harness.schema import RULES, read_table
+from nir_interop.cli import app
+from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Side, Tie
+from nir_interop.report.files import write_rules
+from nir_interop.rule import NIR_MEANING, Start
+from nir_interop.schema import RULES, read_table
+from nir_interop.transfer import fingerprints
+from nir_interop.transfer.fingerprints import NativeRules
 
 OWN = "LIFBoxCell(reset_method=reset_value)"
 LATE = Identified(NIR_MEANING.but(start=Start.LEAK), 40, 0, (Tie("gain", ("step", "complement"), "none"),))

@@ -24,15 +24,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.main import get_command
 
-import harness.cli
-from harness.cli import options
-from harness.graphs import write
-from harness.networks import names
-from harness.report.tables import summary_table
+import nir_interop.cli
+from nir_interop.cli import options
+from nir_interop.graphs import write
+from nir_interop.networks import names
+from nir_interop.report.tables import summary_table
 from tests.cli.fake_packages import backends_in
 from tests.cli.test_cli import imported_by, lif_graph, run
 from tests.cli.test_diff import differs, folder_with, row
 from tests.matrix.matrix_runs import SOON, wait_until, workers_of
+from tests.places import PYTHONPATH
 
 VERBS = ("matrix", "check", "explain", "reconcile", "diff", "repro", "rules", "primitives", "sweep", "backends", "experiment")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -48,7 +49,7 @@ def on_terminal(*arguments: str, width: int = 80, cwd: Path | None = None, **env
         name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
     }
     variables = {**inherited, "TERM": "xterm-256color", **environment}
-    command = [sys.executable, "-m", "harness", *arguments]
+    command = [sys.executable, "-m", "nir_interop", *arguments]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=cwd, env=variables)
     os.close(slave)
     shown = b""
@@ -67,7 +68,7 @@ def widest(text: str) -> int:
 def fakes_in(folder: Path, *kinds: str) -> dict[str, str]:
     """The environment in which fakes are backends, by their names in lower case."""
     backends_in(folder, {kind.lower(): f"fake_adapters.fakes:{kind}" for kind in kinds})
-    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{Path(__file__).parents[2]}", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{PYTHONPATH}", "OMP_NUM_THREADS": "1"}
 
 
 MATRIX = ("matrix", "--network", "mlp_if", "--exporter", "honest", "--no-explain", "--jobs", "2")
@@ -187,7 +188,7 @@ def completed(*words: str) -> list[str]:
         **os.environ, "_NIR_INTEROP_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(("nir-interop", *words)),
         "COMP_CWORD": str(len(words)),
     }  # fmt: skip
-    command = [sys.executable, "-m", "harness"]
+    command = [sys.executable, "-m", "nir_interop"]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.split()
 
 
@@ -213,7 +214,7 @@ def test_quiet_prints_nothing_and_json_one_object(tmp_path: Path, monkeypatch: p
 
 
 def test_every_verb_can_be_quiet_and_can_answer_with_one_object() -> None:
-    verbs = get_command(harness.cli.app).commands  # type: ignore[attr-defined]
+    verbs = get_command(nir_interop.cli.app).commands  # type: ignore[attr-defined]
     options = {name: {word for each in verb.params for word in each.opts} for name, verb in verbs.items()}
     assert {name for name, has in options.items() if "--json" not in has} == set()
     assert {name for name, has in options.items() if "--quiet" not in has} == {"backends"}, "a list is all that it gives"
@@ -277,7 +278,7 @@ def test_matrix_says_what_became_of_the_report_that_was_there(tmp_path: Path, mo
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
 def test_an_interrupt_ends_at_once_and_says_what_is_stored_and_how_to_go_on(tmp_path: Path) -> None:
     environment = fakes_in(tmp_path / "site", "Honest", "Looping", "Slow")
-    command = [sys.executable, "-m", "harness", *MATRIX, "--importer", "slow", "--importer", "looping", "--store", "kept"]
+    command = [sys.executable, "-m", "nir_interop", *MATRIX, "--importer", "slow", "--importer", "looping", "--store", "kept"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -300,7 +301,7 @@ def test_an_interrupt_ends_at_once_and_says_what_is_stored_and_how_to_go_on(tmp_
     finished = {path.name for path in cells.glob("*.json")}
     arguments: list[Any] = [*MATRIX, "--importer", "slow", "--store", "kept", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "nir_interop", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     timings = (tmp_path / "results" / "timings.csv").read_text()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.compare import assert_same_spikes
-from harness.recording import Recording
+from nir_interop.compare import assert_same_spikes
+from nir_interop.recording import Recording
 
 CALL = {"backend": "norse", "network": "mlp_lif", "dt": 1e-4}
 

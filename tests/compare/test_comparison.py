@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.compare import MINIMUM_SPIKES, Comparison, compare
-from harness.recording import Recording
-from harness.schema import REPORT
-from harness.vocabulary import Readout, Status
+from nir_interop.compare import MINIMUM_SPIKES, Comparison, compare
+from nir_interop.recording import Recording
+from nir_interop.schema import REPORT
+from nir_interop.vocabulary import Readout, Status
 
 SPIKE_MEASURES = ("van_rossum", "victor_purpura", "coincidence")
 
@@ -221,7 +221,7 @@ def test_comparing_needs_numpy_alone():
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.split('.')[0] in {'torch', 'nir', 'scipy', 'pandas', 'pandera', 'h5py'}: raise ImportError(name)\n"
         "sys.meta_path.insert(0, Block())\n"
-        "import harness.compare\n"
+        "import nir_interop.compare\n"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

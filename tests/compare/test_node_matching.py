@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.compare.nodes import Divergence, first_divergence, match_nodes, membrane_gap
-from harness.recording import Recording
+from nir_interop.compare.nodes import Divergence, first_divergence, match_nodes, membrane_gap
+from nir_interop.recording import Recording
 
 
 def spikes(*places, shape=(6, 2, 3)):

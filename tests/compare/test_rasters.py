@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.compare.rasters import MAXIMUM_LAG, best_lag, cosine, is_constant, is_counts, rate_cosine
+from nir_interop.compare.rasters import MAXIMUM_LAG, best_lag, cosine, is_constant, is_counts, rate_cosine
 
 
 def raster(seed=0, shape=(50, 3, 4), rate=0.2):

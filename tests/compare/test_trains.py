@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from harness.compare import VAN_ROSSUM_TAU, VICTOR_PURPURA_COST, coincidence, van_rossum, victor_purpura
+from nir_interop.compare import VAN_ROSSUM_TAU, VICTOR_PURPURA_COST, coincidence, van_rossum, victor_purpura
 
 MEASURES = [van_rossum, victor_purpura, coincidence]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.datasets import load_braille
-from harness.errors import BadData
+from nir_interop.datasets import load_braille
+from nir_interop.errors import BadData
 
 
 def test_the_real_letters_are_spike_trains_of_twelve_taxels(real_data: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.datasets import Images, Recordings, dataset_names, load_dataset
-from harness.errors import UnknownName
+from nir_interop.datasets import Images, Recordings, dataset_names, load_dataset
+from nir_interop.errors import UnknownName
 
 
 def test_the_data_sets_are_known_by_name(write_mnist: Callable[..., Path]) -> None:
@@ -27,6 +27,6 @@ def test_an_unknown_data_set_is_answered_with_those_there_are() -> None:
 
 def test_importing_data_sets_and_stimuli_imports_no_heavy_library() -> None:
     heavy = ("sklearn", "scipy", "tonic", "torch", "pandas", "pooch", "requests", "nir", "h5py")
-    code = f"import sys, harness.datasets, harness.stimuli; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, nir_interop.datasets, nir_interop.stimuli; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

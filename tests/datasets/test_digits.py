@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.datasets import load_digits_images
-from harness.errors import BadData
+from nir_interop.datasets import load_digits_images
+from nir_interop.errors import BadData
 
 
 def test_the_embedded_digits_are_split_into_1437_and_360_with_every_class_in_both() -> None:
@@ -41,7 +41,7 @@ def test_upsampled_digits_keep_their_mean_and_their_look() -> None:
 
 
 def test_upsampling_by_bilinear_interpolation_reproduces_a_linear_ramp() -> None:
-    from harness.datasets.digits import resample
+    from nir_interop.datasets.digits import resample
 
     ramp = np.broadcast_to(np.arange(8.0), (1, 8, 8))
     resampled = resample(ramp, 16)[0, 5]

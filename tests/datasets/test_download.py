@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.datasets import download, load_mnist
-from harness.datasets.download import MNIST_MD5, fetch, fetch_mnist, fetch_zip
-from harness.errors import BadData
+from nir_interop.datasets import download, load_mnist
+from nir_interop.datasets.download import MNIST_MD5, fetch, fetch_mnist, fetch_zip
+from nir_interop.errors import BadData
 
 NAME = "train-labels-idx1-ubyte.gz"
 
@@ -180,7 +180,7 @@ def test_n_mnist_is_downloaded_from_the_address_that_is_given(
 ) -> None:
     from tonic.datasets import NMNIST
 
-    from harness.datasets import load_nmnist, nmnist
+    from nir_interop.datasets import load_nmnist, nmnist
 
     server.files["test.zip"] = _zip(["Test/4/00001.bin"])
     monkeypatch.setattr(nmnist, "cache_folder", lambda: cache)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.datasets import find_data, load_mnist
-from harness.datasets.idx import read_idx
-from harness.errors import BadData
+from nir_interop.datasets import find_data, load_mnist
+from nir_interop.datasets.idx import read_idx
+from nir_interop.errors import BadData
 
 IMAGES = "MNIST/raw/train-images-idx3-ubyte"
 LABELS = "MNIST/raw/train-labels-idx1-ubyte"

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.datasets import EVENT, Recordings, load_nmnist
-from harness.errors import BadData
-from harness.stimuli import recordings_to_frames
+from nir_interop.datasets import EVENT, Recordings, load_nmnist
+from nir_interop.errors import BadData
+from nir_interop.stimuli import recordings_to_frames
 
 
 def event_bytes(x: int, y: int, t: int, p: int) -> bytes:

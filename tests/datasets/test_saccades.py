@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tonic.transforms import ToFrame
 
-from harness.datasets import EVENT, digit_events, load_digits_events, load_digits_images
-from harness.datasets.saccades import SACCADE, SENSOR_SIZE
+from nir_interop.datasets import EVENT, digit_events, load_digits_events, load_digits_images
+from nir_interop.datasets.saccades import SACCADE, SENSOR_SIZE
 
 
 def test_digit_events_are_sorted_events_on_the_sensor_within_three_saccades() -> None:

@@ -21,11 +21,11 @@ import nir
 import numpy as np
 import pytest
 
-from harness.reference import Simulator, read
+from nir_interop.reference import Simulator, read
 from tests.docs.blocks import ANYTHING, Block, blocks_of, first_difference, options_of
+from tests.places import ROOT
 
 Completed = subprocess.CompletedProcess[str]
-ROOT = Path(__file__).parents[2]
 PAGES = (Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")))
 BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / page, page.as_posix())]
 LAYOUT = ("Makefile", "README.md", "pyproject.toml", "constraints.txt", "results", "tests")

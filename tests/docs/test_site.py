@@ -17,18 +17,18 @@ import pandas as pd
 import pytest
 from typer.main import get_command
 
-from harness import vocabulary
-from harness.cli import app
-from harness.reconcile.passes import PASSES
-from harness.rule import AXES
-from harness.schema import REPORT, TABLES, read_table
-from harness.vocabulary import Word
+from nir_interop import vocabulary
+from nir_interop.cli import app
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.rule import AXES
+from nir_interop.schema import REPORT, TABLES, read_table
+from nir_interop.vocabulary import Word
+from tests.places import ROOT
 from tests.report.test_browser import AXE, browser, missing  # noqa: F401  browser is a fixture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-ROOT = Path(__file__).parents[2]
 PAGES = ("index", "adapters", "reference/passes")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import checkpoints
-from harness.cli import main
+from nir_interop.cli import main
+from nir_interop_studies import checkpoints
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -29,7 +29,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*arguments: object, **more: object) -> None:
         pytest.fail("training began")
 
-    from experiments import lessons
+    from nir_interop_studies import trained_networks as lessons
 
     monkeypatch.setattr(lessons, "train", fail)
     monkeypatch.delenv("NIR_INTEROP_DATA", raising=False)

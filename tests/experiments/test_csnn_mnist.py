@@ -12,7 +12,7 @@ from pathlib import Path
 import nir
 import pytest
 
-from harness.environments import backend
+from nir_interop.backends.environments import backend
 from tests.known import knowing_store
 
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
@@ -21,7 +21,7 @@ FIGURES = ("accuracy.png", "training.png", "rasters.png")
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "harness", "experiment", "csnn_mnist", "--quick", *arguments]
+    words = [sys.executable, "-m", "nir_interop", "experiment", "csnn_mnist", "--quick", *arguments]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
 
 

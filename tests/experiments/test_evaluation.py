@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import evaluation
-from experiments.csnn_mnist.network import DT, csnn
-from experiments.evaluation import Run, evaluate, held_images
-from harness.adapter import load_adapter
-from harness.datasets import load_digits_images
-from harness.networks import LIF, Layer, Pool2d, PoolKind
-from harness.vocabulary import Idiom, Reset
+from nir_interop.backends.adapter import load_adapter
+from nir_interop.datasets import load_digits_images
+from nir_interop.networks import LIF, Layer, Pool2d, PoolKind
+from nir_interop.vocabulary import Idiom, Reset
+from nir_interop_studies import evaluation
+from nir_interop_studies.csnn_mnist.network import DT, csnn
+from nir_interop_studies.evaluation import Run, evaluate, held_images
 
 STEPS, SAMPLES = 3, 50
 

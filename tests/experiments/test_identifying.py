@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from experiments.csnn_mnist.network import csnn
-from experiments.identifying import neurons_in
-from harness.environments import backend
-from harness.explain.identify import KINDS
-from harness.fingerprint import Fingerprint, Identified
-from harness.graphs import NEURONS
-from harness.matrix import fingerprints
-from harness.matrix.fingerprints import NATIVE_KINDS, NativeRules, import_fingerprint, native_neurons, native_rules
-from harness.matrix.live import LiveBackend
-from harness.matrix.store import Store
-from harness.networks import CubaLIF, Network
-from harness.rule import NIR_MEANING
-from harness.vocabulary import Idiom
+from nir_interop.backends.environments import backend
+from nir_interop.explain.identify import KINDS
+from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.graphs import NEURONS
+from nir_interop.networks import CubaLIF, Network
+from nir_interop.rule import NIR_MEANING
+from nir_interop.store.store import Store
+from nir_interop.transfer import fingerprints
+from nir_interop.transfer.fingerprints import NATIVE_KINDS, NativeRules, import_fingerprint, native_neurons, native_rules
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Idiom
+from nir_interop_studies.csnn_mnist.network import csnn
+from nir_interop_studies.identifying import neurons_in
 
 PLAIN = ("I", "IF", "LI", "LIF")
 

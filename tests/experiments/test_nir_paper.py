@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.nir_paper import braille, lif, study
-from experiments.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, PaperOptions, find_paper, spike_steps
-from experiments.nir_paper.running import first_layer, first_neurons
-from experiments.nir_paper.similarity import pair_rows
-from experiments.nir_paper.wording import merged
-from experiments.progress import Progress
-from harness.environments import backend
-from harness.errors import BadData
-from harness.graphs import Node, read, validate
-from harness.reference import exact_simulator
+from nir_interop.backends.environments import backend
+from nir_interop.errors import BadData
+from nir_interop.graphs import Node, read, validate
+from nir_interop.reference import exact_simulator
+from nir_interop_studies.nir_paper import braille, lif, study
+from nir_interop_studies.nir_paper.cell_text import merged
+from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, PaperOptions, find_paper, spike_steps
+from nir_interop_studies.nir_paper.running import first_layer, first_neurons
+from nir_interop_studies.nir_paper.similarity import pair_rows
+from nir_interop_studies.progress import Progress
 from tests.known import knowing_store
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
@@ -39,7 +39,7 @@ def call(folder: Path, named: Path | None, *arguments: str) -> subprocess.Comple
     store = knowing_store(folder)
     environment = {name: value for name, value in os.environ.items() if name not in (VARIABLE, "NIR_INTEROP_DATA")}
     environment |= {VARIABLE: str(named)} if named is not None else {}
-    words = [sys.executable, "-m", "harness", "experiment", "nir_paper", "--quick", "--out", "out", "--store", str(store)]
+    words = [sys.executable, "-m", "nir_interop", "experiment", "nir_paper", "--quick", "--out", "out", "--store", str(store)]
     return subprocess.run([*words, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=500)
 
 
@@ -292,7 +292,7 @@ def test_the_folder_is_the_paper_s_or_a_checkout_and_an_option_goes_before_the_e
 
 
 def test_an_option_of_another_study_is_refused(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "harness", "experiment", "csnn_mnist", "--paper-dir", str(tmp_path)]
+    words = [sys.executable, "-m", "nir_interop", "experiment", "csnn_mnist", "--paper-dir", str(tmp_path)]
     run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     (line,) = run.stderr.strip().splitlines()
     assert run.returncode == 2

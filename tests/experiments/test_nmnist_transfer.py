@@ -14,22 +14,23 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import checkpoints, lessons
-from experiments.common import Options
-from experiments.nmnist_transfer.crossing import TREATMENTS, stretched
-from experiments.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
-from experiments.nmnist_transfer.network import FRAME, SHORT, network, summed, written_for
-from experiments.nmnist_transfer.regimes import POOLINGS, Regime, regimes
-from experiments.stepping import neurons_of, spikes_of_frames
-from experiments.training import SAVE_EVERY, Trained, train
-from harness.adapter import load_adapter
-from harness.cli import main
-from harness.datasets import load_digits_events
-from harness.environments import backend
-from harness.graphs import from_nir
-from harness.networks import LIF, PoolKind
-from harness.stimuli import events_to_frames
-from harness.vocabulary import Idiom
+from nir_interop.backends.adapter import load_adapter
+from nir_interop.backends.environments import backend
+from nir_interop.cli import main
+from nir_interop.datasets import load_digits_events
+from nir_interop.graphs import from_nir
+from nir_interop.networks import LIF, PoolKind
+from nir_interop.stimuli import events_to_frames
+from nir_interop.vocabulary import Idiom
+from nir_interop_studies import checkpoints
+from nir_interop_studies import trained_networks as lessons
+from nir_interop_studies.common import Options
+from nir_interop_studies.nmnist_transfer.crossing import TREATMENTS, stretched
+from nir_interop_studies.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
+from nir_interop_studies.nmnist_transfer.network import FRAME, SHORT, network, summed, written_for
+from nir_interop_studies.nmnist_transfer.regimes import POOLINGS, Regime, regimes
+from nir_interop_studies.stepping import neurons_of, spikes_of_frames
+from nir_interop_studies.training import SAVE_EVERY, Trained, train
 from tests.known import knowing_store
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
@@ -269,7 +270,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.skip(backend(name).hint)
     folder = tmp_path_factory.mktemp("quick")
     store = str(knowing_store(folder))
-    words = [sys.executable, "-m", "harness", "experiment", "nmnist_transfer", "--quick", "--store", store]
+    words = [sys.executable, "-m", "nir_interop", "experiment", "nmnist_transfer", "--quick", "--store", store]
     run = subprocess.run(words, capture_output=True, text=True, cwd=folder, timeout=500, check=False)
     assert run.returncode == 0, run.stderr
     out = folder / "results" / "nmnist_transfer-quick"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from experiments.common import Options
-from experiments.spikingjelly_exchange.bench import SIDES, Bench, Case, recorded
-from experiments.spikingjelly_exchange.promises import PROMISES, Direction
-from experiments.spikingjelly_exchange.report import Measured, promise_row, write_report
-from harness.environments import backend
-from harness.errors import BadInput
-from harness.matrix.capture import Capture, guarded
+from nir_interop.backends.environments import backend
+from nir_interop.errors import BadInput
+from nir_interop.workers.capture import Capture, guarded
+from nir_interop_studies.common import Options
+from nir_interop_studies.spikingjelly_exchange.bench import SIDES, Bench, Case, recorded
+from nir_interop_studies.spikingjelly_exchange.promises import PROMISES, Direction
+from nir_interop_studies.spikingjelly_exchange.report import Measured, promise_row, write_report
 
 TABLES = ("promises", "cases", "comparisons", "example")
 KEYS = {promise.key: promise for promise in PROMISES}
@@ -39,7 +39,7 @@ def installed() -> None:
 def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The folders of two runs."""
     folders = tuple(tmp_path_factory.mktemp(f"run{number}") for number in range(2))
-    words = [sys.executable, "-m", "harness", "experiment", "spikingjelly_exchange", "--quick"]
+    words = [sys.executable, "-m", "nir_interop", "experiment", "spikingjelly_exchange", "--quick"]
     runs = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=each) for each in folders]
     for run in runs:
         said, errors = run.communicate(timeout=600)
@@ -60,7 +60,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def measure(bench: Bench, key: str) -> Measured:
     with guarded(Capture()):
-        from experiments.spikingjelly_exchange.measures import measured
+        from nir_interop_studies.spikingjelly_exchange.measures import measured
 
         return Measured(KEYS[key], measured(bench, KEYS[key]))
 
@@ -160,7 +160,7 @@ def test_the_page_names_what_is_broken_the_command_the_versions_and_the_time(twi
 
 def test_every_promise_is_measured_and_nothing_else_is(bench: Bench) -> None:
     with guarded(Capture()):
-        from experiments.spikingjelly_exchange.measures import MEASURES
+        from nir_interop_studies.spikingjelly_exchange.measures import MEASURES
     assert set(MEASURES) == set(KEYS)
     assert len(KEYS) == len(PROMISES)
 
@@ -223,7 +223,7 @@ def test_a_promise_to_refuse_is_broken_by_silence_and_by_another_exception(
 
 def test_a_measurement_that_fails_is_a_broken_case_and_not_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with guarded(Capture()):
-        from experiments.spikingjelly_exchange import running
+        from nir_interop_studies.spikingjelly_exchange import running
 
     def fail(*arguments: object, **more: object) -> None:
         raise OSError("no room")
@@ -237,7 +237,7 @@ def test_a_measurement_that_fails_is_a_broken_case_and_not_the_end(bench: Bench,
 def test_silence_proves_nothing(bench: Bench) -> None:
     import numpy as np
 
-    from experiments.spikingjelly_exchange.bench import compared, verdict
+    from nir_interop_studies.spikingjelly_exchange.bench import compared, verdict
 
     quiet = recorded(np.zeros((5, 1, 4)))
     case = verdict("quiet", "original", {"imported_s": compared(quiet, quiet)}, ("imported_s",))
@@ -249,7 +249,7 @@ def test_silence_proves_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("given", [{"libraries": ("norse",)}, {"train_only": True}], ids=lambda each: next(iter(each)))
 def test_options_that_mean_nothing_here_are_refused(given: dict[str, Any], tmp_path: Path) -> None:
-    from experiments.spikingjelly_exchange import STUDY
+    from nir_interop_studies.spikingjelly_exchange import STUDY
 
     with pytest.raises(BadInput, match="leave the option out"):
         STUDY.run(Options(None, tmp_path / "out", tmp_path, tmp_path, **given), quiet=True)

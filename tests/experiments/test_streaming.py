@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.nir_paper import running
-from experiments.nir_paper.inputs import Frames
-from experiments.nir_paper.running import BATCH, Runner
-from harness.datasets import Recordings, load_digits_events
-from harness.graphs import Array, Graph, Node
-from harness.rule import NIR_MEANING
+from nir_interop.datasets import Recordings, load_digits_events
+from nir_interop.graphs import Array, Graph, Node
+from nir_interop.rule import NIR_MEANING
+from nir_interop_studies.nir_paper import running
+from nir_interop_studies.nir_paper.inputs import Frames
+from nir_interop_studies.nir_paper.running import BATCH, Runner
 
 STEPS, CLASSES = 40, 10
 

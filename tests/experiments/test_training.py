@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import checkpoints
-from experiments.common import Options
-from experiments.csnn_mnist.regimes import CHOSEN, Regime, regimes
-from experiments.stepping import LIBRARIES, neurons_of, spikes
-from experiments.training import SAVE_EVERY, Trained, about, train
-from harness.adapter import load_adapter
-from harness.datasets import Images, load_digits_images
-from harness.errors import BadInput
-from harness.networks import Network
+from nir_interop.backends.adapter import load_adapter
+from nir_interop.datasets import Images, load_digits_images
+from nir_interop.errors import BadInput
+from nir_interop.networks import Network
+from nir_interop_studies import checkpoints
+from nir_interop_studies.common import Options
+from nir_interop_studies.csnn_mnist.regimes import CHOSEN, Regime, regimes
+from nir_interop_studies.stepping import LIBRARIES, neurons_of, spikes
+from nir_interop_studies.training import SAVE_EVERY, Trained, about, train
 
 CPU = torch.device("cpu")
 SAMPLES = 2 * (SAVE_EVERY + 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.recording import Recording
+from nir_interop.recording import Recording
 
 
 def assert_same(actual: Recording, expected: Recording) -> None:

@@ -1,6 +1,6 @@
 """A backend of the tests' own: NIR in plain NumPy, sharing no code with the reference, with faults switched in by name.
 
-A fault is a :class:`harness.vocabulary.Cause`.  Those of an importer are given to :class:`FakeBackend`, those of an
+A fault is a :class:`nir_interop.vocabulary.Cause`.  Those of an importer are given to :class:`FakeBackend`, those of an
 exporter to :class:`FakeExporter`.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import RunFailed
-from harness.graphs import NEURONS, SPIKING, STATELESS, Graph
-from harness.recording import MEMBRANE_SAMPLES, Recording
-from harness.rule import (
+from nir_interop.errors import RunFailed
+from nir_interop.graphs import NEURONS, SPIKING, STATELESS, Graph
+from nir_interop.recording import MEMBRANE_SAMPLES, Recording
+from nir_interop.rule import (
     NIR_MEANING,
     Axis,
     Comparison,
@@ -35,7 +35,7 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Cause, Status
+from nir_interop.vocabulary import Cause, Status
 from tests.explain.fake.exporter import EXPORTER_FAULTS, FakeExporter
 from tests.explain.fake.neurons import Cell, Line, delay_in_steps
 from tests.explain.fake.operators import apply

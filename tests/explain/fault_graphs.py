@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import RunFailed
-from harness.graphs import Graph
-from harness.recording import Recording
-from harness.vocabulary import Cause
+from nir_interop.errors import RunFailed
+from nir_interop.graphs import Graph
+from nir_interop.recording import Recording
+from nir_interop.vocabulary import Cause
 from tests.explain.fake.random_graphs import random_case
 from tests.explain.fake_backend import EXPORTER_FAULTS, MERGED, PLANTABLE, RULE_AXIS, FakeBackend, FakeExporter, observe
 

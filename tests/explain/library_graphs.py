@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.explain.probes.parameters import MATCHED, MATCHED_FIXED, OFF, Gains, gains_of
-from harness.fingerprint import Fingerprint
-from harness.graphs import SPIKING, Graph, Node
-from harness.graphs.primitives import PARAMETERS
-from harness.graphs.shapes import output_shape
-from harness.reference.coefficients import FIXED_DT, membrane_memory, synapse_memory
-from harness.rule import TimeStep, UpdateRule
+from nir_interop.explain.probes.parameters import MATCHED, MATCHED_FIXED, OFF, Gains, gains_of
+from nir_interop.fingerprint import Fingerprint
+from nir_interop.graphs import SPIKING, Graph, Node
+from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.graphs.shapes import output_shape
+from nir_interop.reference.coefficients import FIXED_DT, membrane_memory, synapse_memory
+from nir_interop.rule import TimeStep, UpdateRule
 from tests.strategies import node
 
 Shape = tuple[int, ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.explain.complaints import Suspects, at_fault, before, warned
-from harness.graphs import Graph, Node
-from harness.vocabulary import Cause, Status
+from nir_interop.explain.warnings import Suspects, at_fault, before, warned
+from nir_interop.graphs import Graph, Node
+from nir_interop.vocabulary import Cause, Status
 
 SCALING = "[warning] scaling weights to avoid scaling inputs"
 NORSE = "WARNING root: The parameter r is expected to be set to 1, but was found to diverge (with mean 25.0)."

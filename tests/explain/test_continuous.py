@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.explain.continuous import explain_continuous
-from harness.graphs import Graph, Node
-from harness.reference import exact_simulator, simulate
-from harness.rule import NIR_MEANING, Use
-from harness.vocabulary import Blame, Cause, Status
+from nir_interop.explain.continuous import explain_continuous
+from nir_interop.graphs import Graph, Node
+from nir_interop.reference import exact_simulator, simulate
+from nir_interop.rule import NIR_MEANING, Use
+from nir_interop.vocabulary import Blame, Cause, Status
 
 DT = 1e-4
 STIMULUS = (np.random.default_rng(3).random((80, 6, 3)) < 0.4).astype(np.float32)

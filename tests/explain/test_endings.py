@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import RunFailed
-from harness.explain.endings import attributed, without_graph, without_meaning
-from harness.explain.verdict import CauseShare, Verdict, explain_cell
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, nest
-from harness.recording import Recording
-from harness.rule import NIR_MEANING
-from harness.vocabulary import Blame, Cause, Stage, Status
+from nir_interop.errors import RunFailed
+from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
+from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, nest
+from nir_interop.recording import Recording
+from nir_interop.rule import NIR_MEANING
+from nir_interop.vocabulary import Blame, Cause, Stage, Status
 
 
 def port(kind: str) -> Node:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import NotExpressible, RunFailed
-from harness.graphs import Graph, Node, from_nir, validate
-from harness.networks import catalogue, names
-from harness.networks.intended import intended_graph
-from harness.reference import Simulator, simulate
-from harness.rule import Gain, ResetKind, Start, TimeStep, UpdateRule
-from harness.vocabulary import Cause
+from nir_interop.errors import NotExpressible, RunFailed
+from nir_interop.graphs import Graph, Node, from_nir, validate
+from nir_interop.networks import catalogue, names
+from nir_interop.networks.intended import intended_graph
+from nir_interop.reference import Simulator, simulate
+from nir_interop.rule import Gain, ResetKind, Start, TimeStep, UpdateRule
+from nir_interop.vocabulary import Cause
 from tests.explain.agreement import assert_same
 from tests.explain.fake_backend import (
     DEFAULT_DT,

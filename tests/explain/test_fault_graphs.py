@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from harness.graphs import Graph, difference, digest, inline, validate
-from harness.reference import Simulator, simulate
-from harness.rule import ResetKind, UpdateRule
-from harness.vocabulary import Cause
+from nir_interop.graphs import Graph, difference, digest, inline, validate
+from nir_interop.reference import Simulator, simulate
+from nir_interop.rule import ResetKind, UpdateRule
+from nir_interop.vocabulary import Cause
 from tests.explain.agreement import assert_same
 from tests.explain.fake.exporter import soft_resets
 from tests.explain.fake_backend import (

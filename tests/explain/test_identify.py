@@ -6,19 +6,19 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from harness.environments import backend
-from harness.errors import RunFailed
-from harness.explain.identify import KINDS, identify
-from harness.explain.probes import JOIN, NESTING, RECURRENCE
-from harness.explain.probes.battery import STAGES
-from harness.explain.probes.candidates import axes
-from harness.explain.says import says
-from harness.explain.structure import without
-from harness.fingerprint import Fingerprint, Identified, differing_axes
-from harness.graphs import NEURONS, Array, Graph
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import (
+from nir_interop.backends.environments import backend
+from nir_interop.errors import RunFailed
+from nir_interop.explain.identify import KINDS, identify
+from nir_interop.explain.probes import JOIN, NESTING, RECURRENCE
+from nir_interop.explain.probes.battery import STAGES
+from nir_interop.explain.probes.candidates import axes
+from nir_interop.explain.rule_text import says
+from nir_interop.explain.structure import without
+from nir_interop.fingerprint import Fingerprint, Identified, differing_axes
+from nir_interop.graphs import NEURONS, Array, Graph
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import (
     NIR_MEANING,
     Comparison,
     Decay,
@@ -37,7 +37,7 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Cause
+from nir_interop.vocabulary import Cause
 from tests.explain.fake_backend import FakeBackend
 from tests.known import fingerprint_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.rule import Precision
-from harness.vocabulary import Blame, Cause, Status
+from nir_interop.rule import Precision
+from nir_interop.vocabulary import Blame, Cause, Status
 from tests.explain.fake_backend import EXPORTER_FAULTS, PLANTABLE
 from tests.explain.planted import (
     Outcome,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.explain.probes import (
+from nir_interop.explain.probes import (
     BATTERY,
     JOIN,
     STRUCTURAL,
@@ -16,14 +16,14 @@ from harness.explain.probes import (
     neuron,
     stimuli,
 )
-from harness.explain.probes.battery import ALL, COMPARISON, DT, STAGES
-from harness.explain.probes.candidates import NOT_RUN, axes, extended, first_candidates
-from harness.explain.probes.equality import equality
-from harness.explain.probes.graphs import single
-from harness.explain.probes.leftover import INPUTS, separating
-from harness.graphs import NEURONS, STATELESS, validate
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Axis, Comparison, Decay, Gain, Precision, ResetKind, SpikesPerStep, Start, UpdateRule
+from nir_interop.explain.probes.battery import ALL, COMPARISON, DT, STAGES
+from nir_interop.explain.probes.candidates import NOT_RUN, axes, extended, first_candidates
+from nir_interop.explain.probes.equality import equality
+from nir_interop.explain.probes.graphs import single
+from nir_interop.explain.probes.tie_breaking import INPUTS, separating
+from nir_interop.graphs import NEURONS, STATELESS, validate
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Axis, Comparison, Decay, Gain, Precision, ResetKind, SpikesPerStep, Start, UpdateRule
 
 SAME_EQUATION = {
     ("gain", Gain.COMPLEMENT): "one minus the Euler decay is the Euler gain",

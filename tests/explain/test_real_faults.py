@@ -12,12 +12,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.environments import backend
-from harness.explain.verdict import Verdict, explain_cell
-from harness.graphs import Array, Graph, Node
-from harness.matrix.live import LiveBackend
-from harness.reference import simulate
-from harness.vocabulary import Blame, Cause
+from nir_interop.backends.environments import backend
+from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.graphs import Array, Graph, Node
+from nir_interop.reference import simulate
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Blame, Cause
 from tests.known import fingerprint_of
 from tests.strategies import chain, node, port
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.agreement.guided import guided
-from harness.agreement.replay import Replays, flat, gap
-from harness.compare.nodes import differs, output_of
-from harness.environments import backend
-from harness.errors import RunFailed
-from harness.explain.verdict import explain_cell
-from harness.graphs import Array, Graph
-from harness.matrix.live import LiveBackend
-from harness.recording import Recording
-from harness.rule import UpdateRule
-from harness.vocabulary import Cause
+from nir_interop.agreement.guided import guided
+from nir_interop.agreement.replay import Replays, flat, gap
+from nir_interop.backends.environments import backend
+from nir_interop.compare.nodes import differs, output_of
+from nir_interop.errors import RunFailed
+from nir_interop.explain.verdict import explain_cell
+from nir_interop.graphs import Array, Graph
+from nir_interop.recording import Recording
+from nir_interop.rule import UpdateRule
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.explain.library_graphs import Domain, Draw
 from tests.known import fingerprint_of
 

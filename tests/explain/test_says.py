@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.explain.says import found, says
-from harness.explain.structure import has_biased_feedback
-from harness.fingerprint import Identified
-from harness.graphs import Graph, Node
-from harness.rule import NIR_MEANING, Decay, FeedbackBias, Gain
-from harness.vocabulary import Blame
+from nir_interop.explain.rule_text import found, says
+from nir_interop.explain.structure import has_biased_feedback
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Graph, Node
+from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain
+from nir_interop.vocabulary import Blame
 
 ABSENT = NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT)
 CLAUSE = "a feedback's bias is missing at the first step"

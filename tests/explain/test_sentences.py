@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.explain.sentences import difference
-from harness.explain.settings import Setting
-from harness.graphs import Graph
-from harness.rule import AXES, NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, TimeStep, UpdateRule, Use
+from nir_interop.explain.difference_text import difference
+from nir_interop.explain.settings import Setting
+from nir_interop.graphs import Graph
+from nir_interop.rule import AXES, NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, TimeStep, UpdateRule, Use
 from tests.strategies import chain, node
 
 DT = 1e-3

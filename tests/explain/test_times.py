@@ -8,20 +8,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.agreement.guided import guided
-from harness.agreement.status import agreement
-from harness.explain.exporting import exporter_changes, times_factor, with_times
-from harness.explain.verdict import Verdict, explain_cell
-from harness.graphs import Graph, Node, from_nir
-from harness.matrix.remains import settled
-from harness.networks import catalogue
-from harness.reconcile.model import Side
-from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import reconcile
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
-from harness.vocabulary import Blame, Cause, Status
+from nir_interop.agreement.guided import guided
+from nir_interop.agreement.status import agreement
+from nir_interop.explain.exporting import exporter_changes, times_factor, with_times
+from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.graphs import Graph, Node, from_nir
+from nir_interop.networks import catalogue
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
+from nir_interop.transfer.remaining import settled
+from nir_interop.vocabulary import Blame, Cause, Status
 from tests.strategies import DT, chain, node, port
 
 Array = np.ndarray

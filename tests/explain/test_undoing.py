@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.explain.misruns import without_rule
-from harness.explain.verdict import Verdict, explain_cell
-from harness.fingerprint import Identified
-from harness.graphs import NEURONS, Graph, Node
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, Start, UpdateRule, Use
-from harness.vocabulary import Blame, Cause, Status
+from nir_interop.explain.probe_findings import without_rule
+from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import NEURONS, Graph, Node
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, Start, UpdateRule, Use
+from nir_interop.vocabulary import Blame, Cause, Status
 
 DT = 1e-4
 AXES: dict[str, tuple[Axis, Cause]] = {

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.agreement.guided import guided
-from harness.errors import RunFailed
-from harness.explain.causes import causes_between
-from harness.explain.verdict import Verdict, explain_cell
-from harness.graphs import NEURONS, Array, Graph, Node, from_nir
-from harness.networks import catalogue
-from harness.recording import Recording
-from harness.reference import Simulator, simulate
-from harness.rule import (
+from nir_interop.agreement.guided import guided
+from nir_interop.errors import RunFailed
+from nir_interop.explain.causes import causes_between
+from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.graphs import NEURONS, Array, Graph, Node, from_nir
+from nir_interop.networks import catalogue
+from nir_interop.recording import Recording
+from nir_interop.reference import Simulator, simulate
+from nir_interop.rule import (
     NIR_MEANING,
     Axis,
     Comparison,
@@ -37,7 +37,7 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Blame, Cause, Status
+from nir_interop.vocabulary import Blame, Cause, Status
 from tests.explain.fake_backend import DEFAULT_DT, PLANTABLE, FakeBackend, FakeExporter, observe
 from tests.explain.fake_backend import EXPORTER_FAULTS as BY_EXPORTER
 from tests.strategies import DT, chain, neuron, node, port

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.agreement.guided import guided
-from harness.explain.waiting import delayed
-from harness.graphs import Graph, components
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, FeedbackBias
-from harness.vocabulary import Cause
+from nir_interop.agreement.guided import guided
+from nir_interop.explain.delayed_edges import delayed
+from nir_interop.graphs import Graph, components
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, FeedbackBias
+from nir_interop.vocabulary import Cause
 from tests.explain.fake_backend import FakeBackend
 from tests.strategies import DT, cyclic_graphs, node, port, stimulus
 

@@ -18,7 +18,7 @@ def guided(runs: int, seed: int, kept: Path) -> int:
     except ImportError:
         print("atheris is not installed: pip install atheris, or leave --guided out", file=sys.stderr)
         return 2
-    with atheris.instrument_imports(include=["harness"]):
+    with atheris.instrument_imports(include=["nir_interop"]):
         from tests.fuzz.targets import SHORT, feed
     folder = Path(tempfile.mkdtemp())
     corpus = folder / "corpus"

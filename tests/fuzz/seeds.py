@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.graphs import Graph, Node, write
-from harness.recording import Recording
-
-ROOT = Path(__file__).parents[2]
+from nir_interop.graphs import Graph, Node, write
+from nir_interop.recording import Recording
+from tests.places import ROOT
 
 
 def node(kind: str, **params: Any) -> Node:
@@ -97,6 +96,6 @@ def reports() -> tuple[bytes, ...]:
 
 def issue_lists() -> tuple[bytes, ...]:
     """The first entries of the known issues."""
-    text = (ROOT / "harness" / "matrix" / "known_issues.toml").read_text(encoding="utf-8")
+    text = (ROOT / "harness" / "nir_interop" / "matrix" / "known_issues.toml").read_text(encoding="utf-8")
     head, *entries = text.split("\n[[issue]]\n")
     return tuple("\n[[issue]]\n".join(parts).encode() for parts in (["", *entries[:3]], [head, entries[-1]]))

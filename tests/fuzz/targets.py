@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.agreement.inputs import inputs_for
-from harness.cli.options import plain
-from harness.errors import BadInput, NirInteropError, TooSlow
-from harness.graphs import canonical, difference, digest, inline, read_meant, validate, write
-from harness.limits import allowed
-from harness.matrix import known_issues
-from harness.recording import Recording
-from harness.reference import Simulator
-from harness.reference.room import check_room, check_time
-from harness.report.difference import compare
-from harness.report.difference_text import paragraphs
-from harness.report.runs import read_run
-from harness.stimuli import load_output, load_stimulus
+from nir_interop.agreement.inputs import inputs_for
+from nir_interop.cli.options import plain
+from nir_interop.errors import BadInput, NirInteropError, TooSlow
+from nir_interop.graphs import canonical, difference, digest, inline, read_meant, validate, write
+from nir_interop.matrix import known_issues
+from nir_interop.memory import allowed
+from nir_interop.recording import Recording
+from nir_interop.reference import Simulator
+from nir_interop.reference.room import check_room, check_time
+from nir_interop.report.difference import compare
+from nir_interop.report.difference_text import paragraphs
+from nir_interop.report.runs import read_run
+from nir_interop.stimuli import load_output, load_stimulus
 
 DT = 1e-4
 LONGEST_MESSAGE = 1200

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import BadInput
-from harness.graphs import write
+from nir_interop.errors import BadInput
+from nir_interop.graphs import write
 from tests.fuzz import mutators, seeds, targets
 from tests.fuzz.campaign import MOST_GIB, MOST_SECONDS, PLAN, Maker, Tried, run, try_here
 from tests.fuzz.targets import SHORT, WHOLE, Wrong, feed
+from tests.places import PYTHONPATH
 
 FILES, PARTS = 200, 8
 
@@ -43,8 +44,8 @@ def test_the_sound_files_are_taken_whole(maker: Maker, tmp_path: Path) -> None:
 
 
 def test_every_primitive_is_in_a_sound_graph() -> None:
-    from harness.graphs import inline
-    from harness.graphs.primitives import PARAMETERS
+    from nir_interop.graphs import inline
+    from nir_interop.graphs.primitives import PARAMETERS
 
     kinds = {node.kind for graph in seeds.graphs() for _, node in inline(graph).primitives()}
     assert kinds == set(PARAMETERS)
@@ -105,8 +106,8 @@ def test_through_the_command_line_a_bad_file_is_one_line_and_exit_2(maker: Maker
             break
     assert refused is not None
     ended = subprocess.run(
-        [sys.executable, "-m", "harness", verb, refused.name, *more],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(seeds.ROOT)},
+        [sys.executable, "-m", "nir_interop", verb, refused.name, *more],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": PYTHONPATH},
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     assert ended.stderr.startswith("nir-interop: ")

@@ -1,4 +1,4 @@
-"""Small graphs for the tests of harness.graphs."""
+"""Small graphs for the tests of nir_interop.graphs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from harness.errors import NotExpressible
-from harness.graphs import Graph, Node
-from harness.networks import catalogue, names
+from nir_interop.errors import NotExpressible
+from nir_interop.graphs import Graph, Node
+from nir_interop.networks import catalogue, names
 
 
 def node(kind: str, **params: Any) -> Node:

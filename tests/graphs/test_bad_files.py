@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from harness.errors import UnreadableGraph
-from harness.graphs import read, write
-from harness.limits import allowed
+from nir_interop.errors import UnreadableGraph
+from nir_interop.graphs import read, write
+from nir_interop.memory import allowed
 from tests.graphs.graph_samples import assert_one_clear_line, chain, small, small_layout, write_layout
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.graphs import Graph, Node, correspondence, difference, from_nir
-from harness.networks import catalogue
-from harness.vocabulary import Reset
+from nir_interop.graphs import Graph, Node, correspondence, difference, from_nir
+from nir_interop.networks import catalogue
+from nir_interop.vocabulary import Reset
 from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import InvalidGraph
-from harness.graphs import Graph, inline, validate
+from nir_interop.errors import InvalidGraph
+from nir_interop.graphs import Graph, inline, validate
 from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, lif, node, small
 
 

@@ -11,8 +11,8 @@ import nir
 import numpy as np
 import pytest
 
-from harness.errors import InvalidGraph, UnreadableGraph
-from harness.graphs import Graph, Node, as_meant, inline, read, validate
+from nir_interop.errors import InvalidGraph, UnreadableGraph
+from nir_interop.graphs import Graph, Node, as_meant, inline, read, validate
 
 Edges = tuple[tuple[str, str], ...]
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.graphs import Graph, digest, early, in_order, inline, listed, nest, nested, renamed
+from nir_interop.graphs import Graph, digest, early, in_order, inline, listed, nest, nested, renamed
 from tests.graphs.graph_samples import chain, lif, node
 
 

@@ -11,9 +11,9 @@ import nir
 import numpy as np
 import pytest
 
-from harness.errors import UnreadableGraph
-from harness.graphs import digest, from_nir, read, validate, write
-from harness.networks import catalogue
+from nir_interop.errors import UnreadableGraph
+from nir_interop.graphs import digest, from_nir, read, validate, write
+from nir_interop.networks import catalogue
 from tests.graphs.graph_samples import expressible, small, small_layout, write_layout
 
 SHARED = Path(os.environ.get("NIR_INTEROP_SHARED") or Path(__file__).parents[3] / "shared")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import InvalidGraph
-from harness.graphs import Graph, Node, from_nir, validate
-from harness.networks import catalogue
+from nir_interop.errors import InvalidGraph
+from nir_interop.graphs import Graph, Node, from_nir, validate
+from nir_interop.networks import catalogue
 from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
 

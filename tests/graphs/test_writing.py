@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from harness.errors import InvalidGraph
-from harness.graphs import Graph, Node, digest, from_nir, read, to_nir, validate, with_metadata_of, write
-from harness.networks import catalogue
+from nir_interop.errors import InvalidGraph
+from nir_interop.graphs import Graph, Node, digest, from_nir, read, to_nir, validate, with_metadata_of, write
+from nir_interop.networks import catalogue
 from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
 

@@ -21,15 +21,15 @@ from typing import Any, ClassVar
 import nir
 import numpy as np
 
-from harness.adapter import Adapter, Array, read_graph
-from harness.environments import Backend
-from harness.errors import CannotBuild, InvalidGraph
-from harness.learning import Samples, TrainingSettings
-from harness.networks import Network
-from harness.recording import Recording
-from harness.vocabulary import Idiom
+from nir_interop.backends.adapter import Adapter, Array, read_graph
+from nir_interop.backends.environments import Backend
+from nir_interop.errors import CannotBuild, InvalidGraph
+from nir_interop.learning import Samples, TrainingSettings
+from nir_interop.networks import Network
+from nir_interop.recording import Recording
+from nir_interop.vocabulary import Idiom
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = 10
 
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.adapter import Adapter
-from harness.environments import Backend
-from harness.matrix.plan import Plan, make_plan
-from harness.matrix.results import Results
-from harness.matrix.runner import run
-from harness.matrix.store import Store
-from harness.schema import REPORT, SOURCES, write_table
+from nir_interop.backends.adapter import Adapter
+from nir_interop.backends.environments import Backend
+from nir_interop.matrix.plan import Plan, make_plan
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import run
+from nir_interop.schema import REPORT, SOURCES, write_table
+from nir_interop.store.store import Store
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 
@@ -94,12 +94,12 @@ def start_driver(
 COMMAND = """
 import sys
 sys.path[:0] = [{root!r}]
-from harness.matrix import plan
+from nir_interop.matrix import plan
 from tests.matrix import fakes
 from tests.matrix.matrix_runs import plan_of
 kinds = [getattr(fakes, name) for name in {kinds!r}]
 plan.make_plan = lambda **_: plan_of(*kinds, networks={networks!r})
-from harness.cli import main
+from nir_interop.cli import main
 main()
 """
 

@@ -258,7 +258,7 @@ WRITER = """
 import sys
 sys.path[:0] = [{root!r}]
 from pathlib import Path
-from harness.schema import write_text
+from nir_interop.schema import write_text
 while True:
     for letter in "ab":
         write_text(Path("table.csv"), letter * 2**20)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import environments
-from harness.environments import Backend, backend, backends, installed_versions, requirements, suite_version
-from harness.errors import UnknownName
+from nir_interop.backends import environments
+from nir_interop.backends.environments import Backend, backend, backends, installed_versions, requirements, suite_version
+from nir_interop.errors import UnknownName
 
 DIRECT = {"url": "https://example.org/norse", "vcs_info": {"vcs": "git", "commit_id": "065a3b45aaaaaaaa"}}
 
@@ -33,7 +33,7 @@ def test_every_entry_point_is_a_backend_with_the_distributions_of_its_extra() ->
     found = {one.name: one for one in backends()}
     assert list(found) == sorted(found)
     assert found["norse"].distributions == ("norse", "nirtorch", "torch")
-    assert found["norse"].module == "adapters.norse:Norse"
+    assert found["norse"].module == "nir_interop_adapters.norse:Norse"
     assert found["norse"].installed
     assert found["norse"].version == found["norse"].versions["norse"]
     assert found["reference"].version == suite_version()
@@ -41,9 +41,9 @@ def test_every_entry_point_is_a_backend_with_the_distributions_of_its_extra() ->
 
 
 def test_looking_for_backends_imports_no_library() -> None:
-    text = "import sys; from harness.environments import backends; backends(); print(*sys.modules)"
+    text = "import sys; from nir_interop.backends.environments import backends; backends(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"torch", "numpy", "nir", "snntorch", "norse", "spikingjelly", "adapters"} & set(loaded)
+    assert not {"torch", "numpy", "nir", "snntorch", "norse", "spikingjelly", "nir_interop_adapters"} & set(loaded)
 
 
 def test_an_environment_of_its_own_is_used_with_the_versions_in_it(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_a_backend_asks_for_is_its_extra_without_the_condition_that_makes_i
             "common",
         )
 
-    point = environments.EntryPoint("mylib", "adapters.mylib:MyLib [mylib]", environments.ENTRY_POINT_GROUP)
+    point = environments.EntryPoint("mylib", "mylib_nir:MyLib [mylib]", environments.ENTRY_POINT_GROUP)
     monkeypatch.setattr(environments.EntryPoint, "dist", Made(), raising=False)
     assert environments._requirements(point) == ("mylib>=2", 'old==1; python_version < "3.11"')
     with pytest.raises(UnknownName):

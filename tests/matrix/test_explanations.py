@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from harness.environments import backends
-from harness.matrix.explaining import identify
-from harness.matrix.explanations import Explanations
-from harness.matrix.job import Progress
-from harness.matrix.outcomes import CellResult, SourceResult
-from harness.matrix.plan import CellJob, SourceJob, make_plan
-from harness.matrix.results import Results
-from harness.matrix.runner import Event, run
-from harness.matrix.slots import Task
-from harness.matrix.store import Store
+from nir_interop.backends.environments import backends
+from nir_interop.matrix.outcomes import CellResult, SourceResult
+from nir_interop.matrix.plan import CellJob, SourceJob, make_plan
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import Event, run
+from nir_interop.matrix.verdicts import Explanations
+from nir_interop.store.store import Store
+from nir_interop.transfer.explain_job import identify
+from nir_interop.workers.job import Progress
+from nir_interop.workers.scheduler import Task
 from tests.matrix.matrix_runs import tables
 
 OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
@@ -120,7 +120,7 @@ def test_where_the_probes_fail_the_cell_says_so(tmp_path: Path) -> None:
 
 
 def test_what_a_library_that_does_not_start_does_is_not_known(tmp_path: Path) -> None:
-    gone = replace(next(each for each in backends() if each.name == "norse"), module="adapters.norse:Gone")
+    gone = replace(next(each for each in backends() if each.name == "norse"), module="nir_interop_adapters.norse:Gone")
     job = {"backend": gone.as_dict(), "store": str(tmp_path)}
     outcome = identify(OWN[0], job, Progress())  # type: ignore[arg-type]
     assert outcome["status"] == "env_missing"

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.environments import backend
-from harness.errors import CannotBuild, RunFailed
-from harness.explain.probes import Gains, Variation, neuron
-from harness.explain.probes.graphs import cycle, single
-from harness.fingerprint import Fingerprint, Identified
-from harness.graphs import Graph, Node
-from harness.matrix.fingerprints import native_fingerprints, native_neurons, native_rules
-from harness.matrix.layered import layered
-from harness.matrix.live import LiveBackend
-from harness.matrix.native import document_of, network_from
-from harness.matrix.store import Store
-from harness.networks import IF, LIF, Affine, Feedback, Network
-from harness.rule import Comparison, ResetKind, Start, Timing
-from harness.vocabulary import Idiom, Reset, Status
+from nir_interop.backends.environments import backend
+from nir_interop.errors import CannotBuild, RunFailed
+from nir_interop.explain.probes import Gains, Variation, neuron
+from nir_interop.explain.probes.graphs import cycle, single
+from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.graphs import Graph, Node
+from nir_interop.networks import IF, LIF, Affine, Feedback, Network
+from nir_interop.rule import Comparison, ResetKind, Start, Timing
+from nir_interop.store.store import Store
+from nir_interop.transfer.fingerprints import native_fingerprints, native_neurons, native_rules
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.transfer.native_networks import document_of, network_from
+from nir_interop.transfer.network_of_graph import layered
+from nir_interop.vocabulary import Idiom, Reset, Status
 
 SOFT, HARD = Reset.SUBTRACT, Reset.VALUE
 

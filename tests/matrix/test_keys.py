@@ -15,19 +15,19 @@ import nir
 import numpy as np
 import pytest
 
-from harness.matrix import keys
-from harness.matrix.arrays import save_arrays
-from harness.matrix.imports import PROJECT, Sources, imported
-from harness.matrix.native import document_of
-from harness.matrix.work import WORK, module_of
-from harness.networks import catalogue
+from nir_interop.arrays import save_arrays
+from nir_interop.networks import catalogue
+from nir_interop.store import keys
+from nir_interop.store.imports import PROJECT, Sources, imported
+from nir_interop.transfer.native_networks import document_of
+from nir_interop.workers.job_kinds import WORK, module_of
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 
 NETWORK = "mlp_readout"
 DOES = """
 import json, sys
-from harness.matrix import worker
+from nir_interop.workers import worker
 import pkgutil
 job, adapter = json.loads(sys.argv[1]), pkgutil.resolve_name(sys.argv[2])()
 adapter.prepare()
@@ -38,9 +38,10 @@ print(json.dumps([outcome, own], default=str))
 NAMES = """
 import json, sys
 from pathlib import Path
-from harness.environments import Backend
-from harness.matrix import keys
-own, lib = Backend("reference", "adapters.reference:Reference"), Backend("norse", "adapters.norse:Norse")
+from nir_interop.backends.environments import Backend
+from nir_interop.store import keys
+own = Backend("reference", "nir_interop_adapters.reference:Reference")
+lib = Backend("norse", "nir_interop_adapters.norse:Norse")
 
 def names():
     keys.forget()
@@ -86,7 +87,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, 
     }
     rules = {"source_rules": {}, "target_rules": {}, "domain": {}, "likely": [], "dt_import": 1e-4, "dt_effective": 1e-4}
     done = {kind: {"kind": kind, **common} for kind in ("source", "cell", "meaning")}
-    made = _done(done["meaning"] | {"save": paths["native"]}, "adapters.reference:Reference")
+    made = _done(done["meaning"] | {"save": paths["native"]}, "nir_interop_adapters.reference:Reference")
     assert made[0]["status"] == "ok"
     shutil.copy(paths["native"], folder / "target.npz")
     asked = {"exporter": "norse", "importer": "reference", "failure": None, "limit": 5.0, "target": str(folder / "target.npz")}
@@ -118,31 +119,31 @@ OURS = ("explain", "identify", "intended", "rewrite")
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in OURS)) for kind in sorted(WORK)])
 def test_all_that_a_worker_imports_for_a_job_is_in_its_name(kind: str, jobs: Mapping[str, Mapping[str, Any]]) -> None:
-    adapter = "adapters.reference:Reference" if kind in OURS else "tests.matrix.fakes:Honest"
+    adapter = "nir_interop_adapters.reference:Reference" if kind in OURS else "tests.matrix.fakes:Honest"
     outcome, modules = _done(jobs[kind], adapter)
     assert kind == "identify" or outcome.get("status", "ok") not in ("run_error", "import_error"), outcome
-    mine = {name for name, file in modules.items() if Path(file).is_relative_to(ROOT / "harness")}
+    mine = {name for name, file in modules.items() if Path(file).is_relative_to(PROJECT)}
     sources = Sources()
-    followed = sources.modules("harness.matrix.worker", module_of(kind)) | sources.modules(adapter.partition(":")[0])
+    followed = sources.modules("nir_interop.workers.worker", module_of(kind)) | sources.modules(adapter.partition(":")[0])
     assert mine <= followed, sorted(mine - followed)
     assert len(mine) > 10
 
 
 def test_a_changed_source_changes_the_names_of_what_it_was_used_for_and_no_others(tmp_path: Path) -> None:
-    for package in ("harness", "adapters"):
-        shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in (PROJECT / "nir_interop", ROOT / "adapters" / "nir_interop_adapters"):
+        shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
 
     explained = {"rules", "fingerprints", "verdicts", "rewritings", "primitives"}
     expected = {
-        "harness/graphs/writing.py": explained | {"our cells", "sources"},
-        "harness/graphs/inlining.py": explained | {"our cells", "sources"},
-        "harness/fingerprint.py": explained,
-        "harness/reconcile/gains.py": {"rewritings"},
-        "harness/stimuli/encoding.py": {"stimuli"},
-        "adapters/torch_support.py": (explained - {"verdicts"}) | {"norse's cells", "sources", "trainings"},
-        "harness/report/tables.py": set(),
-        "harness/cli/matrix.py": set(),
-        "harness/matrix/campaign.py": set(),
+        "nir_interop/graphs/writing.py": explained | {"our cells", "sources"},
+        "nir_interop/graphs/inlining.py": explained | {"our cells", "sources"},
+        "nir_interop/fingerprint.py": explained,
+        "nir_interop/reconcile/gains.py": {"rewritings"},
+        "nir_interop/stimuli/encoding.py": {"stimuli"},
+        "nir_interop_adapters/torch_support.py": (explained - {"verdicts"}) | {"norse's cells", "sources", "trainings"},
+        "nir_interop/report/tables.py": set(),
+        "nir_interop/cli/matrix.py": set(),
+        "nir_interop/matrix/campaign.py": set(),
     }
     command = [sys.executable, "-c", NAMES, *expected]
     said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout
@@ -172,12 +173,12 @@ def _by_parsing(text: str, package: str) -> Iterator[str]:
         waiting += ast.iter_child_nodes(node)
 
 
-@pytest.mark.parametrize("package", ["harness", "adapters"])
+@pytest.mark.parametrize("package", ["harness/nir_interop", "adapters/nir_interop_adapters"])
 def test_the_imports_of_every_source_are_found_as_pythons_own_parser_finds_them(package: str) -> None:
-    paths = sorted((PROJECT / package).rglob("*.py"))
+    paths = sorted((ROOT / package).rglob("*.py"))
     assert paths
     for path in paths:
-        inside = ".".join(path.relative_to(PROJECT).parts[:-1])
+        inside = ".".join(path.relative_to((ROOT / package).parent).parts[:-1])
         text = path.read_text(encoding="utf-8")
         assert set(_by_parsing(text, inside)) <= set(imported(text, inside)), path
 
@@ -203,12 +204,14 @@ def test_an_adapter_elsewhere_is_followed_into_its_own_package_and_ours(tmp_path
     package = tmp_path / "libadapter"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "main.py").write_text("from libadapter.inner import x\nfrom harness.adapter import Adapter\nimport json\n")
+    (package / "main.py").write_text(
+        "from libadapter.inner import x\nfrom nir_interop.backends.adapter import Adapter\nimport json\n"
+    )
     (package / "inner.py").write_text("x = 1\n")
     sources = Sources((tmp_path,))
     found = sources.modules("libadapter.main")
-    assert {"libadapter", "libadapter.main", "libadapter.inner", "harness.adapter", "harness.errors"} <= found
-    assert not any(name.startswith(("json", "harness.report")) for name in found)
+    assert {"libadapter", "libadapter.main", "libadapter.inner", "nir_interop.backends.adapter", "nir_interop.errors"} <= found
+    assert not any(name.startswith(("json", "nir_interop.report")) for name in found)
     before = sources.digest("libadapter.main")
     (package / "inner.py").write_text("x = 2\n")
     assert Sources((tmp_path,)).digest("libadapter.main") != before
@@ -216,7 +219,7 @@ def test_an_adapter_elsewhere_is_followed_into_its_own_package_and_ours(tmp_path
 
 
 def test_the_surroundings_of_workers_are_in_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.matrix import pool
+    from nir_interop.workers import pool
 
     before = keys.backend_key(fakes.backend(fakes.Honest))
     monkeypatch.setitem(pool.ENVIRONMENT, "MKL_CBWR", "AUTO")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BadInput
-from harness.matrix.known_issues import Issue, load, mark, stale
+from nir_interop.errors import BadInput
+from nir_interop.matrix.known_issues import Issue, load, mark, stale
 
 ENTRY = {
     "id": "drops-pooling", "backend": "norse", "role": "importer", "versions": ["1.1.0"], "status": "mismatch",

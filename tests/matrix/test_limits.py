@@ -11,14 +11,14 @@ from typing import Any
 import execnet
 import pytest
 
-from harness import limits
-from harness.errors import BadInput
-from harness.matrix import rights
-from harness.matrix.kin import working_in
-from harness.matrix.messages import MEMORY, SHORT_OF_MEMORY
-from harness.matrix.pool import Worker
-from harness.matrix.results import Results
-from harness.matrix.rights import memory_for
+from nir_interop import memory as limits
+from nir_interop.errors import BadInput
+from nir_interop.matrix.rows import Results
+from nir_interop.workers import memory_share as rights
+from nir_interop.workers.error_messages import MEMORY, SHORT_OF_MEMORY
+from nir_interop.workers.memory_share import memory_for
+from nir_interop.workers.pool import Worker
+from nir_interop.workers.process_tree import working_in
 from tests.matrix import fakes
 from tests.matrix.matrix_runs import by_importer, plan_of, run_in, wait_until, workers_of
 

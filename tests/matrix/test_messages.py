@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import CannotBuild, ReadFailed
-from harness.matrix.capture import KEPT, Capture, guarded
-from harness.matrix.job import import_failure
-from harness.matrix.messages import LONGEST, describe, is_ours, one_line, own_failure
-from harness.vocabulary import Stage
+from nir_interop.errors import CannotBuild, ReadFailed
+from nir_interop.vocabulary import Stage
+from nir_interop.workers.capture import KEPT, Capture, guarded
+from nir_interop.workers.error_messages import LONGEST, describe, is_ours, one_line, own_failure
+from nir_interop.workers.job import import_failure
 from tests.matrix import fakes
 
 
@@ -72,7 +72,7 @@ def test_a_failure_of_our_own_is_told_from_a_librarys() -> None:
     import nir
     import torch
 
-    from adapters.torch_support import record
+    from nir_interop_adapters.torch_support import record
 
     def tuples() -> object:
         return record(lambda frame: (frame, frame), np.zeros((2, 1, 3)), {}, lambda module, output: (None, None))  # type: ignore[arg-type,return-value]
@@ -85,7 +85,7 @@ def test_a_failure_of_our_own_is_told_from_a_librarys() -> None:
     assert told["error_message"].startswith(
         "nir-interop's own failure, not the library's: TypeError: expected Tensor as element"
     )
-    assert told["error_at"].startswith("adapters/torch_support.py:")
+    assert told["error_at"].startswith("nir_interop_adapters/torch_support.py:")
     assert not is_ours(inside)
     assert not is_ours(raised(lambda: nir.Affine(weight=np.array("x"), bias=None)))
     assert not is_ours(raised(lambda: run(code)))

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from harness.errors import UnknownName
-from harness.matrix.plan import CellJob, SourceJob, make_plan, parse_cell_id
-from harness.networks import names
+from nir_interop.errors import UnknownName
+from nir_interop.matrix.plan import CellJob, SourceJob, make_plan, parse_cell_id
+from nir_interop.networks import names
 from tests.matrix import fakes
 
 KNOWN = [fakes.backend(kind) for kind in (fakes.Honest, fakes.Wrong)]

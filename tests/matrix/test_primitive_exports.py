@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.compare.rasters import is_counts
-from harness.environments import backend
-from harness.errors import InvalidGraph, RunFailed
-from harness.fingerprint import Fingerprint
-from harness.graphs import Array, Graph, Node, digest, from_nir, validate
-from harness.matrix.native import document_of, network_from
-from harness.matrix.primitives import ExportCase, cases, exported_rows, networks, rows_of
-from harness.matrix.primitives.case import DT, SAMPLES
-from harness.matrix.primitives.exporting import Exporting
-from harness.networks import Network
-from harness.recording import Recording
-from harness.vocabulary import Idiom, Status
+from nir_interop.backends.environments import backend
+from nir_interop.compare.rasters import is_counts
+from nir_interop.conformance.primitives import ExportCase, cases, exported_rows, networks, rows_of
+from nir_interop.conformance.primitives.case import DT, SAMPLES
+from nir_interop.conformance.primitives.exporting import Exporting
+from nir_interop.errors import InvalidGraph, RunFailed
+from nir_interop.fingerprint import Fingerprint
+from nir_interop.graphs import Array, Graph, Node, digest, from_nir, validate
+from nir_interop.networks import Network
+from nir_interop.recording import Recording
+from nir_interop.transfer.native_networks import document_of, network_from
+from nir_interop.vocabulary import Idiom, Status
 
 ALL = networks()
 SIMPLE = {(each.meant.primitive, each.meant.aspect): each for each in ALL}
@@ -240,7 +240,7 @@ def test_a_librarys_own_exporter_is_quoted_where_it_fails_and_blamed_where_it_is
 
 
 def test_rows_of_both_directions_stand_in_one_cell_of_the_page(tmp_path: Path) -> None:
-    from harness.report.primitives import NOTHING, Support, contradicts, page_lines
+    from nir_interop.report.primitives import NOTHING, Support, contradicts, page_lines
 
     support = Support.load()
     assert (support.claims("norse", "Conv1d"), support.claims("norse", "Conv1d", "export")) == (False, True)

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.compare.rasters import is_counts
-from harness.errors import BadInput, RunFailed
-from harness.fingerprint import Fingerprint
-from harness.graphs import NEURONS, Array, Graph, digest, read, validate, write
-from harness.graphs.primitives import PARAMETERS
-from harness.matrix.primitives import Case, cases, judge, rows_of, write_vectors
-from harness.matrix.primitives.case import SAMPLES, bypassed
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.report.primitives import Support, contradicts, page_lines, summary, write_primitives
-from harness.schema import PRIMITIVES, read_table
-from harness.vocabulary import Outcome, Status
+from nir_interop.compare.rasters import is_counts
+from nir_interop.conformance.primitives import Case, cases, judge, rows_of, write_vectors
+from nir_interop.conformance.primitives.case import SAMPLES, bypassed
+from nir_interop.errors import BadInput, RunFailed
+from nir_interop.fingerprint import Fingerprint
+from nir_interop.graphs import NEURONS, Array, Graph, digest, read, validate, write
+from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.report.primitives import Support, contradicts, page_lines, summary, write_primitives
+from nir_interop.schema import PRIMITIVES, read_table
+from nir_interop.vocabulary import Outcome, Status
 
 ALL = cases()
 WIRING = {"NIRGraph", "self-loop", "two-node cycle", "longer cycle", "join at a neuron", "join at Output", "several Outputs"}
@@ -145,8 +145,8 @@ def test_wrong_outputs_get_the_cause_that_the_importers_rule_gives() -> None:
     def ignores_r(graph: Graph, stimulus: Array, dt: float) -> Recording:
         return simulate(graph, stimulus, dt, known.by_primitive())
 
-    from harness.fingerprint import Identified
-    from harness.rule import NIR_MEANING, Use
+    from nir_interop.fingerprint import Identified
+    from nir_interop.rule import NIR_MEANING, Use
 
     known = Fingerprint("fake", rules={"LIF": Identified(NIR_MEANING.but(resistance=Use.IGNORED))})
     (row,) = rows_of(ignores_r, [LIF], lambda: known)

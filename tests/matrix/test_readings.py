@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.fingerprint import Fingerprint, Identified
-from harness.fingerprint import Side as At
-from harness.graphs import Array, Graph, Node, read
-from harness.matrix.readings import SourceReading, matched
-from harness.matrix.reconciling import side_from_rule
-from harness.reconcile.model import Side
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Comparison, Gain, ResetKind, Start, Timing, UpdateRule
-from harness.stimuli import bernoulli, load_output, load_stimulus
-from harness.vocabulary import Cause
+from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.fingerprint import Side as At
+from nir_interop.graphs import Array, Graph, Node, read
+from nir_interop.reconcile.model import Side
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Comparison, Gain, ResetKind, Start, Timing, UpdateRule
+from nir_interop.stimuli import bernoulli, load_output, load_stimulus
+from nir_interop.transfer.readings import SourceReading, matched
+from nir_interop.transfer.reconciling import side_from_rule
+from nir_interop.vocabulary import Cause
 from tests.strategies import node, port
 
 DT = 1e-3

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from harness.environments import backends
-from harness.matrix.outcomes import CellResult, Rewriting
-from harness.matrix.plan import make_plan
-from harness.matrix.reconciliations import verdict_after
-from harness.matrix.results import Results
-from harness.matrix.runner import Event, run
-from harness.matrix.store import Store
-from harness.report.tables import reconciliation, summary
+from nir_interop.backends.environments import backends
+from nir_interop.matrix.outcomes import CellResult, Rewriting
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.reconciled import verdict_after
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import Event, run
+from nir_interop.report.tables import reconciliation, summary
+from nir_interop.store.store import Store
 from tests.matrix.matrix_runs import tables
 
 OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
@@ -93,7 +93,7 @@ def test_a_cell_that_ends_otherwise_than_its_rewriting_foresaw_is_not_explained(
 
 def test_a_reconciled_cell_can_be_seen_without_this_project(ran: Ran, tmp_path: Path) -> None:
     def repro(cell_id: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "harness", "repro", cell_id, "--store", str(ran[2]), "-o", str(tmp_path / "out")]
+        command = [sys.executable, "-m", "nir_interop", "repro", cell_id, "--store", str(ran[2]), "-o", str(tmp_path / "out")]
         return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
     done = repro(AGAIN.replace("@0.001.", "@0.0001."))

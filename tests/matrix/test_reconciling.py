@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import BadInput
-from harness.matrix.reconciling import side_from_rule
-from harness.rule import NIR_MEANING, ResetKind, Start, Timing
+from nir_interop.errors import BadInput
+from nir_interop.rule import NIR_MEANING, ResetKind, Start, Timing
+from nir_interop.transfer.reconciling import side_from_rule
 
 
 def test_a_rule_in_words_is_every_neuron_s() -> None:

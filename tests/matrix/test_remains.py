@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import RunFailed
-from harness.fingerprint import Identified
-from harness.graphs import Array, Graph
-from harness.matrix.reconciling import reconcile_with
-from harness.matrix.remains import remains
-from harness.reconcile.model import Side
-from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import reconcile
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
-from harness.vocabulary import Cause
+from nir_interop.errors import RunFailed
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Array, Graph
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
+from nir_interop.transfer.reconciling import reconcile_with
+from nir_interop.transfer.remaining import remains
+from nir_interop.vocabulary import Cause
 from tests.strategies import DT, chain, neuron, node
 
 RNG = np.random.default_rng(0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.explain.verdict import CauseShare, Verdict
-from harness.matrix.remedies import Remedy, _answered, _in_rules, with_causes
-from harness.reconcile.model import Side
-from harness.reconcile.passes import PASSES
-from harness.rule import NIR_MEANING, Use
-from harness.vocabulary import Blame, Cause, Status
+from nir_interop.explain.verdict import CauseShare, Verdict
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.rule import NIR_MEANING, Use
+from nir_interop.transfer.remedies import Remedy, _answered, _in_rules, with_causes
+from nir_interop.vocabulary import Blame, Cause, Status
 from tests.cli.test_cli import lif_graph
 
 OWN = {each.name: each for each in PASSES}

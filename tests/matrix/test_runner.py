@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.environments import Backend
-from harness.errors import BadData, InvalidGraph, OwnFailure, TooSlow
-from harness.matrix import keys
-from harness.matrix.outcomes import SourceResult, repeated
-from harness.matrix.plan import SourceJob
-from harness.matrix.results import Results
-from harness.matrix.runner import Event, run_graph
-from harness.matrix.store import Store
-from harness.networks import catalogue
-from harness.recording import Recording
-from harness.schema import REPORT, SOURCES, TIMINGS, write_table
+from nir_interop.backends.environments import Backend
+from nir_interop.errors import BadData, InvalidGraph, OwnFailure, TooSlow
+from nir_interop.matrix.outcomes import SourceResult, repeated
+from nir_interop.matrix.plan import SourceJob
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import Event, run_graph
+from nir_interop.networks import catalogue
+from nir_interop.recording import Recording
+from nir_interop.schema import REPORT, SOURCES, TIMINGS, write_table
+from nir_interop.store import keys
+from nir_interop.store.store import Store
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 from tests.matrix.matrix_runs import plan_of, run_in, tables, workers_of
@@ -105,10 +105,10 @@ def test_a_run_that_knows_everything_imports_no_library_and_starts_no_process(fi
     text = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n"
         "from pathlib import Path\n"
-        "from harness.environments import Backend\n"
-        "from harness.matrix.plan import make_plan\n"
-        "from harness.matrix.runner import run\n"
-        "from harness.matrix.store import Store\n"
+        "from nir_interop.backends.environments import Backend\n"
+        "from nir_interop.matrix.plan import make_plan\n"
+        "from nir_interop.matrix.runner import run\n"
+        "from nir_interop.store.store import Store\n"
         f"options = dict(versions={{'fake': '1'}}, search=(Path({str(ROOT)!r}),))\n"
         "known = [Backend(name, 'tests.matrix.fakes:' + name.title(), **options) for name in ('honest', 'wrong')]\n"
         "plan = make_plan(networks=['mlp_if', 'mlp_lif'], dts=(1e-4,), known=known)\n"
@@ -150,7 +150,7 @@ def test_rows_fit_their_tables(first: tuple[Path, Results, list[Event]], tmp_pat
 
 
 def test_the_reference_is_run_on_the_intended_graph_and_its_margin_kept(tmp_path: Path) -> None:
-    from harness.matrix.plan import make_plan
+    from nir_interop.matrix.plan import make_plan
 
     known = [fakes.backend(fakes.Honest), REFERENCE]
     results = run_in(tmp_path, make_plan(networks=["mlp_if", "csnn_maxpool"], exporters=["honest"], dts=(1e-4,), known=known))
@@ -161,7 +161,7 @@ def test_the_reference_is_run_on_the_intended_graph_and_its_margin_kept(tmp_path
 
 
 def test_a_backend_that_is_not_installed_or_does_not_start_says_so(tmp_path: Path) -> None:
-    from harness.matrix.plan import make_plan
+    from nir_interop.matrix.plan import make_plan
 
     missing = Backend("missing", "tests.matrix.fakes:Wrong", distributions=("nowhere",), installed=False)
     broken = Backend("broken", "tests.matrix.fakes:NoSuchClass", search=(ROOT,))
@@ -178,7 +178,7 @@ def test_a_backend_that_is_not_installed_or_does_not_start_says_so(tmp_path: Pat
 
 @pytest.mark.slow
 def test_what_does_not_start_is_no_cell_that_is_not_explained(tmp_path: Path) -> None:
-    from harness.matrix.plan import make_plan
+    from nir_interop.matrix.plan import make_plan
 
     broken = Backend("broken", "tests.matrix.fakes:NoSuchClass", search=(ROOT,))
     known = [broken, fakes.backend(fakes.Honest), REFERENCE]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.environments import Backend, backend
-from harness.graphs import Graph
-from harness.matrix.live import LiveBackend
-from harness.matrix.pool import SAME_SUMS
+from nir_interop.backends.environments import Backend, backend
+from nir_interop.graphs import Graph
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.pool import SAME_SUMS
 from tests.matrix import fakes
 from tests.strategies import DT, chain, node
 

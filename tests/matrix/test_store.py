@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BadInput
-from harness.matrix import store as stores
-from harness.matrix.store import Store
+from nir_interop.errors import BadInput
+from nir_interop.store import store as stores
+from nir_interop.store.store import Store
 
 KINDS = (
     *("backends", "stimuli", "trainings", "sources", "intended", "cells", "fingerprints", "explanations", "rewritings"),

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import RunFailed
-from harness.graphs import Graph
-from harness.matrix.sweep import NEURONS, STEPS, sweep_neuron
-from harness.recording import Recording
-from harness.reference import exact_simulator, simulate
-from harness.rule import NIR_MEANING, ResetKind, TimeStep
+from nir_interop.conformance.sweep import NEURONS, STEPS, sweep_neuron
+from nir_interop.errors import RunFailed
+from nir_interop.graphs import Graph
+from nir_interop.recording import Recording
+from nir_interop.reference import exact_simulator, simulate
+from nir_interop.rule import NIR_MEANING, ResetKind, TimeStep
 
 COARSE_TO_FINE = STEPS[:7]
 

@@ -12,12 +12,12 @@ import execnet
 import numpy as np
 import pytest
 
-from harness.environments import Backend
-from harness.matrix.arrays import save_arrays
-from harness.matrix.kin import working_in
-from harness.matrix.pool import Worker
-from harness.networks import catalogue
-from harness.recording import Recording
+from nir_interop.arrays import save_arrays
+from nir_interop.backends.environments import Backend
+from nir_interop.networks import catalogue
+from nir_interop.recording import Recording
+from nir_interop.workers.pool import Worker
+from nir_interop.workers.process_tree import working_in
 from tests.matrix import fakes, unruly
 from tests.matrix.unruly import FINE
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.environments import Backend
-from harness.errors import BadData, NirInteropError
-from harness.matrix import campaign, weights
-from harness.matrix.arrays import load_arrays
-from harness.matrix.job import PARAMETERS
-from harness.matrix.plan import make_plan
-from harness.matrix.results import Results
-from harness.matrix.runner import CatalogueStimuli, run
-from harness.matrix.store import Store
-from harness.matrix.weights import compared, save
-from harness.networks.shipped import FOLDER, fitting, shipped
+from nir_interop.arrays import load_arrays
+from nir_interop.backends.environments import Backend
+from nir_interop.errors import BadData, NirInteropError
+from nir_interop.matrix import campaign, weights
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import CatalogueStimuli, run
+from nir_interop.matrix.weights import compared, save
+from nir_interop.networks.shipped import FOLDER, fitting, shipped
+from nir_interop.store.store import Store
+from nir_interop.workers.job import PARAMETERS
 from tests.matrix import fakes
 
 NETWORK = "mlp_lif"

@@ -30,7 +30,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from harness.recording import Recording
+from nir_interop.recording import Recording
 from tests.matrix.fakes import Honest
 
 FINE = "fine"
@@ -293,7 +293,7 @@ MISDEEDS: dict[str, Callable[[], object]] = {
     "at_exit": lambda: atexit.register(time.sleep, 3600),
     "function_numpy": _replace(np, "abs", lambda x: x),
     "function_builtin": _replace(builtins, "open", lambda *_: None),
-    "function_harness": _replace(sys.modules["harness.adapter"], "read_graph", lambda path: None),
+    "function_harness": _replace(sys.modules["nir_interop.backends.adapter"], "read_graph", lambda path: None),
     "function_time": _replace(time, "time", lambda: 3.0),
     "module": lambda: sys.modules.update(nir=types.ModuleType("nir")),
     "socket": lambda: socket.setdefaulttimeout(1e-9),

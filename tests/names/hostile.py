@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from harness.graphs import Graph, Node
+from nir_interop.graphs import Graph, Node
 from tests.strategies import node, port
 
 CANARY = "NIR_INTEROP_TEST_CANARY"

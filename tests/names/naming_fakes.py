@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import nir
 import numpy as np
 
-from harness.adapter import Adapter, Array
-from harness.environments import Backend
-from harness.recording import Recording
-from harness.vocabulary import Idiom
+from nir_interop.backends.adapter import Adapter, Array
+from nir_interop.backends.environments import Backend
+from nir_interop.recording import Recording
+from nir_interop.vocabulary import Idiom
 from tests.matrix.fakes import ROOT, Honest
 from tests.names.hostile import PAYLOADS
 

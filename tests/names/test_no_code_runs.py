@@ -18,36 +18,36 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness.adapter import load_adapter, read_graph
-from harness.cli import app
-from harness.cli.inputs import inputs_of, renamed_of
-from harness.environments import backend as find
-from harness.errors import BadInput
-from harness.graphs import from_nir, inline, read, write
-from harness.matrix.arrays import save_arrays
-from harness.matrix.check import run_graph
-from harness.matrix.job import OK, Progress
-from harness.matrix.layered import layered
-from harness.matrix.live import LiveBackend
-from harness.matrix.native import document_of, network_from
-from harness.matrix.plan import make_plan
-from harness.matrix.repeats import cell, meaning
-from harness.matrix.runner import run as run_matrix
-from harness.matrix.store import Store
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.report.repro import write_repro
-from harness.safe_names import is_safe
-from harness.schema import REPORT, read_table, write_table
-from harness.vocabulary import Reset
+from nir_interop.arrays import save_arrays
+from nir_interop.backends.adapter import load_adapter, read_graph
+from nir_interop.backends.environments import backend as find
+from nir_interop.cli import app
+from nir_interop.cli.inputs import inputs_of, renamed_of
+from nir_interop.errors import BadInput
+from nir_interop.graphs import from_nir, inline, read, write
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.runner import run as run_matrix
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.report.repro import write_repro
+from nir_interop.safe_names import is_safe
+from nir_interop.schema import REPORT, read_table, write_table
+from nir_interop.store.store import Store
+from nir_interop.transfer.check import run_graph
+from nir_interop.transfer.importing import cell, meaning
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.transfer.native_networks import document_of, network_from
+from nir_interop.transfer.network_of_graph import layered
+from nir_interop.vocabulary import Reset
+from nir_interop.workers.job import OK, Progress
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.naming_fakes import Executing, HostileExporter, backend
+from tests.places import PYTHONPATH, ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 DT = 1e-4
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_every_adapter_is_given_safe_names_and_answers_under_the_files_own(
 
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_nested_graph_is_given_safe_names_on_every_level(name: str, canary: Path, tmp_path: Path) -> None:
-    from harness.graphs import Graph
+    from nir_interop.graphs import Graph
     from tests.strategies import port
 
     inner = hostile_graph([*PAYLOADS, *ODD[:4]])
@@ -216,8 +216,8 @@ def test_matrix_and_repro_give_a_library_safe_names(canary: Path, tmp_path: Path
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "harness", *arguments]
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+    command = [sys.executable, "-m", "nir_interop", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=1200, env=environment)
 
 
@@ -317,9 +317,9 @@ class Pickled:
 
 
 def test_an_npz_is_never_unpickled(canary: Path, tmp_path: Path) -> None:
-    from harness.errors import BadStimulus
-    from harness.matrix.arrays import load_arrays
-    from harness.stimuli import load_output, load_stimulus
+    from nir_interop.arrays import load_arrays
+    from nir_interop.errors import BadStimulus
+    from nir_interop.stimuli import load_output, load_stimulus
 
     held = np.empty(1, dtype=object)
     held[0] = Pickled()

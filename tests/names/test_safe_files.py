@@ -10,15 +10,15 @@ import nir
 import numpy as np
 import pytest
 
-from harness.adapter import read_graph
-from harness.errors import ReadFailed
-from harness.explain.complaints import Suspects
-from harness.graphs import Graph, Node, read, with_safe_names, write
-from harness.matrix.job import Progress
-from harness.matrix.repeats import cell, meaning
-from harness.recording import Recording
-from harness.safe_files import Handed, handed, renamed_in, write_safe
-from harness.safe_names import is_safe, replacements
+from nir_interop.backends.adapter import read_graph
+from nir_interop.errors import ReadFailed
+from nir_interop.explain.warnings import Suspects
+from nir_interop.graphs import Graph, Node, read, with_safe_names, write
+from nir_interop.recording import Recording
+from nir_interop.safe_files import Handed, handed, renamed_in, write_safe
+from nir_interop.safe_names import is_safe, replacements
+from nir_interop.transfer.importing import cell, meaning
+from nir_interop.workers.job import Progress
 from tests.names.hostile import NAMES, PAYLOADS, hostile_graph
 from tests.names.naming_fakes import Executing
 from tests.strategies import port

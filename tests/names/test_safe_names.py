@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.safe_names import LONGEST, RESERVED, is_harmless, is_numbered, is_safe, mangled, replacements, unsafe
+from nir_interop.safe_names import LONGEST, RESERVED, is_harmless, is_numbered, is_safe, mangled, replacements, unsafe
 from tests.names.hostile import NAMES, PAYLOADS
 
 SAFE = ("input", "output", "lif1", "lif1.w_rec", "lif1.lif", "Conv2d_0", "a_b", "n", "network.fc1")
@@ -122,7 +122,7 @@ def modules() -> Iterator[Any]:
 def test_every_attribute_of_the_modules_that_libraries_build_is_reserved() -> None:
     found = {name for each in modules() for name in dir(each)} - {"a", "b", "c"}
     assert len(found) > 100
-    assert not [name for name in sorted(found) if is_safe(name)], "harness.safe_names.RESERVED lacks these"
+    assert not [name for name in sorted(found) if is_safe(name)], "nir_interop.safe_names.RESERVED lacks these"
 
 
 def test_a_node_of_any_safe_word_runs_as_one_of_a_plain_name() -> None:

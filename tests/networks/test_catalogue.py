@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import NotExpressible, UnknownName
-from harness.graphs import from_nir, validate
-from harness.networks import Flatten, Neuron, catalogue, names
-from harness.reference import simulate
-from harness.stimuli import stimulus_for
+from nir_interop.errors import NotExpressible, UnknownName
+from nir_interop.graphs import from_nir, validate
+from nir_interop.networks import Flatten, Neuron, catalogue, names
+from nir_interop.reference import simulate
+from nir_interop.stimuli import stimulus_for
 
 EXPRESSIBLE = tuple(name for name in names() if name != "csnn_maxpool")
 

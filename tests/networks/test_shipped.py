@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import BadData
-from harness.matrix.weights import samples_digest
-from harness.networks import catalogue, names
-from harness.networks.catalogue import DT
-from harness.networks.shipped import FOLDER, fitting, shipped, write
-from harness.stimuli import training_samples
+from nir_interop.errors import BadData
+from nir_interop.matrix.weights import samples_digest
+from nir_interop.networks import catalogue, names
+from nir_interop.networks.catalogue import DT
+from nir_interop.networks.shipped import FOLDER, fitting, shipped, write
+from nir_interop.stimuli import training_samples
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 LIBRARIES = ("norse", "snntorch", "spikingjelly")
 TRAINED = [name for name in names() if catalogue(name).epochs]
 PAIRS = [(network, library) for network in TRAINED for library in LIBRARIES]
@@ -42,10 +42,12 @@ def copied(folder: Path, network: str = "mlp_lif", library: str = "norse") -> Pa
 
 def test_each_trained_network_has_weights_of_each_library_and_nothing_else_lies_there() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {f"{a}.{b}.{kind}" for a, b in PAIRS for kind in ("npz", "json")}
-    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["harness"]
-    inside = {path.relative_to(ROOT / "harness").as_posix() for path in FOLDER.iterdir()}
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["nir_interop"]
+    inside = {path.relative_to(ROOT / "harness" / "nir_interop").as_posix() for path in FOLDER.iterdir()}
     assert inside <= {
-        path.relative_to(ROOT / "harness").as_posix() for each in patterns for path in (ROOT / "harness").glob(each)
+        path.relative_to(ROOT / "harness" / "nir_interop").as_posix()
+        for each in patterns
+        for path in (ROOT / "harness" / "nir_interop").glob(each)
     }
 
 

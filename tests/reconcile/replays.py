@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from harness.graphs import NEURONS, SPIKING, Graph, digest, inline
-from harness.reconcile.model import Pass, Rewritten, Side
-from harness.reference import simulate
-from harness.rule import AXES, Decay, Precision, TimeStep, UpdateRule
+from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
+from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reference import simulate
+from nir_interop.rule import AXES, Decay, Precision, TimeStep, UpdateRule
 from tests.strategies import DT, stimulus
 
 

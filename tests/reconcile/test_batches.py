@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from harness.environments import backend
-from harness.errors import RunFailed
-from harness.fingerprint import Identified
-from harness.graphs import Graph, Node, digest, inline, write
-from harness.matrix.live import LiveBackend
-from harness.reconcile.model import Side
-from harness.reconcile.planner import fitted, reconcile
-from harness.reconcile.sizes import BATCHES, unbatched_input
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
-from harness.stimuli import bernoulli
+from nir_interop.backends.environments import backend
+from nir_interop.errors import RunFailed
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Graph, Node, digest, inline, write
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.planner import fitted, reconcile
+from nir_interop.reconcile.sizes import BATCHES, unbatched_input
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
+from nir_interop.stimuli import bernoulli
+from nir_interop.transfer.live import LiveBackend
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
@@ -92,7 +92,7 @@ def test_a_recording_without_the_batch_fits_a_file_with_it(tmp_path: Path) -> No
     np.savez(tmp_path / "x.npz", input=stimulus, output=simulate(graph, stimulus, DT).output)
     command = ["reconcile", "graph.nir", "--to", "norse", "--from-recording", "x.npz", "-o", "out.nir", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *command],
+        [sys.executable, "-m", "nir_interop", *command],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -10,18 +10,17 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from harness.environments import backend
-from harness.fingerprint import Identified
-from harness.graphs import NEURONS, Graph, Node, digest, inline, read
-from harness.matrix.live import LiveBackend
-from harness.networks import catalogue
-from harness.reconcile.composition import COMPOSITIONS
-from harness.reconcile.gains import GAINS
-from harness.reconcile.model import Refused, Rewritten, Side
-from harness.reconcile.planner import reconcile
-from harness.reconcile.steps import STEPS
-from harness.reference import simulate
-from harness.rule import (
+from nir_interop.backends.environments import backend
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import NEURONS, Graph, Node, digest, inline, read
+from nir_interop.networks import catalogue
+from nir_interop.reconcile.composition import COMPOSITIONS
+from nir_interop.reconcile.gains import GAINS
+from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.steps import STEPS
+from nir_interop.reference import simulate
+from nir_interop.rule import (
     NIR_MEANING,
     Axis,
     Comparison,
@@ -40,7 +39,8 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Cause, Idiom, Reset
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause, Idiom, Reset
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.environments import backend
-from harness.errors import RunFailed
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, digest, validate
-from harness.graphs.shapes import output_shape
-from harness.matrix.live import LiveBackend
-from harness.reconcile import convolutions
-from harness.reconcile.convolutions import AS_DENSE
-from harness.reconcile.model import Refused, Rewritten, Side
-from harness.reconcile.operators import OPERATORS
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
-from harness.vocabulary import Cause
+from nir_interop.backends.environments import backend
+from nir_interop.errors import RunFailed
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, digest, validate
+from nir_interop.graphs.shapes import output_shape
+from nir_interop.reconcile import convolutions
+from nir_interop.reconcile.convolutions import AS_DENSE
+from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.operators import OPERATORS
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.known import fingerprint_of
 from tests.reconcile.test_operators import conv, dense, flatten, lif, path, pool
 from tests.strategies import DT, node

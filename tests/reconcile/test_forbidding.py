@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.adapter import load_adapter
-from harness.compare.nodes import output_of
-from harness.environments import backend
-from harness.graphs import Array, Graph, digest, from_nir, write
-from harness.matrix.live import LiveBackend
-from harness.networks import LIF, Network, catalogue
-from harness.reconcile.forbidding import FORBIDDING, forbidding
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import ResetKind, Start, UpdateRule
-from harness.vocabulary import Cause, Idiom
+from nir_interop.backends.adapter import load_adapter
+from nir_interop.backends.environments import backend
+from nir_interop.compare.nodes import output_of
+from nir_interop.graphs import Array, Graph, digest, from_nir, write
+from nir_interop.networks import LIF, Network, catalogue
+from nir_interop.reconcile.forbidding import FORBIDDING, forbidding
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import ResetKind, Start, UpdateRule
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause, Idiom
 from tests.explain.library_graphs import Domain, Draw
 from tests.known import fingerprint_of
 from tests.strategies import DT, chain, node

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, inline
-from harness.reconcile.gains import GAINS
-from harness.reconcile.model import Pass, Refused, Rewritten
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, FeedbackBias, Gain, LeakUse, Precision, TimeStep, UpdateRule, Use
-from harness.vocabulary import Cause
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, inline
+from nir_interop.reconcile.gains import GAINS
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, FeedbackBias, Gain, LeakUse, Precision, TimeStep, UpdateRule, Use
+from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 

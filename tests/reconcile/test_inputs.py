@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.graphs import Array, Graph, Node, digest, validate
-from harness.graphs.shapes import output_shape
-from harness.reconcile.inputs import Inputs
-from harness.reconcile.model import Refused
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.vocabulary import Cause
+from nir_interop.graphs import Array, Graph, Node, digest, validate
+from nir_interop.graphs.shapes import output_shape
+from nir_interop.reconcile.inputs import Inputs
+from nir_interop.reconcile.model import Refused
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.vocabulary import Cause
 from tests.reconcile.test_operators import conv, flatten, lif, pool
 from tests.strategies import DT, node
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import InvalidGraph
-from harness.fingerprint import Identified
-from harness.graphs import Graph, inline, validate
-from harness.reconcile.integrators import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
-from harness.reconcile.model import Refused, Side
-from harness.reconcile.planner import reconcile
-from harness.reference import Simulator
-from harness.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
-from harness.vocabulary import Cause
+from nir_interop.errors import InvalidGraph
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Graph, inline, validate
+from nir_interop.reconcile.integrators import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
+from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.reference import Simulator
+from nir_interop.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
+from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import proven, rules, side
 from tests.strategies import DT, chain, graphs, node
 

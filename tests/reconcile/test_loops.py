@@ -7,13 +7,13 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from harness.fingerprint import Identified
-from harness.graphs import Graph, Node, digest, inline
-from harness.reconcile.loops import LOOPS
-from harness.reconcile.model import Refused, Side
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, FeedbackBias, Order, Precision, Start, UpdateRule
-from harness.vocabulary import Cause
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Graph, Node, digest, inline
+from nir_interop.reconcile.loops import LOOPS
+from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, FeedbackBias, Order, Precision, Start, UpdateRule
+from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 

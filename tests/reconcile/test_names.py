@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from harness.errors import RunFailed
-from harness.explain.probes import STRUCTURAL
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Array, Graph, Node, digest, early, inline, nested
-from harness.reconcile.model import Side
-from harness.reconcile.names import FEEDBACK, INLINING, NAMES
-from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import reconcile
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
+from nir_interop.errors import RunFailed
+from nir_interop.explain.probes import STRUCTURAL
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Array, Graph, Node, digest, early, inline, nested
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.names import FEEDBACK, INLINING, NAMES
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
 from tests.strategies import DT, graphs, neuron, node, port, stimulus
 
 BY_NAME = {each.name: each for each in PASSES}

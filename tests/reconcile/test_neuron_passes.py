@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.environments import backend
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import NEURONS, Graph, Node, digest, inline, validate
-from harness.matrix.live import LiveBackend
-from harness.reconcile.gains import GAINS
-from harness.reconcile.integrators import INTEGRATORS
-from harness.reconcile.model import Pass, Refused, Side
-from harness.reconcile.neurons import NEURON_PASSES
-from harness.reconcile.planner import reconcile
-from harness.reference import simulate
-from harness.rule import (
+from nir_interop.backends.environments import backend
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import NEURONS, Graph, Node, digest, inline, validate
+from nir_interop.reconcile.gains import GAINS
+from nir_interop.reconcile.integrators import INTEGRATORS
+from nir_interop.reconcile.model import Pass, Refused, Side
+from nir_interop.reconcile.neurons import NEURON_PASSES
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.reference import simulate
+from nir_interop.rule import (
     NIR_MEANING,
     Axis,
     Comparison,
@@ -37,7 +36,8 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Cause
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.known import fingerprint_of
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, inline
-from harness.reconcile.model import Refused, Rewritten
-from harness.reconcile.offsets import OFFSETS
-from harness.rule import (
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, inline
+from nir_interop.reconcile.model import Refused, Rewritten
+from nir_interop.reconcile.offsets import OFFSETS
+from nir_interop.rule import (
     NIR_MEANING,
     FeedbackBias,
     Floor,
@@ -24,7 +24,7 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Cause
+from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 

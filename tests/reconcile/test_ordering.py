@@ -10,17 +10,17 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from harness.compare.nodes import output_of
-from harness.environments import backend
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, inline, validate
-from harness.matrix.live import LiveBackend
-from harness.reconcile.inputs import waiting
-from harness.reconcile.model import Refused, Side
-from harness.reconcile.ordering import ORDERING
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
-from harness.vocabulary import Cause
+from nir_interop.backends.environments import backend
+from nir_interop.compare.nodes import output_of
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, inline, validate
+from nir_interop.reconcile.inputs import waiting
+from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.ordering import ORDERING
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.known import fingerprint_of
 from tests.reconcile.replays import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node
-from harness.reconcile.model import Refused, Side
-from harness.reconcile.outputs import OUTPUTS, one_output
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node
+from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.outputs import OUTPUTS, one_output
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
 
 DT = 1e-4
 HANGS = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, refuses=(Refusal(OUTPUTS, "timeout", "killed after 4 s"),))})

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import RunFailed
-from harness.fingerprint import Identified
-from harness.graphs import Array, Graph, Node
-from harness.reconcile.model import Pass, Refused, Rewritten, Side
-from harness.reconcile.planner import reconcile
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Start, Use
-from harness.vocabulary import Cause
+from nir_interop.errors import RunFailed
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Array, Graph, Node
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Start, Use
+from nir_interop.vocabulary import Cause
 from tests.strategies import DT, chain, node
 
 SIZE = 3

@@ -7,17 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.environments import backend
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, inline
-from harness.matrix.live import LiveBackend
-from harness.reconcile.model import Refused, Rewritten, Side
-from harness.reconcile.offsets import OFFSETS
-from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import reconcile
-from harness.reconcile.pulses import NoSpare, spare_neurons, with_pulses
-from harness.reference import simulate
-from harness.rule import (
+from nir_interop.backends.environments import backend
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, inline
+from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.offsets import OFFSETS
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.pulses import NoSpare, spare_neurons, with_pulses
+from nir_interop.reference import simulate
+from nir_interop.rule import (
     NIR_MEANING,
     FeedbackBias,
     Floor,
@@ -32,7 +31,8 @@ from harness.rule import (
     Timing,
     UpdateRule,
 )
-from harness.vocabulary import Cause
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.known import fingerprint_of
 from tests.reconcile.replays import proven, rules, side
 from tests.reconcile.test_offsets import one_layer, with_values, without

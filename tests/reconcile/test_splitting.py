@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.environments import backend
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
-from harness.matrix.live import LiveBackend
-from harness.reconcile.gains import GAINS
-from harness.reconcile.model import Refused, Rewritten, Side
-from harness.reconcile.planner import reconcile
-from harness.reconcile.splitting import SPLITTING
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
-from harness.vocabulary import Cause
+from nir_interop.backends.environments import backend
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
+from nir_interop.reconcile.gains import GAINS
+from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.splitting import SPLITTING
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.known import fingerprint_of
 from tests.reconcile.replays import rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus

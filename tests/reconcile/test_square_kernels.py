@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Array, Graph, Node, digest
-from harness.graphs.flattening import columns_of, reordered
-from harness.reconcile.model import Refused, Side
-from harness.reconcile.passes import PASSES
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
-from harness.vocabulary import Cause
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Array, Graph, Node, digest
+from nir_interop.graphs.flattening import columns_of, reordered
+from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
+from nir_interop.vocabulary import Cause
 from tests.strategies import DT, node
 
 BY_NAME = {each.name: each for each in PASSES}
@@ -41,7 +41,7 @@ def through(each: Node, shape: tuple[int, ...], to: tuple[int, ...], **more: Nod
 
 
 def out_shape(each: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
-    from harness.graphs.shapes import output_shape
+    from nir_interop.graphs.shapes import output_shape
 
     return output_shape(each, shape)
 

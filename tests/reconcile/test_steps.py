@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.graphs import Graph, Node
-from harness.reconcile.model import Refused
-from harness.reconcile.steps import STEPS
-from harness.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
-from harness.vocabulary import Cause
+from nir_interop.graphs import Graph, Node
+from nir_interop.reconcile.model import Refused
+from nir_interop.reconcile.steps import STEPS
+from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
+from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, graphs, neuron, node
 

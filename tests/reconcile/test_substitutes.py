@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, digest, inline
-from harness.reconcile.model import Pass, Refused, Rewritten, Side
-from harness.reconcile.substitutes import SUBSTITUTES
-from harness.reference import simulate
-from harness.rule import (
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, digest, inline
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.substitutes import SUBSTITUTES
+from nir_interop.reference import simulate
+from nir_interop.rule import (
     NIR_MEANING,
     Comparison,
     Decay,
@@ -29,7 +29,7 @@ from harness.rule import (
     UpdateRule,
     Use,
 )
-from harness.vocabulary import Cause
+from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 

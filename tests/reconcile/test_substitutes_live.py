@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from harness.environments import backend
-from harness.graphs import Graph, Node, inline
-from harness.matrix.live import LiveBackend
-from harness.reconcile.model import Pass, Side
-from harness.reconcile.passes import PASSES
-from harness.reconcile.planner import reconcile
-from harness.reconcile.splitting import SPLITTING
-from harness.reconcile.substitutes import SCALES, STAND_INS, SUBSTITUTES
-from harness.reference import simulate
+from nir_interop.backends.environments import backend
+from nir_interop.graphs import Graph, Node, inline
+from nir_interop.reconcile.model import Pass, Side
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.splitting import SPLITTING
+from nir_interop.reconcile.substitutes import SCALES, STAND_INS, SUBSTITUTES
+from nir_interop.reference import simulate
+from nir_interop.transfer.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.test_substitutes import FLATTEN, PER_CHANNEL, conv, dense, image
 from tests.strategies import DT, chain, node

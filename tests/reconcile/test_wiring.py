@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.environments import backend
-from harness.errors import RunFailed
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import NEURONS, Array, Graph, Node, digest, inline
-from harness.matrix.live import LiveBackend
-from harness.reconcile.model import Pass, Refused, Side
-from harness.reconcile.wiring import NESTING, WIRING
-from harness.recording import Recording
-from harness.reference import simulate
-from harness.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
-from harness.vocabulary import Cause
+from nir_interop.backends.environments import backend
+from nir_interop.errors import RunFailed
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import NEURONS, Array, Graph, Node, digest, inline
+from nir_interop.reconcile.model import Pass, Refused, Side
+from nir_interop.reconcile.wiring import NESTING, WIRING
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.vocabulary import Cause
 from tests.known import fingerprint_of
 from tests.strategies import DT, cyclic_graphs, graphs, node, port
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.explain.probes import OF_NEURONS, STRUCTURAL
-from harness.fingerprint import Identified, Refusal
-from harness.graphs import Graph, Node, digest, validate
-from harness.graphs.primitives import ELEMENTWISE
-from harness.reconcile.model import Side
-from harness.reconcile.passes import PASSES
-from harness.reconcile.writing import ONE, ONE_IN_ARRAY
-from harness.reference import simulate
-from harness.rule import NIR_MEANING
+from nir_interop.explain.probes import OF_NEURONS, STRUCTURAL
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Graph, Node, digest, validate
+from nir_interop.graphs.primitives import ELEMENTWISE
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.passes import PASSES
+from nir_interop.reconcile.writing import ONE, ONE_IN_ARRAY
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING
 from tests.strategies import DT, NEURON_KINDS, chain, neuron, node, stimulus
 
 BY_NAME = {each.name: each for each in PASSES}

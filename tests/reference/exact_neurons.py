@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.graphs import Node
-from harness.reference.exact import exact_neuron
+from nir_interop.graphs import Node
+from nir_interop.reference.exact import exact_neuron
 from tests.strategies import node
 
 DT = 1e-3

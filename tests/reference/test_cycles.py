@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.graphs import Graph, Node
-from harness.reference import Simulator, simulate
-from harness.rule import NIR_MEANING, FeedbackBias, LeakUse, Precision, UpdateRule
+from nir_interop.graphs import Graph, Node
+from nir_interop.reference import Simulator, simulate
+from nir_interop.rule import NIR_MEANING, FeedbackBias, LeakUse, Precision, UpdateRule
 from tests.strategies import DT, cyclic_graphs, node, port, stimulus
 
 ABSENT = NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT)

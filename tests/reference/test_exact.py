@@ -12,9 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from harness.errors import BadStimulus, InvalidGraph
-from harness.graphs import Node
-from harness.reference.exact import MOST_SPIKES, ExactNeuron, events, exact_neuron, spike_times
+from nir_interop.errors import BadStimulus, InvalidGraph
+from nir_interop.graphs import Node
+from nir_interop.reference.exact import MOST_SPIKES, ExactNeuron, events, exact_neuron, spike_times
 from tests.reference.exact_neurons import DT, KINDS, SPIKING, random_node, run, run_one
 from tests.strategies import node
 

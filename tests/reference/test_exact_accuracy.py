@@ -9,8 +9,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from harness.graphs import Node
-from harness.reference.exact import spike_times
+from nir_interop.graphs import Node
+from nir_interop.reference.exact import spike_times
 from tests.reference.exact_neurons import DT, KINDS, SPIKING, random_node, run_one
 from tests.strategies import node
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from harness.graphs import Graph, Node, inline
-from harness.reference import exact_simulator, simulate
-from harness.reference.exact import exact_neuron
+from nir_interop.graphs import Graph, Node, inline
+from nir_interop.reference import exact_simulator, simulate
+from nir_interop.reference.exact import exact_neuron
 from tests import strategies
 from tests.reference.exact_neurons import DT, KINDS, random_node
 from tests.strategies import chain, node

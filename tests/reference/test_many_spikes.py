@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import BadStimulus
-from harness.reference import exact_simulator, simulate
+from nir_interop.errors import BadStimulus
+from nir_interop.reference import exact_simulator, simulate
 from tests.strategies import DT, chain, node
 
 

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.graphs import Node
-from harness.reference.neurons import Delay, Neuron
-from harness.rule import (
+from nir_interop.graphs import Node
+from nir_interop.reference.neurons import Delay, Neuron
+from nir_interop.rule import (
     NIR_MEANING,
     Comparison,
     Decay,

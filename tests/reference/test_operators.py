@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.graphs import Node
-from harness.reference.operators import operator
+from nir_interop.graphs import Node
+from nir_interop.reference.operators import operator
 from tests.strategies import node
 
 
@@ -97,8 +97,8 @@ def test_affine_linear_scale_and_threshold() -> None:
 
 
 def test_a_whole_number_may_be_an_array_of_one(tmp_path: Path) -> None:
-    from harness.graphs import Graph, read, write
-    from harness.reference import simulate
+    from nir_interop.graphs import Graph, read, write
+    from nir_interop.reference import simulate
     from tests.fuzz.seeds import graphs
 
     for number, names in ((2, ("groups", "start_dim", "end_dim")), (3, ("groups", "start_dim", "end_dim", "stride"))):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.graphs import Graph, Node
-from harness.reference.order import Stage, stages
+from nir_interop.graphs import Graph, Node
+from nir_interop.reference.order import Stage, stages
 
 Edge = tuple[str, str]
 

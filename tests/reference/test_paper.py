@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.graphs import Node, read
-from harness.reference import exact_simulator
-from harness.reference.exact import exact_neuron, spike_times
+from nir_interop.graphs import Node, read
+from nir_interop.reference import exact_simulator
+from nir_interop.reference.exact import exact_neuron, spike_times
 
 DT = 1e-4
 SPIKE_STEPS = [460, 510, 710, 760]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.graphs import read
-from harness.reference import Simulator
-from harness.rule import NIR_MEANING, Decay, ResetKind, SpikeFrom, UpdateRule
+from nir_interop.graphs import read
+from nir_interop.reference import Simulator
+from nir_interop.rule import NIR_MEANING, Decay, ResetKind, SpikeFrom, UpdateRule
 
 EXPONENTIAL = NIR_MEANING.but(decay=Decay.EXPONENTIAL, reset=ResetKind.SUBTRACT)
 LATE = NIR_MEANING.but(reset=ResetKind.SUBTRACT, spike_from=SpikeFrom.PREVIOUS)

@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.agreement.inputs import inputs_for
-from harness.errors import BadInput, BadStimulus, InvalidGraph, TooSlow
-from harness.graphs import Graph, Node, inline, validate
-from harness.limits import OWN, VARIABLE, advice, allowed, checked, memory_limit
-from harness.reference import Simulator
-from harness.reference.room import Demand, check_room, check_time, demand
+from nir_interop.agreement.inputs import inputs_for
+from nir_interop.errors import BadInput, BadStimulus, InvalidGraph, TooSlow
+from nir_interop.graphs import Graph, Node, inline, validate
+from nir_interop.memory import OWN, VARIABLE, advice, allowed, checked, memory_limit
+from nir_interop.reference import Simulator
+from nir_interop.reference.room import Demand, check_room, check_time, demand
 
 DT = 1e-4
 
@@ -120,7 +120,7 @@ def test_many_nodes_in_a_loop_take_time_for_each_of_them_at_each_step() -> None:
 
 
 def test_cycles_within_cycles_thousands_deep_are_refused_and_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.reference.order.MOST_LOOKS", 20_000)
+    monkeypatch.setattr("nir_interop.reference.order.MOST_LOOKS", 20_000)
     names = [f"n{number:05d}" for number in range(300)]
     both_ways = [edge for a, b in pairwise(names) for edge in ((a, b), (b, a))]
     nodes = {**wide(2).nodes, **{name: node("Scale", scale=0.1) for name in names}}

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import BadStimulus
-from harness.graphs import Graph, Node, from_nir, inline
-from harness.networks import catalogue, names
-from harness.recording import Recording
-from harness.reference import Simulator, simulate
-from harness.rule import NIR_MEANING, Precision
+from nir_interop.errors import BadStimulus
+from nir_interop.graphs import Graph, Node, from_nir, inline
+from nir_interop.networks import catalogue, names
+from nir_interop.recording import Recording
+from nir_interop.reference import Simulator, simulate
+from nir_interop.rule import NIR_MEANING, Precision
 from tests.strategies import DT, chain, graphs, neuron, node, port, stimulus
 
 seeds = st.integers(0, 2**32 - 1)
@@ -97,7 +97,7 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     graph = from_nir(catalogue("conv1d").build(0).to_nir())
     x = np.random.default_rng(0).random((20, 2, 4, 20)) < 0.3
     whole = simulate(graph, np.float64(x), DT)
-    monkeypatch.setattr("harness.reference.simulator.BLOCK", 1)
+    monkeypatch.setattr("nir_interop.reference.simulator.BLOCK", 1)
     assert_same(simulate(graph, np.float64(x), DT), whole)
 
 
@@ -154,9 +154,9 @@ def test_a_stimulus_that_does_not_fit_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["mlp_subtract"])
 def test_a_soft_reset_written_as_a_composition_is_subtraction(name: str) -> None:
-    from harness.reference.neurons import Neuron  # noqa: F401
-    from harness.rule import ResetKind
-    from harness.vocabulary import Reset
+    from nir_interop.reference.neurons import Neuron  # noqa: F401
+    from nir_interop.rule import ResetKind
+    from nir_interop.vocabulary import Reset
 
     soft = catalogue(name).build(0)
     assert soft.reset is Reset.SUBTRACT

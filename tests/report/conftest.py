@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from harness.environments import backends
-from harness.matrix.plan import make_plan
-from harness.matrix.results import Results
-from harness.matrix.runner import run
-from harness.matrix.store import Store
-from harness.report.files import write_results
-from harness.report.page import Details, keep
-from harness.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, write_table
+from nir_interop.backends.environments import backends
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import run
+from nir_interop.report.files import write_results
+from nir_interop.report.page import Details, keep
+from nir_interop.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, write_table
+from nir_interop.store.store import Store
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 SCRIPT = "</script><script>alert(2)</script>"

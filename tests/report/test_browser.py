@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.report.page import page_of, write_page
-from harness.schema import REPORT, read_table, write_table
+from nir_interop.report.page import page_of, write_page
+from nir_interop.schema import REPORT, read_table, write_table
 from tests.report.conftest import HOSTILE, Ran
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.matrix.store import Store
-from harness.report.page import details as module
-from harness.report.page import keep, kept
+from nir_interop.report.page import details as module
+from nir_interop.report.page import keep, kept
+from nir_interop.store.store import Store
 from tests.report.conftest import Ran
 
 

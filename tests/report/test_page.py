@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from harness.networks import names
-from harness.report.machine import cores_in, machine, name_in
-from harness.report.page import Details, page_of, render, write_page
-from harness.report.page.networks import FAMILIES, described
-from harness.report.page.rendering import as_script_data
-from harness.report.page.tables import kind, letter, worst
-from harness.report.page.wording import blame, headline, remedy
-from harness.report.page.wording import machine as machine_in_words
-from harness.report.tables import is_silent, summary
+from nir_interop.networks import names
+from nir_interop.report.machine import cores_in, machine, name_in
+from nir_interop.report.page import Details, page_of, render, write_page
+from nir_interop.report.page.cell_text import blame, headline, remedy
+from nir_interop.report.page.cell_text import machine as machine_in_words
+from nir_interop.report.page.networks import FAMILIES, described
+from nir_interop.report.page.rendering import as_script_data
+from nir_interop.report.page.tables import kind, letter, worst
+from nir_interop.report.tables import is_silent, summary
 from tests.report.conftest import HOSTILE, SCRIPT, Ran
 
 
@@ -55,7 +55,7 @@ def text(ran: Ran) -> str:
 
 def row(**columns: Any) -> dict[str, Any]:
     """A row of report.csv: a silent mismatch from snntorch to norse unless said otherwise."""
-    from harness.schema import REPORT
+    from nir_interop.schema import REPORT
 
     known = {
         "cell_id": "net.portable.snntorch@0.0001>norse@0.0001.native.0", "network": "net", "idiom": "portable",

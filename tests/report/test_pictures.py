@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.graphs import Graph, Node
-from harness.recording import Recording
-from harness.report.page.pictures import AFTER, BEFORE, NEURONS, Side, pictures
+from nir_interop.graphs import Graph, Node
+from nir_interop.recording import Recording
+from nir_interop.report.page.pictures import AFTER, BEFORE, NEURONS, Side, pictures
 
 GRAPH = Graph({"lif": Node("LIF", {"v_threshold": np.array([1.0, 2.0, 3.0])})}, ())
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.matrix.job import SHIPPED
-from harness.matrix.outcomes import SourceResult
-from harness.matrix.plan import SourceJob
-from harness.matrix.pool import ENVIRONMENT, SAME_SUMS
-from harness.report.repro import held_against, where_from
+from nir_interop.matrix.outcomes import SourceResult
+from nir_interop.matrix.plan import SourceJob
+from nir_interop.report.repro import held_against, where_from
+from nir_interop.workers.job import SHIPPED
+from nir_interop.workers.pool import ENVIRONMENT, SAME_SUMS
 from tests.cli.test_diff import differs, folder_with, row
 
 STORE = Path("kept")

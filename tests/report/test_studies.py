@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.report.page import studies as module
-from harness.report.page.studies import studies
+from nir_interop.report.page import studies as module
+from nir_interop.report.page.studies import studies
 
 
 def study(folder: Path, text: str, name: str = "one") -> Path:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.report.page import Details, page_of
-from harness.report.page.tables import kind, letter, place
-from harness.report.summary_page import escaped, lines, write_summary
+from nir_interop.cli import app
+from nir_interop.report.page import Details, page_of
+from nir_interop.report.page.tables import kind, letter, place
+from nir_interop.report.summary_page import escaped, lines, write_summary
 from tests.report.conftest import HOSTILE, Ran
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness.matrix.plan import make_plan
-from harness.matrix.results import Results
-from harness.matrix.runner import run
-from harness.matrix.store import Store
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.rows import Results
+from nir_interop.matrix.runner import run
+from nir_interop.store.store import Store
 from tests.known import STORE
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from harness.matrix.known_issues import load, stale
-from harness.matrix.plan import make_plan
-from harness.matrix.results import Results
-from harness.networks import names
-from harness.report.tables import natively, reconciliation
-from harness.schema import REPORT, read_table
-from harness.vocabulary import Blame, Status
+from nir_interop.matrix.known_issues import load, stale
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.rows import Results
+from nir_interop.networks import names
+from nir_interop.report.tables import natively, reconciliation
+from nir_interop.schema import REPORT, read_table
+from nir_interop.vocabulary import Blame, Status
 
 Row = Mapping[str, Any]
 Triple = tuple[str, str, str]

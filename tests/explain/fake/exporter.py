@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.graphs import Graph, Node
-from harness.vocabulary import Cause
+from nir_interop.graphs import Graph, Node
+from nir_interop.vocabulary import Cause
 from tests.explain.fake.wiring import Edge, Nodes, flat, without
 
 EXPORTER_FAULTS = (

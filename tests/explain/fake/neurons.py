@@ -1,4 +1,4 @@
-"""Nodes with memory in plain NumPy: neurons under the choices of harness/rule.py, and delays.  One step at a time."""
+"""Nodes with memory in plain NumPy: neurons under the choices of nir_interop.rule, and delays.  One step at a time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.graphs import Node
-from harness.rule import (
+from nir_interop.graphs import Node
+from nir_interop.rule import (
     Comparison,
     Decay,
     Floor,

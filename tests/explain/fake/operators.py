@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.graphs import Node
-from harness.vocabulary import Cause
+from nir_interop.graphs import Node
+from nir_interop.vocabulary import Cause
 
 Values = np.ndarray[Any, Any]
 

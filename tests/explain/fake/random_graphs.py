@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.graphs import Graph, Node
-from harness.vocabulary import Cause
+from nir_interop.graphs import Graph, Node
+from nir_interop.vocabulary import Cause
 from tests.strategies import node, port
 
 Values = np.ndarray[Any, Any]

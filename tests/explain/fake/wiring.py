@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.graphs import Graph, Node
-from harness.vocabulary import Cause
+from nir_interop.graphs import Graph, Node
+from nir_interop.vocabulary import Cause
 
 Edge = tuple[str, str]
 Nodes = dict[str, Node]

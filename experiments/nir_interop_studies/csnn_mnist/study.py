@@ -1,0 +1,60 @@
+"""The study from start to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from nir_interop.datasets import Images
+from nir_interop_studies.common import Options, Study, device_of, images
+from nir_interop_studies.csnn_mnist.network import SIZE
+from nir_interop_studies.csnn_mnist.regimes import Regime, regimes
+from nir_interop_studies.progress import Progress
+from nir_interop_studies.stepping import LIBRARIES
+from nir_interop_studies.trained_networks import Lessons
+
+QUICK_SAMPLES = (960, 360)
+"""Training and test images of a quick run, of the embedded digits or of MNIST."""
+
+
+def act(options: Options, progress: Progress) -> Sequence[Path]:
+    """Train, deploy, compare and write.
+
+    Raises BadInput before anything is trained where something that was given cannot be used.
+    """
+    started = time.perf_counter()
+    device = device_of(options.device)
+    training, test = images(options, SIZE, QUICK_SAMPLES if options.quick else None)
+    chosen = regimes(options)
+    lessons = Lessons(options, chosen, training, device)
+    if options.train_only:
+        lessons.train(progress)
+        return list(lessons.paths.values())
+    return _deploy(options, chosen, lessons, (training, test), progress, started)
+
+
+def _deploy(
+    options: Options,
+    chosen: Sequence[Regime],
+    lessons: Lessons,
+    data: tuple[Images, Images],
+    progress: Progress,
+    started: float,
+) -> Sequence[Path]:
+    # What only a whole run needs is imported where one happens: training has to do with torch and one library.
+    from nir_interop_studies.csnn_mnist.crossing import run_all
+    from nir_interop_studies.csnn_mnist.report import Done, write_report
+    from nir_interop_studies.identifying import identifying
+
+    with identifying({regime.settings.library: regime.start for regime in chosen}, LIBRARIES, options.store) as wait:
+        trained = lessons.train(progress)
+        progress.say("waiting until the libraries' rules are known")
+        wait()
+    crossed = run_all(options, chosen, lessons.networks(trained), data[1], progress)
+    return write_report(options, Done(chosen, trained, data, crossed), lambda: time.perf_counter() - started)
+
+
+STUDY = Study(
+    "csnn_mnist", "One convolutional network, trained in each of three libraries: what is left of it in the others?", act
+)

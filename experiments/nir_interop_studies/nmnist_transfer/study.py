@@ -1,0 +1,99 @@
+"""The study from start to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nir_interop.datasets import Recordings, find_data, load_digits_events, load_nmnist
+from nir_interop_studies.common import Options, Study, device_of
+from nir_interop_studies.nmnist_transfer.frames import Frames, Windows, frames_of
+from nir_interop_studies.nmnist_transfer.regimes import (
+    IMPORTERS,
+    QUICK_STARTS,
+    STARTS,
+    Regime,
+    regimes,
+    steps,
+)
+from nir_interop_studies.progress import Progress
+from nir_interop_studies.trained_networks import Lessons
+
+MOST, QUICK_MOST = (1000, 1000), (96, 20)
+"""Training and test recordings at most: evenly from those that there are."""
+EMBEDDED_TEST = 100
+"""Of the embedded digits, so many are tested: they are as many as N-MNIST's in the committed results."""
+
+
+def recordings(options: Options) -> tuple[tuple[Recordings, Sequence[int]], tuple[Recordings, Sequence[int]]]:
+    """Training and test recordings, and which of them: N-MNIST's, else the embedded digits as events.
+
+    Raises BadData for a data folder without N-MNIST.
+    """
+    folder = find_data(options.data_dir)
+    most = QUICK_MOST if options.quick else MOST if folder is not None else (MOST[0], EMBEDDED_TEST)
+    found = []
+    for train_split, limit in zip((True, False), most, strict=True):
+        split = load_digits_events(train_split) if folder is None else load_nmnist(train_split, folder)
+        found.append((split, np.unique(np.linspace(0, len(split) - 1, min(limit, len(split))).astype(int)).tolist()))
+    return found[0], found[1]
+
+
+def frames(options: Options, progress: Progress) -> tuple[Windows, Frames]:
+    """What is trained on and what is tested.
+
+    Raises BadData for recordings that are missing or damaged.
+    """
+    training, test = recordings(options)
+    with progress.task("recordings to frames", len(training[1]) + len(test[1])) as advance:
+        shared = options.work / "frames"
+        whole, tested = (frames_of(*split, steps(options), shared, advance) for split in (training, test))
+    window = regimes(options)[0].settings.steps
+    return Windows(whole, QUICK_STARTS if options.quick else STARTS, window), tested
+
+
+def act(options: Options, progress: Progress) -> Sequence[Path]:
+    """Train, deploy, compare and write.
+
+    Raises BadInput before anything is trained where something that was given cannot be used.
+    """
+    started = time.perf_counter()
+    device = device_of(options.device)
+    chosen = regimes(options)
+    training, test = frames(options, progress)
+    lessons = Lessons(options, chosen, training, device)
+    if options.train_only:
+        lessons.train(progress)
+        return list(lessons.paths.values())
+    return _deploy(options, chosen, lessons, (training, test), progress, started)
+
+
+def _deploy(
+    options: Options,
+    chosen: Sequence[Regime],
+    lessons: Lessons,
+    data: tuple[Windows, Frames],
+    progress: Progress,
+    started: float,
+) -> Sequence[Path]:
+    # What only a whole run needs is imported where one happens: training has to do with torch and one library.
+    from nir_interop_studies.identifying import identifying
+    from nir_interop_studies.nmnist_transfer.crossing import run_all
+    from nir_interop_studies.nmnist_transfer.report import write_report
+
+    with identifying({regime.library: regime.start for regime in chosen}, IMPORTERS, options.store) as wait:
+        trained = lessons.train(progress)
+        progress.say("waiting until the libraries' rules are known")
+        wait()
+    crossed = run_all(options, lessons.networks(trained), data[1], progress)
+    return write_report(options, chosen, trained, data, crossed, lambda: time.perf_counter() - started)
+
+
+STUDY = Study(
+    "nmnist_transfer",
+    "A network for event frames from Norse to snnTorch and back: which pooling, which time step, and what is left of it?",
+    act,
+)

@@ -1,0 +1,42 @@
+"""What measures which promise."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+
+from spikingjelly.activation_based.nir_exchange import from_nir, to_nir
+
+from nir_interop_studies.spikingjelly_exchange import arguments, example, modules, nodes, refusals
+from nir_interop_studies.spikingjelly_exchange.bench import Bench, Case
+from nir_interop_studies.spikingjelly_exchange.promises import Promise
+
+Measure = Callable[[Bench, str], Iterator[Case]]
+
+MEASURES: Mapping[str, Measure] = {
+    **dict.fromkeys(modules.SPECS, modules.conversions),
+    **dict.fromkeys(nodes.SPECS, nodes.imports),
+    **dict.fromkeys(arguments.MEASURES, lambda bench, key: arguments.MEASURES[key](bench)),
+    **dict.fromkeys(refusals.REFUSALS, refusals.refusals),
+    "example first edition": example.first_edition,
+    "example": example.current,
+}
+"""Key of a promise → its cases."""
+
+
+def measured(bench: Bench, promise: Promise) -> list[Case]:
+    """All cases of a promise; a measurement that itself ends in an exception is a broken case, and not the study's end."""
+    cases: list[Case] = []
+    try:
+        cases.extend(MEASURES[promise.key](bench, promise.key))
+    except Exception as error:
+        cases.append(Case("the measurement", False, remark="it ends in an exception", failed=bench.failed(error)))
+    return cases
+
+
+def in_package(promise: Promise) -> bool | None:
+    """Whether the installed package states it too; None where only the documentation is quoted."""
+    if promise.found is None:
+        return None
+    text = " ".join((inspect.getsource(to_nir) + inspect.getsource(from_nir)).split())
+    return " ".join(promise.found.split()) in text

@@ -1,5 +1,0 @@
-"""nmnist_transfer: from Norse to snnTorch and back, on event frames."""
-
-from experiments.nmnist_transfer.study import STUDY
-
-__all__ = ["STUDY"]

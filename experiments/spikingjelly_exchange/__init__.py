@@ -1,5 +1,0 @@
-"""spikingjelly_exchange: every promise of SpikingJelly's exchange with NIR, held to account."""
-
-from experiments.spikingjelly_exchange.study import STUDY
-
-__all__ = ["STUDY"]

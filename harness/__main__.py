@@ -1,5 +1,0 @@
-"""``python -m harness`` is ``nir-interop``."""
-
-from harness.cli import main
-
-main()

@@ -1,0 +1,266 @@
+r"""Whether a difference is rounding, decided by a replay that is guided by the target.
+
+The graph runs under the target's rule in float64.  Beside each membrane runs a bound of what float32 may have done to it:
+
+.. math:: e \leftarrow a\,e + g\,e_i + u\,(k \max|g x| + 4\,(|v| + |g x|)),\quad u = 2^{-24},\quad k = 4\sqrt{n}
+
+where *n* is the number of additions of the longest chain of sums that feeds the neuron (dot products, windows and joins back
+to the neurons or the Input before it) and :math:`\max|g x|` is taken over the layer, which stands for
+:math:`\sum|w||x|`; :math:`4\sqrt n` in the place of *n* is the bound that holds with probability > 0.999 (Higham & Mary 2019,
+10.1137/18M1226312).  A reset to a value makes *e* zero.  Where a membrane lies within *e* of the threshold the target's
+decision is taken; every other decision of every recorded node must be the target's own, and so must the outputs, or
+values within the bound.  Only neurons are guided: a Threshold node decides for itself.
+
+A number beyond the largest of float32 may have become anything, not-a-number in the end: its bound is infinite.
+
+A membrane that is the threshold to the last bit of double precision is a tie: there ``>`` and ``>=`` part, and so does what
+rounds.  Rounding falls on either side; a side that always falls on the other is a comparison, and no rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nir_interop.agreement.replay import rules_for, simulator_for
+from nir_interop.compare.nodes import differs, match_nodes, output_of
+from nir_interop.compare.rasters import is_counts
+from nir_interop.errors import InvalidGraph
+from nir_interop.graphs import NEURONS, Array, Graph, Node, inline
+from nir_interop.recording import MEMBRANE_SAMPLES, Recording
+from nir_interop.reference.coefficients import Memory
+from nir_interop.reference.neurons import Neuron, State, Trace, carry
+from nir_interop.rule import NIR_MEANING, Order, Precision, ResetKind, SpikeFrom, Timing, UpdateRule
+
+UNIT = 2.0**-24
+"""Unit roundoff of float32."""
+
+LARGEST = (2 - 2.0**-23) * 2.0**127
+"""The largest number of float32."""
+
+
+@dataclass
+class Guidance:
+    """How a guided replay went.
+
+    proven : nothing differs but decisions within the bound
+    guided : decisions that the target was asked for
+    ties, ties_kept : of the decisions at the threshold itself, those in which the target left the rule, and those in which it
+        kept to it
+    single_ties : of the guided ones, those within two floats of single precision of the threshold
+    tied : whether the target left it at every tie, which the rule's own comparison does not tell from rounding
+    wrong : decisions away from the threshold that are not the target's
+    beyond : of those asked for, where a number was beyond the largest of float32, which is no rounding
+    value_bound : the largest bound of a membrane without threshold
+    recording : of the guided replay
+    """
+
+    proven: bool = False
+    guided: int = 0
+    ties: int = 0
+    ties_kept: int = 0
+    single_ties: int = 0
+    wrong: int = 0
+    beyond: int = 0
+    value_bound: float = 0.0
+    recording: Recording | None = None
+
+    @property
+    def tied(self) -> bool:
+        return self.ties > 0 and not self.ties_kept
+
+    @property
+    def rounds(self) -> bool:
+        """Whether nothing but rounding makes a difference."""
+        return self.proven and not self.beyond
+
+
+class _Guided(Neuron):
+    r"""A neuron that takes another's decisions, axes (T, B, \*shape), where rounding may have made them."""
+
+    def __init__(
+        self,
+        node: Node,
+        shape: tuple[int, ...],
+        dt: float,
+        rule: UpdateRule,
+        decisions: Tensor | None,
+        sums: int,
+        tally: Guidance,
+    ) -> None:
+        super().__init__(node, shape, dt, rule)
+        self.decisions, self.tally = decisions, tally
+        self.factor = 4.0 * float(np.sqrt(sums))
+        self.kept, self.weight = _coefficients(self.membrane, shape)
+        self.synaptic = None if self.synapse is None else _coefficients(self.synapse, shape)
+        self.to_value = rule.reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
+        finite = all(np.isfinite(value).all() for value in node.params.values() if isinstance(value, np.ndarray))
+        self.largest = LARGEST if finite else float("inf")
+
+    def start(self, batch: int) -> State:
+        """The state before the first step; ``e`` and ``ei`` bound what rounding did, ``t`` counts steps."""
+        state = super().start(batch)
+        zero = torch.zeros_like(state["v"])
+        return state | {"e": zero, "ei": zero.clone(), "t": torch.zeros(())}
+
+    def sequence(self, x: Tensor, state: State) -> Trace:
+        """Advance by as many steps as ``x`` has."""
+        x = x.to(self.dtype)
+        kept: State = {"t": state["t"] + len(x)}
+        error_in: Tensor | None = None
+        if self.synapse is not None and self.synaptic is not None:
+            before, bound = state["i"], state["ei"]
+            current = self.synapse.drive(x)
+            noise = UNIT * (self.factor * _largest(current) + 4 * current.abs())
+            bounds = torch.empty_like(current)
+            value = before
+            for t in range(len(current)):
+                value = self.synapse.advance(value, current[t])
+                bound = self._beyond(value, self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs())
+                bounds[t] = bound
+            kept |= {"i": current[-1], "ei": bound}
+            late = self.rule.order is Order.MEMBRANE_FIRST
+            x = torch.cat([before[None], current[:-1]]) if late else current
+            error_in = torch.cat([state["ei"][None], bounds[:-1]]) if late else bounds
+        drive = self.membrane.drive(x)
+        noise = UNIT * (self.factor * _largest(drive) + 4 * drive.abs())
+        if error_in is not None:
+            noise = UNIT * 8 * drive.abs() + self.weight * error_in
+        return self._advance(drive, noise, state, kept)
+
+    def _advance(self, drive: Tensor, noise: Tensor, state: State, kept: State) -> Trace:
+        late, carried = self.rule.timing is Timing.NEXT_STEP, self.rule.timing is Timing.CARRIED
+        previous = self.rule.spike_from is SpikeFrom.PREVIOUS
+        v, error, begin = state["v"], state["e"], int(state["t"])
+        last = state.get("s", torch.zeros_like(v))
+        output = torch.empty_like(drive)
+        for t in range(len(drive)):
+            advanced = self.membrane.advance(v, drive[t])
+            grown = self._beyond(advanced, self.kept * error + noise[t] + 4 * UNIT * advanced.abs())
+            if not self.spiking:
+                v, error, output[t] = advanced, grown, advanced
+                continue
+            if late:
+                advanced, grown = self.reset(advanced, last), self._forget(grown, last)
+            decisive, bound = (v, error) if previous else (advanced, grown)
+            if carried:
+                decisive = carry(v, decisive, self.threshold)
+            last = self._decided(decisive, bound, self.fire(decisive, output[t]), begin + t)
+            output[t] = last
+            last = output[t]
+            v, error = (advanced, grown) if late else (self.reset(advanced, last), self._forget(grown, last))
+        if not self.spiking:
+            self.tally.value_bound = max(self.tally.value_bound, float(error.max()) if error.numel() else 0.0)
+            return Trace(output, kept | {"v": v, "e": error}, output[:, :MEMBRANE_SAMPLES])
+        return Trace(output, kept | {"v": v, "e": error, "s": last.clone()})
+
+    def _decided(self, decisive: Tensor, bound: Tensor, own: Tensor, step: int) -> Tensor:
+        if self.decisions is None:
+            return own
+        theirs = self.decisions[step]
+        other = own != theirs
+        self._count_ties(decisive, other)
+        if not other.any():
+            return own
+        high = torch.maximum(own, theirs)
+        beyond = torch.isinf(bound)
+        apart, float_apart = (decisive - high * self.threshold).abs(), 4 * UNIT * (high * self.threshold).abs()
+        near = beyond | (apart <= bound + float_apart)
+        near &= (own - theirs).abs() <= 1
+        self.tally.beyond += int((other & beyond).sum())
+        self.tally.guided += int((other & near).sum())
+        self.tally.single_ties += int((other & near & (apart <= float_apart)).sum())
+        self.tally.wrong += int((other & ~near).sum())
+        return torch.where(other & near, theirs, own)
+
+    def _count_ties(self, decisive: Tensor, other: Tensor) -> None:
+        tie = decisive == self.threshold
+        if tie.any():
+            left = int((tie & other).sum())
+            self.tally.ties += left
+            self.tally.ties_kept += int(tie.sum()) - left
+
+    def _beyond(self, value: Tensor, bound: Tensor) -> Tensor:
+        """The bound of a value, infinite where one of them is beyond the largest number, in a neuron of finite parameters."""
+        over = (value.abs() > self.largest) | (bound > self.largest)
+        return torch.where(over, torch.full_like(bound, torch.inf), bound)
+
+    def _forget(self, error: Tensor, spikes: Tensor) -> Tensor:
+        return torch.where(spikes.bool(), torch.zeros_like(error), error) if self.to_value else error
+
+
+def _largest(drive: Tensor) -> Tensor:
+    return drive.abs().max() if drive.numel() else torch.zeros((), dtype=drive.dtype)
+
+
+def _coefficients(memory: Memory, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    r"""\|a\| and \|g\| of a memory, which is linear."""
+    zeros, ones = (make((1, 1, *shape), dtype=torch.float64) for make in (torch.zeros, torch.ones))
+    kept = memory.advance(ones[0], torch.zeros_like(zeros[0]))
+    return kept[0].abs(), (memory.drive(ones) - memory.drive(zeros))[0, 0].abs()
+
+
+def sums_before(graph: Graph, name: str, seen: frozenset[str] = frozenset()) -> int:
+    """Additions on the longest chain of sums from the neurons (or the Input) before a node of an inlined graph to it."""
+    longest = 0
+    sources = graph.into(name)
+    for source in sources:
+        node = graph.nodes[source]
+        if not isinstance(node, Node) or source in seen or "r" in node.params or node.kind in ("Input", "Threshold"):
+            continue
+        longest = max(longest, _terms(node) + sums_before(graph, source, seen | {name}))
+    return longest + len(sources)
+
+
+def _terms(node: Node) -> int:
+    weight = node.get("weight")
+    if weight is not None:
+        return int(np.prod(weight.shape[1:])) + 1
+    window = node.get("kernel_size")
+    return int(np.prod(np.broadcast_to(window, (2,)))) if window is not None else 1
+
+
+def guided(
+    graph: Graph, dt: float, rule: UpdateRule | Mapping[str, UpdateRule], stimulus: Array, target: Recording
+) -> Guidance:
+    r"""Replay a graph under a rule, guided by a target's recording; stimulus with axes (T, B, \*shape)."""
+    tally = Guidance()
+    flat = inline(graph)
+    flat = Graph({name: replace(node) for name, node in flat.primitives()}, flat.edges)
+    rules = rules_for(flat, dict.fromkeys(NEURONS, rule) if isinstance(rule, UpdateRule) else rule)
+    if any(each.precision is Precision.FIXED for each in rules.values()):
+        return tally
+    names = {id(node): name for name, node in flat.primitives()}
+    spiking = [name for name, node in flat.primitives() if "v_threshold" in node.params]
+    theirs = {name: target.spikes[other] for name, other in match_nodes(spiking, target.spikes).items()}
+
+    def neuron(node: Node, shape: tuple[int, ...], step: float) -> Neuron:
+        name = names[id(node)]
+        given = theirs.get(name)
+        fits = given is not None and given.shape == (*stimulus.shape[:2], *shape)
+        decisions = torch.tensor(np.asarray(given), dtype=torch.float64) if fits else None
+        own = rules.get(node.kind, NIR_MEANING).but(precision=Precision.FLOAT64)
+        return _Guided(node, shape, step, own, decisions, sums_before(flat, name), tally)
+
+    try:
+        tally.recording = simulator_for(flat, dt, rules, neuron).run(stimulus, membranes=False)[0]
+    except InvalidGraph:
+        return tally
+    most = max((sums_before(flat, name) for name in flat.of_kind("Output")), default=0)
+    tally.proven = not tally.wrong and _same_outputs(tally, target, 4 * np.sqrt(most) + 4)
+    return tally
+
+
+def _same_outputs(tally: Guidance, target: Recording, factor: float) -> bool:
+    ours = None if tally.recording is None else output_of(tally.recording)
+    theirs = output_of(target)
+    if ours is None or theirs is None or ours.shape != theirs.shape:
+        return False
+    if is_counts(ours) and is_counts(theirs):
+        return not differs(ours, theirs).any()
+    bound = tally.value_bound + 2 * UNIT * factor * float(np.abs(ours).max(initial=0.0))
+    return bool(np.isfinite(bound) and (np.abs(ours.astype(np.float64) - theirs.astype(np.float64)) <= bound).all())

@@ -1,0 +1,1 @@
+"""What a library must be able to do, where it is installed, and how another version comes beside it."""

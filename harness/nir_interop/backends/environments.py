@@ -1,0 +1,232 @@
+"""One environment a backend: finding it, and the versions in it, without importing any library.
+
+A backend's environment is the interpreter this runs in, or ``.envs/<name>`` where somebody made one.  ``.envs/<name>==<label>``
+is a further backend beside it, of that name: the same adapter with another version of the library
+(:mod:`nir_interop.backends.installing` makes them).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, distributions, entry_points
+from pathlib import Path
+from typing import Any
+
+from nir_interop.errors import UnknownName
+
+SUITE = "nir-interop"
+"""This project's distribution."""
+ENTRY_POINT_GROUP = "nir_interop.adapters"
+COMMON = ("nir", "numpy", "h5py")
+"""What every backend reads graphs with; recorded beside its own distributions."""
+
+ENVIRONMENTS = ".envs"
+"""The folder of environments, in the working directory or the project's root."""
+BESIDE = "_beside.pth"
+"""In an environment's site-packages: the folders that give what it does not hold itself."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OF_EXTRA = re.compile(r"""(?:\s*and\s+)?extra\s*==\s*["']([^"']+)["']""")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
+"""What may stand behind ``==`` in a backend's name."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A library, and where it lives.
+
+    name : as on the command line; ``<library>==<label>`` where it is another version beside the installed one
+    module : ``module:Class`` of its adapter, resolved in the worker
+    distributions : what it is made of, its own first
+    versions : distribution → version, of those that are installed, and of COMMON
+    python : the interpreter of its environment
+    installed : whether all its distributions are there
+    search : folders that the adapter's module needs on ``sys.path``, where it is not beside the harness
+    """
+
+    name: str
+    module: str
+    distributions: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    python: Path = Path(sys.executable)
+    installed: bool = True
+    search: tuple[Path, ...] = ()
+
+    @property
+    def library(self) -> str:
+        """Its name without a label."""
+        return self.name.partition("==")[0]
+
+    @property
+    def own(self) -> str | None:
+        """The distribution of the library itself; None for a backend of our own."""
+        return next((name for name in self.distributions if canonical(name) == canonical(self.library)), None)
+
+    @property
+    def version(self) -> str:
+        """The version of the library itself; the suite's own for a backend of our own."""
+        return suite_version() if self.own is None else self.versions.get(self.own, "")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Its distributions that are not installed."""
+        return tuple(name for name in self.distributions if name not in self.versions)
+
+    @property
+    def hint(self) -> str:
+        """What is missing and what to do, in a line."""
+        labelled = f"nir-interop backends install {self.name}"
+        how = f"pip install '{SUITE}[{self.name}]'" if self.name == self.library else labelled
+        return f"{self.name}: {', '.join(self.missing)} not installed; run {how}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for another process."""
+        return {**vars(self), "python": str(self.python), "search": [str(folder) for folder in self.search]}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Backend:
+        """The backend that :meth:`as_dict` wrote."""
+        folders = {"python": Path(document["python"]), "search": tuple(Path(folder) for folder in document["search"])}
+        return cls(**{**document, "distributions": tuple(document["distributions"]), **folders})
+
+    @property
+    def own_interpreter(self) -> bool:
+        """Whether it shares this process's interpreter."""
+        return self.python == Path(sys.executable)
+
+
+def backends(folders: Sequence[Path] | None = None) -> tuple[Backend, ...]:
+    """Every backend that has an adapter, sorted by name; nothing is imported.
+
+    folders : where ``.envs`` is looked for; the working directory and the project's root by default
+    """
+    points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    looked = folders if folders is not None else (Path.cwd(), Path(__file__).resolve().parents[3])
+    names = {name: name for name in points} | _labelled(points, looked)
+    return tuple(_backend(name, points[library], looked) for name, library in sorted(names.items()))
+
+
+def _backend(name: str, point: EntryPoint, folders: Sequence[Path]) -> Backend:
+    wanted = tuple(dict.fromkeys(found.group() for line in _requirements(point) if (found := _NAME.match(line))))
+    python, site = _environment(name, folders)
+    versions = installed_versions((*wanted, *COMMON), site)
+    return Backend(
+        name=name,
+        module=f"{point.module}:{point.attr}",
+        distributions=wanted,
+        versions=versions,
+        python=python,
+        installed=all(one in versions for one in wanted),
+    )
+
+
+def _labelled(libraries: Iterable[str], folders: Sequence[Path]) -> dict[str, str]:
+    """Name → library of the environments that hold another version."""
+    found = {}
+    known = set(libraries)
+    for python in (each for folder in folders for each in folder.glob(f"{ENVIRONMENTS}/*==*/bin/python")):
+        name = python.parents[1].name
+        library, _, label = name.partition("==")
+        if library in known and LABEL.fullmatch(label):
+            found[name] = library
+    return found
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name.
+
+    Raises UnknownName where there is none.
+    """
+    found = {one.name: one for one in backends()}
+    if name not in found:
+        raise UnknownName(f"no backend {name!r}; there are {', '.join(found) or 'none'}")
+    return found[name]
+
+
+def suite_version() -> str:
+    """The version of this project; empty where it runs from an uninstalled checkout."""
+    return installed_versions((SUITE,)).get(SUITE, "")
+
+
+def installed_versions(names: Iterable[str], site: Sequence[Path] = ()) -> dict[str, str]:
+    """Distribution → version of those that are installed, here or in other site-packages folders.
+
+    A distribution that came from a repository has ``+g<commit>`` behind its version: releases do not tell such apart.  Neither
+    do they tell builds of a checkout apart: in other site-packages folders, one that came from a file or a folder has
+    ``+d<digest>`` of what was installed.
+    """
+    found: dict[str, str] = {}
+    elsewhere: dict[str, Distribution] = {}
+    for each in distributions(path=[str(folder) for folder in site]) if site else ():
+        elsewhere.setdefault(canonical(each.metadata["Name"]), each)
+    for name in dict.fromkeys(names):
+        if site:
+            one = elsewhere.get(canonical(name))
+        else:
+            try:
+                one = distribution(name)
+            except PackageNotFoundError:
+                one = None
+        if one is not None:
+            found[name] = one.version + _origin(one, built=bool(site))
+    return found
+
+
+def _environment(name: str, folders: Sequence[Path]) -> tuple[Path, tuple[Path, ...]]:
+    """The interpreter of a backend and its site-packages in the order of its path, none for this process's own."""
+    for folder in folders:
+        home = folder / ENVIRONMENTS / name
+        python = home / "bin" / "python"
+        if python.exists():
+            site = sorted(home.glob("lib*/python3*/site-packages"))
+            lines = [line for each in site if (each / BESIDE).is_file() for line in (each / BESIDE).read_text().splitlines()]
+            return python, (*site, *map(Path, lines))
+    return Path(sys.executable), ()
+
+
+def requirements(library: str) -> tuple[str, ...]:
+    """What a backend asks for, as pip takes it: the extras that the entry point of its adapter names.
+
+    Raises UnknownName where there is no such backend.
+    """
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=library):
+        return _requirements(point)
+    raise UnknownName(f"no backend {library!r}")
+
+
+def _requirements(point: EntryPoint) -> tuple[str, ...]:
+    """In the order in which the adapter's own distribution has them, without the condition that makes them an extra's."""
+    lines = (point.dist.requires or []) if point.dist is not None else []
+    return tuple(
+        f"{what.strip()}; {condition}" if (condition := _OF_EXTRA.sub("", marker).strip()) else what.strip()
+        for extra in point.extras
+        for what, _, marker in (line.partition(";") for line in lines)
+        if extra in _OF_EXTRA.findall(marker)
+    )
+
+
+def _origin(found: Distribution, built: bool) -> str:
+    """What to add to a version; ``built``: also where it was built from files."""
+    try:
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+    except (OSError, ValueError):
+        return ""
+    commit = origin.get("vcs_info", {}).get("commit_id", "")
+    if commit:
+        return f"+g{commit[:8]}"
+    if not built or not origin or origin.get("dir_info", {}).get("editable"):
+        return ""
+    lines = sorted(
+        line for line in (found.read_text("RECORD") or "").splitlines() if ".dist-info/" not in line and "sha256" in line
+    )
+    return f"+d{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:8]}"
+
+
+def canonical(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,123 @@
+"""What a run of the matrix says while it runs: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from nir_interop.printable import printable
+
+if TYPE_CHECKING:
+    from nir_interop.matrix.runner import Event
+    from nir_interop.report.difference import Difference
+
+LINE_EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class Progress:
+    """Shows events; on stderr, so that stdout holds results only.
+
+    An interrupt leaves it with a message that says what is kept in ``store``.
+    """
+
+    def __init__(self, *, quiet: bool = False, store: Path | None = None) -> None:
+        self.quiet = quiet
+        self.store = store
+        self._done = 0
+        self._total = 0
+        self.console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Bar(*columns, TextColumn("{task.fields[counts]}"), console=self.console, transient=True)
+        self._task = self._bar.add_task("matrix", total=None, counts="")
+        self._shown = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self._draws:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._draws:
+            self._bar.stop()
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.store is not None:
+            raise KeyboardInterrupt(interrupted(self._done, self._total, self.store)) from error
+
+    @property
+    def _draws(self) -> bool:
+        return self.console.is_terminal and not self.quiet
+
+    def show(self, event: Event) -> None:
+        """Tell that one more source or cell is known."""
+        self._done, self._total = event.done, event.total
+        if self.quiet:
+            return
+        counts = _counted(event.counts)
+        if self._draws:
+            self._bar.update(self._task, completed=event.done, total=event.total, counts=counts)
+        elif time.monotonic() - self._shown > LINE_EVERY:
+            self._shown = time.monotonic()
+            self.console.print(f"{event.done}/{event.total} {counts}", soft_wrap=True)
+
+    def conclude(
+        self, rows: Sequence[Mapping[str, Any]], seconds: float, surprises: Sequence[str], written: Sequence[Path]
+    ) -> None:
+        """The table at the end, what known_issues.toml does not know, and where the results are."""
+        from nir_interop.report.tables import natively, reconciliation, summary_table
+
+        if self.quiet:
+            return
+        console = Console(highlight=False)
+        console.print(summary_table(rows))
+        found = reconciliation(rows)
+        if any(row["mode"] == "reconciled" for row in rows):
+            tell(console, _reconciled(**found))
+        for line in surprises:
+            tell(console, f"known issues: {line}")
+        tell(console, f"{len(natively(rows))} cells in {seconds:.1f} s → {written[0]}")
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Further lines at the end."""
+        if not self.quiet:
+            console = Console(highlight=False)
+            for line in lines:
+                tell(console, line)
+
+    def compare(self, difference: Difference | None, unread: str) -> None:
+        """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
+        from nir_interop.report.difference_text import few_lines
+
+        if self.quiet:
+            return
+        console = Console(highlight=False)
+        for line in few_lines(difference) if difference is not None else [unread] * bool(unread):
+            tell(console, line)
+
+
+def tell(console: Console, line: str) -> None:
+    """One line as it is; on a terminal cut into as many as its width asks for."""
+    console.print(printable(line), soft_wrap=not console.is_terminal, markup=False)
+
+
+def interrupted(done: int, total: int, store: Path) -> str:
+    """What an interrupted run of the matrix leaves behind, and how to go on."""
+    known = f"{done} of at least {total} results are" if done else "what was finished is"
+    return f"interrupted; {known} stored in {store}, no table was written; the same command goes on from there"
+
+
+def _reconciled(differ: int, reconciled: int, allowed: int) -> str:
+    """One line on what reconciling does."""
+    share = f" ({reconciled / differ:.0%})" if differ else ""
+    of = f"; {reconciled} of the {allowed} that nothing forbids ({reconciled / allowed:.0%})" if allowed else ""
+    return f"reconciled: {reconciled} of {differ} cells that differ at no one's setting{share}{of}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return " · ".join(f"{status} {count}" for status, count in sorted(counts.items()))

@@ -1,0 +1,45 @@
+"""The verdict on a cell whose target solves the equations in continuous time: what is left is that the source takes steps.
+
+::
+
+    native ── … ── ref(exported, NIR's meaning) ──── exact
+
+Everything before the last gap is explained as for any importer; the last gap is nobody's fault: NIR gives equations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nir_interop.agreement.replay import Replays, Undoing, count, flat, gap
+from nir_interop.compare.nodes import differs, output_of
+from nir_interop.explain.verdict import CauseShare, Verdict, by_share, explain_cell
+from nir_interop.graphs import Array, Graph
+from nir_interop.recording import Recording
+from nir_interop.vocabulary import Blame, Cause, Status
+
+
+def explain_continuous(
+    *, exported: Graph, native: Recording, target: Recording, stimulus: Array, dt_import: float, **cell: Any
+) -> Verdict:
+    """As :func:`nir_interop.explain.verdict.explain_cell`, for a target without an update rule."""
+    stepped = Replays(stimulus).run(flat(exported), dt_import, {})
+    ours, theirs = output_of(native), output_of(target)
+    if stepped is None or ours is None or theirs is None or ours.shape != theirs.shape:
+        return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)
+    cell |= {"exported": exported, "native": native, "stimulus": stimulus, "dt_import": dt_import, "dt_effective": dt_import}
+    before = explain_cell(**(cell | {"target_rule": {}}), target=stepped)
+    differing, apart = count(differs(ours, theirs)), count(gap(stepped, target))
+    if not differing:
+        return Verdict(before.status, Blame.NONE, explained=1.0)
+    if not apart:
+        return before
+    repaired, changed = Undoing.of(native, target).counts(stepped)
+    says = "NIR's equations in steps are not its equations in continuous time"
+    share = CauseShare(Cause.DISCRETISATION, repaired, (), says, changed)
+    known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
+    causes = by_share((*known, share))
+    status = Status.MISMATCH if before.status.agrees else before.status
+    blame = Blame.FORMAT if causes[0].cause is share.cause and not before.blame.of_setting else before.blame
+    return replace(before, status=status, blame=blame, causes=causes)

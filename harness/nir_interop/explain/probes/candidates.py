@@ -1,0 +1,102 @@
+"""Which values each axis may have, stage by stage: a later stage extends only what the earlier ones left over."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from nir_interop.explain.probes.battery import COLLAPSE, COMPARISON, FEEDBACK, RESET, RESPONSE, START
+from nir_interop.graphs import SPIKING
+from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.rule import (
+    NIR_MEANING,
+    Axis,
+    Comparison,
+    Decay,
+    FeedbackBias,
+    Floor,
+    Gain,
+    LeakUse,
+    Order,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    TimeStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
+from nir_interop.rule import Start as StartValue
+
+Values = Mapping[str, tuple[Axis, ...]]
+
+LEAKY = (Decay.EULER, Decay.EULER_CLAMPED, Decay.EXPONENTIAL)
+"""How what has a time constant may decay."""
+
+NOT_RUN: Mapping[tuple[str, Axis], str] = {
+    ("input_weight", Use.COLLAPSED): "may exist (one gain of the synapse for a whole layer); the simulator reads it as used",
+    ("threshold", Use.IGNORED): "may exist (a threshold of 1, whatever the file says); the simulator reads it as used",
+}
+"""Values that a rule may have and that no candidate has, since the simulator does not run them as they are meant."""
+
+
+def axes(kind: str, stage: str) -> Values:
+    """Axis → its possible values, of the axes that a stage decides for a primitive."""
+    names, spiking = PARAMETERS[kind], kind in SPIKING
+    chosen: dict[str, tuple[Axis, ...]] = {}
+    if stage == RESPONSE:
+        leaky = "tau" in names or "tau_mem" in names
+        chosen["time_step"] = tuple(TimeStep) if leaky else (TimeStep.GIVEN, TimeStep.FIXED, TimeStep.UNIT)
+        chosen["gain"] = tuple(Gain) if leaky else (Gain.STEP, Gain.ONE)
+        chosen["resistance"] = (Use.USED, Use.IGNORED)
+        chosen["decay"] = LEAKY if leaky else (Decay.EULER, Decay.NINE_TENTHS)
+        if "tau_syn" in names:
+            chosen |= {"synapse_gain": tuple(Gain), "input_weight": (Use.USED, Use.IGNORED), "order": tuple(Order)}
+        if spiking:
+            chosen |= {"spike_from": tuple(SpikeFrom), "floor": tuple(Floor)}
+    elif stage == START:
+        if "v_leak" in names:
+            chosen["leak"] = tuple(LeakUse) if "tau_syn" in names else (LeakUse.USED, LeakUse.IGNORED, LeakUse.ADDED)
+        starts = [StartValue.ZERO]
+        starts += [StartValue.LEAK] if "v_leak" in names else []
+        starts += [StartValue.RESET] if "v_reset" in names else []
+        chosen["start"] = tuple(starts)
+    elif stage == COLLAPSE:
+        chosen["resistance"] = (Use.USED, Use.COLLAPSED)
+        if spiking:
+            chosen["threshold"] = (Use.USED, Use.COLLAPSED)
+    elif spiking and stage == RESET:
+        chosen |= {"reset": tuple(ResetKind), "timing": tuple(Timing), "spikes": tuple(SpikesPerStep)}
+    elif spiking and stage == COMPARISON:
+        chosen["comparison"] = tuple(Comparison)
+    elif spiking and stage == FEEDBACK:
+        chosen["feedback_bias"] = tuple(FeedbackBias)
+    return chosen
+
+
+def extended(rules: Iterable[UpdateRule], kind: str, stage: str) -> list[UpdateRule]:
+    """The rules with every value of a stage's axes; what is not read cannot be collapsed either."""
+    return list(dict.fromkeys(candidate for rule in rules for candidate in _extensions(rule, kind, stage)))
+
+
+@cache
+def _extensions(rule: UpdateRule, kind: str, stage: str) -> tuple[UpdateRule, ...]:
+    kept = {name: options for name, options in axes(kind, stage).items() if getattr(rule, name) is not Use.IGNORED}
+    found = []
+    for chosen in itertools.product(*kept.values()):
+        candidate = rule.but(**dict(zip(kept, chosen, strict=True)))
+        once = candidate.spikes is SpikesPerStep.ONE
+        if candidate.reset is ResetKind.SUBTRACT_ALL and once:
+            continue  # one spike at most: the same as SUBTRACT
+        if candidate.timing is Timing.CARRIED and not (candidate.reset is ResetKind.SUBTRACT and once):
+            continue  # not known of any library, and told apart from nothing after a reset to a value
+        found.append(candidate)
+    return tuple(found)
+
+
+@cache
+def first_candidates(kind: str, precision: Precision = Precision.FLOAT64) -> tuple[UpdateRule, ...]:
+    """What may be before anything is known."""
+    return tuple(extended([NIR_MEANING.but(precision=precision)], kind, RESPONSE))

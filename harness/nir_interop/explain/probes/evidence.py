@@ -1,0 +1,138 @@
+"""How far a backend runs a structural probe as NIR says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nir_interop.compare.nodes import flatten
+from nir_interop.errors import RunFailed
+from nir_interop.explain.probes.battery import DT
+from nir_interop.explain.probes.prediction import GRAZING, ROUNDING
+from nir_interop.explain.probes.structural import Cell, Structural
+from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.graphs import Array, Graph, validate
+from nir_interop.graphs.flattening import orders, reordered
+from nir_interop.recording import Recording
+from nir_interop.reference import simulate
+from nir_interop.rule import NIR_MEANING, UpdateRule
+from nir_interop.vocabulary import Status
+
+Run = Callable[[Graph, Array, float], Recording]
+Ends = tuple[str, str]
+
+STEPS, BATCH = 24, 8
+
+REPEATS = 12
+"""Runs of a probe that was not run as meant: an importer that depends on the order of a set gives this now, that later."""
+
+DECLINED = frozenset({str(Status.REFUSED), str(Status.IMPORT_ERROR), str(Status.READ_ERROR), str(Status.TIMEOUT)})
+"""Ends that do not depend on chance, or cost too much to be seen again."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The neuron that a backend takes, for probes that need one.
+
+    dt : seconds, at which it was identified
+    amplitude : of the input that brings it to its threshold, in amperes
+    """
+
+    cell: Cell
+    rules: Mapping[str, UpdateRule]
+    dt: float
+    amplitude: float
+
+
+def evidence(run: Run, probes: Iterable[Structural], neighbour: Neighbour | None) -> Identified:
+    """What a backend makes of the probes of one primitive.
+
+    A probe that is refused, or whose output has another shape, adds no outputs; each that is not run as NIR says is a Refusal.
+    """
+    outputs = mismatched = 0
+    refuses: list[Refusal] = []
+    for probe in probes:
+        if probe.spiking and neighbour is None:
+            continue
+        compared, missed, end = _asked(run, probe, neighbour)
+        outputs, mismatched = outputs + compared, mismatched + missed
+        if end is not None:
+            refuses.append(Refusal(probe.name, *end))
+    return Identified(NIR_MEANING, outputs, mismatched, refuses=tuple(refuses))
+
+
+def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[int, int, Ends | None]:
+    """Outputs compared and mismatched, and how it ended where not as meant."""
+    dt = neighbour.dt if probe.spiking and neighbour is not None else DT
+    graph = probe.graph() if neighbour is None or not probe.spiking else probe.graph(neighbour.cell, neighbour.amplitude)
+    rules: Mapping[str, UpdateRule] = neighbour.rules if neighbour is not None else {}
+    stimulus = np.random.default_rng(0).normal(0.4, 1.0, (STEPS, BATCH, *probe.shape)).astype(np.float32)
+    if probe.spiking and neighbour is not None:
+        stimulus *= np.float32(neighbour.amplitude)
+        kept = _settled(graph, stimulus, dt, rules)
+        stimulus = stimulus[:, kept]
+    meant = _whole(simulate(graph, stimulus, dt, rules))
+    ends: dict[Ends | None, int] = {}
+    missed = 0
+    for number in range(REPEATS):
+        end, missed = _compared(run, graph, stimulus, dt, meant)
+        ends[end] = missed
+        if end is None and number == 0:
+            return meant.size, 0, None
+        if end is not None and end[0] in DECLINED:
+            break
+    if len(ends) > 1:
+        said = sorted("as NIR says" if end is None else f"{end[0]}: {end[1]}" for end in ends)
+        return 0, 0, (str(Status.UNSTABLE), " or ".join(said))
+    (end,) = ends
+    return (meant.size if end is not None and end[0] == Status.MISMATCH else 0), missed, end
+
+
+def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[Ends | None, int]:
+    try:
+        seen = _whole(run(graph, stimulus, dt))
+    except RunFailed as error:
+        return (error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
+    if seen.shape != meant.shape:
+        return (str(Status.WRONG_SHAPE), f"an output of axes {_axes(seen)} for {_axes(meant)}"), 0
+    scale = max(1.0, float(np.abs(meant).max(initial=0.0)))
+    apart = ~(np.abs(meant.astype(np.float64) - seen.astype(np.float64)) <= ROUNDING * scale)
+    missed = int(apart.sum())
+    if not missed:
+        return None, 0
+    return (str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ{_order(graph, stimulus, dt, seen)}"), missed
+
+
+def _order(graph: Graph, stimulus: Array, dt: float, seen: Array) -> str:
+    """The order in which a Flatten joined its dimensions, in words, where one alone gives what was seen."""
+    found = []
+    shapes = validate(graph)
+    for name, node in graph.primitives():
+        if node.kind == "Flatten":
+            for order, columns in orders(node, shapes[name][0]):
+                other = reordered(graph, name, columns)
+                if other is not None and np.allclose(simulate(other, stimulus, dt).output, flatten(seen), atol=ROUNDING):
+                    found.append(order)
+    return f", as they do where the dimensions are joined in the order {found[0]}" if len(found) == 1 else ""
+
+
+def _whole(recording: Recording) -> Array:
+    r"""What came out, (T, B, \*shape); of several Outputs (T, B, n), side by side."""
+    return next(iter(recording.outputs.values())) if len(recording.outputs) == 1 else recording.output
+
+
+def _axes(array: Array) -> str:
+    return "×".join(map(str, array.shape[1:]))
+
+
+def _settled(graph: Graph, stimulus: Array, dt: float, rules: Mapping[str, UpdateRule]) -> Array:
+    """The samples whose answer stays the same if the input is a little stronger or weaker."""
+    own = simulate(graph, stimulus, dt, rules).output
+    kept = np.ones(stimulus.shape[1], dtype=bool)
+    for factor in (1 - GRAZING, 1 + GRAZING):
+        other = simulate(graph, stimulus.astype(np.float64) * factor, dt, rules).output
+        close = np.isclose(own, other, rtol=1e-4, atol=1e-4).reshape(*own.shape[:2], -1)
+        kept &= close.all(axis=(0, 2))
+    return kept

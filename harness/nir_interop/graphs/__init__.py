@@ -1,0 +1,53 @@
+"""NIR files: safe reading, own validation, canonical form and hash, structural difference."""
+
+from __future__ import annotations
+
+from nir_interop.graphs.canonical import canonical, digest
+from nir_interop.graphs.components import components
+from nir_interop.graphs.difference import Difference, difference
+from nir_interop.graphs.inlining import inline
+from nir_interop.graphs.matching import correspondence
+from nir_interop.graphs.meant import as_meant, read_meant
+from nir_interop.graphs.metadata import with_metadata_of
+from nir_interop.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
+from nir_interop.graphs.naming import early, in_order, nest, nested, renamed, with_safe_names
+from nir_interop.graphs.reading import read
+from nir_interop.graphs.shapes import padding_of, whole_numbers
+from nir_interop.graphs.validation import Shapes, validate
+from nir_interop.graphs.writing import from_nir, to_nir, write
+from nir_interop.printable import listed
+
+__all__ = [
+    "NEURONS",
+    "SPIKING",
+    "STATELESS",
+    "Array",
+    "Difference",
+    "Graph",
+    "Node",
+    "Shapes",
+    "as_array",
+    "as_meant",
+    "canonical",
+    "components",
+    "correspondence",
+    "difference",
+    "digest",
+    "early",
+    "from_nir",
+    "in_order",
+    "inline",
+    "listed",
+    "nest",
+    "nested",
+    "padding_of",
+    "read",
+    "read_meant",
+    "renamed",
+    "to_nir",
+    "validate",
+    "whole_numbers",
+    "with_metadata_of",
+    "with_safe_names",
+    "write",
+]

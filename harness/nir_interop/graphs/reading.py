@@ -1,0 +1,228 @@
+"""NIR files → graphs: safely, as they stand, whatever version of NIR wrote them.
+
+The file is read with h5py and not with ``nir.read``: nir 1.0.8 adds Outputs to nodes that feed nothing, follows external
+links, and cannot construct a grouped convolution.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from nir_interop.errors import UnreadableGraph
+from nir_interop.graphs.model import Graph, Node, as_array
+from nir_interop.graphs.primitives import ANNOTATIONS, PARAMETERS
+from nir_interop.graphs.scanning import Layout, scan
+from nir_interop.graphs.strings import Texts
+from nir_interop.printable import shown
+
+_MOST_TEXT = 2**26
+"""Bytes, in all edges of a graph together: one text of the file may stand in many of them."""
+_MOST_EDGES = 2**20
+
+_NO_MAXIMUM = "a maximum is no sum, so none of its primitives can stand for it; train with average or sum pooling"
+_INSTEAD = dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _NO_MAXIMUM)
+
+_WHOLE = "the graph"
+_HALF = "the file is incomplete, as one whose writing ended half-way; write it again"
+
+_DERIVED = frozenset({"input_type", "output_type"})
+
+
+def read(path: Path) -> Graph:
+    """Read a NIR file: what stands in it, nothing repaired.
+
+    Files of NIR 0.x and 1.x are read alike.  As nir 1.0.8 does, a missing ``v_reset`` means 0 and a missing ``w_in`` means 1.
+    Whether the graph means anything is for :func:`nir_interop.graphs.validate` to say.  Links are never followed.
+    Raises UnreadableGraph for what is no NIR file or cannot be opened safely; the message is one line.
+    """
+    path = Path(path)
+    shown_path = shown(path.name or path)
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise UnreadableGraph(f"{shown_path}: {reason}; give the path of a .nir file") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise UnreadableGraph(f"{shown_path}: it is {kind}; give the path of a .nir file")
+    if not status.st_size:
+        raise UnreadableGraph(f"{shown_path}: the file is empty; export it again")
+    try:
+        with h5py.File(path, "r") as file, Texts(path, file.id) as texts:
+            return _Reader(file.id, texts).graph()
+    except UnreadableGraph as error:
+        raise UnreadableGraph(f"{shown_path}: {error}") from error.__cause__
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError, RecursionError) as error:
+        raise UnreadableGraph(f"{shown_path}: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: BaseException) -> str:
+    if isinstance(error, PermissionError):
+        return "it may not be read; change its permissions"
+    try:
+        signed = h5py.is_hdf5(path)
+    except (OSError, ValueError):
+        signed = False
+    if not signed:
+        return "it is not HDF5, so not NIR; write it with nir.write"
+    if "truncated" in str(error):
+        return "the file is truncated; copy or export it again"
+    line = " ".join(str(error).split())
+    return f"the HDF5 is damaged ({shown(line[:120])[1:-1]}); copy or export it again"
+
+
+class _Reader:
+    def __init__(self, file: h5py.h5f.FileID, texts: Texts) -> None:
+        self.root = h5py.h5g.open(file, b"/")
+        self.texts = texts
+
+    def graph(self) -> Graph:
+        layout = scan(self.root)
+        if layout["version"] is not None:
+            raise UnreadableGraph("HDF5, but not NIR: 'version' is a group; write it with nir.write")
+        version = self._text(self.root, "version", "the file")
+        major = re.match(r"v?(\d+)\.", version)  # what is no number is a state of NIR between two releases
+        if major and int(major[1]) > 1:
+            raise UnreadableGraph(f"it was written by NIR {shown(version)}; the harness reads NIR 0.x and 1.x")
+        inner = layout["node"]
+        if inner is None:
+            raise UnreadableGraph("HDF5, but not NIR: 'node' is no group; write it with nir.write")
+        group = h5py.h5g.open(self.root, b"node")
+        kind = self._kind(group, inner, _WHOLE)
+        if kind != "NIRGraph":
+            raise UnreadableGraph(f"it holds a single {shown(kind)} and no graph; put the node into a NIRGraph")
+        return self._graph(group, inner, _WHOLE)
+
+    def _kind(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> str:
+        if "type" not in layout or layout["type"] is not None:
+            if (
+                where != _WHOLE
+                and "nodes" not in layout
+                and any(member is not None and _typed(member) for member in layout.values())
+            ):
+                raise UnreadableGraph(f"{where} has no type; HDF5 splits names at '/': rename the node")
+            raise UnreadableGraph(f"{where} has no type: {_HALF}")
+        return self._text(group, "type", where)
+
+    def _graph(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> Graph:
+        members = layout.get("nodes")
+        if members is None or "edges" not in layout or layout["edges"] is not None:
+            raise UnreadableGraph(f"{where} lacks its {'nodes' if members is None else 'edges'}: {_HALF}")
+        inside = h5py.h5g.open(group, b"nodes")
+        nodes: dict[str, Node | Graph] = {}
+        for name, member in members.items():
+            here = f"node {shown(name)}"
+            if member is None:
+                raise UnreadableGraph(f"{here} is an array and no group; export it again")
+            node = h5py.h5g.open(inside, name.encode())
+            kind = self._kind(node, member, here)
+            if kind == "NIRGraph":
+                nodes[name] = self._graph(node, member, here)
+            elif kind in PARAMETERS:
+                nodes[name] = Node(kind, self._parameters(node, member, kind, here), self._said(node, member))
+            else:
+                instead = _INSTEAD.get(kind, "use one of its primitives")
+                raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; {instead}")
+        return Graph(nodes, self._edges(group, where), self._said(group, layout))
+
+    def _parameters(self, group: h5py.h5g.GroupID, layout: Layout, kind: str, where: str) -> dict[str, Any]:
+        known = (*PARAMETERS[kind], *ANNOTATIONS.get(kind, ()))
+        params: dict[str, Any] = {}
+        for name, member in layout.items():
+            if name in ("type", "metadata") or (name in _DERIVED and name not in known):
+                continue
+            if member is None:
+                params[name] = self._value(group, name, where)
+            elif name == "input_type" and member.get("input", member) is None:
+                params[name] = self._value(h5py.h5g.open(group, b"input_type"), "input", where)
+            else:
+                raise UnreadableGraph(f"{where}: parameter {shown(name)} is a group and no array; export it again")
+        threshold = params.get("v_threshold")
+        if "v_reset" in known and "v_reset" not in params and isinstance(threshold, np.ndarray):
+            params["v_reset"] = as_array(np.zeros_like(threshold))
+        if "w_in" in known and "w_in" not in params:
+            params["w_in"] = as_array(1.0)
+        return params
+
+    def _value(self, group: h5py.h5g.GroupID, name: str, where: str) -> Any:
+        """Numbers as an array, text as text."""
+        dataset = h5py.h5d.open(group, name.encode())
+        if isinstance(dataset.get_type(), h5py.h5t.TypeStringID):
+            return self._text(group, name, where)
+        dtype = dataset.dtype
+        if dtype.kind not in "fiub":
+            raise UnreadableGraph(f"{where}: {shown(name)} holds {shown(dtype)} where numbers are meant; export it again")
+        array = np.zeros(dataset.shape, dtype.newbyteorder("="))  # torch takes numbers of no other byte order
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        array.setflags(write=False)
+        return array
+
+    def _text(self, group: h5py.h5g.GroupID, name: str, where: str) -> str:
+        dataset = h5py.h5d.open(group, name.encode())
+        if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or dataset.shape not in ((), (1,)):
+            raise UnreadableGraph(f"{where}: {shown(name)} is not a text; export it again")
+        return _decoded(next(self._texts(dataset)), where)
+
+    def _texts(self, dataset: h5py.h5d.DatasetID) -> Iterator[bytes]:
+        count = math.prod(dataset.shape)
+        if dataset.get_type().is_variable_str():
+            return self.texts.elements(dataset, count)
+        values = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return iter(values.reshape(-1).tolist())
+
+    def _edges(self, group: h5py.h5g.GroupID, where: str) -> tuple[tuple[str, str], ...]:
+        dataset = h5py.h5d.open(group, b"edges")
+        if not math.prod(dataset.shape):
+            return ()
+        if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or len(dataset.shape) != 2 or dataset.shape[1] != 2:
+            raise UnreadableGraph(f"{where}: its edges are not pairs of names; export it again")
+        if dataset.shape[0] > _MOST_EDGES:
+            raise UnreadableGraph(f"{where} has more than {_MOST_EDGES:,} edges; the harness reads no more")
+        names: list[str] = []
+        length = 0
+        for name in self._texts(dataset):
+            length += len(name)
+            if length > _MOST_TEXT:
+                raise UnreadableGraph(f"{where}: the names in its edges are longer than {_MOST_TEXT >> 20} MiB in all")
+            names.append(_decoded(name, f"an edge of {where}"))
+        edges = zip(names[::2], names[1::2], strict=True)
+        return tuple(dict.fromkeys(edges))
+
+    def _said(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
+        """The metadata of a node or a graph."""
+        metadata = layout.get("metadata")
+        return self._metadata(h5py.h5g.open(group, b"metadata"), metadata) if metadata else {}
+
+    def _metadata(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
+        """What can be read of it: metadata means nothing to the harness."""
+        found: dict[str, Any] = {}
+        for name, member in layout.items():
+            if member is not None:
+                found[name] = self._metadata(h5py.h5g.open(group, name.encode()), member)
+                continue
+            try:
+                found[name] = self._value(group, name, "metadata")
+            except (UnreadableGraph, TypeError):
+                continue
+        return found
+
+
+def _typed(layout: Layout) -> bool:
+    """Whether a group holds a node: under a name that was split, there are groups in groups before there is a type."""
+    return layout.get("type", layout) is None or any(each is not None and _typed(each) for each in layout.values())
+
+
+def _decoded(text: bytes, where: str) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnreadableGraph(f"{where}: the text {shown(text)} is not UTF-8; rename it") from None

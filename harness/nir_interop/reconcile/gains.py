@@ -1,0 +1,218 @@
+r"""Gains and thresholds moved into the weights that feed a neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import NEURONS, Graph, Node
+from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, step_of, synapse, with_values
+from nir_interop.reference.coefficients import FIXED_DT, Values, parameter
+from nir_interop.rule import LeakUse, TimeStep, UpdateRule, Use
+from nir_interop.vocabulary import Cause
+
+
+@dataclass(frozen=True)
+class _Knob:
+    """A parameter that multiplies what comes in."""
+
+    name: str
+    use: str
+    gain: str
+    tau: tuple[str, ...]
+    ignored: Cause
+    numbers: Callable[[Node, Shape, float, UpdateRule], Coefficients]
+
+    def tau_of(self, node: Node) -> str | None:
+        return next((name for name in self.tau if name in node.params), None)
+
+
+_R = _Knob("r", "resistance", "gain", ("tau_mem", "tau"), Cause.RESISTANCE_IGNORED, membrane)
+_W_IN = _Knob("w_in", "input_weight", "synapse_gain", ("tau_syn",), Cause.INPUT_WEIGHT_IGNORED, synapse)
+
+_OFF, _ONE, _MATCHED = "off", "one", "matched"
+_PROBED = ((_OFF, _OFF), (_MATCHED, _OFF), (_OFF, _MATCHED), (_ONE, _ONE), (_MATCHED, _MATCHED))
+"""Where fingerprints have r and w_in together."""
+
+
+def fold_resistance(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""The gain of the membrane, as far as the target does not give it, as a factor of the weights before.
+
+    .. math:: g_A\,(W x + b) = g_B\,(k \odot (W x + b)), \qquad k = g_A / g_B
+
+    with the gain of each neuron as the source has it, and as the target has it for an R that it takes: :math:`R = 1` where it
+    reads none, else :math:`R = \tau/h`, for which a forward Euler step has a gain of 1 (I, IF: :math:`R = 1/h`), also where the
+    target makes one gain, the smallest, every neuron's.  A synapse without leak is linear, so that what is scaled before it is
+    scaled behind it: :math:`i' = k \odot i`.  Spikes and membranes are as they were.
+
+    Refuses where something other than weights, or pools and Flatten behind weights, feeds neurons that are no vector, where *k*
+    differs within a channel of a convolution, where the target's gain is zero or its step is guessed from R, and a synapse with
+    a leak of its own.
+    """
+    return _fold(_R, graph, source, target)
+
+
+def fold_input_weight(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""The gain of the synapse, as far as the target does not give it, as a factor of the weights before.
+
+    .. math:: g_{s,A}\,(W x + b) = g_{s,B}\,(k \odot (W x + b)), \qquad k = g_{s,A} / g_{s,B}
+
+    as :func:`fold_resistance` does it for the membrane, with :math:`w_\mathrm{in} = \tau_\mathrm{syn}/h` (or 1).  Synapse,
+    membrane and spikes are as they were.  Refuses as that does.
+    """
+    return _fold(_W_IN, graph, source, target)
+
+
+def _fold(knob: _Knob, graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    inputs, side = Inputs(graph, source.dt), source.take((knob.use, knob.gain), target, NEURONS)
+    for name, node in graph.primitives():
+        if knob.name not in node.params:
+            continue
+        shape, rule = inputs.shapes[name][0], side.rule(node.kind)
+        wanted = knob.numbers(node, shape, source.dt, source.rule(node.kind)).gain
+        known, given = target.domain.get(node.kind), knob.numbers(node, shape, source.dt, rule).gain
+        if agree(wanted, given) and _takes(knob, node, shape, step_of(rule, source.dt), rule, known):
+            continue
+        refuse_fixed_point(name, rule)
+        value = _value(knob, name, node, shape, source.dt, rule, known)
+        other = with_values(node, shape, {knob.name: value})
+        ratio = _ratio(name, wanted, knob.numbers(other, shape, source.dt, rule).gain)
+        if knob is _R and "tau_syn" in node.params and rule.leak is LeakUse.ON_SYNAPSE and np.any(node["v_leak"]):
+            raise Refused(Cause.LEAK_ON_SYNAPSE, (name,), f"the synapse of {name} leaks, so that its current does not scale")
+        inputs.scale(name, ratio, knob.ignored)
+        inputs.replace(name, other)
+    why = f"the gain that {target.name} does not make of {knob.name} is in the weights before"
+    return Rewritten(inputs.graph(), tuple(sorted(inputs.touched)), why) if inputs.touched else None
+
+
+def _ratio(name: str, wanted: Values, given: Values) -> Values:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = wanted / given
+    if not np.isfinite(ratio).all():
+        raise Refused(Cause.GAIN, (name,), f"the target lets no input into {name}: no weight makes up for it")
+    return np.where(np.isclose(ratio, 1, rtol=1e-13, atol=0), 1.0, ratio)
+
+
+def _matched(knob: _Knob, node: Node, shape: Shape, step: float) -> Values:
+    tau = knob.tau_of(node)
+    return (parameter(node, tau, shape) if tau else np.ones(shape)) / step
+
+
+def _value(knob: _Knob, name: str, node: Node, shape: Shape, dt: float, rule: UpdateRule, known: Identified | None) -> Values:
+    """The parameter that the target is given."""
+    if rule.time_step is TimeStep.INFERRED:
+        raise Refused(Cause.DT_GUESSED, (name,), f"the step of {name} would be guessed from another {knob.name}")
+    if getattr(rule, knob.use) is Use.IGNORED:
+        return np.ones(shape)
+    for state, value in ((_MATCHED, _matched(knob, node, shape, step_of(rule, dt))), (_ONE, np.ones(shape))):
+        if not _refuses_state(knob, node, state, rule, known):
+            return value
+    raise Refused(Cause.UNSUPPORTED, (name,), f"the target takes no {knob.name} for {name}")
+
+
+def _takes(knob: _Knob, node: Node, shape: Shape, step: float, rule: UpdateRule, known: Identified | None) -> bool:
+    """Whether the target takes a parameter as it is."""
+    value = parameter(node, knob.name, shape)
+    matched = np.allclose(value, _matched(knob, node, shape, step), rtol=1e-6, atol=0)
+    state = _ONE if (value == 1).all() else _MATCHED if matched else _OFF
+    spread = state is _OFF and (value != value.flat[0]).any() and refuses(known, f"heterogeneous {knob.name}")
+    return not spread and not _refuses_state(knob, node, state, rule, known)
+
+
+def _refuses_state(knob: _Knob, node: Node, state: str, rule: UpdateRule, known: Identified | None) -> bool:
+    """Whether the target refuses a state of a parameter whatever the other one is."""
+    said = {refusal.parameter for refusal in known.refuses} if known else set()
+    if "w_in" not in node.params:
+        return _words(_R, node, state, rule) in said
+    position = 0 if knob is _R else 1
+    return all(_pair(node, pair, rule) in said for pair in _PROBED if pair[position] is state)
+
+
+def _pair(node: Node, pair: tuple[str, str], rule: UpdateRule) -> str:
+    """How a fingerprint writes a state of r and of w_in; a step of the rule's own is tried at r, and then at both."""
+    if pair == (_OFF, _MATCHED):
+        rule = rule.but(time_step=TimeStep.GIVEN)
+    return ", ".join(_words(knob, node, state, rule) for knob, state in zip((_R, _W_IN), pair, strict=True))
+
+
+def _words(knob: _Knob, node: Node, state: str, rule: UpdateRule) -> str:
+    """How a fingerprint writes a state of a parameter."""
+    matched = f"{knob.tau_of(node) or '1'}/dt"
+    fixed = matched.replace("dt", f"{FIXED_DT:g} s") if rule.time_step is TimeStep.FIXED else matched
+    return {_OFF: f"{knob.name} off 1 and {matched}", _ONE: f"{knob.name} = 1", _MATCHED: f"{knob.name} = {fixed}"}[state]
+
+
+def refuses(known: Identified | None, variation: str) -> bool:
+    """Whether a target refuses a variation by itself, at whatever gains it was tried."""
+    starts = tuple(f"{name} {word} " for name in ("r", "w_in") for word in ("off", "="))
+    for refusal in known.refuses if known else ():
+        if ", ".join(part for part in refusal.parameter.split(", ") if not part.startswith(starts)) == variation:
+            return True
+    return False
+
+
+def one_threshold(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""Each neuron in units in which its threshold is the smallest of its layer's.
+
+    .. math:: v' = k\,v, \quad k_i = \theta/\theta_i: \qquad v' \leftarrow a\,v' + (1-a)\,k v_\mathrm{leak} + g\,k x,
+        \qquad v > \theta_i \iff v' > \theta, \qquad v'_\mathrm{reset} = k\,v_\mathrm{reset}
+
+    Everything that a rule does to a membrane (start, leak, resets, floor, several spikes) scales with it; a synapse scales with
+    its input.  Spikes are as they were, the membranes of each neuron *k* times what they were.
+
+    Refuses thresholds of different signs, or zero, and weights that cannot be scaled (see :func:`fold_resistance`).
+    """
+    inputs = Inputs(graph, source.dt)
+    for name, node in graph.primitives():
+        if node.kind not in NEURONS or "v_threshold" not in node.params:
+            continue
+        shape, old, new = inputs.shapes[name][0], source.rule(node.kind), target.rule(node.kind)
+        thresholds = parameter(node, "v_threshold", shape)
+        if (thresholds == thresholds.flat[0]).all():
+            continue
+        lowest = np.full(shape, thresholds.min())
+        if new.threshold is old.threshold and not refuses(target.domain.get(node.kind), "heterogeneous v_threshold"):
+            continue
+        if old.threshold is Use.COLLAPSED:
+            inputs.replace(name, with_values(node, shape, {"v_threshold": lowest}))
+            continue
+        if not ((thresholds > 0).all() or (thresholds < 0).all()):
+            raise Refused(Cause.THRESHOLD_COLLAPSED, (name,), f"the thresholds of {name} are not all of one sign")
+        refuse_fixed_point(name, old)
+        ratio = lowest / thresholds
+        scaled = {each: ratio * parameter(node, each, shape) for each in ("v_leak", "v_reset") if each in node.params}
+        inputs.scale(name, ratio, Cause.THRESHOLD_COLLAPSED)
+        inputs.replace(name, with_values(node, shape, {**scaled, "v_threshold": lowest}))
+    why = "every neuron is scaled to one threshold, with the weights before"
+    return Rewritten(inputs.graph(), tuple(sorted(inputs.touched)), why) if inputs.touched else None
+
+
+GAINS = (
+    Pass(
+        "fold_resistance",
+        ("resistance", "gain"),
+        frozenset({Cause.RESISTANCE_IGNORED, Cause.RESISTANCE_COLLAPSED, Cause.GAIN, Cause.PARAMETER_LOST, Cause.UNSUPPORTED}),
+        "spikes and membranes",
+        fold_resistance,
+    ),
+    Pass(
+        "fold_input_weight",
+        ("input_weight", "synapse_gain"),
+        frozenset({Cause.INPUT_WEIGHT_IGNORED, Cause.GAIN, Cause.PARAMETER_LOST, Cause.UNSUPPORTED}),
+        "spikes and membranes",
+        fold_input_weight,
+    ),
+    Pass(
+        "one_threshold",
+        ("threshold",),
+        frozenset({Cause.THRESHOLD_COLLAPSED, Cause.UNSUPPORTED}),
+        "spikes; membranes scaled by the ratio of thresholds",
+        one_threshold,
+    ),
+)
+"""Passes about gains and thresholds."""

@@ -1,0 +1,376 @@
+"""Passes that write a stateless node in the words that a target's importer takes.
+
+All of them are linear algebra: the rewritten graph computes the same under every rule, up to floating-point rounding.  What
+an importer takes is known from its probes alone; without evidence of a refusal nothing is rewritten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import Array, Graph, Node, padding_of, validate, whole_numbers
+from nir_interop.graphs.flattening import columns_of, joined, reordered
+from nir_interop.graphs.primitives import CONVOLUTIONS, POOLS
+from nir_interop.graphs.shapes import flatten_range
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.vocabulary import Cause
+
+_WEIGHTS = {"Affine": "weight", "Linear": "weight", "Conv1d": "weight", "Conv2d": "weight", "Scale": "scale"}
+"""Kinds that multiply what comes in, and the parameter they do it with."""
+
+Changed = dict[str, Node]
+
+
+def _refuses(side: Side, kind: str, *parameters: str) -> bool:
+    """Whether a probe with one of these names went wrong."""
+    known = side.domain.get(kind)
+    return known is not None and any(refusal.parameter in parameters for refusal in known.refuses)
+
+
+def _with(graph: Graph, changed: Changed, why: str) -> Rewritten | None:
+    """The graph with some nodes replaced; None where there are none."""
+    if not changed:
+        return None
+    return Rewritten(Graph({**graph.nodes, **changed}, graph.edges, graph.metadata), tuple(sorted(changed)), why)
+
+
+def _but(node: Node, **params: Any) -> Node:
+    return Node(node.kind, {**node.params, **{name: np.asarray(value) for name, value in params.items()}})
+
+
+def lossless(wide: Array, dtype: np.dtype[Any]) -> Array:
+    """Numbers in the precision that a file had them in, where that loses nothing; else in double precision."""
+    narrow: Array = wide.astype(dtype if dtype.kind == "f" else np.float64)
+    return narrow if np.array_equal(narrow, wide) else wide
+
+
+def _divided(values: Array, divisor: int) -> Array:
+    return lossless(np.asarray(values, dtype=np.float64) / divisor, values.dtype)
+
+
+def _negative_flatten_dims(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Count the dimensions of a Flatten from the back.
+
+    .. math:: \mathrm{dims}\ (s, e)\ \text{of}\ n \;=\; (s - n,\; e - n)
+
+    The same dimensions of a sample; but an importer that counts the batch as one of them is off by one from the front, and
+    right from the back.  Needed where a probe with dims of the same signs went wrong.
+    """
+    names = graph.of_kind("Flatten")
+    known = target.domain.get("Flatten")
+    if not names or known is None:
+        return None
+    found = (re.fullmatch(r"dims (-?\d+) to (-?\d+)", refusal.parameter) for refusal in known.refuses)
+    refused = {(match[1].startswith("-"), match[2].startswith("-")) for match in found if match}
+    shapes, changed = validate(graph), {}
+    for name, node in graph.primitives():
+        if node.kind == "Flatten":
+            dimensions = len(shapes[name][0])
+            signs = tuple(whole_numbers(node, end, 1) < (0,) for end in ("start_dim", "end_dim"))
+            if signs in refused:
+                start, end = flatten_range(node, dimensions)
+                changed[name] = _but(node, start_dim=start - dimensions, end_dim=end - dimensions)
+    if changed and (True, True) in refused:
+        raise Refused(Cause.FLATTEN_BATCH, tuple(sorted(changed)), "no way to count the dimensions of Flatten is read right")
+    return _with(graph, changed, "an importer that counts the batch reads dims from the back right")
+
+
+def flatten_order(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Permute the columns of the weights behind a Flatten that the target joins in another order.
+
+    .. math:: z = P\,x_\mathrm{flat} \;\Longrightarrow\; W' z = (W P^{\mathsf T})\,P\,x_\mathrm{flat} = W\,x_\mathrm{flat}
+
+    where *P* is the order that a probe of as many dimensions came in.  Where something else than weights hears the Flatten, a
+    Linear of :math:`P^{\mathsf T}` follows it.  Needed where such a probe went wrong in a known order.  Refused where it went
+    wrong and the order is not known, or that Linear would have more than ``WIDEST_ORDER`` squared weights.
+    """
+    known = target.domain.get("Flatten")
+    found = {} if known is None else _orders_of(known)
+    shapes, made, changed = validate(graph), graph, list[str]()
+    for name, node in graph.primitives():
+        sizes = joined(node, shapes[name][0]) if node.kind == "Flatten" else None
+        order = None if sizes is None else found.get(len(sizes))
+        if sizes is None or order is None or not _moves(columns_of(sizes, order)):
+            continue
+        undone = reordered(made, name, np.argsort(columns_of(sizes, order)))
+        if undone is None:
+            raise Refused(
+                Cause.FLATTEN_ORDER, (name,), f"{name} joins its dimensions in another order, and no weights follow it"
+            )
+        made = undone
+        changed.append(name)
+    if not changed:
+        return None
+    why = (
+        "the importer joins the dimensions of a Flatten in another order; the weights behind meet their features in that order"
+    )
+    return Rewritten(made, tuple(changed), why)
+
+
+def _moves(columns: Array) -> bool:
+    """Whether an order moves anything."""
+    return not np.array_equal(columns, np.sort(columns))
+
+
+def _orders_of(known: Identified) -> dict[int, tuple[int, ...]]:
+    """Number of dimensions → the order in which probes of so many were joined."""
+    found: dict[int, tuple[int, ...]] = {}
+    for refusal in known.refuses:
+        said = re.search(r"joined in the order \(([\d, ]+)\)", refusal.message)
+        if said:
+            order = tuple(int(number) for number in said[1].split(",") if number.strip())
+            found[len(order)] = order
+    return found
+
+
+def _pooling_as_arrays(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write one number for height and width as an array of two, and an array of one number for a length as that number.
+
+    .. math:: k = (k, k), \qquad (k) = k
+
+    for kernels, strides, paddings and dilations of pools and convolutions.
+    """
+    changed = {}
+    for name, node in graph.primitives():
+        both = node.kind in (*POOLS, "Conv2d") and _refuses(target, node.kind, "one number for both dimensions")
+        listed = node.kind == "Conv1d" and _refuses(target, node.kind, "an array of one number for the dimension")
+        if both or listed:
+            extents = [each for each in ("kernel_size", "stride", "padding", "dilation") if _is_number(node, each)]
+            wrong = [each for each in extents if node[each].shape != ((2,) if both else ())]
+            if wrong:
+                numbers = {each: whole_numbers(node, each, 2 if both else 1) for each in wrong}
+                changed[name] = _but(node, **{each: np.array(found if both else found[0]) for each, found in numbers.items()})
+    return _with(graph, changed, "the importer takes one number a dimension, in an array where there are two")
+
+
+def _is_number(node: Node, name: str) -> bool:
+    return isinstance(node.params.get(name), np.ndarray)
+
+
+def _average_as_sum(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Sum instead of averaging, and divide weights behind or before by the size of the window.
+
+    .. math:: W \cdot \tfrac{1}{k}\textstyle\sum x = \tfrac{W}{k} \cdot \sum x, \qquad
+        \tfrac{1}{k}\textstyle\sum (W x + b) = \sum (\tfrac{W}{k} x + \tfrac{b}{k})
+
+    Behind: each path from the pool leads, through Flatten and pools, to weights that nothing else feeds.  Before: all that
+    feeds the pool are weights that feed nothing else.  Where neither is so, the average is a convolution.
+    """
+    names = graph.of_kind("AvgPool2d")
+    known = target.domain.get("AvgPool2d")
+    if not names or known is None or (known.outputs and not known.mismatched):
+        return None
+    nodes = dict(graph.primitives())
+    changed: set[str] = set()
+    for name in names:
+        behind, divisor = _weights_behind(graph, name), int(np.prod(whole_numbers(nodes[name], "kernel_size", 2)))
+        before = None if behind else _weights_before(graph, name)
+        if not (behind or before) or not target.takes("SumPool2d"):
+            if not target.takes("Conv2d"):
+                why = "the importer leaves AvgPool2d out, and no weights can take over the factor of a sum"
+                raise Refused(Cause.NODE_DROPPED, (name,), why)
+            nodes[name] = _convolution(nodes[name], validate(graph)[name][0])
+            changed.add(name)
+            continue
+        extents = {each: np.array(whole_numbers(nodes[name], each, 2)) for each in ("kernel_size", "stride", "padding")}
+        nodes[name] = Node("SumPool2d", extents)
+        for weights in behind or before or ():
+            scaled = [_WEIGHTS[nodes[weights].kind]]
+            if before and nodes[weights].get("bias") is not None:
+                scaled.append("bias")
+            nodes[weights] = _but(nodes[weights], **{each: _divided(nodes[weights][each], divisor) for each in scaled})
+        changed.update((name, *(behind or before or ())))
+    return _with(graph, {name: nodes[name] for name in changed}, "the importer leaves AvgPool2d out, and takes SumPool2d")
+
+
+def _weights_behind(graph: Graph, name: str) -> tuple[str, ...] | None:
+    """The weights to which all paths from a node lead; None where one leads elsewhere, or something joins on the way."""
+    found, left = [], list(graph.out_of(name))
+    while left:
+        after = left.pop()
+        kind = graph.nodes[after].kind
+        if len(graph.into(after)) > 1 or not (kind in _WEIGHTS or kind in ("Flatten", *POOLS)):
+            return None
+        if kind in _WEIGHTS:
+            found.append(after)
+        elif graph.out_of(after):
+            left.extend(graph.out_of(after))
+        else:
+            return None
+    return tuple(sorted(found)) or None
+
+
+def _weights_before(graph: Graph, name: str) -> tuple[str, ...] | None:
+    """The weights that feed a node and nothing else; None where something else feeds it too."""
+    sources = graph.into(name)
+    fits = all(graph.nodes[source].kind in _WEIGHTS and graph.out_of(source) == (name,) for source in sources)
+    return tuple(sorted(sources)) if fits and name not in sources else None
+
+
+def _padding_as_convolution(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write a pool with padding as a convolution whose kernels are ones, channel by channel.
+
+    .. math:: y_c = \textstyle\sum_{\mathrm{window}} x_c = \sum_{c'} (\delta_{c c'} \mathbf{1}) \star x_{c'}
+
+    An average has :math:`1/k` in the place of ones; a padded border counts as zeros in both.
+    """
+    changed: Changed = {}
+    for name, node in graph.primitives():
+        padded = node.kind in POOLS and any(whole_numbers(node, "padding", 2))
+        if padded and _refuses(target, node.kind, "padding", "padding that no shape shows"):
+            if not target.takes("Conv2d"):
+                raise Refused(Cause.POOL_PADDING, (name,), f"padding of {node.kind} is not used, and Conv2d is not taken")
+            changed[name] = _convolution(node, validate(graph)[name][0])
+    return _with(graph, changed, "the importer does not use the padding of a pool, and uses that of Conv2d")
+
+
+def _convolution(pool: Node, shape: tuple[int, ...]) -> Node:
+    """A pool over (channels, height, width) as Conv2d; of one group, which every importer takes."""
+    kernel = whole_numbers(pool, "kernel_size", 2)
+    each = np.eye(shape[0], dtype=np.float32)[:, :, None, None]
+    weight = np.broadcast_to(each, (shape[0], shape[0], *kernel)).copy()
+    extents: Mapping[str, Any] = {
+        "weight": _divided(weight, int(np.prod(kernel))) if pool.kind == "AvgPool2d" else weight,
+        "bias": np.zeros(shape[0], dtype=np.float32),
+        "stride": whole_numbers(pool, "stride", 2),
+        "padding": whole_numbers(pool, "padding", 2),
+        "dilation": (1, 1),
+        "groups": 1,
+        "input_shape": shape[1:],
+    }
+    return Node("Conv2d", {name: np.array(value) for name, value in extents.items()})
+
+
+def _same_padding_as_number(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write the padding 'same' or 'valid' of a convolution in numbers.
+
+    .. math:: p = \tfrac{1}{2} d\,(k - 1) \ \text{('same', where even)}, \qquad p = 0 \ \text{('valid')}
+
+    Refused where 'same' pads one zero more at the end, which no number says.
+    """
+    changed: Changed = {}
+    for name, node in graph.primitives():
+        if node.kind not in CONVOLUTIONS or not _refuses(target, node.kind, "padding 'same'"):
+            continue
+        text: Any = node["padding"]
+        if not isinstance(text, str):
+            continue
+        size = node["weight"].shape[2:]
+        stride, dilation = (whole_numbers(node, each, len(size)) for each in ("stride", "dilation"))
+        zeros = padding_of(node, size, stride, dilation)
+        if any(before != after for before, after in zeros):
+            raise Refused(Cause.UNSUPPORTED, (name,), "'same' pads this kernel with more zeros at its end than at its start")
+        padding = [before for before, _ in zeros]
+        changed[name] = _but(node, padding=padding if len(padding) > 1 else padding[0])
+    return _with(graph, changed, "the importer takes a padding in numbers")
+
+
+def square_kernel(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Fill a kernel up with zeros until it is square.
+
+    .. math:: y_p = \sum_k w_k\,x_{s p + d k - P} = \sum_{k'} w'_{k'}\,x_{s p + k' - (P + a)}, \qquad
+        w'_{a + d k} = w_k,\ \text{else}\ 0
+
+    with *a* zeros before, *b* behind, and *a* more zeros of padding on both sides.  As many outputs are left as there were,
+    :math:`\lfloor (L + 2P - K) / s \rfloor`, where that is so with :math:`a - b` more: always for :math:`a = b`, and with a
+    stride above 1 often for :math:`a = b \pm 1`.  A dilation becomes zeros between the weights where sizes do not fit
+    otherwise.  Every product that is new is one with 0: outputs stay what they are to the last bit, but for the order in which
+    they are added up.  Where no square kernel gives as many outputs, nothing is rewritten: the layer may be a dense one.
+    """
+    shapes, changed = validate(graph), dict[str, Node]()
+    for name, node in graph.primitives():
+        kernel = node["weight"].shape[2:] if node.kind == "Conv2d" else ()
+        if len(set(kernel)) > 1 and _refuses(target, node.kind, "a kernel that is not square"):
+            square = _squared(node, shapes[name][0][1:])
+            if square is not None:
+                changed[name] = square
+    return _with(graph, changed, "the importer takes no kernel that is not square; filled up with zeros it is")
+
+
+def _squared(node: Node, size: tuple[int, ...]) -> Node | None:
+    weight, kernel = node["weight"], node["weight"].shape[2:]
+    stride, dilation = (whole_numbers(node, each, 2) for each in ("stride", "dilation"))
+    zeros = padding_of(node, kernel, stride, dilation)
+    if any(before != after for before, after in zeros):
+        return None
+    for spread in (dilation, (1, 1)):
+        # Of a kernel with its dilation written out, weights lie d apart.
+        apart = tuple(wide // step for wide, step in zip(dilation, spread, strict=True))
+        wide = tuple(gap * (each - 1) + 1 for gap, each in zip(apart, kernel, strict=True))
+        room = [
+            length + 2 * before - step * (each - 1) - 1
+            for length, (before, _), step, each in zip(size, zeros, spread, wide, strict=True)
+        ]
+        for side in range(max(wide), 2 * max(wide) + 2):
+            before = [
+                _zeros(side - each, left, step, gap) for each, left, step, gap in zip(wide, room, stride, spread, strict=True)
+            ]
+            if None not in before:
+                start = [each for each in before if each is not None]
+                filled = np.zeros((*weight.shape[:2], side, side), dtype=weight.dtype)
+                rows, columns = (
+                    slice(first, first + gap * (each - 1) + 1, gap)
+                    for first, gap, each in zip(start, apart, kernel, strict=True)
+                )
+                filled[:, :, rows, columns] = weight
+                padding = [pad + gap * first for (pad, _), gap, first in zip(zeros, spread, start, strict=True)]
+                return _but(node, weight=filled, padding=padding, dilation=spread)
+    return None
+
+
+def _zeros(more: int, room: int, stride: int, dilation: int) -> int | None:
+    """How many of some zeros come before a kernel so that as many outputs are left; None where no number does it."""
+    for before in sorted(range(more + 1), key=lambda number: abs(2 * number - more)):
+        left = room + dilation * (2 * before - more)
+        if left >= 0 and left // stride == room // stride:
+            return before
+    return None
+
+
+def _dense_groups(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write a convolution in groups as one over all channels, with zeros between the groups.
+
+    .. math:: W_{oc} = 0 \ \text{where}\ \lfloor o\,g/C_\mathrm{out} \rfloor \ne \lfloor c\,g/C_\mathrm{in} \rfloor
+    """
+    changed: Changed = {}
+    for name, node in graph.primitives():
+        if node.kind not in CONVOLUTIONS or not _refuses(target, node.kind, "in groups", "a kernel for each channel"):
+            continue
+        (groups,) = whole_numbers(node, "groups", 1)
+        if groups > 1:
+            weight = node["weight"]
+            out, into = weight.shape[0] // groups, weight.shape[1]
+            dense = np.zeros((weight.shape[0], into * groups, *weight.shape[2:]), dtype=weight.dtype)
+            for group in range(groups):
+                rows = slice(group * out, (group + 1) * out)
+                dense[rows, group * into : (group + 1) * into] = weight[rows]
+            changed[name] = _but(node, weight=dense, groups=1)
+    return _with(graph, changed, "the importer takes no convolution in groups")
+
+
+_EXACT = "outputs, spikes and membranes, up to float64 rounding"
+
+SQUARES: tuple[Pass, ...] = (Pass("square_kernel", (), frozenset({Cause.UNSUPPORTED}), _EXACT, square_kernel),)
+"""Before convolutions become dense layers: those that are square need not."""
+
+OPERATORS: tuple[Pass, ...] = (
+    Pass(
+        "negative_flatten_dims",
+        (),
+        frozenset({Cause.FLATTEN_BATCH, Cause.FLATTEN_ORDER}),
+        "outputs, spikes and membranes",
+        _negative_flatten_dims,
+    ),
+    Pass("flatten_order", (), frozenset({Cause.FLATTEN_ORDER}), "outputs, spikes and membranes", flatten_order),
+    Pass("average_as_sum", (), frozenset({Cause.NODE_DROPPED, Cause.UNSUPPORTED}), _EXACT, _average_as_sum),
+    Pass("padding_as_convolution", (), frozenset({Cause.POOL_PADDING}), _EXACT, _padding_as_convolution),
+    Pass("pooling_as_arrays", (), frozenset({Cause.UNSUPPORTED}), "outputs, spikes and membranes", _pooling_as_arrays),
+    Pass("same_padding_as_number", (), frozenset({Cause.UNSUPPORTED}), _EXACT, _same_padding_as_number),
+    Pass("dense_groups", (), frozenset({Cause.UNSUPPORTED}), _EXACT, _dense_groups),
+)
+"""In the order in which one may need another: what becomes of an average may have padding."""

@@ -1,0 +1,245 @@
+"""Passes about edges: joins that a target does not add up, and neurons that feed themselves.
+
+What a target makes of either is known from its probes alone; without evidence of a misrun nothing is rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from nir_interop.fingerprint import Identified
+from nir_interop.graphs import NEURONS, Array, Graph, Node, in_order, nest, renamed, validate
+from nir_interop.graphs.primitives import DENSE
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.operators import lossless
+from nir_interop.reference.neurons import delay_steps
+from nir_interop.reference.order import Edge, stages
+from nir_interop.rule import FeedbackBias
+from nir_interop.vocabulary import Cause
+
+_INTO_OUTPUT = ("two branches into the Output",)
+_INTO_NEURON = ("two branches into a neuron", "two spiking sources into a neuron", "a skip past a neuron")
+_INTO_LAYER = ("two branches into a layer", "two spiking sources into a layer")
+
+
+def misruns(side: Side, kind: str) -> bool:
+    """Whether the probes saw a join into a node of this kind go wrong."""
+    known = side.domain.get("join")
+    if known is None:
+        return False
+    names = _INTO_OUTPUT if kind == "Output" else _INTO_NEURON if kind in (*NEURONS, "Threshold", "Delay") else _INTO_LAYER
+    return any(refusal.parameter in names for refusal in known.refuses) or (known.mismatched > 0 and not known.refuses)
+
+
+def joins(graph: Graph, target: Side) -> list[str]:
+    """The nodes with several sources whose kind the target misruns a join at."""
+    return [name for name, node in graph.primitives() if misruns(target, node.kind) and len(graph.into(name)) > 1]
+
+
+def _branches(graph: Graph, join: str) -> list[tuple[str, ...]]:
+    """Groups of dense layers that hear the same and feed nothing but a join."""
+    groups: dict[frozenset[str], list[str]] = {}
+    for source in sorted(graph.into(join)):
+        if graph.nodes[source].kind in DENSE and graph.out_of(source) == (join,):
+            groups.setdefault(frozenset(graph.into(source)), []).append(source)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _one_affine(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Make one dense layer of those that hear the same and join.
+
+    .. math:: (W_1 x + b_1) + (W_2 x + b_2) = (W_1 + W_2)\,x + (b_1 + b_2)
+
+    On a cycle, too: what such layers hear and feed is the same, so that the same edges wait before and after.
+    """
+    nodes, gone, touched = dict(graph.nodes), set[str](), set[str]()
+    for join in joins(graph, target):
+        for group in _branches(graph, join):
+            nodes[group[0]] = summed([node for name, node in graph.primitives() if name in group])
+            gone.update(group[1:])
+            touched.update(group)
+    if not touched:
+        return None
+    left = {name: node for name, node in nodes.items() if name not in gone}
+    edges = tuple(edge for edge in graph.edges if not gone.intersection(edge))
+    why = "the importer misruns joins; layers that hear the same are one layer with the sum of their weights"
+    return Rewritten(Graph(left, edges, graph.metadata), tuple(sorted(touched)), why)
+
+
+def summed(layers: list[Node]) -> Node:
+    weight = lossless(_total(layer["weight"] for layer in layers), layers[0]["weight"].dtype)
+    biases = [bias for layer in layers if (bias := layer.get("bias")) is not None]
+    if not biases:
+        return Node("Linear", {"weight": weight})
+    return Node("Affine", {"weight": weight, "bias": _biased(biases, len(weight))})
+
+
+def _biased(biases: list[Array], size: int) -> Array:
+    return lossless(_total(np.broadcast_to(bias, size) for bias in biases), biases[0].dtype)
+
+
+def _total(arrays: Iterable[Array]) -> Array:
+    return np.asarray(np.sum([np.asarray(array, dtype=np.float64) for array in arrays], axis=0))
+
+
+def _identity_before_output(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Let an identity gather what joins at an Output.
+
+    .. math:: x_1 + x_2 = \mathbb{1}\,(x_1 + x_2)
+
+    Needed where the target adds up what comes into a layer, and not what comes into an Output.
+    """
+    names = tuple(name for name in joins(graph, target) if _gathers(graph, name, target))
+    if not names:
+        return None
+    shapes, nodes, edges = validate(graph), dict(graph.nodes), graph.edges
+    for name in names:
+        sum_ = free_name(f"{name}_sum", nodes)
+        nodes[sum_] = Node("Linear", {"weight": np.eye(shapes[name][0][-1], dtype=np.float32)})
+        edges = (*((source, sum_ if end == name else end) for source, end in edges), (sum_, name))
+    why = "the importer adds up what comes into a layer, and not what comes into an Output"
+    return Rewritten(Graph(nodes, edges, graph.metadata), names, why)
+
+
+def _gathers(graph: Graph, join: str, target: Side) -> bool:
+    node = graph.nodes[join]
+    flat = isinstance(node, Node) and node.kind == "Output" and node["shape"].size == 1
+    return flat and not misruns(target, "Linear")
+
+
+def _absent(side: Side, graph: Graph) -> bool:
+    """Whether feedback biases are missing at t = 0: one primitive's rule is enough."""
+    return any(side.rule(kind).feedback_bias is FeedbackBias.ABSENT for kind in NEURONS if graph.of_kind(kind))
+
+
+def _recurrent_bias(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""Move the bias of recurrent weights into feed-forward weights of the same neurons.
+
+    .. math:: (W x_t + b) + (V z_{t-1} + c) = (W x_t + b + c) + V z_{t-1}
+
+    A waiting edge without its bias at t = 0 is then as one with it: :math:`V` answers to silence with nothing.  Refused where
+    no feed-forward layer feeds just those neurons, where more than one bias makes up the answer, and where the source is the
+    one that lacks the bias, since a constant cannot start late.
+    """
+    if _absent(source, graph) == _absent(target, graph):
+        return None
+    waiting, answers = silence(graph, source.dt)
+    lost = sorted({name for name, _ in waiting} & answers.keys())
+    if not lost:
+        return None
+    if _absent(source, graph):
+        why = "the source lacks a recurrent bias at t = 0, which the importer adds from the start"
+        raise Refused(Cause.FEEDBACK_BIAS_AT_START, tuple(lost), why)
+    nodes, changed = dict(graph.primitives()), set[str]()
+    for name in lost:
+        feeding = [_feed_forward(graph, end, name, waiting) for end in graph.out_of(name)]
+        if nodes[name].kind != "Affine" or answers[name] or not all(feeding):
+            why = "the importer lacks a recurrent bias at t = 0, and no feed-forward weights can take it over"
+            raise Refused(Cause.FEEDBACK_BIAS_AT_START, (name,), why)
+        bias = nodes[name]["bias"]
+        for layer in filter(None, feeding):
+            weight, own = nodes[layer]["weight"], nodes[layer].get("bias")
+            moved = _biased([bias] if own is None else [own, bias], len(weight))
+            nodes[layer] = Node("Affine", {"weight": weight, "bias": moved})
+            changed.add(layer)
+        nodes[name] = Node("Affine", {**nodes[name].params, "bias": np.zeros_like(bias)})
+        changed.add(name)
+    why = "the importer lacks a recurrent bias at t = 0; in the feed-forward weights it is there at every step"
+    return Rewritten(Graph(nodes, graph.edges, graph.metadata), tuple(sorted(changed)), why)
+
+
+def silence(graph: Graph, dt: float) -> tuple[frozenset[Edge], dict[str, bool]]:
+    """The edges that wait a step, and the nodes that answer to silence: whether because of others before them."""
+    shapes, nodes = validate(graph), dict(graph.primitives())
+
+    def is_delayed(name: str) -> bool:
+        return nodes[name].kind == "Delay" and bool((delay_steps(nodes[name], shapes[name][0], dt) > 0).all())
+
+    waiting: set[Edge] = set()
+    answers: dict[str, bool] = {}
+    for stage in stages(graph, is_delayed):
+        waiting |= stage.waiting
+        for name in stage.nodes:
+            node, bias = nodes[name], nodes[name].get("bias")
+            if node.kind in (*NEURONS, "Delay", "Input"):
+                continue
+            heard = any(source in answers for source in graph.into(name) if (source, name) not in stage.waiting)
+            below = node.kind == "Threshold" and bool((node["threshold"] < 0).any())
+            if heard or below or (bias is not None and bool(bias.any())):
+                answers[name] = heard
+    return frozenset(waiting), answers
+
+
+def _feed_forward(graph: Graph, name: str, recurrent: str, waiting: frozenset[Edge]) -> str | None:
+    """A dense layer that feeds a node in the same step, and nothing else."""
+    for source in sorted(graph.into(name)):
+        dense = graph.nodes[source].kind in DENSE and graph.out_of(source) == (name,)
+        if dense and source != recurrent and (source, name) not in waiting:
+            return source
+    return None
+
+
+def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Put a neuron and the weights through which it feeds itself into a graph of their own.
+
+    .. math:: v_{t+1} = a\,v_t + g\,(x_{t+1} + W s_t + b), \qquad s_t = [v_t > \theta]
+
+    in both: the graph means what its nodes meant, so that this changes no number.  Its nodes are called ``lif`` and ``w_rec``,
+    as in the recurrent layers that libraries export.  What leads to it is named so that it sorts in the order in which it is
+    run: a file keeps no other order, and an importer may have to meet a graph after all that leads to it.  Refused where the
+    weights also hear or feed others, and where a neuron has several.
+    """
+    known = target.domain.get("recurrence")
+    if known is None or not _rewired(known):
+        return None
+    pairs = {name: weights for name, node in graph.primitives() if node.kind in NEURONS and (weights := _loops(graph, name))}
+    if not pairs:
+        return None
+    for name, weights in sorted(pairs.items()):
+        alone = all(graph.into(each) == graph.out_of(each) == (name,) for each in weights)
+        if len(weights) > 1 or not alone:
+            why = "the importer rewires neurons that feed themselves, and these weights are not theirs alone"
+            raise Refused(Cause.RECURRENCE_REWIRED, (name, *weights), why)
+    shapes, made = validate(graph), graph
+    for name, (back,) in pairs.items():
+        made = nest(made, name, {"lif": name, "w_rec": back}, shapes[name][0])
+    called = in_order(made, pairs)
+    changed = {*pairs, *(back for (back,) in pairs.values()), *(name for name in called if called[name] != name)}
+    why = "the importer rewires neurons that feed themselves, and takes them as a graph of their own"
+    return Rewritten(renamed(made, called), tuple(sorted(changed)), why)
+
+
+def _rewired(known: Identified) -> bool:
+    """Whether a probe of a neuron that feeds itself went wrong, other than for its names or the order of its edges."""
+    ordered = ("its source named before the Input", "listed behind the edge that leads on")
+    wrong = [each for each in known.refuses if not each.parameter.endswith(ordered)]
+    return bool(wrong) or (known.mismatched > 0 and not known.refuses)
+
+
+def _loops(graph: Graph, name: str) -> tuple[str, ...]:
+    """The dense layers through which a node feeds itself."""
+    return tuple(sorted(each for each in set(graph.out_of(name)) & set(graph.into(name)) if graph.nodes[each].kind in DENSE))
+
+
+_ROUNDED = "outputs, spikes and membranes, up to float64 rounding"
+_ALL = "outputs, spikes and membranes"
+
+WIRING: tuple[Pass, ...] = (
+    Pass("one_affine", (), frozenset({Cause.JOIN_MISRUN}), _ROUNDED, _one_affine),
+    Pass("identity_before_output", (), frozenset({Cause.JOIN_MISRUN, Cause.UNSUPPORTED}), _ALL, _identity_before_output),
+    Pass("recurrent_bias", ("feedback_bias",), frozenset({Cause.FEEDBACK_BIAS_AT_START}), _ROUNDED, _recurrent_bias),
+)
+
+NESTING: tuple[Pass, ...] = (
+    Pass(
+        "nested_recurrence",
+        (),
+        frozenset({Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER, Cause.UNSUPPORTED}),
+        "outputs, spikes and membranes, some under new names",
+        _nested_recurrence,
+        nested=True,
+    ),
+)
+"""Behind all passes that look at single nodes."""

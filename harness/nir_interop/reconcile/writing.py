@@ -1,0 +1,116 @@
+"""Passes that write the same numbers otherwise: one for every element, in single precision.
+
+What an importer makes of a way of writing is known from its probes alone; where none of them went wrong nothing is rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nir_interop.graphs import Array, Graph, Node, validate
+from nir_interop.graphs.primitives import ELEMENTWISE, WHOLE
+from nir_interop.graphs.shapes import is_scalar
+from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.vocabulary import Cause
+
+ONE, ONE_IN_ARRAY = "one number for all elements", "an array of one number for all elements"
+_TYPES = {"integers": "iu", "true and false": "b", "half precision": "f2", "double precision": "f8"}
+
+
+def _refused(side: Side, kind: str) -> set[str]:
+    """The probes of a kind that went wrong."""
+    known = side.domain.get(kind)
+    return set() if known is None else {refusal.parameter for refusal in known.refuses}
+
+
+def _numbers(node: Node) -> Iterator[tuple[str, Array]]:
+    """The parameters of a node that are not whole numbers by their meaning."""
+    for name, value in node.params.items():
+        if name not in WHOLE and isinstance(value, np.ndarray):
+            yield name, value
+
+
+def _rewritten(graph: Graph, changed: dict[str, dict[str, Any]], why: str) -> Rewritten | None:
+    if not changed:
+        return None
+    nodes = {name: Node(node.kind, {**node.params, **changed.get(name, {})}) for name, node in graph.primitives()}
+    kept = {name: nodes[name] if name in changed else node for name, node in graph.nodes.items()}
+    return Rewritten(Graph(kept, graph.edges, graph.metadata), tuple(sorted(changed)), why)
+
+
+def one_per_element(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write one number that stands for all elements once for each.
+
+    .. math:: \tau \;\Longrightarrow\; (\tau, \dots, \tau) \in \mathbb{R}^{d_1 \times \dots \times d_n}
+        \quad\text{for samples of}\ d_1 \times \dots \times d_n
+
+    for the parameters of neurons, Scale, Threshold and Delay, and (one for each output or channel) for a bias.  Each element
+    computes with the number that it computed with.  Needed where the target does not take a number in the form in which it
+    stands here: by itself, or as an array of one element.
+    """
+    shapes, changed = validate(graph), dict[str, dict[str, Any]]()
+    for name, node in graph.primitives():
+        refused = _refused(target, node.kind)
+        if not refused & {ONE, ONE_IN_ARRAY}:
+            continue
+        into = shapes[name][0]
+        full = {each: into if node.kind in ELEMENTWISE else _full(node, each) for each, _ in _numbers(node)}
+        short = {each: value for each, value in _numbers(node) if value.shape != full[each] and is_scalar(value)}
+        forms = {ONE if value.ndim == 0 else ONE_IN_ARRAY for value in short.values()}
+        # Parameters in two forms, some full, were not probed: whoever declines one form declines a mixture.
+        mixed = node.kind in ELEMENTWISE and len({value.shape for _, value in _numbers(node)}) > 1
+        if short and (forms & refused or mixed):
+            changed[name] = {each: np.broadcast_to(value.reshape(()), full[each]).copy() for each, value in short.items()}
+    return _rewritten(graph, changed, "the importer takes no number that stands for all elements, and takes one for each")
+
+
+def _full(node: Node, name: str) -> tuple[int, ...]:
+    """The shape of a layer's parameter where it is written out: a bias has one number for each row of the weights."""
+    return node["weight"].shape[:1] if name == "bias" else node[name].shape
+
+
+def single_precision(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write numbers of a type that the target does not take in single precision.
+
+    .. math:: x \in \mathbb{Z},\ |x| \le 2^{24} \;\Longrightarrow\; \mathrm{fl}_{32}(x) = x
+
+    so integers (up to there), true and false (1 and 0), and half precision stay the numbers that they were.  Where one does
+    not, the node is written in double precision if the target takes that, and else rounded as single precision rounds it.  All
+    parameters of the node follow, so that none is of another type than the rest.
+    """
+    changed: dict[str, dict[str, Any]] = {}
+    for name, node in graph.primitives():
+        refused = _refused(target, node.kind)
+        if any(way in refused and any(_is(value, kinds) for _, value in _numbers(node)) for way, kinds in _TYPES.items()):
+            single = {each: value.astype(np.float32) for each, value in _numbers(node)}
+            lossless = all(np.array_equal(single[each], value) for each, value in _numbers(node))
+            wide = not lossless and "double precision" not in refused
+            changed[name] = {each: value.astype(np.float64) for each, value in _numbers(node)} if wide else single
+    return _rewritten(graph, changed, "the importer does not take numbers of this type, and takes single precision")
+
+
+def _is(value: Array, kinds: str) -> bool:
+    """Whether numbers are of a type: a kind of type, or one by its kind and size."""
+    return value.dtype.str[1:] == kinds if kinds[-1].isdigit() else value.dtype.kind in kinds
+
+
+WRITING: tuple[Pass, ...] = (
+    Pass(
+        "one_per_element",
+        (),
+        frozenset({Cause.PARAMETER_SHAPE}),
+        "outputs, spikes and membranes",
+        one_per_element,
+    ),
+    Pass(
+        "single_precision",
+        (),
+        frozenset({Cause.NUMBER_TYPE}),
+        "outputs, spikes and membranes, where single precision holds the numbers",
+        single_precision,
+    ),
+)
+"""Behind passes that write new numbers, before those that nest nodes."""

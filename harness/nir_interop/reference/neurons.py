@@ -1,0 +1,232 @@
+r"""How a neuron advances by one step under an update rule.
+
+Every neuron is one or two leaky memories.  The membrane :math:`v` [V] of a step is
+
+.. math:: v \leftarrow a\,v + g\,x + c
+
+with :math:`a`, :math:`g` and :math:`c` (what the leak adds) chosen by the axes of :class:`nir_interop.rule.UpdateRule`; a
+current-based neuron feeds the membrane with a second memory :math:`i` [A] instead of :math:`x`.  Then the membrane is
+compared with the threshold, and reset.  All tensors have axes (T, B, \*shape).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nir_interop.graphs import Node
+from nir_interop.recording import MEMBRANE_SAMPLES
+from nir_interop.reference.coefficients import Memory, Values, membrane_memory, parameter, start_value, synapse_memory
+from nir_interop.rule import Comparison, Floor, Order, Precision, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
+
+State = dict[str, Tensor]
+"""What a node remembers from one step to the next, axes (B, \\*shape)."""
+
+
+@dataclass
+class Trace:
+    r"""What a node did over a sequence.
+
+    output : (T, B, \*shape)
+    state : after the last step
+    membrane : after the reset of each step, of the first MEMBRANE_SAMPLES samples, or None for a node without one
+    margin : the smallest :math:`|v - \theta| / |\theta|` at any decision
+    """
+
+    output: Tensor
+    state: State = field(default_factory=dict)
+    membrane: Tensor | None = None
+    margin: float = float("inf")
+
+
+class Element(Protocol):
+    """A node of a graph, ready to run over a sequence, whole or in parts."""
+
+    def start(self, batch: int) -> State:
+        """The state before the first step."""
+        ...
+
+    def sequence(self, x: Tensor, state: State) -> Trace:
+        """Advance by as many steps as ``x`` has."""
+        ...
+
+
+class Neuron:
+    """A node with a membrane: I, IF, LI, LIF, CubaLI or CubaLIF, of a shape, at a step ``dt`` [s], under a rule."""
+
+    def __init__(self, node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> None:
+        self.dtype = torch.float32 if rule.precision is Precision.FLOAT32 else torch.float64
+        self.shape, self.rule = shape, rule
+        self.membrane = membrane_memory(node, shape, dt, rule)
+        self.synapse = synapse_memory(node, shape, dt, rule) if "tau_syn" in node.params else None
+        self.initial = start_value(node, shape, rule)
+        self.spiking = "v_threshold" in node.params
+        if self.spiking:
+            self._decide(node)
+
+    def _decide(self, node: Node) -> None:
+        """Fix threshold and reset value, and how a spike is decided and what it does."""
+        threshold = parameter(node, "v_threshold", self.shape)
+        if self.rule.threshold is Use.COLLAPSED:
+            threshold = np.full_like(threshold, threshold.min())
+        to_zero = self.rule.reset is ResetKind.TO_ZERO
+        reset_value = np.zeros(self.shape) if to_zero else parameter(node, "v_reset", self.shape)
+        self.threshold = self._tensor(threshold)
+        self.fire = firing(self.rule, self.threshold)
+        self.reset = resetting(self.rule, self.threshold, self._tensor(reset_value))
+
+    def start(self, batch: int) -> State:
+        """The state before the first step."""
+        shape = (batch, *self.shape)
+        state = {"v": self._tensor(self.initial).expand(shape).clone()}
+        if self.synapse is not None:
+            state["i"] = self._tensor(self.synapse.start).expand(shape).clone()
+        if self.spiking:
+            state["s"] = torch.zeros(shape, dtype=self.dtype)
+        return state
+
+    def sequence(self, x: Tensor, state: State) -> Trace:
+        """Advance by as many steps as ``x`` has."""
+        x = x.to(self.dtype)
+        kept: State = {}
+        if self.synapse is not None:
+            before = state["i"]
+            current = integrate(self.synapse, x, before)
+            kept["i"] = current[-1]
+            late = self.rule.order is Order.MEMBRANE_FIRST
+            x = torch.cat([before[None], current[:-1]]) if late else current
+        if not self.spiking:
+            membrane = integrate(self.membrane, x, state["v"])
+            return Trace(membrane, kept | {"v": membrane[-1]}, membrane[:, :MEMBRANE_SAMPLES])
+        return self._spike(self.membrane.drive(x), state["v"], state["s"], kept)
+
+    def _spike(self, drive: Tensor, v: Tensor, last: Tensor, kept: State) -> Trace:
+        """Advance, compare, reset, step by step; ``last`` is the spike of the step before."""
+        late = self.rule.timing is Timing.NEXT_STEP
+        carried = self.rule.timing is Timing.CARRIED
+        from_previous = self.rule.spike_from is SpikeFrom.PREVIOUS
+        spikes = torch.empty_like(drive)
+        compared = torch.empty_like(drive) if from_previous or late or carried else drive
+        membranes: list[Tensor] = []
+        for t in range(len(drive)):
+            advanced = self.membrane.advance(v, drive[t])
+            if late:
+                advanced = self.reset(advanced, last)
+            decisive = v if from_previous else advanced
+            if carried:
+                decisive = carry(v, decisive, self.threshold)
+            if compared is not drive:
+                compared[t] = decisive
+            last = self.fire(decisive, spikes[t])
+            v = advanced if late else self.reset(advanced, last)
+            membranes.append(v[:MEMBRANE_SAMPLES].clone())
+        return Trace(spikes, kept | {"v": v, "s": last.clone()}, torch.stack(membranes), self._margin(compared))
+
+    def _margin(self, compared: Tensor) -> float:
+        if self.rule.precision is Precision.FIXED or compared.numel() == 0:
+            return float("inf")
+        scale = torch.where(self.threshold == 0, 1.0, self.threshold.abs())
+        return float((compared.sub_(self.threshold).div_(scale)).abs_().min())
+
+    def _tensor(self, array: Values) -> Tensor:
+        return torch.tensor(array, dtype=self.dtype)
+
+
+def integrate(memory: Memory, x: Tensor, before: Tensor) -> Tensor:
+    r"""A memory without threshold, :math:`u \leftarrow a\,u + g\,x + c`, over all steps of ``x``."""
+    drive = memory.drive(x)
+    for step in drive:
+        before = memory.advance(before, step)
+    return drive
+
+
+def firing(rule: UpdateRule, threshold: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    r"""How many spikes a membrane gives, written into the second argument, which is returned.
+
+    One: :math:`s = [v > \theta]` or :math:`[v \ge \theta]`.
+    Many: :math:`s = \max(0, \lfloor v/\theta \rfloor)` for ``>=``, :math:`\max(0, \lceil v/\theta \rceil - 1)` for ``>``.
+    """
+    at_or_above = rule.comparison is Comparison.AT_OR_ABOVE
+    if rule.spikes is SpikesPerStep.ONE:
+        compare = torch.ge if at_or_above else torch.gt
+        return lambda v, out: compare(v, threshold, out=out)
+
+    def many(v: Tensor, out: Tensor) -> Tensor:
+        torch.div(v, threshold, out=out)
+        count = out.floor_() if at_or_above else out.ceil_().sub_(1)
+        return count.clamp_(min=0)
+
+    return many
+
+
+def carry(before: Tensor, decisive: Tensor, threshold: Tensor) -> Tensor:
+    r"""What is compared: :math:`v - \theta` where a membrane is above its threshold as a step begins, else :math:`v`."""
+    return torch.where(before > threshold, decisive - threshold, decisive)
+
+
+def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    r"""What ``s`` spikes do to a membrane.
+
+    To a value: :math:`v \leftarrow v_\mathrm{reset}` where :math:`s > 0`.  By subtraction: :math:`v \leftarrow v - \theta`
+    once, or :math:`v - s\,\theta`.  A floor, where there is one: :math:`v \leftarrow \max(v, -\theta)`.
+    """
+
+    def to_value(v: Tensor, s: Tensor) -> Tensor:
+        return torch.where(s.bool(), reset_value, v)
+
+    def subtract(v: Tensor, s: Tensor) -> Tensor:
+        return torch.addcmul(v, s.clamp(max=1), threshold, value=-1)
+
+    def subtract_all(v: Tensor, s: Tensor) -> Tensor:
+        return torch.addcmul(v, s, threshold, value=-1)
+
+    once = subtract if rule.spikes is SpikesPerStep.MANY else subtract_all
+    reset = {ResetKind.SUBTRACT: once, ResetKind.SUBTRACT_ALL: subtract_all}.get(rule.reset, to_value)
+    if rule.floor is Floor.NONE:
+        return reset
+    return lambda v, s: torch.maximum(reset(v, s), -threshold)
+
+
+class Delay:
+    """A node that gives back what it got some steps ago, zeros before.
+
+    The delay of each element is round-half-even(delay/dt) steps.
+    """
+
+    def __init__(self, node: Node, shape: tuple[int, ...], dt: float, dtype: torch.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+        waits = delay_steps(node, shape, dt)
+        self.longest = int(waits.max(initial=0))
+        self.elements = {int(steps): torch.tensor(waits == steps) for steps in np.unique(waits)}
+
+    def start(self, batch: int) -> State:
+        """Silence before the first step."""
+        return {"past": torch.zeros((self.longest, batch, *self.shape), dtype=self.dtype)}
+
+    def ahead(self, state: State) -> Tensor:
+        """The output of the next step before its input is known; every element must wait for at least one step."""
+        return self._shifted(state["past"], 1)
+
+    def sequence(self, x: Tensor, state: State) -> Trace:
+        """Shift each element by its own number of steps."""
+        line = torch.cat([state["past"], x])
+        return Trace(self._shifted(line, len(x)), {"past": line[len(x) :].clone()})
+
+    def _shifted(self, line: Tensor, count: int) -> Tensor:
+        """Outputs of ``count`` steps from the inputs since ``longest`` steps before the first of them."""
+        output = torch.empty((count, *line.shape[1:]), dtype=line.dtype)
+        for steps, chosen in self.elements.items():
+            begin = self.longest - steps
+            output[:, :, chosen] = line[begin : begin + count][:, :, chosen]
+        return output
+
+
+def delay_steps(node: Node, shape: tuple[int, ...], dt: float) -> NDArray[np.int64]:
+    """Steps that a Delay node waits, per element: round-half-even(delay/dt)."""
+    return np.rint(parameter(node, "delay", shape) / dt).astype(np.int64)

@@ -1,0 +1,1 @@
+"""What is known already: outcomes and files on disk, named by what they depend on."""

@@ -1,0 +1,140 @@
+"""What a worker of the reference does for explanations: identify another backend's rules, and give a cell its verdict.
+
+Both need torch and the whole harness, which a library's own environment may lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nir_interop.backends.adapter import Adapter
+from nir_interop.errors import BackendMissing, NotExpressible, RunFailed
+from nir_interop.transfer.importing import recording_at
+from nir_interop.vocabulary import CONTINUOUS, Blame, Cause, Stage, Status
+from nir_interop.workers.error_messages import describe
+from nir_interop.workers.job import OK, Job, Outcome, Progress, network_of, stimulus_at
+
+if TYPE_CHECKING:
+    from nir_interop.explain.verdict import Verdict
+    from nir_interop.fingerprint import Identified
+    from nir_interop.graphs import Graph
+    from nir_interop.rule import UpdateRule
+
+
+def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """The fingerprints of the job's ``backend``: ``import``, ``native`` by reset and idiom, and what it does outside rules."""
+    from nir_interop.backends.environments import Backend
+    from nir_interop.explain.probe_findings import misruns
+    from nir_interop.store.store import Store
+    from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_fingerprints
+    from nir_interop.transfer.live import LiveBackend
+
+    backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
+    try:
+        with LiveBackend(backend, limit=LIMIT) as live:
+            imported = import_fingerprint(backend, store, live=live)
+            own = native_fingerprints(backend, store, live=live)
+    except BackendMissing as error:
+        return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
+    native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
+    seen = sorted(map(str, misruns(imported.rules)))
+    return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items())), "misruns": seen}
+
+
+def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
+    """The verdict on a cell; one that fails is a bug of ours, shown as a cell that is not explained."""
+    progress.enter(Stage.COMPARE)
+    try:
+        return as_outcome(_verdict(job), None if job["graph"] is None else graph_at(job["graph"]))
+    except Exception as error:
+        said = describe(error)
+        says = f"{said['error_type']}: {said['error_message']} ({said['error_at']})"
+        return unexplained(says)
+
+
+def unexplained(says: str) -> Outcome:
+    """The verdict where there can be none, and why."""
+    cause = {"cause": str(Cause.UNEXPLAINED), "repaired": 0, "changed": 0, "nodes": [], "says": says}
+    return {"status": OK, "blame": str(Blame.UNEXPLAINED), "causes": [cause], "explained": 0.0}
+
+
+def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
+    """A verdict on a graph as plain data; ``suspects`` are the nodes and parameters at fault, null where they are not known."""
+    from nir_interop.explain.warnings import at_fault
+
+    suspects = at_fault(((each.cause, each.nodes, each.says) for each in verdict.causes), graph)
+    return {
+        "suspects": None if suspects is None else suspects.as_dict(),
+        "status": str(verdict.status),
+        "blame": str(verdict.blame),
+        "causes": [each.as_dict() for each in verdict.causes],
+        "explained": None if verdict.status.is_error and not verdict.causes else verdict.explained,
+    }
+
+
+def _verdict(job: Job) -> Verdict:
+    from nir_interop.explain.continuous import explain_continuous
+    from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
+    from nir_interop.explain.probe_findings import without_rule
+    from nir_interop.explain.verdict import explain_cell
+
+    failed = job["failure"] or {}
+    failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
+    if job["graph"] is None:
+        return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
+    graph, intended, domain = graph_at(job["graph"]), intended_graph(job), _domain(job["domain"])
+    cell: dict[str, Any] = {
+        "intended": intended,
+        "exported": graph,
+        "source_rule": rules_of(job["source_rules"]),
+        "target_rule": rules_of(job["target_rules"]),
+        "native": recording_at(job["native"]),
+        "stimulus": stimulus_at(job["stimulus"])["input"],
+        "dt_export": job["dt"],
+        "dt_import": job["dt_import"],
+        "dt_effective": job["dt_effective"],
+        "names": (job["exporter"], job["importer"]),
+        "likely": [Cause(each) for each in job["likely"]],
+        "without_rule": without_rule(domain),
+    }
+    if job["target"] is not None:
+        judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell
+        return judge(target=recording_at(job["target"]), **cell)
+    meaningless = without_meaning(failure, intended, graph, job["dt"])
+    if meaningless is not None:
+        return meaningless
+    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, domain)
+
+
+def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
+    """Primitive → rule, from plain data."""
+    from nir_interop.rule import UpdateRule
+
+    return {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(rules.items())}
+
+
+def _domain(domain: Mapping[str, Any]) -> dict[str, Identified]:
+    from nir_interop.fingerprint import Fingerprint
+
+    return dict(Fingerprint.from_dict({"backend": "", "side": "import", "options": "", "rules": domain}).rules)
+
+
+@lru_cache(maxsize=3)
+def graph_at(path: str) -> Graph:
+    """A stored graph; consecutive cells share it."""
+    from nir_interop.graphs import read
+
+    return read(Path(path))
+
+
+def intended_graph(job: Job) -> Graph | None:
+    """What a faultless exporter would have written, or None where NIR cannot say it."""
+    from nir_interop.graphs import from_nir
+
+    try:
+        return from_nir(network_of(job).to_nir())
+    except NotExpressible:
+        return None

@@ -1,0 +1,231 @@
+"""The fingerprints of installed backends, identified once and kept in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from nir_interop.backends.environments import Backend
+from nir_interop.explain.identify import KINDS, identify
+from nir_interop.explain.probes import Variation, gains_of, neuron
+from nir_interop.explain.probes.battery import DT
+from nir_interop.explain.probes.graphs import single
+from nir_interop.explain.probes.parameters import SIZE
+from nir_interop.fingerprint import Fingerprint, Identified, Side
+from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
+from nir_interop.networks import Network
+from nir_interop.recording import Recording
+from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
+from nir_interop.store.keys import fingerprint_key
+from nir_interop.store.store import Store
+from nir_interop.transfer.live import LiveBackend
+from nir_interop.transfer.native_networks import NATIVE_NEURONS
+from nir_interop.transfer.network_of_graph import layered
+from nir_interop.vocabulary import Idiom, Reset
+
+LIMIT, BRIEF = 10.0, 4.0
+"""Seconds that one probe may take, and one on whose wiring importers are known to loop for ever."""
+
+NATIVE_KINDS = tuple(kind.__name__ for kind in NATIVE_NEURONS)
+"""Primitives that a network has layers of."""
+
+Way = tuple[Reset, Idiom]
+"""How a network is asked for, as far as it decides how its neurons are written."""
+
+
+@dataclass(frozen=True)
+class NativeRules:
+    """A backend's own neurons.
+
+    fingerprints : each with its options, in the library's own words, sorted by them
+    ways : (reset, idiom) → primitive → options it is written with; several where its parameters decide
+    """
+
+    backend: str
+    fingerprints: tuple[Fingerprint, ...]
+    ways: Mapping[Way, Mapping[str, tuple[str, ...]]]
+
+    def by_way(self) -> dict[Way, Fingerprint]:
+        """(reset, idiom) → what building makes of each primitive; its options are those of all of them."""
+        named = {fingerprint.options: fingerprint.rules for fingerprint in self.fingerprints}
+        found: dict[Way, Fingerprint] = {}
+        for way, written in self.ways.items():
+            known = {
+                kind: [named[each][kind] for each in names if named[each][kind].outputs] for kind, names in written.items()
+            }
+            rules = {kind: _merged(ones) for kind, ones in known.items() if ones}
+            options = "; ".join(sorted({each for kind in rules for each in written[kind]}))
+            found[way] = Fingerprint(self.backend, Side.NATIVE, options, rules)
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for the store."""
+        ways = [
+            {"reset": reset.value, "idiom": idiom.value, "options": {kind: list(names) for kind, names in written.items()}}
+            for (reset, idiom), written in self.ways.items()
+        ]
+        return {"backend": self.backend, "fingerprints": [each.as_dict() for each in self.fingerprints], "ways": ways}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> NativeRules:
+        """The neurons that :meth:`as_dict` wrote."""
+        ways = {
+            (Reset(each["reset"]), Idiom(each["idiom"])): {kind: tuple(names) for kind, names in each["options"].items()}
+            for each in document["ways"]
+        }
+        fingerprints = tuple(Fingerprint.from_dict(each) for each in document["fingerprints"])
+        return cls(document["backend"], fingerprints, ways)
+
+
+def import_fingerprint(
+    backend: Backend, store: Store, *, kinds: Iterable[str] = NEURONS, live: LiveBackend | None = None
+) -> Fingerprint:
+    """What a backend's importer makes of NIR's primitives, from the store or by probing it now, live where it is running.
+
+    kinds : neurons that are asked for, beside all primitives that are none; where the store knows all neurons, all are given
+    """
+    wanted = tuple(kind for kind in KINDS if kind not in NEURONS or kind in {*kinds})
+    whole = fingerprint_key(backend, what="import fingerprint")
+    key = whole if wanted == KINDS else fingerprint_key(backend, what="import fingerprint", kinds=wanted)
+    for each in dict.fromkeys((whole, key)):
+        known = store.get("fingerprints", each)
+        if known is not None:
+            return Fingerprint.from_dict(known)
+    with _running(backend, live) as run:
+
+        def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
+            with run.within(BRIEF if len(graph.of_kind("Output")) > 1 else run.limit):
+                return run(graph, stimulus, dt)
+
+        found = identify(briefly, name=backend.name, kinds=wanted)
+    store.put("fingerprints", key, found.as_dict())
+    return found
+
+
+def comparison_of(backend: Backend, store: Store | None, graph: Graph) -> Comparison | None:
+    """How a backend's importer compares the membranes of a graph's neurons; None where it is not known or not one way.
+
+    graph : inlined
+    """
+    kinds = [kind for kind in SPIKING if kind in NEURONS and graph.of_kind(kind)]
+    if store is None:
+        return None
+    rules = import_fingerprint(backend, store, kinds=kinds).by_primitive()
+    found = {rules.get(kind, NIR_MEANING).comparison for kind in kinds}
+    return found.pop() if len(found) == 1 else None
+
+
+def native_fingerprints(backend: Backend, store: Store, *, live: LiveBackend | None = None) -> dict[Way, Fingerprint]:
+    """(reset, idiom) → what a library's own neurons do, as its adapter writes them; empty where it builds none.
+
+    A primitive that it has no neuron for, or none with that reset, is not there.
+    """
+    return native_neurons(backend, store, live=live).by_way()
+
+
+def native_rules(
+    backend: Backend, network: Network, idiom: Idiom, store: Store, *, live: LiveBackend | None = None
+) -> dict[str, UpdateRule]:
+    """Primitive → rule of a network's neurons as a library builds them; primitives that are not there have none.
+
+    Where a library writes neurons that feed themselves otherwise, theirs is the rule of a primitive that only they have.
+    Where the store does not know all of a library's neurons, the network's alone are probed.
+    """
+    way = (network.reset, idiom)
+    closed: dict[str, bool] = {}
+    for layer in network.neurons():
+        kind = type(layer).__name__
+        closed[kind] = closed.get(kind, True) and layer.feedback is not None
+    shapes = (False, True) if any(closed.values()) else (False,)
+    kinds = [kind for kind in NATIVE_KINDS if kind in closed]
+    found = [native_neurons(backend, store, recurrent=each, kinds=kinds, live=live).by_way() for each in shapes]
+    plain, *recurrent = [each[way].by_primitive() if way in each else {} for each in found]
+    own = {kind: rule for rules in recurrent for kind, rule in rules.items() if closed.get(kind)}
+    return {kind: rule for kind, rule in {**plain, **own}.items() if kind in closed}
+
+
+def native_neurons(
+    backend: Backend,
+    store: Store,
+    *,
+    recurrent: bool = False,
+    kinds: Iterable[str] = NATIVE_KINDS,
+    live: LiveBackend | None = None,
+) -> NativeRules:
+    """A library's own neurons, each with its options, from the store or by probing them now.
+
+    recurrent : those that feed themselves, where the library writes them otherwise; else those that do not
+    kinds : primitives that are asked for; where the store knows all of them, all are given
+    """
+    wanted = tuple(kinds)
+    for each in dict.fromkeys((NATIVE_KINDS, wanted)):
+        key = fingerprint_key(backend, what="native fingerprints", kinds=each, recurrent=recurrent)
+        known = store.get("fingerprints", key)
+        if known is not None:
+            return NativeRules.from_dict(known)
+    with _running(backend, live) as run:
+        found = _probed(run, wanted, recurrent)
+    store.put("fingerprints", key, found.as_dict())
+    return found
+
+
+def _running(backend: Backend, live: LiveBackend | None) -> AbstractContextManager[LiveBackend]:
+    """One process for several questions, where there is one."""
+    return LiveBackend(backend, limit=LIMIT) if live is None else nullcontext(live)
+
+
+def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
+    ways = _ways(live, kinds, recurrent=False)
+    if recurrent:
+        plain = {each for written in ways.values() for names in written.values() for each in names}
+        own = _ways(live, kinds, recurrent=True)
+        ways = {way: {kind: names for kind, names in written.items() if not plain & {*names}} for way, written in own.items()}
+    asked: dict[str, tuple[Way, set[str]]] = {}
+    for way, written in ways.items():
+        for kind, names in written.items():
+            for options in names:
+                asked.setdefault(options, (way, set()))[1].add(kind)
+    fingerprints = tuple(
+        identify(
+            live.native(*way, options, recurrent=recurrent),
+            name=live.backend.name,
+            side=Side.NATIVE,
+            options=options,
+            kinds=sorted(each),
+        )
+        for options, (way, each) in sorted(asked.items())
+    )
+    return NativeRules(live.backend.name, fingerprints, ways)
+
+
+def _ways(live: LiveBackend, kinds: Iterable[str], *, recurrent: bool) -> dict[Way, dict[str, tuple[str, ...]]]:
+    """How each primitive is written, wherever the probes put its r and w_in; nothing where it cannot be."""
+    asked = [
+        (reset, kind, layered(single(neuron(kind, DT, gains, Variation()), SIZE), DT, reset, recurrent=recurrent))
+        for reset in Reset
+        for kind in kinds
+        for gains in gains_of(kind)
+    ]
+    found: dict[Way, dict[str, tuple[str, ...]]] = {}
+    for idiom, labels in live.native_labels([network for *_, network in asked]).items():
+        for (reset, kind, _), names in zip(asked, labels, strict=True):
+            if names is not None:
+                written = found.setdefault((reset, idiom), {})
+                written[kind] = tuple(sorted({*written.get(kind, ()), *names}))
+    return found
+
+
+def _merged(known: list[Identified]) -> Identified:
+    """One rule of neurons that are written in several ways, which their parameters decide.
+
+    What is open for all of them is open, and what they all refuse is refused; where their rules differ, the one with most
+    evidence stands.
+    """
+    chosen = max(known, key=lambda one: one.outputs)
+    agreeing = [one for one in known if one.rule == chosen.rule]
+    ties = [tie for tie in chosen.ties if all(any(tie.axis == each.axis for each in one.ties) for one in agreeing)]
+    refuses = [each for each in chosen.refuses if all(each.parameter in {no.parameter for no in one.refuses} for one in known)]
+    outputs, mismatched = sum(one.outputs for one in agreeing), sum(one.mismatched for one in agreeing)
+    return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refuses))

@@ -1,0 +1,158 @@
+"""One graph of a user's in one backend: what it makes of it, who is to blame where that is not NIR's meaning, and why."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nir_interop.arrays import Array
+from nir_interop.backends.environments import Backend
+from nir_interop.errors import RunFailed
+from nir_interop.explain.continuous import explain_continuous
+from nir_interop.explain.failed_cells import attributed
+from nir_interop.explain.probe_findings import misruns, without_rule
+from nir_interop.explain.rule_text import found as found_of
+from nir_interop.explain.rule_text import says
+from nir_interop.explain.structure import has_biased_feedback
+from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.warnings import at_fault, before, warned
+from nir_interop.fingerprint import Fingerprint
+from nir_interop.graphs import NEURONS, Graph, inline, read_meant
+from nir_interop.reconcile.model import Side
+from nir_interop.recording import Recording
+from nir_interop.rule import NIR_MEANING
+from nir_interop.store.store import Store
+from nir_interop.transfer.check import run_graph
+from nir_interop.transfer.fingerprints import import_fingerprint
+from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Status
+from nir_interop.workers.job import Outcome
+
+
+@dataclass(frozen=True)
+class GraphExplanation:
+    """A verdict on a graph in a backend, with the recordings behind it.
+
+    meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
+    notes : how the graph was read where it means nothing as it stands
+    remedy : the rewriting with which the backend gives every output, None where none is known
+    """
+
+    backend: Backend
+    graph: Graph
+    dt: float
+    outcome: Outcome
+    verdict: Verdict
+    fingerprint: Fingerprint
+    meant: Recording
+    made: Recording | None
+    notes: tuple[str, ...] = ()
+    remedy: Remedy | None = None
+
+    @property
+    def warned(self) -> bool:
+        """Whether the library said what is wrong, naming a node or a parameter at fault."""
+        suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
+        if suspects is None:
+            suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
+        return warned(self.verdict.status, self.outcome, suspects)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
+        return self.verdict.status.agrees or self.verdict.status is Status.VACUOUS
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``nir-interop explain --json`` prints."""
+        compared = self.outcome.get("comparison") or {}
+        return {
+            "backend": self.backend.name,
+            "version": self.backend.version,
+            "dt": self.dt,
+            "read_as": list(self.notes),
+            "status": str(self.verdict.status),
+            "warned": self.warned,
+            "error_type": self.outcome.get("error_type") or "",
+            "error_message": self.outcome.get("error_message") or "",
+            "outputs": compared.get("outputs"),
+            "mismatched": compared.get("mismatched"),
+            "blame": str(self.verdict.blame),
+            "causes": [each.as_dict() for each in self.verdict.causes],
+            "explained": self.verdict.explained,
+            "remedy": [each.name for each in self.remedy.passes] if self.remedy else None,
+            "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
+        }
+
+    def rules(self) -> dict[str, tuple[dict[str, Any], str]]:
+        """Primitive of the graph that the backend takes → its rule, as plain data (where it is known) and as a sentence."""
+        flat = inline(self.graph)
+        rules: dict[str, tuple[dict[str, Any], str]] = {}
+        for kind in sorted({node.kind for _, node in flat.primitives() if node.kind in NEURONS}):
+            one = self.fingerprint.rules.get(kind)
+            if one is None:
+                rules[kind] = NIR_MEANING.as_dict(), says(NIR_MEANING, kind)
+            elif one.outputs:  # what is not taken has no rule
+                feedback = has_biased_feedback(flat, kind)
+                rules[kind] = one.rule.as_dict() if one.known else {}, found_of(kind, one, feedback=feedback)
+        return rules
+
+
+def explain_graph(
+    path: Path,
+    stimulus: Array,
+    dt: float,
+    backend: Backend,
+    reference: Backend,
+    store: Store,
+    *,
+    time_limit: float = 20.0,
+    seed: int = 0,
+) -> GraphExplanation:
+    r"""Run a graph in a backend and explain what is not NIR's meaning in steps.
+
+    stimulus : axes (T, B, \*shape)
+    dt : the step [s] that the importer is asked for
+    store : keeps the backend's fingerprint, which takes some seconds to find
+
+    Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
+    """
+    graph, notes = read_meant(path)
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
+        (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)
+        meant = Recording.load(here / f"{REFERENCE}.npz")
+        saved = here / f"{backend.name}.npz"
+        made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None
+    own = backend.name in (REFERENCE, CONTINUOUS)
+    fingerprint = Fingerprint(backend.name) if own else import_fingerprint(backend, store)
+    cell: dict[str, Any] = {
+        "intended": graph,
+        "exported": graph,
+        "source_rule": {},
+        "target_rule": fingerprint.by_primitive(),
+        "native": meant,
+        "stimulus": stimulus,
+        "dt_export": dt,
+        "dt_import": dt,
+        "names": ("NIR", backend.name),
+        "likely": misruns(fingerprint.rules),
+        "without_rule": without_rule(fingerprint.rules),
+    }
+    if made is not None:
+        verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)
+    else:
+        outcome = found.outcome
+        failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
+        verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
+        if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
+            verdict = replace(verdict, blame=Blame.EXPORTER)
+    remedy = None
+    wrong = verdict.status not in (Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.ENV_MISSING)
+    if not own and wrong:
+        target = Side(backend.name, dt, fingerprint.by_primitive(), fingerprint.rules)
+        remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
+        verdict = with_causes(verdict, remedy)
+    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy)

@@ -1,0 +1,144 @@
+"""What a rewriting leaves: the causes for which a target still does not compute what the source computed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
+from nir_interop.arrays import Array
+from nir_interop.compare.nodes import output_of
+from nir_interop.errors import InvalidGraph, RunFailed
+from nir_interop.explain.causes import Found
+from nir_interop.explain.exporting import times_factor, with_times
+from nir_interop.explain.failed_cells import attributed
+from nir_interop.explain.probe_findings import misruns, without_rule
+from nir_interop.explain.source import distance, source_side
+from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
+from nir_interop.graphs import Graph, inline
+from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.planner import Plan, fitted, replayed
+from nir_interop.recording import Recording
+from nir_interop.rule import Gain, UpdateRule
+from nir_interop.vocabulary import Blame, Cause, Status
+
+
+def settled(
+    graph: Graph, intended: Graph | None, source: Side, stimulus: Array, native: Recording
+) -> tuple[Side, tuple[Found, ...]]:
+    r"""The source as its exported graph is to be read, and what the graph has lost of what it computed.
+
+    A library that adds inputs as they are may write gains that it does not have; nothing is lost where the graph read with such
+    gains, or without, gives every output of the source.  Nor are time constants that it wrote times *k*: the graph means what
+    was meant at *k* times the step.
+
+    intended : the graph that was asked for, None where nobody asked, or NIR cannot say it
+    stimulus : axes (T, B, \*shape)
+    """
+    replays, written = Replays(stimulus), flat(graph)
+    factor = 1.0 if intended is None else times_factor(flat(intended), written)
+    plain = with_times(written, 1 / factor)
+    own, found = _settled(replays, plain, intended, source, native)
+    if factor != 1:
+        at_step = replace(own, dt=own.dt * factor)
+        same = gap(replays.run(plain, own.dt, own.rules), replays.run(written, at_step.dt, own.rules))
+        if distance(same) == 0:
+            return at_step, found
+        own, found = _settled(replays, written, intended, source, native)
+    return own, found
+
+
+def _settled(
+    replays: Replays, plain: Graph, intended: Graph | None, source: Side, native: Recording
+) -> tuple[Side, tuple[Found, ...]]:
+    setting, _, found = source_side(replays, plain, intended, source.rules, source.dt, native, source.name)
+    if found:
+        for rules in _dialects(rules_for(plain, source.rules)):
+            if distance(gap(native, replays.run(plain, source.dt, rules))) == 0:
+                return replace(source, rules={**source.rules, **rules}), ()
+    return replace(source, dt=setting.dt, rules={**source.rules, **setting.rules}), tuple(found)
+
+
+def _dialects(rules: Rules) -> Iterator[dict[str, UpdateRule]]:
+    """A source's rules with every way of reading its gains."""
+    for gain, synapse_gain in itertools.product(Gain, Gain):
+        if Gain.JUMP not in (gain, synapse_gain):
+            yield {kind: rule.but(gain=gain, synapse_gain=synapse_gain) for kind, rule in rules.items()}
+
+
+def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = ()) -> Verdict:
+    """The verdict on a rewritten graph: what the source's own graph lacks, and what the target makes of it.
+
+    The rewritten graph computes what the source's graph did under ``plan.side``; what the target did with it, against that, is
+    the target's part.  Where the target gave no output that could be replayed, and where no rule explains one, the passes that
+    were refused say why; where there are none, how it ended.
+    """
+    if plan.right:
+        unequal = plan.agreement.unequal
+        rounded = CauseShare(Cause.ROUNDING, unequal, (), plan.agreement.rounding(), unequal)
+        return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
+    ours = [CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in lost]
+    theirs = _of_target(plan, target, stimulus)
+    theirs = replace(theirs, causes=tuple(each for each in theirs.causes if each.cause is not Cause.UNEXPLAINED))
+    if theirs.blame is Blame.NONE:
+        if not ours:
+            return theirs if theirs.causes else replace(theirs, causes=(_not_known(plan, target),))
+        return Verdict(Status.MISMATCH, lost[0].blame, _merged(ours), theirs.explained)
+    silent = theirs.status is not Status.MISMATCH or not theirs.causes
+    refused = [CauseShare(each.cause, 0, each.nodes, each.why) for each in plan.remaining] if silent else []
+    blame = Blame.BOTH if ours and lost[0].blame is Blame.EXPORTER else theirs.blame
+    if refused and not theirs.causes:
+        blame = Blame.IMPORTER
+    causes = _merged([*ours, *refused, *theirs.causes]) or (_not_known(plan, target),)
+    return Verdict(theirs.status, blame, causes, theirs.explained)
+
+
+def _not_known(plan: Plan, target: Side) -> CauseShare:
+    """How a target ended for which nothing that is known says why."""
+    answer = plan.answer
+    if isinstance(answer, RunFailed):
+        how = f"{target.name} ended with {answer}"
+    elif plan.wrong is None:
+        made = output_of(answer) if answer is not None else None
+        axes = "no output" if made is None else f"an output of axes {'×'.join(map(str, made.shape))}"
+        how = f"{target.name} gave {axes}, where {plan.outputs} numbers were meant"
+    else:
+        how = f"{plan.wrong} of {plan.outputs} outputs differ"
+    return CauseShare(Cause.UNEXPLAINED, plan.wrong or 0, (), f"{how}; no rule that is known of it and no pass says why")
+
+
+def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
+    answer = plan.answer
+    failure = answer if isinstance(answer, RunFailed) else None
+    graph = inline(plan.graph)
+    stimulus = fitted(stimulus, graph)
+    try:
+        made = replayed(graph, target, stimulus) if answer is None else None if failure else answer
+        meant = replayed(graph, plan.side, stimulus)
+    except InvalidGraph:
+        return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)
+    verdict = explain_cell(
+        intended=None,
+        exported=graph,
+        source_rule=plan.side.rules,
+        target_rule=target.rules,
+        native=meant,
+        target=made if isinstance(made, Recording) else None,
+        stimulus=stimulus,
+        dt_export=plan.side.dt,
+        dt_import=target.dt,
+        failure=failure,
+        names=(plan.side.name, target.name),
+        likely=sorted(misruns(target.domain)),
+        without_rule=without_rule(target.domain),
+    )
+    return verdict if failure is None else attributed(verdict, failure, graph, target.domain)
+
+
+def _merged(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
+    """One entry a cause, the first that names it."""
+    merged: dict[Cause, CauseShare] = {}
+    for each in causes:
+        merged.setdefault(each.cause, each)
+    return tuple(merged.values())

@@ -1,0 +1,1 @@
+"""Isolation: jobs of libraries in warm processes of their own, replaced when they die or run late."""

@@ -1,0 +1,143 @@
+"""A warm process of one backend's environment: takes jobs from its channel, one after the other.
+
+What a job changes of the process is put back after it, and told to the run where it cannot be, which then takes another
+process (:mod:`nir_interop.workers.process_state`); a job that kills the process takes only itself along.  The process has no
+more rights than it needs (:mod:`nir_interop.workers.confinement`), and ends when the one that started it does, however that
+ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pkgutil
+import platform
+import resource
+import sys
+import time
+from typing import Any
+
+from nir_interop.backends.adapter import Adapter
+from nir_interop.workers import job as jobs
+from nir_interop.workers.capture import Capture, guarded
+from nir_interop.workers.confinement import confine, die_with, limit_addresses, memory_limit
+from nir_interop.workers.error_messages import describe
+from nir_interop.workers.job_kinds import doing
+from nir_interop.workers.process_state import watched
+
+_OWN = ("identify", "explain", "rewrite")
+"""Work of this project's own: it keeps workers of libraries from job to job."""
+CUT_OFF = 87
+"""The exit status of a process that can no longer answer."""
+
+
+def serve(channel: Any) -> None:
+    """Announce the process, make the adapter, then answer each job (JSON) with its outcome (JSON); None ends it.
+
+    Sent: ``{"pid"}``, then what the adapter says of itself, then for each job its stages and its outcome.
+    """
+    settings = json.loads(channel.receive())
+    die_with(settings["parent"])
+    held = confine(settings["memory"])
+    _say_nothing()
+    pipes = _pipes(channel)
+    channel.send(json.dumps({"pid": os.getpid()}))
+    adapter, described = _adapter(settings)
+    channel.send(json.dumps({**described, "held": held}))
+    if adapter is None:
+        return
+    limit_addresses(settings["memory"])
+
+    def tell(stage: str) -> None:
+        channel.send(json.dumps({"stage": stage}))
+
+    while (text := channel.receive()) is not None:
+        outcome = run(adapter, json.loads(text), tell)
+        if _pipes(channel) != pipes:
+            os._exit(CUT_OFF)  # there may be a file of the library's by now where an answer would go
+        channel.send(json.dumps({"outcome": outcome}, default=_plain))
+
+
+def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs.Outcome:
+    """Do one job, whatever it does to the process's state; ``left`` says what of it could not be put back."""
+    work = doing(job["kind"])
+    capture, left = Capture(), set[str]()
+    progress = jobs.Progress(tell, lambda: guarded(capture, left))
+    wall, cpu = time.perf_counter(), time.process_time()
+    with contextlib.nullcontext() if job["kind"] in _OWN else watched(left), progress.guard():
+        outcome = work(adapter, job, progress)
+    outcome["complaints"] = [progress.told(each) for each in capture.complaints]
+    outcome["text"] = progress.told(capture.text)
+    outcome["left"] = sorted(left)
+    if outcome.get("short_of_memory"):
+        outcome["memory"] = memory_limit()
+    outcome["timing"] = {
+        "seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+        "library_seconds": progress.library_seconds,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "resident_bytes": _resident(),
+    }
+    return outcome
+
+
+def _pipes(channel: Any) -> list[tuple[int, int]] | None:
+    """Which files the pipes to the run are; None where they are gone."""
+    try:
+        both = channel.gateway._io.infile, channel.gateway._io.outfile  # execnet has no public name for them
+        return [(found.st_dev, found.st_ino) for found in (os.fstat(each.fileno()) for each in both)]
+    except (OSError, ValueError):
+        return None
+
+
+def _say_nothing() -> None:
+    """What is printed outside a job, by a thread that a library left for instance, is nobody's."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
+    """The backend's adapter, its library imported, and what it says of itself; or why there is none."""
+    started = time.process_time()
+    adapter: Adapter | None = None
+    capture = Capture()
+    with guarded(capture, importing=True):
+        try:
+            adapter = pkgutil.resolve_name(settings["module"])()
+            adapter.prepare()
+            _warn_always()
+            problem: dict[str, Any] = {}
+        except BaseException as error:
+            adapter, problem = None, describe(error)
+    described: dict[str, Any] = {"text": capture.text, "problem": problem, "cpu_seconds": time.process_time() - started}
+    if adapter is not None:
+        described |= {
+            "idioms": {str(idiom): how for idiom, how in adapter.idioms.items()},
+            "fixed_dt": adapter.fixed_dt,
+            "python": platform.python_version(),
+        }
+    return adapter, described
+
+
+def _warn_always() -> None:
+    """Torch warns once a process; a cell's ``warned`` must not depend on the cells before it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "set_warn_always"):
+        torch.set_warn_always(True)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own; JSON asks for everything it does not know."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _resident() -> int:
+    """Bytes of memory in use now; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
