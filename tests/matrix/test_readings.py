@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.fingerprint import Domain, Fingerprint, Identified
 from nir_interop.fingerprint import Side as At
 from nir_interop.graphs import Array, Graph, Node, read
 from nir_interop.reconcile.model import Side
@@ -47,7 +47,7 @@ NEURONS = {
 def natives(graph: Graph) -> Iterable[Fingerprint]:
     kinds = sorted({each.kind for _, each in graph.primitives() if "r" in each.params})
     for options, rule in NEURONS.items():
-        yield Fingerprint("lib", At.NATIVE, options, {kind: Identified(rule, 1) for kind in kinds})
+        yield Fingerprint("lib", At.NATIVE, options, Domain({kind: Identified(rule, 1) for kind in kinds}))
 
 
 def none(graph: Graph) -> Iterable[Fingerprint]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
 from nir_interop.reconcile.model import Pass, Rewritten, Side
 from nir_interop.reference import simulate
@@ -12,9 +16,9 @@ from nir_interop.rule import AXES, Decay, Precision, TimeStep, UpdateRule
 from tests.strategies import DT, stimulus
 
 
-def side(rule: UpdateRule, dt: float = DT, **known: object) -> Side:
+def side(rule: UpdateRule, dt: float = DT, domain: Mapping[Any, Identified] | None = None) -> Side:
     """A side with one rule for all neurons."""
-    return Side("side", dt, dict.fromkeys(NEURONS, rule), **known)  # type: ignore[arg-type]
+    return Side("side", dt, dict.fromkeys(NEURONS, rule), Domain(domain))
 
 
 @st.composite

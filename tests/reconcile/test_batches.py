@@ -13,7 +13,7 @@ from hypothesis import given
 
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest, inline, write
 from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.planner import fitted, reconcile
@@ -25,7 +25,7 @@ from nir_interop.transfer.live import LiveBackend
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
-KNOWN = Side("known", DT, {}, {"LIF": Identified(NIR_MEANING, 9)})
+KNOWN = Side("known", DT, {}, Domain({"LIF": Identified(NIR_MEANING, 9)}))
 
 
 def batched(graph: Graph) -> Graph:

@@ -12,7 +12,7 @@ import typer
 from nir_interop.cli.options import RESULTS, STORE, Json, Quiet, Store, a_folder, complete_backend, print_json, say
 
 if TYPE_CHECKING:
-    from nir_interop.fingerprint import Fingerprint, Identified, Refusal
+    from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Subject
 
 
 def rules(
@@ -55,6 +55,7 @@ def rules(
 
 def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
     """Backend → side → primitive → facts, under a native neuron's options; and NIR's own meaning."""
+    from nir_interop.explain.condition_text import subject_text
     from nir_interop.explain.rule_text import says
     from nir_interop.fingerprint import Side
     from nir_interop.rule import NIR_MEANING
@@ -62,19 +63,23 @@ def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
     document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
     for fingerprint in found:
         sides = document.setdefault(fingerprint.backend, {side.value: {} for side in Side})
-        facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
+        facts = {subject_text(subject): _facts(subject, one) for subject, one in fingerprint.rules.items()}
         sides[fingerprint.side.value] |= {fingerprint.options: facts} if fingerprint.side is Side.NATIVE else facts
     return document
 
 
-def _facts(kind: str, one: Identified) -> dict[str, Any]:
+def _facts(subject: Subject, one: Identified) -> dict[str, Any]:
+    from nir_interop.explain.condition_text import condition_text
     from nir_interop.explain.rule_text import found
 
     return {
         **one.rule.as_dict(),
-        "says": found(kind, one),
+        "says": found(subject, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
-        "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
+        "refuses": [
+            {"parameter": condition_text(each.condition, subject), "status": each.status, "message": each.message}
+            for each in one.refusals
+        ],
         "outputs": one.outputs,
         "mismatched": one.mismatched,
     }
@@ -91,26 +96,29 @@ def _show_meaning() -> None:
 
 
 def _show(fingerprint: Fingerprint) -> None:
+    from nir_interop.explain.condition_text import subject_text
     from nir_interop.explain.rule_text import found
 
     side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
     say(f"{fingerprint.backend} ({side})")
-    for kind, one in sorted(fingerprint.rules.items()):
+    for subject, one in fingerprint.rules.items():
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-        say(f"  {kind}: {found(kind, one)}{compared}")
+        say(f"  {subject_text(subject)}: {found(subject, one)}{compared}")
         for tie in one.ties:
             say(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
-        for message, parameters in _alike(one.refuses):
+        for message, parameters in _alike(subject, one.refusals):
             say(f"      {message[0]} {'; '.join(parameters)}: {message[1]}")
 
 
-def _alike(refuses: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
+def _alike(subject: Subject, refusals: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
     """Refusals in the same words but for their numbers: whose they are, the first one's words, and what each is of."""
+    from nir_interop.explain.condition_text import condition_text
     from nir_interop.vocabulary import Status
 
     found: dict[tuple[str, str], tuple[tuple[str, str], list[str]]] = {}
-    for refusal in refuses:
+    for refusal in refusals:
         said = refusal.message or refusal.status
         whose = "nir.read does not take" if refusal.status == Status.READ_ERROR else "does not take"
-        found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(refusal.parameter)
+        words = condition_text(refusal.condition, subject)
+        found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(words)
     return list(found.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Identified, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.rule import (
@@ -97,14 +97,14 @@ def says(rule: UpdateRule, kind: str = "CubaLIF", *, feedback: bool = True) -> s
     return "; ".join(part for part in parts if part)
 
 
-def found(kind: str, one: Identified, *, feedback: bool = True) -> str:
+def found(kind: Subject, one: Identified, *, feedback: bool = True) -> str:
     """What was found of a primitive, as a sentence: a rule only where there is one, and that only where it is known.
 
     feedback : as of :func:`says`
     """
     if not one.outputs:
         return "not taken"
-    if kind not in NEURONS:
+    if isinstance(kind, Wiring) or kind not in NEURONS:
         return "as NIR says" if not one.mismatched else "not as NIR says"
     if not one.known:
         return f"no rule found: the closest differs in {one.mismatched} of {one.outputs} outputs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain
 from nir_interop.graphs import NEURONS, Graph
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.vocabulary import Cause
@@ -17,13 +17,13 @@ class Side:
 
     dt : the step [s]
     rules : primitive → update rule; NIR's meaning where none is given
-    domain : primitive or wiring → what its importer takes and refuses; empty where that is not known, or of no matter
+    domain : what its importer takes and refuses; empty where that is not known, or of no matter
     """
 
     name: str
     dt: float
     rules: Mapping[str, UpdateRule] = field(default_factory=dict)
-    domain: Mapping[str, Identified] = field(default_factory=dict)
+    domain: Domain = field(default_factory=Domain)
 
     def rule(self, kind: str) -> UpdateRule:
         """The rule of a primitive."""
@@ -34,8 +34,7 @@ class Side:
 
         Of which nothing is known, it is believed to.
         """
-        known = self.domain.get(kind)
-        return known is None or (known.outputs > 0 and not known.only_last)
+        return self.domain.takes(kind)
 
     def beside(self, source: Side) -> Side:
         """This side with the rules of a source for neurons that its importer takes in no form, which others stand for."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nir_interop.explain.condition_text import condition_text, subject_text
 from nir_interop.explain.rule_text import found as found_of
 from nir_interop.explain.rule_text import says
-from nir_interop.fingerprint import Fingerprint, Identified, Side
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, Side
 from nir_interop.graphs import NEURONS
 from nir_interop.report.machine import machine
 from nir_interop.rule import NIR_MEANING
@@ -49,24 +50,24 @@ def write_pages(folder: Path, details: Details | None) -> list[Path]:
 
 def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
     """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
-    kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules if kind in NEURONS})
-    meaning = Fingerprint("NIR", Side.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
+    kinds = {kind for _, fingerprint in found for kind in fingerprint.rules if isinstance(kind, str) and kind in NEURONS}
+    meaning = Fingerprint("NIR", Side.IMPORT, "", Domain({kind: Identified(NIR_MEANING) for kind in kinds}))
     rows = [
         {
             "backend": fingerprint.backend,
             "version": version or None,
             "side": fingerprint.side.value,
             "options": fingerprint.options or None,
-            "primitive": kind,
+            "primitive": subject_text(kind),
             **one.rule.as_dict(),
-            "says": says(one.rule, kind) if fingerprint is meaning else found_of(kind, one),
+            "says": says(one.rule, subject_text(kind)) if fingerprint is meaning else found_of(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
-            "refuses": "; ".join(each.parameter for each in one.refuses) or None,
+            "refuses": "; ".join(condition_text(each.condition, kind) for each in one.refusals) or None,
         }
         for version, fingerprint in (*found, ("", meaning))
-        for kind, one in sorted(fingerprint.rules.items())
+        for kind, one in fingerprint.rules.items()
     ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RULES.name
