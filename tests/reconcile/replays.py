@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Decay, Precision, TimeStep, UpdateRule
 from tests.strategies import DT, stimulus

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
@@ -17,7 +18,7 @@ from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reconcile import convolutions
 from nir_interop.reconcile.convolutions import AS_DENSE
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.operators import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reference import simulate

@@ -19,7 +19,7 @@ from nir_interop.workers.job import OK, Job, Outcome, Progress, network_of, stim
 
 if TYPE_CHECKING:
     from nir_interop.explain.verdict import Verdict
-    from nir_interop.fingerprint import Identified
+    from nir_interop.fingerprint import Fingerprint
     from nir_interop.graphs import Graph
     from nir_interop.rule import UpdateRule
 
@@ -76,37 +76,35 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
 
 
 def _verdict(job: Job) -> Verdict:
+    from nir_interop.agreement.side import Side
     from nir_interop.explain.continuous import explain_continuous
     from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-    from nir_interop.explain.probe_findings import without_rule
     from nir_interop.explain.verdict import explain_cell
 
     failed = job["failure"] or {}
     failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
     if job["graph"] is None:
         return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
-    graph, intended, domain = graph_at(job["graph"]), intended_graph(job), _domain(job["domain"])
+    graph, intended = graph_at(job["graph"]), intended_graph(job)
+    target = Side.of(_known(job), job["dt_import"])
     cell: dict[str, Any] = {
         "intended": intended,
         "exported": graph,
-        "source_rule": rules_of(job["source_rules"]),
-        "target_rule": rules_of(job["target_rules"]),
+        "source": Side(job["exporter"], job["dt"], rules_of(job["source_rules"])),
+        "target": target,
         "native": recording_at(job["native"]),
         "stimulus": stimulus_at(job["stimulus"])["input"],
-        "dt_export": job["dt"],
-        "dt_import": job["dt_import"],
-        "dt_effective": job["dt_effective"],
-        "names": (job["exporter"], job["importer"]),
-        "likely": [Cause(each) for each in job["likely"]],
-        "without_rule": without_rule(domain),
     }
     if job["target"] is not None:
-        judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell
-        return judge(target=recording_at(job["target"]), **cell)
+        made = recording_at(job["target"])
+        if job["importer"] == CONTINUOUS:
+            return explain_continuous(made=made, **cell)
+        return explain_cell(made=made, dt_effective=job["dt_effective"], **cell)
     meaningless = without_meaning(failure, intended, graph, job["dt"])
     if meaningless is not None:
         return meaningless
-    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, domain)
+    verdict = explain_cell(made=None, failure=failure, dt_effective=job["dt_effective"], **cell)
+    return attributed(verdict, failure, graph, target.domain)
 
 
 def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
@@ -116,10 +114,11 @@ def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
     return {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(rules.items())}
 
 
-def _domain(domain: Mapping[str, Any]) -> dict[str, Identified]:
+def _known(job: Job) -> Fingerprint:
+    """What is known of the job's importer."""
     from nir_interop.fingerprint import Fingerprint
 
-    return dict(Fingerprint.from_dict({"backend": "", "side": "import", "options": "", "rules": domain}).rules)
+    return Fingerprint.from_dict({"backend": job["importer"], "side": "import", "options": "", "rules": job["domain"]})
 
 
 @lru_cache(maxsize=3)

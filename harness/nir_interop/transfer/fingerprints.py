@@ -13,7 +13,7 @@ from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.graphs import single
 from nir_interop.explain.probes.parameters import SIZE
-from nir_interop.fingerprint import Fingerprint, Identified, Side
+from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
@@ -57,7 +57,7 @@ class NativeRules:
             }
             rules = {kind: _merged(ones) for kind, ones in known.items() if ones}
             options = "; ".join(sorted({each for kind in rules for each in written[kind]}))
-            found[way] = Fingerprint(self.backend, Side.NATIVE, options, rules)
+            found[way] = Fingerprint(self.backend, Origin.NATIVE, options, rules)
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> Nativ
         identify(
             live.native(*way, options, recurrent=recurrent),
             name=live.backend.name,
-            side=Side.NATIVE,
+            origin=Origin.NATIVE,
             options=options,
             kinds=sorted(each),
         )

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadInput, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant, validate
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.outputs import OUTPUTS
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, Run, reconcile
@@ -78,7 +78,7 @@ def side_of(name: str, dt: float, store: Store, backends: Mapping[str, Backend])
     if name in (NIR, REFERENCE):
         return Side(name, dt)
     found = import_fingerprint(backends[name], store)
-    return Side(name, dt, found.by_primitive(), found.rules)
+    return Side.of(found, dt)
 
 
 def side_from_rule(text: str, dt: float) -> Side:

@@ -7,17 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.compare.nodes import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
 from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.probe_findings import misruns, without_rule
 from nir_interop.explain.source import distance, source_side
 from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
 from nir_interop.graphs import Graph, inline
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.planner import Plan, fitted, replayed
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule
@@ -52,12 +51,12 @@ def settled(
 def _settled(
     replays: Replays, plain: Graph, intended: Graph | None, source: Side, native: Recording
 ) -> tuple[Side, tuple[Found, ...]]:
-    setting, _, found = source_side(replays, plain, intended, source.rules, source.dt, native, source.name)
+    reading, _, found = source_side(replays, plain, intended, source, native)
     if found:
         for rules in _dialects(rules_for(plain, source.rules)):
             if distance(gap(native, replays.run(plain, source.dt, rules))) == 0:
                 return replace(source, rules={**source.rules, **rules}), ()
-    return replace(source, dt=setting.dt, rules={**source.rules, **setting.rules}), tuple(found)
+    return replace(reading, rules={**source.rules, **reading.rules}), tuple(found)
 
 
 def _dialects(rules: Rules) -> Iterator[dict[str, UpdateRule]]:
@@ -121,17 +120,12 @@ def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
     verdict = explain_cell(
         intended=None,
         exported=graph,
-        source_rule=plan.side.rules,
-        target_rule=target.rules,
+        source=plan.side,
+        target=target,
         native=meant,
-        target=made if isinstance(made, Recording) else None,
+        made=made if isinstance(made, Recording) else None,
         stimulus=stimulus,
-        dt_export=plan.side.dt,
-        dt_import=target.dt,
         failure=failure,
-        names=(plan.side.name, target.name),
-        likely=sorted(misruns(target.domain)),
-        without_rule=without_rule(target.domain),
     )
     return verdict if failure is None else attributed(verdict, failure, graph, target.domain)
 

@@ -32,12 +32,12 @@ def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
 
 
 def _rewritten(job: Job) -> Outcome:
+    from nir_interop.agreement.side import Side
     from nir_interop.errors import InvalidGraph, RunFailed
     from nir_interop.explain.failed_cells import without_meaning
     from nir_interop.fingerprint import Fingerprint
     from nir_interop.graphs import write
     from nir_interop.reconcile.forbidding import forbidding
-    from nir_interop.reconcile.model import Side
     from nir_interop.reconcile.passes import PASSES
     from nir_interop.reconcile.planner import reconcile
     from nir_interop.transfer.remaining import remains, settled
@@ -46,7 +46,7 @@ def _rewritten(job: Job) -> Outcome:
     graph, intended = graph_at(job["graph"]), intended_graph(job)
     stimulus, native = stimulus_at(job["stimulus"])["input"], recording_at(job["native"])
     known = Fingerprint.from_dict({"backend": job["importer"], "side": "import", "options": "", "rules": job["target_rules"]})
-    target = Side(job["importer"], job["dt_import"], known.by_primitive(), known.rules)
+    target = Side.of(known, job["dt_import"])
     run = None if job["importer"] == REFERENCE else _KEPT.live(job["backend"], job["limit"])
     try:
         own = Side(job["exporter"], job["dt"], rules_of(job["source_rules"]))

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.conformance.primitives.case import Array
 from nir_interop.conformance.primitives.judging import EXPORT, Judged, Row, compared, failed, row
@@ -116,13 +117,10 @@ def _causes(each: ExportCase, graph: Graph, judged: Judged) -> tuple[str, ...]:
     verdict = explain_cell(
         intended=meant.graph,
         exported=graph,
-        source_rule={},
-        target_rule={},
+        source=Side("the network", meant.dt),
+        target=Side("NIR", meant.dt),
         native=meant.meant,
-        target=judged.recording,
+        made=judged.recording,
         stimulus=meant.stimulus,
-        dt_export=meant.dt,
-        dt_import=meant.dt,
-        names=("the network", "NIR"),
     )
     return verdict.codes or (str(Cause.UNEXPLAINED),)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing import get_context
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.backends.environments import backend as find
 from nir_interop.conformance.primitives.axes import by_axes
@@ -17,7 +18,6 @@ from nir_interop.conformance.primitives.cases import cases
 from nir_interop.conformance.primitives.exporting import Exporting, exported_rows
 from nir_interop.conformance.primitives.judging import IMPORT, Judged, Row, Run, judge, row
 from nir_interop.conformance.primitives.networks import networks
-from nir_interop.explain.probe_findings import misruns
 from nir_interop.explain.verdict import explain_cell
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.store.keys import primitives_key
@@ -132,14 +132,10 @@ def _causes(case: Case, judged: Judged, fingerprint: Fingerprint) -> Sequence[st
     verdict = explain_cell(
         intended=None,
         exported=case.graph,
-        source_rule={},
-        target_rule=fingerprint.by_primitive(),
+        source=Side("NIR", case.dt),
+        target=Side.of(fingerprint, case.dt),
         native=case.meant,
-        target=judged.recording,
+        made=judged.recording,
         stimulus=case.stimulus,
-        dt_export=case.dt,
-        dt_import=case.dt,
-        names=("NIR", fingerprint.backend),
-        likely=misruns(fingerprint.rules),
     )
     return verdict.codes
