@@ -38,9 +38,9 @@ class Side:
     domain: Mapping[str, Identified] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, known: Fingerprint, dt: float) -> Side:
-        """What is known of an importer, at a step [s]."""
-        return cls(known.backend, dt, known.by_primitive(), known.rules)
+    def of(cls, known: Fingerprint, dt: float, name: str = "") -> Side:
+        """What is known of an importer, at a step [s]; name : the backend's, where none is given."""
+        return cls(name or known.backend, dt, known.by_primitive(), known.rules)
 
     def rule(self, kind: str) -> UpdateRule:
         """The rule of a primitive."""

@@ -11,18 +11,17 @@ from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
-from nir_interop.explain.continuous import explain_continuous
-from nir_interop.explain.failed_cells import attributed
 from nir_interop.explain.rule_text import found as found_of
 from nir_interop.explain.rule_text import says
 from nir_interop.explain.structure import has_biased_feedback
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
+from nir_interop.transfer.case import Case, explain
 from nir_interop.transfer.check import run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
@@ -127,21 +126,14 @@ def explain_graph(
         made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None
     own = backend.name in (REFERENCE, CONTINUOUS)
     fingerprint = Fingerprint(backend.name) if own else import_fingerprint(backend, store)
-    target = Side.of(fingerprint, dt)
-    cell: dict[str, Any] = {
-        "intended": graph,
-        "exported": graph,
-        "source": Side("NIR", dt),
-        "target": target,
-        "native": meant,
-        "stimulus": stimulus,
-    }
+    target = Side.of(fingerprint, dt, backend.name)
+    case = Case(graph, stimulus, Side("NIR", dt), target, recorded=meant, intended=graph)
     if made is not None:
-        verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(made=made, **cell)
+        verdict = explain(case, made)
     else:
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
-        verdict = attributed(explain_cell(made=None, failure=failure, **cell), failure, graph, fingerprint.rules)
+        verdict = explain(case, failure)
         if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
             verdict = replace(verdict, blame=Blame.EXPORTER)
     remedy = None
