@@ -23,7 +23,7 @@ from nir_interop.arrays import load_arrays, save_arrays
 from nir_interop.backends.adapter import Adapter, load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.networks import Network
-from nir_interop.transfer.native_networks import document_of
+from nir_interop.networks.documents import document_of
 from nir_interop.vocabulary import Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with

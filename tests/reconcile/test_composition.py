@@ -39,8 +39,8 @@ from nir_interop.rule import (
     UpdateRule,
     Use,
 )
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause, Idiom, Reset
+from nir_interop.workers.live import LiveBackend
 from tests.reconcile.replays import parameters, proven, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 

@@ -19,8 +19,8 @@ from nir_interop.reconcile.operators import OPERATORS
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.strategies import DT, node
 

@@ -16,8 +16,8 @@ from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus

@@ -18,8 +18,8 @@ from nir_interop.reconcile.wiring import NESTING, WIRING
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.strategies import DT, cyclic_graphs, graphs, node, port
 
