@@ -20,7 +20,7 @@ from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
-from nir_interop.transfer.remaining import settled
+from nir_interop.transfer.rewriting import settled
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.strategies import DT, chain, node, port
 

@@ -15,7 +15,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.transfer.reconciling import reconcile_with
-from nir_interop.transfer.remaining import remains
+from nir_interop.transfer.rewriting import remains
 from nir_interop.vocabulary import Cause
 from tests.strategies import DT, chain, neuron, node
 

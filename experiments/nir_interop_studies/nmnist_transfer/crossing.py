@@ -26,7 +26,7 @@ from nir_interop.rule import UpdateRule
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import import_fingerprint, native_rules
 from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.remaining import remains, settled
+from nir_interop.transfer.rewriting import remains, settled
 from nir_interop.vocabulary import Idiom, Readout
 from nir_interop_studies.common import Options, Share
 from nir_interop_studies.evaluation import Outcome, Run, evaluate, parts
