@@ -147,8 +147,8 @@ def figures(graphs: int = GRAPHS, first: int = 0) -> list[Figure]:
     from nir_interop.graphs import inline, read, write
     from nir_interop.reference import simulate
     from nir_interop.store.store import Store
-    from nir_interop.transfer.live import LiveBackend
     from nir_interop.transfer.reconciling import reconcile_with, side_of
+    from nir_interop.workers.live import LiveBackend
 
     console, store = Console(highlight=False, width=160), Store(STORE)
     known = {each.name: each for each in backends()}

@@ -23,11 +23,11 @@ from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.recording import Recording
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import import_fingerprint, native_rules
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.transfer.rewriting import remains, settled
 from nir_interop.vocabulary import REFERENCE, Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.job import failure, reseed
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.identifying import neurons_in
 
 Array = NDArray[Any]

@@ -17,8 +17,8 @@ from nir_interop.backends.environments import backend
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference import simulate
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Blame, Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.strategies import chain, node, port
 

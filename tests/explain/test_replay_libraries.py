@@ -17,8 +17,8 @@ from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain, Draw
 from tests.known import fingerprint_of
 

@@ -21,7 +21,7 @@ from nir_interop.reconcile.sizes import BATCHES, unbatched_input
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.stimuli import bernoulli
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)

@@ -14,7 +14,7 @@ from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.rule import NIR_MEANING, ResetKind, Timing
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.strategies import DT, chain, node
 

@@ -20,8 +20,8 @@ from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.ordering import ORDERING
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port

@@ -32,8 +32,8 @@ from nir_interop.rule import (
     Timing,
     UpdateRule,
 )
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import proven, rules, side
 from tests.reconcile.test_offsets import one_layer, with_values, without

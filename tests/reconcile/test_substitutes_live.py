@@ -16,7 +16,7 @@ from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reconcile.substitutes import SCALES, STAND_INS, SUBSTITUTES
 from nir_interop.reference import simulate
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.test_substitutes import FLATTEN, PER_CHANNEL, conv, dense, image
 from tests.strategies import DT, chain, node

@@ -21,7 +21,7 @@ from nir_interop.reconcile.sizes import SIZES
 from nir_interop.reconcile.steps import STEPS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.reconcile.replays import side
 from tests.reconcile.test_operators import conv, dense, flatten, path
 from tests.strategies import DT, chain, neuron, node, stimulus

@@ -16,9 +16,9 @@ from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Array, read, write
 from nir_interop.reconcile.planner import replayed
 from nir_interop.store.store import Store
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.transfer.reconciling import NIR, Reconciled, reconcile_with, side_of
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nir_paper.inputs import Inputs
 from nir_interop_studies.nir_paper.running import Ran, Runner
 

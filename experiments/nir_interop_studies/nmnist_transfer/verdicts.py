@@ -15,10 +15,10 @@ from nir_interop.graphs import Graph, from_nir
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.job import reseed
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nmnist_transfer.sources import Source
 
 

@@ -30,7 +30,7 @@ def rules(
     from nir_interop.report.files import write_rules
     from nir_interop.store.store import Store as Cells
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     chosen = (
         [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]

@@ -29,7 +29,7 @@ def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     from nir_interop.backends.environments import Backend
     from nir_interop.store.store import Store
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_fingerprints
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
     try:

@@ -16,14 +16,14 @@ from nir_interop.explain.probes.parameters import SIZE
 from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
+from nir_interop.networks.documents import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
 from nir_interop.store.keys import fingerprint_key
 from nir_interop.store.store import Store
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.native_networks import NATIVE_NEURONS
-from nir_interop.transfer.network_of_graph import layered
 from nir_interop.vocabulary import Idiom, Reset
+from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.network_of_graph import layered
 
 LIMIT, BRIEF = 10.0, 4.0
 """Seconds that one probe may take, and one on whose wiring importers are known to loop for ever."""

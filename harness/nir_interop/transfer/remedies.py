@@ -18,10 +18,10 @@ from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Applied, Plan
 from nir_interop.reconcile.planner import reconcile as planned
 from nir_interop.transfer.case import Case
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile, unless_it_hangs
 from nir_interop.vocabulary import Blame, Cause, Status
+from nir_interop.workers.live import LiveBackend
 
 KEEPS_SHAPES = frozenset({Cause.FLATTEN_ORDER, Cause.CYCLE_ORDER})
 """What makes no run fail and no shape another."""

@@ -14,7 +14,7 @@ from nir_interop.workers.error_messages import describe
 from nir_interop.workers.job import GRAPH, OK, Job, Outcome, Progress, stimulus_at
 
 if TYPE_CHECKING:
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
 
 def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
@@ -75,7 +75,7 @@ class _Kept:
     def live(self, backend: Mapping[str, Any], limit: float) -> LiveBackend:
         """The importer as a callable."""
         from nir_interop.backends.environments import Backend
-        from nir_interop.transfer.live import LiveBackend
+        from nir_interop.workers.live import LiveBackend
 
         if self._live is None or self._asked != (backend, limit):
             if self._live is not None:

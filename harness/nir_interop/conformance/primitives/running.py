@@ -24,9 +24,9 @@ from nir_interop.store.store import Store
 from nir_interop.transfer import case as transfer
 from nir_interop.transfer.fingerprints import LIMIT as PROBE_LIMIT
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause, Outcome
 from nir_interop.workers.confinement import die_with
+from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.pool import SAME_SUMS
 
 LIMIT, PATIENCE = 5.0, 2.5
