@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.explain.difference_text import difference
-from nir_interop.explain.settings import Setting
 from nir_interop.graphs import Graph
 from nir_interop.rule import AXES, NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, TimeStep, UpdateRule, Use
 from tests.strategies import chain, cuba_lif, lif
@@ -20,8 +20,8 @@ CUBA = chain(cuba_lif(tau_mem=10e-3, tau_syn=4e-3, w_in=np.array([2.0, 4.0, 8.0]
 
 def said(graph: Graph, axis: str, value: Axis, *, dt: float = DT) -> str:
     kind = next(each.kind for _, each in graph.primitives() if each.kind in ("LIF", "CubaLIF"))
-    source = Setting(dt, {kind: NIR_MEANING}, "NIR")
-    target = Setting(dt, {kind: NIR_MEANING.but(**{axis: value})}, "norse")
+    source = Side("NIR", dt, {kind: NIR_MEANING})
+    target = Side("norse", dt, {kind: NIR_MEANING.but(**{axis: value})})
     return difference(graph, source, target, axis, kind)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
@@ -17,12 +18,12 @@ from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reconcile import convolutions
 from nir_interop.reconcile.convolutions import AS_DENSE
-from nir_interop.reconcile.model import Rewritten, Side
+from nir_interop.reconcile.model import Rewritten
 from nir_interop.reconcile.operators import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
