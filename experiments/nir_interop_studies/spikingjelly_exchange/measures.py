@@ -11,13 +11,11 @@ from nir_interop_studies.spikingjelly_exchange import arguments, example, module
 from nir_interop_studies.spikingjelly_exchange.bench import Bench, Case
 from nir_interop_studies.spikingjelly_exchange.promises import Promise
 
-Measure = Callable[[Bench, str], Iterator[Case]]
-
-MEASURES: Mapping[str, Measure] = {
-    **dict.fromkeys(modules.SPECS, modules.conversions),
-    **dict.fromkeys(nodes.SPECS, nodes.imports),
-    **dict.fromkeys(arguments.MEASURES, lambda bench, key: arguments.MEASURES[key](bench)),
+MEASURES: Mapping[str, Callable[[Bench, str], Iterator[Case]]] = {
+    **dict.fromkeys((spec.promise for spec in modules.SPECS), modules.conversions),
+    **dict.fromkeys((spec.promise for spec in nodes.SPECS), nodes.imports),
     **dict.fromkeys(refusals.REFUSALS, refusals.refusals),
+    **arguments.MEASURES,
     "example first edition": example.first_edition,
     "example": example.current,
 }
