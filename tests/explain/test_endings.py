@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
 from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
@@ -202,8 +203,9 @@ def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -
     refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
     failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input: [[1 2]]")
     none = np.zeros((1, 1, 2))
-    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
-    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    facts = {"intended": None, "exported": graph(), "native": Recording({"output": none})}
+    ends = {"source": Side("the source", 1e-4), "target": Side("the importer", 1e-4)}
+    made = explain_cell(made=None, stimulus=none, failure=failure, **facts, **ends)
     verdict = attributed(made, failure, graph(), {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))})
     assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
     assert verdict.causes[0].nodes == ("lif",)
@@ -213,7 +215,8 @@ def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -
 def test_a_failure_of_our_own_is_nobody_elses() -> None:
     failure = RunFailed("run_error", "OwnFailure", "nir-interop's own failure, not the library's: TypeError: no tensor")
     none = np.zeros((1, 1, 2))
-    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
-    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    facts = {"intended": None, "exported": graph(), "native": Recording({"output": none})}
+    ends = {"source": Side("the source", 1e-4), "target": Side("the importer", 1e-4)}
+    made = explain_cell(made=None, stimulus=none, failure=failure, **facts, **ends)
     assert attributed(made, failure, graph(), {}) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
     assert without_graph(failure, Stage.EXPORT).blame is Blame.HARNESS

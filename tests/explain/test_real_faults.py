@@ -12,12 +12,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference import simulate
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Blame, Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.strategies import chain, node, port
 
@@ -143,14 +144,11 @@ def explained(fault: Fault, seed: int = 0) -> Verdict:
     return explain_cell(
         intended=graph,
         exported=graph,
-        source_rule={},
-        target_rule=fingerprint_of(fault.library).by_primitive(),
+        source=Side("NIR", fault.dt),
+        target=Side(fault.library, fault.dt, fingerprint_of(fault.library).by_primitive()),
         native=simulate(graph, stimulus, fault.dt),
-        target=made,
+        made=made,
         stimulus=stimulus,
-        dt_export=fault.dt,
-        dt_import=fault.dt,
-        names=("NIR", fault.library),
     )
 
 
@@ -185,12 +183,10 @@ def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> N
     verdict = explain_cell(
         intended=graph,
         exported=graph,
-        source_rule={},
-        target_rule=fingerprint_of("spikingjelly").by_primitive(),
+        source=Side("NIR", dt),
+        target=Side("spikingjelly", dt, fingerprint_of("spikingjelly").by_primitive()),
         native=simulate(graph, stimulus, dt),
-        target=made,
+        made=made,
         stimulus=stimulus,
-        dt_export=dt,
-        dt_import=dt,
     )
     assert (verdict.codes, verdict.explained) == (("comparison",), 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.explain.difference_text import difference
-from nir_interop.explain.settings import Setting
 from nir_interop.graphs import Graph
 from nir_interop.rule import AXES, NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, TimeStep, UpdateRule, Use
 from tests.strategies import chain, node
@@ -27,8 +27,8 @@ def cuba() -> Graph:
 
 def said(graph: Graph, axis: str, value: Axis, *, dt: float = DT) -> str:
     kind = next(each.kind for _, each in graph.primitives() if each.kind in ("LIF", "CubaLIF"))
-    source = Setting(dt, {kind: NIR_MEANING}, "NIR")
-    target = Setting(dt, {kind: NIR_MEANING.but(**{axis: value})}, "norse")
+    source = Side("NIR", dt, {kind: NIR_MEANING})
+    target = Side("norse", dt, {kind: NIR_MEANING.but(**{axis: value})})
     return difference(graph, source, target, axis, kind)
 
 

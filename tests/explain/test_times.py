@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nir_interop.agreement.guided import guided
+from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.explain.exporting import exporter_changes, times_factor, with_times
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Graph, Node, from_nir
 from nir_interop.networks import catalogue
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording
@@ -63,8 +63,8 @@ def stepped(graph: Graph, x: Array) -> Recording:
 
 def explained(meant: Graph, written: Graph, x: Array, target: Recording) -> Verdict:
     return explain_cell(
-        intended=meant, exported=written, source_rule={}, target_rule={}, native=simulate(meant, x, DT), target=target,
-        stimulus=x, dt_export=DT, dt_import=DT,
+        intended=meant, exported=written, source=Side("the source", DT), target=Side("the importer", DT),
+        native=simulate(meant, x, DT), made=target, stimulus=x,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
@@ -17,13 +18,14 @@ from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reconcile import convolutions
 from nir_interop.reconcile.convolutions import AS_DENSE
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Rewritten
 from nir_interop.reconcile.operators import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
+from tests.reconcile.replays import refused
 from tests.reconcile.test_operators import conv, dense, flatten, lif, path, pool
 from tests.strategies import DT, node
 
@@ -188,26 +190,17 @@ def test_of_two_flattens_between_the_same_nodes_one_stays() -> None:
     assert set(made.into("cell")) == {"into", "two"}
 
 
-def refused(graph: Graph, side: Side, cause: Cause, *nodes: str) -> str:
-    before = digest(graph)
-    with pytest.raises(Refused) as error:
-        DENSE.rewrite(graph, SOURCE, side)
-    assert (error.value.cause, error.value.nodes) == (cause, nodes)
-    assert digest(graph) == before
-    return error.value.why
-
-
 def test_an_output_that_is_no_vector_is_refused() -> None:
     graph = built(LINE, np.random.default_rng(0), convolved(3, (3,)), lif)
-    assert "vector" in refused(graph, NONE, Cause.NODE_DROPPED, "n0", "output")
+    assert "vector" in refused(DENSE, graph, SOURCE, NONE, Cause.NODE_DROPPED, "n0", "output").why
     graph = built(PICTURE, np.random.default_rng(0), convolved(3, (3, 1)), lif)
-    refused(graph, NOT_SQUARE, Cause.UNSUPPORTED, "n0", "output")
+    refused(DENSE, graph, SOURCE, NOT_SQUARE, Cause.UNSUPPORTED, "n0", "output")
 
 
 @pytest.mark.parametrize("missing", ["Affine", "Flatten"])
 def test_without_affine_or_flatten_a_convolution_is_refused(missing: str) -> None:
     graph = built(LINE, np.random.default_rng(0), convolved(3, (3,)), *END)
-    assert missing in refused(graph, target(**{missing: 0}), Cause.NODE_DROPPED, "n0")
+    assert missing in refused(DENSE, graph, SOURCE, target(**{missing: 0}), Cause.NODE_DROPPED, "n0").why
 
 
 def test_a_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +208,7 @@ def test_a_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(convolutions, "MOST_WEIGHTS", 21 * 18)
     proven(graph)
     monkeypatch.setattr(convolutions, "MOST_WEIGHTS", 21 * 18 - 1)
-    assert "21 x 18" in refused(graph, NONE, Cause.NODE_DROPPED, "n0")
+    assert "21 x 18" in refused(DENSE, graph, SOURCE, NONE, Cause.NODE_DROPPED, "n0").why
 
 
 def test_a_convolution_that_is_taken_or_of_which_nothing_is_known_stays() -> None:

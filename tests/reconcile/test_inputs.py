@@ -95,7 +95,7 @@ def test_a_convolution_before_pools_without_padding_takes_a_bias(seed: int, firs
     np.testing.assert_allclose(heard(made, "cell", seed), channels + heard(graph, "cell", seed), rtol=1e-12, atol=1e-12)
 
 
-def refused(graph: Graph, values: Array, *, shift: bool = False) -> tuple[str, ...]:
+def nodes_that_refuse(graph: Graph, values: Array, *, shift: bool = False) -> tuple[str, ...]:
     inputs = Inputs(graph, DT)
     with pytest.raises(Refused) as caught:
         (inputs.shift if shift else inputs.scale)("cell", values, Cause.GAIN)
@@ -106,15 +106,19 @@ def refused(graph: Graph, values: Array, *, shift: bool = False) -> tuple[str, .
 def test_a_bias_before_a_border_of_zeros_is_refused() -> None:
     rng = np.random.default_rng(0)
     graph, shape = chained(conv(3, 1, rng), windows("SumPool2d", 1))
-    assert refused(graph, np.ones(shape), shift=True) == ("n1", "cell")
+    assert nodes_that_refuse(graph, np.ones(shape), shift=True) == ("n1", "cell")
 
 
 def test_what_differs_within_a_channel_and_what_no_weights_feed_is_refused() -> None:
     rng = np.random.default_rng(0)
     graph, shape = chained(conv(3, 1, rng), windows("AvgPool2d"))
-    assert refused(graph, rng.uniform(1, 2, shape)) == ("n1", "cell")
+    assert nodes_that_refuse(graph, rng.uniform(1, 2, shape)) == ("n1", "cell")
     bare, shape = chained(windows("AvgPool2d"))
-    assert refused(bare, np.full(shape, 2.0)) == refused(bare, np.full(shape, 2.0), shift=True) == ("n0", "cell")
+    assert (
+        nodes_that_refuse(bare, np.full(shape, 2.0))
+        == nodes_that_refuse(bare, np.full(shape, 2.0), shift=True)
+        == ("n0", "cell")
+    )
 
 
 @pytest.mark.parametrize("shift", [False, True], ids=["scaled", "shifted"])

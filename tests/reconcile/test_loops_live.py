@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import output_of
 from nir_interop.graphs import Array, Graph, Node
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.rule import NIR_MEANING, ResetKind, Timing
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.strategies import DT, chain, node
 

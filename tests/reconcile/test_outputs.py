@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node
-from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.outputs import OUTPUTS, one_output
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING

@@ -7,19 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Rewritten
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
-from tests.reconcile.replays import rules, side
+from tests.reconcile.replays import refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 
 (UNIFORM,) = SPLITTING
@@ -134,15 +135,6 @@ def test_layers_stay_whole_where_nothing_is_refused() -> None:
     assert divided(layer(FOUR), side(NIR_MEANING), asking()) is None
 
 
-def refused(graph: Graph, source: Side, target: Side) -> Cause:
-    before = digest(graph)
-    with pytest.raises(Refused) as caught:
-        UNIFORM.rewrite(graph, source, target)
-    assert digest(graph) == before
-    assert set(caught.value.nodes) <= set(graph.nodes)
-    return caught.value.cause
-
-
 def test_neurons_of_an_image_are_refused() -> None:
     weight = RNG.normal(size=(1, 1, 1, 1))
     conv = node(
@@ -154,23 +146,23 @@ def test_neurons_of_an_image_are_refused() -> None:
     graph = Graph(
         {**nodes, "output": node("Output", shape=[1, 2, 2])}, (("input", "conv"), ("conv", "cell"), ("cell", "output"))
     )
-    assert refused(graph, side(NIR_MEANING), asking("tau")) is Cause.UNSUPPORTED
+    refused(UNIFORM, graph, side(NIR_MEANING), asking("tau"), Cause.UNSUPPORTED)
 
 
 def test_a_target_that_misruns_joins_at_layers_is_refused_and_one_that_misruns_them_at_the_output_is_not() -> None:
     for join in (known("two branches into a layer"), Identified(NIR_MEANING, 10, 3)):
-        assert refused(layer(FOUR), side(NIR_MEANING), asking("tau", join=join)) is Cause.JOIN_MISRUN
+        refused(UNIFORM, layer(FOUR), side(NIR_MEANING), asking("tau", join=join), Cause.JOIN_MISRUN)
     assert divided(layer(FOUR), side(NIR_MEANING), asking("tau", join=known("two branches into the Output"))) is not None
 
 
 def test_one_gain_or_threshold_for_a_layer_must_be_everyones() -> None:
     lowest = side(NIR_MEANING.but(resistance=Use.COLLAPSED))
-    assert refused(layer(FOUR), lowest, asking("tau")) is Cause.RESISTANCE_COLLAPSED
+    refused(UNIFORM, layer(FOUR), lowest, asking("tau"), Cause.RESISTANCE_COLLAPSED)
     matched = Node("LIF", {**FOUR.params, "r": FOUR["tau"] / DT})
     assert divided(layer(matched), lowest, asking("tau")) is not None
     mixed = Node("LIF", {**FOUR.params, "v_threshold": np.array([1.0, 1.5, 1.0, 1.0])})
     shared = side(NIR_MEANING.but(threshold=Use.COLLAPSED))
-    assert refused(layer(mixed), shared, asking("tau")) is Cause.THRESHOLD_COLLAPSED
+    refused(UNIFORM, layer(mixed), shared, asking("tau"), Cause.THRESHOLD_COLLAPSED)
     assert divided(layer(FOUR), shared, asking("tau")) is not None
 
 

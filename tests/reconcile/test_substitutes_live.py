@@ -7,15 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.graphs import Graph, Node, inline
-from nir_interop.reconcile.model import Pass, Side
+from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reconcile.substitutes import SCALES, STAND_INS, SUBSTITUTES
 from nir_interop.reference import simulate
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.test_substitutes import FLATTEN, PER_CHANNEL, conv, dense, image
 from tests.strategies import DT, chain, node

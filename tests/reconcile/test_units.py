@@ -9,19 +9,19 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, Node, digest
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.offsets import OFFSETS
 from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.reconcile.sizes import SIZES
 from nir_interop.reconcile.steps import STEPS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.reconcile.replays import side
 from tests.reconcile.test_operators import conv, dense, flatten, path
 from tests.strategies import DT, chain, neuron, node, stimulus
