@@ -11,9 +11,9 @@ import torch
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
-from nir_interop_studies.spikingjelly_exchange.bench import Bench, Case
+from nir_interop_studies.spikingjelly_exchange.bench import Bench, Trial
 from nir_interop_studies.spikingjelly_exchange.nodes import FRAME, IMAGE, LINE
-from nir_interop_studies.spikingjelly_exchange.running import crossed, seeded, set_mode
+from nir_interop_studies.spikingjelly_exchange.running import crossed, in_mode, seeded
 
 MODES = {"s": "single-step", "m": "multi-step"}
 SINGLE, BOTH = ("s",), ("s", "m")
@@ -120,13 +120,13 @@ def _kind(module: nn.Module) -> str:
     return _KINDS.get(name, name)
 
 
-def conversions(bench: Bench, promise: str) -> Iterator[Case]:
+def conversions(bench: Bench, promise: str) -> Iterator[Trial]:
     """A promise of conversion: every network, in every step mode that its modules have."""
     for spec in (each for each in SPECS if each.promise == promise):
         what = f"{promise} {spec.name}"
         for mode in spec.modes:
-            net = set_mode(seeded(nn.Sequential(*(make() for make in spec.parts)), bench.numbers(what)), mode)
-            shape = LINE if isinstance(net[0], nn.Linear) else IMAGE if isinstance(net[0], nn.Conv1d) else FRAME
-            kinds = tuple(map(_kind, net))
-            stimulus = bench.stimulus(what, shape, spec.scale)
-            yield crossed(bench, f"{spec.name}, {MODES[mode]}", net, stimulus, mode=mode, kinds=kinds)
+            parts = [make() for make in spec.parts]
+            shape = LINE if isinstance(parts[0], nn.Linear) else IMAGE if isinstance(parts[0], nn.Conv1d) else FRAME
+            net, stimulus = nn.Sequential(*parts), bench.stimulus(what, shape, spec.scale)
+            in_mode(seeded(net, bench.numbers(what)), mode)
+            yield crossed(bench, f"{spec.name}, {MODES[mode]}", net, stimulus, mode=mode, kinds=[*map(_kind, parts)])

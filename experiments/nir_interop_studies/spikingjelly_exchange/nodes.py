@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from nir_interop.graphs import Graph, Node, as_array
-from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Case
+from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Numbers, Trial, biases, weights
 from nir_interop_studies.spikingjelly_exchange.running import taken
 
 LINE, IMAGE, FRAME = (12,), (3, 16), (3, 8, 8)
@@ -21,7 +21,6 @@ DENSE = (20,)
 RECURRENT = "import recurrent"
 
 Shape = tuple[int, ...]
-Numbers = np.random.Generator
 MakeNode = Callable[[Numbers], Node]
 MakeGraph = Callable[[Numbers], Graph]
 
@@ -41,9 +40,8 @@ class Spec:
 
 def node(kind: str, **params: Any) -> Node:
     """A node; numbers become arrays, text stays text."""
-    return Node(
-        kind, {name: value if isinstance(value, str) else as_array(np.asarray(value)) for name, value in params.items()}
-    )
+    values = {name: value if isinstance(value, str) else as_array(np.asarray(value)) for name, value in params.items()}
+    return Node(kind, cast(Any, values))
 
 
 def chain(shape: Shape, out: Shape, *nodes: Node) -> Graph:
@@ -71,16 +69,6 @@ def cuba(synapse: float = 2.0, membrane: float = 4.0, **changed: Any) -> Node:
     """A current-based neuron with time constants in steps, and the gains that SpikingJelly has words for."""
     times = {"tau_syn": synapse * DT, "tau_mem": membrane * DT, "r": membrane, "w_in": synapse}
     return _neuron("CubaLIF", DENSE, times | {"v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0} | changed)
-
-
-def weights(numbers: Numbers, *shape: int, gain: float = 2.5) -> np.ndarray[Any, Any]:
-    """Gaussian weights, as float32."""
-    return numbers.normal(0.0, gain / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
-
-
-def biases(numbers: Numbers, size: int) -> np.ndarray[Any, Any]:
-    """Gaussian biases, as float32."""
-    return numbers.normal(0.2, 0.2, size).astype(np.float32)
 
 
 def linear(numbers: Numbers, into: int = 20) -> Node:
@@ -157,7 +145,10 @@ SPECS = (
     Spec("import nir.Linear", "12 to 20", dense(lif(), partial(linear, into=12))),
     Spec("import nir.Affine", "12 to 20", dense(lif())),
     Spec("import nir.Conv1d", "plain", convolution(IMAGE, (5, 14), 3)),
-    Spec("import nir.Conv1d", "stride 2, padding 2, dilation 2", convolution(IMAGE, (5, 8), 3, stride=2, padding=2, dilation=2)),
+    Spec(
+        "import nir.Conv1d", "stride 2, padding 2, dilation 2",
+        convolution(IMAGE, (5, 8), 3, stride=2, padding=2, dilation=2),
+    ),
     Spec("import nir.Conv1d", "padding 'same'", convolution(IMAGE, (5, 16), 3, padding="same")),
     Spec("import nir.Conv1d", "padding 'valid'", convolution(IMAGE, (5, 14), 3, padding="valid")),
     Spec("import nir.Conv2d", "plain", convolution(FRAME, (5, 6, 6), 3, 3)),
@@ -195,11 +186,12 @@ SPECS = (
 )  # fmt: skip
 
 
-def imports(bench: Bench, promise: str) -> Iterator[Case]:
+def imports(bench: Bench, promise: str) -> Iterator[Trial]:
     """A promise of conversion: every graph, in both step modes, with a cycle in the one that is promised."""
     for spec in (each for each in SPECS if each.promise == promise):
         # The two layers under other names have the same numbers: only the names differ.
         what = promise if promise == RECURRENT else f"{promise} {spec.name}"
         graph = spec.make(bench.numbers(what))
-        stimulus = bench.stimulus(what, tuple(graph.nodes["input"]["shape"]), spec.scale)
+        shape = next(each["shape"] for _, each in graph.primitives() if each.kind == "Input")
+        stimulus = bench.stimulus(what, tuple(shape), spec.scale)
         yield taken(bench, spec.name, graph, stimulus, modes=("s",) if promise == RECURRENT else ("s", "m"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,11 @@ from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import nn
 
-from nir_interop.graphs import Graph, Node, write
-from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Case
+from nir_interop.graphs import Graph, write
+from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Numbers, Trial, biases, weights
 from nir_interop_studies.spikingjelly_exchange.nodes import (
     LINE,
     MakeGraph,
-    biases,
     chain,
     cuba,
     dense,
@@ -27,7 +26,6 @@ from nir_interop_studies.spikingjelly_exchange.nodes import (
     linear,
     node,
     recurrent,
-    weights,
 )
 
 Call = Callable[[Bench], Any]
@@ -60,113 +58,87 @@ def _import(make: MakeGraph, **options: Any) -> Call:
     return call
 
 
-def _import_neurons(neurons: Node) -> Call:
-    return _import(dense(neurons))
-
-
-def _grouped(numbers: np.random.Generator) -> Graph:
+def _grouped(numbers: Numbers) -> Graph:
     params = {"weight": weights(numbers, 4, 2, 3, 3), "bias": biases(numbers, 4), "input_shape": (8, 8), "groups": 2}
     return chain(FRAME, FRAME, node("Conv2d", **params, stride=(1, 1), padding=(1, 1), dilation=(1, 1)), lif(FRAME))
 
 
 def _grouped_object(bench: Bench) -> Any:
     """A graph of the nir package, whose own types have to be left unchecked to make it."""
-    params = dict(next(each for name, each in _grouped(bench.numbers("refusals")).primitives() if name == "n0").params)
+    params: dict[str, Any] = dict(
+        next(each for name, each in _grouped(bench.numbers("refusals")).primitives() if name == "n0").params
+    )
     for name in ("input_shape", "stride", "padding", "dilation"):
         params[name] = tuple(params[name].tolist())
-    nodes = {
-        "input": nir.Input(np.array(FRAME)), "conv": nir.Conv2d(**{**params, "groups": 2}), "output": nir.Output(np.array(FRAME)),
-    }  # fmt: skip
+    convolution = nir.Conv2d(**{**params, "groups": 2})
+    nodes = {"input": nir.Input(np.array(FRAME)), "conv": convolution, "output": nir.Output(np.array(FRAME))}
     return import_from_nir(nir.NIRGraph(nodes, [("input", "conv"), ("conv", "output")], type_check=False))
 
 
+_GROUPED_ROWS = partial(layer.Conv1d, 4, 4, 3, groups=2)
+_CIRCULAR = partial(nn.Conv2d, 4, 4, 3, padding=1, padding_mode="circular")
 _TWO = np.linspace(1.0, 2.0, 20)
 """One number per neuron."""
 _STEPS = {"0": 0.0, "-1e-4": -1e-4, "nan": float("nan")}
 
-REFUSALS: Mapping[str, tuple[type[Exception], Mapping[str, Call]]] = {
-    "refuse dt of export": (ValueError, {name: _neurons(neuron.LIFNode, dt=dt) for name, dt in _STEPS.items()}),
-    "refuse CUBALIF decay": (
-        ValueError,
-        {
-            "c_decay 1": _neurons(partial(neuron.CUBALIFNode, 1.0, 0.5)),
-            "v_decay 1": _neurons(partial(neuron.CUBALIFNode, 0.5, 1.0)),
-            "c_decay -0.1": _neurons(partial(neuron.CUBALIFNode, -0.1, 0.5)),
-        },
+_UNSAID = NotImplementedError
+"""What is stated for all that NIR, or the exchange, has no words for."""
+
+REFUSALS: tuple[tuple[str, type[Exception], str, Call], ...] = (
+    *(("refuse dt of export", ValueError, name, _neurons(neuron.LIFNode, dt=dt)) for name, dt in _STEPS.items()),
+    ("refuse CUBALIF decay", ValueError, "c_decay 1", _neurons(partial(neuron.CUBALIFNode, 1.0, 0.5))),
+    ("refuse CUBALIF decay", ValueError, "v_decay 1", _neurons(partial(neuron.CUBALIFNode, 0.5, 1.0))),
+    ("refuse CUBALIF decay", ValueError, "c_decay -0.1", _neurons(partial(neuron.CUBALIFNode, -0.1, 0.5))),
+    *(
+        ("refuse soft reset", _UNSAID, kind.__name__, _neurons(partial(kind, v_reset=None)))
+        for kind in (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode)
     ),
-    "refuse soft reset": (
-        NotImplementedError,
-        {
-            kind.__name__: _neurons(partial(kind, v_reset=None))
-            for kind in (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode)
-        },
+    ("refuse grouped convolution", _UNSAID, "torch.nn.Conv2d", _frames(nn.Conv2d, 4, 4, 3, groups=2)),
+    ("refuse grouped convolution", _UNSAID, "layer.Conv2d", _frames(layer.Conv2d, 4, 4, 3, groups=2)),
+    ("refuse grouped convolution", _UNSAID, "layer.Conv1d", _export(_GROUPED_ROWS, neuron.LIFNode, shape=(4, 16))),
+    ("refuse other layers", _UNSAID, "AvgPool2d, ceil_mode", _frames(nn.AvgPool2d, 3, ceil_mode=True)),
+    ("refuse other layers", _UNSAID, "AvgPool2d, divisor_override", _frames(nn.AvgPool2d, 2, divisor_override=3)),
+    ("refuse other layers", _UNSAID, "AvgPool2d, count_include_pad=False", _frames(nn.AvgPool2d, 3, 3, 1, False, False)),
+    (
+        "refuse other layers",
+        _UNSAID,
+        "Conv2d, padding_mode circular",
+        _frames(_CIRCULAR),
     ),
-    "refuse grouped convolution": (
-        NotImplementedError,
-        {
-            "torch.nn.Conv2d": _frames(nn.Conv2d, 4, 4, 3, groups=2),
-            "layer.Conv2d": _frames(layer.Conv2d, 4, 4, 3, groups=2),
-            "layer.Conv1d": _export(partial(layer.Conv1d, 4, 4, 3, groups=2), neuron.LIFNode, shape=(4, 16)),
-        },
-    ),
-    "refuse other layers": (
-        NotImplementedError,
-        {
-            "AvgPool2d, ceil_mode": _frames(nn.AvgPool2d, 3, ceil_mode=True),
-            "AvgPool2d, divisor_override": _frames(nn.AvgPool2d, 2, divisor_override=3),
-            "AvgPool2d, count_include_pad=False": _frames(nn.AvgPool2d, 3, padding=1, count_include_pad=False),
-            "Conv2d, padding_mode circular": _frames(nn.Conv2d, 4, 4, 3, padding=1, padding_mode="circular"),
-        },
-    ),
-    "refuse other modules": (
-        NotImplementedError,
-        {"torch.nn.MaxPool2d": _frames(nn.MaxPool2d, 2), "layer.BatchNorm2d": _frames(layer.BatchNorm2d, 4)},
-    ),
-    "refuse dt of import": (ValueError, {f"{dt:g}": _import(dense(lif()), dt=dt) for dt in _STEPS.values()}),
-    "refuse step_mode": (ValueError, {"'x'": _import(dense(lif()), step_mode="x")}),
-    "refuse differing neurons": (
-        ValueError,
-        {
-            "LIF, v_threshold": _import_neurons(lif(v_threshold=_TWO)),
-            "LIF, tau": _import_neurons(lif(tau=3 * DT * _TWO)),
-            "LIF, r": _import_neurons(lif(r=_TWO)),
-            "IF, v_threshold": _import_neurons(if_(v_threshold=_TWO)),
-            "CubaLIF, v_threshold": _import_neurons(cuba(v_threshold=_TWO)),
-            "CubaLIF, w_in": _import_neurons(cuba(w_in=_TWO)),
-        },
-    ),
-    "refuse discretization": (
-        ValueError,
-        {
-            "IF, r 1": _import_neurons(if_(r=1.0)),
-            "LIF, r 2.5": _import_neurons(lif(r=2.5)),
-            "LIF, tau of one step": _import_neurons(lif(tau=DT)),
-            "LIF, v_leak 0.3": _import_neurons(lif(v_leak=0.3)),
-            "CubaLIF, r 1": _import_neurons(cuba(r=1.0)),
-            "CubaLIF, w_in 1": _import_neurons(cuba(w_in=1.0)),
-            "CubaLIF, v_leak 0.3": _import_neurons(cuba(v_leak=0.3)),
-            "CubaLIF, tau_syn of half a step": _import_neurons(cuba(synapse=0.5)),
-        },
-    ),
-    "refuse grouped nodes": (
-        NotImplementedError,
-        {"in a file": _import(_grouped), "a nir.NIRGraph, its types unchecked": _grouped_object},
-    ),
-    "refuse recurrent in m": (NotImplementedError, {"through Linear": _import(recurrent(linear), step_mode="m")}),
-}
-"""Key of a promise → the exception that is stated, and the calls that are to raise it."""
+    ("refuse other modules", _UNSAID, "torch.nn.MaxPool2d", _frames(nn.MaxPool2d, 2)),
+    ("refuse other modules", _UNSAID, "layer.BatchNorm2d", _frames(layer.BatchNorm2d, 4)),
+    *(("refuse dt of import", ValueError, f"{dt:g}", _import(dense(lif()), dt=dt)) for dt in _STEPS.values()),
+    ("refuse step_mode", ValueError, "'x'", _import(dense(lif()), step_mode="x")),
+    ("refuse differing neurons", ValueError, "LIF, v_threshold", _import(dense(lif(v_threshold=_TWO)))),
+    ("refuse differing neurons", ValueError, "LIF, tau", _import(dense(lif(tau=3 * DT * _TWO)))),
+    ("refuse differing neurons", ValueError, "LIF, r", _import(dense(lif(r=_TWO)))),
+    ("refuse differing neurons", ValueError, "IF, v_threshold", _import(dense(if_(v_threshold=_TWO)))),
+    ("refuse differing neurons", ValueError, "CubaLIF, v_threshold", _import(dense(cuba(v_threshold=_TWO)))),
+    ("refuse differing neurons", ValueError, "CubaLIF, w_in", _import(dense(cuba(w_in=_TWO)))),
+    ("refuse discretization", ValueError, "IF, r 1", _import(dense(if_(r=1.0)))),
+    ("refuse discretization", ValueError, "LIF, r 2.5", _import(dense(lif(r=2.5)))),
+    ("refuse discretization", ValueError, "LIF, tau of one step", _import(dense(lif(tau=DT)))),
+    ("refuse discretization", ValueError, "LIF, v_leak 0.3", _import(dense(lif(v_leak=0.3)))),
+    ("refuse discretization", ValueError, "CubaLIF, r 1", _import(dense(cuba(r=1.0)))),
+    ("refuse discretization", ValueError, "CubaLIF, w_in 1", _import(dense(cuba(w_in=1.0)))),
+    ("refuse discretization", ValueError, "CubaLIF, v_leak 0.3", _import(dense(cuba(v_leak=0.3)))),
+    ("refuse discretization", ValueError, "CubaLIF, tau_syn of half a step", _import(dense(cuba(synapse=0.5)))),
+    ("refuse grouped nodes", _UNSAID, "in a file", _import(_grouped)),
+    ("refuse grouped nodes", _UNSAID, "a nir.NIRGraph, its types unchecked", _grouped_object),
+    ("refuse recurrent in m", _UNSAID, "through Linear", _import(recurrent(linear), step_mode="m")),
+)
+"""Promise, the exception that it states, name of a call, the call that is to raise it."""
 
 
-def refusals(bench: Bench, promise: str) -> Iterator[Case]:
+def refusals(bench: Bench, promise: str) -> Iterator[Trial]:
     """A promise to refuse: every call."""
-    kind, calls = REFUSALS[promise]
-    stated = f"{kind.__name__} is stated"
-    for name, call in calls.items():
+    for _, kind, name, call in (each for each in REFUSALS if each[0] == promise):
+        stated = f"{kind.__name__} is stated"
         try:
             call(bench)
         except Exception as error:
             right = isinstance(error, kind)
             remark = f"{kind.__name__}, as stated" if right else f"{type(error).__name__} where {stated}"
-            yield Case(name, right, remark=remark, failed=bench.failed(error))
+            yield Trial(name, right, remark=remark, failed=bench.failed(error))
         else:
-            yield Case(name, False, remark=f"nothing is raised where {stated}")
+            yield Trial(name, False, remark=f"nothing is raised where {stated}")
