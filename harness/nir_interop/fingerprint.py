@@ -1,6 +1,6 @@
 """What is known of a backend: the update rule of each neuron primitive, and what it takes, with the evidence.
 
-A fingerprint has a side.  ``import`` is what the library's importer makes of a NIR node; ``native`` is a neuron of the
+A fingerprint has an origin.  ``import`` is what the library's importer makes of a NIR node; ``native`` is a neuron of the
 library's own, which has options (snnTorch's default resets late and by subtraction, whatever its importer does).
 
 A part of a primitive or of a wiring that a library does not take is a :data:`Condition`: a value, of which
@@ -20,7 +20,7 @@ STRAY = 1e-5
 """The share of a rule's own evidence that it may miss: single spikes, which rounding decides otherwise."""
 
 
-class Side(Enum):
+class Origin(Enum):
     """Where in a library a rule is found."""
 
     IMPORT = "import"
@@ -440,25 +440,25 @@ class Domain(Mapping[Subject, Identified]):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The rules of one backend on one side, by primitive (``LIF``, ``CubaLIF``, …), and what its importer makes of wirings.
+    """The rules of one backend, of one origin, by primitive (``LIF``, ``CubaLIF``, …), and what its importer makes of wirings.
 
     options : of a native neuron, as the library writes them; empty for imports
     """
 
     backend: str
-    side: Side = Side.IMPORT
+    origin: Origin = Origin.IMPORT
     options: str = ""
     rules: Domain = field(default_factory=Domain)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {"backend": self.backend, "side": self.side.value, "options": self.options, "rules": self.rules.to_json()}
+        return {"backend": self.backend, "side": self.origin.value, "options": self.options, "rules": self.rules.to_json()}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Fingerprint:
         """The fingerprint that :meth:`as_dict` wrote."""
         rules = Domain.from_json(document["rules"])
-        return cls(document["backend"], Side(document["side"]), document["options"], rules)
+        return cls(document["backend"], Origin(document["side"]), document["options"], rules)
 
     def by_primitive(self) -> dict[str, UpdateRule]:
         """Primitive → rule, as the simulator takes it; one that is not here has NIR's meaning, or no rule that is known."""

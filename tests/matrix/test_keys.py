@@ -17,9 +17,9 @@ import pytest
 
 from nir_interop.arrays import save_arrays
 from nir_interop.networks import catalogue
+from nir_interop.networks.documents import document_of
 from nir_interop.store import keys
 from nir_interop.store.imports import PROJECT, Sources, imported
-from nir_interop.transfer.native_networks import document_of
 from nir_interop.workers.job_kinds import WORK, module_of
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT

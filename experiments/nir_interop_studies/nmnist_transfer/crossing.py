@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
@@ -18,7 +19,6 @@ from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
 from nir_interop.learning import classify
 from nir_interop.networks import Network, PoolKind
 from nir_interop.networks.layers import Pool2d
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.recording import Recording
@@ -26,9 +26,9 @@ from nir_interop.rule import UpdateRule
 from nir_interop.store.store import Store
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
 from nir_interop.transfer.fingerprints import import_fingerprint, native_rules
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.transfer.rewriting import remains, settled
 from nir_interop.vocabulary import Idiom, Readout
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Options, Share
 from nir_interop_studies.identifying import neurons_in
 from nir_interop_studies.nmnist_transfer.frames import Frames
@@ -164,7 +164,7 @@ def targets(sources: Mapping[str, Source], importer: str, options: Options) -> I
     known = import_fingerprint(backend(importer), Store(options.store), kinds=kinds)
     fixed = load_adapter(importer).fixed_dt
     with LiveBackend(backend(importer), limit=LIMIT) as live:
-        yield lambda dt: Target(Side(importer, dt, known.by_primitive(), known.rules), live, fixed)
+        yield lambda dt: Target(Side.of(known, dt), live, fixed)
 
 
 def _through(

@@ -30,7 +30,7 @@ def rules(
     from nir_interop.report.files import write_rules
     from nir_interop.store.store import Store as Cells
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     chosen = (
         [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]
@@ -57,14 +57,14 @@ def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
     """Backend → side → primitive → facts, under a native neuron's options; and NIR's own meaning."""
     from nir_interop.explain.condition_text import subject_text
     from nir_interop.explain.rule_text import says
-    from nir_interop.fingerprint import Side
+    from nir_interop.fingerprint import Origin
     from nir_interop.rule import NIR_MEANING
 
     document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
     for fingerprint in found:
-        sides = document.setdefault(fingerprint.backend, {side.value: {} for side in Side})
+        sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
         facts = {subject_text(subject): _facts(subject, one) for subject, one in fingerprint.rules.items()}
-        sides[fingerprint.side.value] |= {fingerprint.options: facts} if fingerprint.side is Side.NATIVE else facts
+        sides[fingerprint.origin.value] |= {fingerprint.options: facts} if fingerprint.origin is Origin.NATIVE else facts
     return document
 
 
@@ -99,7 +99,7 @@ def _show(fingerprint: Fingerprint) -> None:
     from nir_interop.explain.condition_text import subject_text
     from nir_interop.explain.rule_text import found
 
-    side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
+    side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
     say(f"{fingerprint.backend} ({side})")
     for subject, one in fingerprint.rules.items():
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""

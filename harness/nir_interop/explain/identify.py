@@ -37,8 +37,8 @@ from nir_interop.fingerprint import (
     Gains,
     Identified,
     NeuronCondition,
+    Origin,
     Refusal,
-    Side,
     Subject,
     Tie,
     differing_axes,
@@ -58,12 +58,12 @@ PLACES = 3
 
 
 def identify(
-    run: Run, *, name: str, side: Side = Side.IMPORT, options: str = "", kinds: Iterable[Subject] = KINDS
+    run: Run, *, name: str, origin: Origin = Origin.IMPORT, options: str = "", kinds: Iterable[Subject] = KINDS
 ) -> Fingerprint:
     """The rule of each primitive of a backend.
 
     run : (graph, stimulus with axes (T, B, n), dt [s]) → recording from zero state; raises RunFailed
-    name, side, options : of the fingerprint
+    name, origin, options : of the fingerprint
 
     A primitive that is refused whatever its parameters has no outputs, and its rule says nothing.
     """
@@ -82,7 +82,7 @@ def identify(
             rules[kind] = replace(found, refusals=_as_a_whole(found.refusals, found.outputs > 0))
         elif probes and isinstance(kind, str) and not inquiries[kind].rules:
             rules[kind] = _among_others(rules[kind], evidence(run, probes, neighbour))
-    return Fingerprint(name, side, options, Domain(rules))
+    return Fingerprint(name, origin, options, Domain(rules))
 
 
 def _neighbour(inquiries: Iterable[Inquiry], rules: Mapping[Subject, Identified]) -> Neighbour | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from nir_interop.backends.environments import Backend
-from nir_interop.fingerprint import Fingerprint, Side
+from nir_interop.fingerprint import Fingerprint, Origin
 from nir_interop.matrix.known_outcomes import Once
 from nir_interop.matrix.outcomes import CellResult
 from nir_interop.matrix.plan import Plan, SourceJob
@@ -124,7 +124,7 @@ class Explanations:
 
 def _rules(found: dict[str, Any]) -> dict[str, Any]:
     """Primitive → its rule, where that is known."""
-    known = Fingerprint.from_dict({"backend": "", "side": Side.IMPORT.value, "options": "", "rules": found})
+    known = Fingerprint.from_dict({"backend": "", "side": Origin.IMPORT.value, "options": "", "rules": found})
     return {kind: rule.as_dict() for kind, rule in known.by_primitive().items()}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Nesting, Recurrence, Wiring
 from nir_interop.graphs import Graph, components, early, in_order, inline, nested, renamed
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.vocabulary import Cause
 
 

@@ -26,10 +26,10 @@ from nir_interop.backends.adapter import Adapter, Model, load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.networks import Network
+from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
 from nir_interop.store.keys import backend_key, key, sources_key
 from nir_interop.store.store import Store
-from nir_interop.transfer.native_networks import document_of
 from nir_interop.vocabulary import Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with

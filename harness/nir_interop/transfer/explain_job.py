@@ -18,9 +18,9 @@ from nir_interop.workers.error_messages import describe
 from nir_interop.workers.job import OK, Job, Outcome, Progress, network_of, stimulus_at
 
 if TYPE_CHECKING:
+    from nir_interop.agreement.side import Side
     from nir_interop.explain.verdict import Verdict
     from nir_interop.graphs import Graph
-    from nir_interop.reconcile.model import Side
     from nir_interop.rule import UpdateRule
 
 
@@ -29,7 +29,7 @@ def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     from nir_interop.backends.environments import Backend
     from nir_interop.store.store import Store
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_fingerprints
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
     try:
@@ -74,7 +74,7 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
 
 
 def _verdict(job: Job) -> Verdict:
-    from nir_interop.reconcile.model import Side
+    from nir_interop.agreement.side import Side
     from nir_interop.transfer import case
 
     failed = job["failure"] or {}
@@ -95,11 +95,11 @@ def _verdict(job: Job) -> Verdict:
 
 def target_of(job: Job) -> Side:
     """The importer at the job's step, with what is known of it."""
+    from nir_interop.agreement.side import Side
     from nir_interop.fingerprint import Fingerprint
-    from nir_interop.transfer.case import known_side
 
     known = {"backend": job["importer"], "side": "import", "options": "", "rules": job["domain"]}
-    return known_side(Fingerprint.from_dict(known), job["dt_import"])
+    return Side.of(Fingerprint.from_dict(known), job["dt_import"])
 
 
 def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:

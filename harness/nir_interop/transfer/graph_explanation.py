@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
@@ -17,11 +18,10 @@ from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant
-from nir_interop.reconcile.model import Side
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
-from nir_interop.transfer.case import Case, explain, known_side
+from nir_interop.transfer.case import Case, explain
 from nir_interop.transfer.check import run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
@@ -126,7 +126,7 @@ def explain_graph(
         made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None
     own = backend.name in (REFERENCE, CONTINUOUS)
     fingerprint = Fingerprint(backend.name) if own else import_fingerprint(backend, store)
-    target = known_side(fingerprint, dt, backend.name)
+    target = Side.of(fingerprint, dt, backend.name)
     case = Case(graph, stimulus, Side("NIR", dt), target, recorded=meant, intended=graph)
     if made is not None:
         verdict = explain(case, made)

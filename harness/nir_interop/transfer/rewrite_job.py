@@ -14,7 +14,7 @@ from nir_interop.workers.error_messages import describe
 from nir_interop.workers.job import GRAPH, OK, Job, Outcome, Progress, stimulus_at
 
 if TYPE_CHECKING:
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
 
 def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
@@ -32,10 +32,10 @@ def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
 
 
 def _rewritten(job: Job) -> Outcome:
+    from nir_interop.agreement.side import Side
     from nir_interop.errors import InvalidGraph, RunFailed
     from nir_interop.graphs import write
     from nir_interop.reconcile.forbidding import forbidding
-    from nir_interop.reconcile.model import Side
     from nir_interop.transfer.case import Case, explain_meaningless
     from nir_interop.transfer.rewriting import rewrite
 
@@ -75,7 +75,7 @@ class _Kept:
     def live(self, backend: Mapping[str, Any], limit: float) -> LiveBackend:
         """The importer as a callable."""
         from nir_interop.backends.environments import Backend
-        from nir_interop.transfer.live import LiveBackend
+        from nir_interop.workers.live import LiveBackend
 
         if self._live is None or self._asked != (backend, limit):
             if self._live is not None:

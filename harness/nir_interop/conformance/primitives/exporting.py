@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.conformance.primitives.case import Array
 from nir_interop.conformance.primitives.judging import EXPORT, Judged, Row, compared, failed, row
@@ -14,13 +15,12 @@ from nir_interop.errors import BadInput, InvalidGraph, RunFailed
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.graphs import Graph, inline, read, write
 from nir_interop.networks import Network
-from nir_interop.reconcile.model import Side
+from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.transfer.case import Case, explain
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.native_networks import document_of
 from nir_interop.vocabulary import Cause, Idiom, Outcome, Status
+from nir_interop.workers.live import LiveBackend
 
 Export = Callable[[Network, Idiom, Array], Graph]
 """Builds a network in a library's words, runs it, and gives the graph that its exporter wrote; raises RunFailed."""
