@@ -34,7 +34,7 @@ def seconds(name: str) -> tuple[float, float]:
     from nir_interop.backends.environments import backend
     from nir_interop.store.store import Store
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_fingerprints
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, LiveBackend(backend(name), limit=LIMIT) as live:

@@ -11,12 +11,12 @@ from nir_interop.backends.environments import backend
 from nir_interop.graphs import NEURONS
 from nir_interop.networks import Network
 from nir_interop.store.store import Store
+from nir_interop.transfer.evaluation import one_thread
 from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_rules
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
-from nir_interop_studies.evaluation import one_thread
+from nir_interop.workers.live import LiveBackend
 
 
 def neurons_in(networks: Iterable[Network]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from nir_interop.conformance import primitives
 from nir_interop.conformance.primitives import cases, networks
 from nir_interop.errors import BadInput, UnknownName
 from nir_interop.schema import PRIMITIVES, read_table
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Idiom
+from nir_interop.workers.live import LiveBackend
 
 
 def run(*arguments: str, folder: Path) -> str:

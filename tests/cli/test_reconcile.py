@@ -15,7 +15,7 @@ from nir_interop.graphs import read, write
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Gain
 from nir_interop.stimuli import bernoulli
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from tests.cli.test_cli import lif_graph
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""

@@ -23,7 +23,7 @@ from nir_interop.reconcile.passes import PASSES
 from nir_interop.rule import AXES
 from nir_interop.schema import REPORT, TABLES, read_table
 from nir_interop.vocabulary import Word
-from tests.places import ROOT
+from tests.places import PYTHONPATH, ROOT
 from tests.report.test_browser import AXE, browser, missing  # noqa: F401  browser is a fixture
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PAGES = ("index", "adapters", "reference/passes")
 def build(source: Path, site: Path) -> subprocess.CompletedProcess[str]:
     """Build the site of a checkout, as ``make docs`` does."""
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(source / "mkdocs.yml"), "-d", str(site)]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": PYTHONPATH}
     return subprocess.run(words, env=environment, capture_output=True, text=True, cwd=source)
 
 

@@ -10,11 +10,15 @@ import pytest
 
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.datasets import load_digits_images
+from nir_interop.errors import RunFailed
 from nir_interop.networks import LIF, Layer, Pool2d, PoolKind
+from nir_interop.recording import Recording
+from nir_interop.store.store import Store
+from nir_interop.transfer import evaluation
+from nir_interop.transfer.evaluation import Evaluation, evaluate, evaluate_with
 from nir_interop.vocabulary import Idiom, Reset
-from nir_interop_studies import evaluation
+from nir_interop_studies.csnn_mnist.held_images import held_images
 from nir_interop_studies.csnn_mnist.network import DT, csnn
-from nir_interop_studies.evaluation import Run, evaluate, held_images
 
 STEPS, SAMPLES = 3, 50
 
@@ -25,10 +29,10 @@ def test_batches_in_processes_give_what_one_run_gives_and_are_kept(tmp_path: Pat
     graph = tmp_path / "broken.nir"
     graph.write_bytes(b"no graph")
     network = csnn(0, scale=3.0)
-    runs = {"native": Run("spikingjelly", DT, network=network), "broken": Run("spikingjelly", DT, graph=graph)}
-    work, told = tmp_path / "work", []
+    runs = {"native": Evaluation("spikingjelly", DT, network=network), "broken": Evaluation("spikingjelly", DT, graph=graph)}
+    work, store, told = tmp_path / "work", Store(tmp_path / "store"), []
     monkeypatch.setattr(evaluation, "CHUNK", 40)
-    found = evaluate(runs, held_images(images, STEPS, work), work, batch=16, workers=1, advance=lambda: told.append(1))
+    found = evaluate(runs, held_images(images, STEPS, work), store, batch=16, workers=1, advance=lambda: told.append(1))
     assert len(told) == evaluation.parts(len(runs), SAMPLES) == 4
 
     adapter = load_adapter("spikingjelly")
@@ -46,9 +50,43 @@ def test_batches_in_processes_give_what_one_run_gives_and_are_kept(tmp_path: Pat
         pytest.fail("what is kept was run again")
 
     monkeypatch.setattr(evaluation, "_pool", fail)
-    again = evaluate(runs, held_images(images, STEPS, work), work, batch=16)
+    again = evaluate(runs, held_images(images, STEPS, work), store, batch=16)
     np.testing.assert_array_equal(again["native"].output, found["native"].output)
     assert again["broken"].failed == found["broken"].failed
+
+
+def test_what_runs_elsewhere_is_kept_too_with_the_spikes_of_a_node_and_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = held_images(load_digits_images(False, 28).images[:SAMPLES, None], STEPS, tmp_path)
+    monkeypatch.setattr(evaluation, "CHUNK", 40)
+    batches: list[int] = []
+
+    def run(stimulus: np.ndarray) -> Recording:
+        batches.append(stimulus.shape[1])
+        spikes = (stimulus.reshape(STEPS, stimulus.shape[1], -1) > 0.5).astype(np.uint8)
+        return Recording({"output": spikes[:, :, 300:310]}, {"lif1": spikes[:, :, :50], "lif2.inner": spikes})
+
+    store = Store(tmp_path / "store")
+    for _ in range(2):  # The second time it is only read.
+        found = evaluate_with(run, {"what": "threshold"}, images, store, batch=16, node="lif2")
+        assert batches == [16, 16, 8, 10]
+        whole = run(images.batch(0, SAMPLES))
+        batches.pop()
+        assert found.output is not None and found.node is not None
+        np.testing.assert_array_equal(found.output, whole.output)
+        np.testing.assert_array_equal(found.node, whole.spikes["lif2.inner"])
+        assert found.rates["lif1"] == pytest.approx(whole.spikes["lif1"].mean(), rel=1e-6)
+
+    def fail(_stimulus: np.ndarray) -> Recording:
+        batches.append(0)
+        raise RunFailed("refused", "ValueError", "no")
+
+    for _ in range(2):
+        failed = evaluate_with(fail, {"what": "failure"}, images, store, batch=16)
+        assert failed.output is None
+        assert failed.failed == {"status": "refused", "error_type": "ValueError", "error_message": "no"}
+        assert batches[4:] == [0]
 
 
 def test_networks_that_differ_in_anything_are_not_taken_for_one_another() -> None:
@@ -61,9 +99,9 @@ def test_networks_that_differ_in_anything_are_not_taken_for_one_another() -> Non
         "dt": replace(network, dt=2 * DT),
         "reset": replace(network, reset=Reset.SUBTRACT),
     }
-    keys = {name: Run("spikingjelly", DT, network=each).key() for name, each in other.items()}
-    assert len({tuple(key) for key in keys.values()}) == len(other)
-    assert Run("spikingjelly", DT, network=csnn(0, scale=3.0)).key() == keys["the same"]
+    keys = {name: Evaluation("spikingjelly", DT, network=each).key() for name, each in other.items()}
+    assert len({tuple(key.items()) for key in keys.values()}) == len(other)
+    assert Evaluation("spikingjelly", DT, network=csnn(0, scale=3.0)).key() == keys["the same"]
 
 
 def changed(layer: Layer, of: type[Layer], **values: object) -> Layer:

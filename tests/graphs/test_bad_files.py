@@ -18,38 +18,38 @@ from nir_interop.memory import allowed
 from tests.graphs.graph_samples import assert_one_clear_line, chain, small, small_layout, write_layout
 
 
-def refused(path: Path, *mentions: str) -> None:
+def assert_unreadable(path: Path, *mentions: str) -> None:
     with pytest.raises(UnreadableGraph) as caught:
         read(path)
     assert_one_clear_line(caught.value, *mentions)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "absent.nir", "absent.nir", "No such file")
+    assert_unreadable(tmp_path / "absent.nir", "absent.nir", "No such file")
 
 
 def test_a_path_that_no_file_can_have_is_refused() -> None:
-    refused(Path("a\0b"), "not a path")
-    refused(Path("x" * 5000), "too long")
+    assert_unreadable(Path("a\0b"), "not a path")
+    assert_unreadable(Path("x" * 5000), "too long")
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, "directory")
+    assert_unreadable(tmp_path, "directory")
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.nir")
-    refused(tmp_path / "pipe.nir", "no regular file")
+    assert_unreadable(tmp_path / "pipe.nir", "no regular file")
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.nir").touch()
-    refused(tmp_path / "empty.nir", "empty")
+    assert_unreadable(tmp_path / "empty.nir", "empty")
 
 
 def test_what_is_not_hdf5_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.nir").write_text("a network, in words\n" * 100)
-    refused(tmp_path / "text.nir", "not HDF5")
+    assert_unreadable(tmp_path / "text.nir", "not HDF5")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
@@ -57,7 +57,7 @@ def test_a_truncated_file_is_refused(share: float, tmp_path: Path) -> None:
     write(tmp_path / "whole.nir", small())
     data = (tmp_path / "whole.nir").read_bytes()
     (tmp_path / "cut.nir").write_bytes(data[: int(share * len(data))])
-    refused(tmp_path / "cut.nir", "cut.nir", "truncated|damaged")
+    assert_unreadable(tmp_path / "cut.nir", "cut.nir", "truncated|damaged")
 
 
 def test_a_file_with_damaged_bytes_is_refused_or_read_and_never_anything_else(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_file_with_damaged_bytes_is_refused_or_read_and_never_anything_else(tm
     ],
 )
 def test_hdf5_that_is_not_nir_is_refused(layout: dict[str, Any], mention: str, tmp_path: Path) -> None:
-    refused(write_layout(tmp_path / "other.nir", layout), mention)
+    assert_unreadable(write_layout(tmp_path / "other.nir", layout), mention)
 
 
 @pytest.mark.parametrize(
@@ -115,37 +115,37 @@ def test_hdf5_that_is_not_nir_is_refused(layout: dict[str, Any], mention: str, t
     ],
 )
 def test_a_node_that_is_none_is_refused_by_name(members: Any, mention: str, tmp_path: Path) -> None:
-    refused(write_layout(tmp_path / "node.nir", small_layout(odd=members)), "'odd'", mention)
+    assert_unreadable(write_layout(tmp_path / "node.nir", small_layout(odd=members)), "'odd'", mention)
 
 
 def test_a_name_with_a_slash_is_refused_because_hdf5_splits_it(tmp_path: Path) -> None:
     path = write_layout(tmp_path / "slash.nir", small_layout(**{"../up": {"type": "LIF"}}))
-    refused(path, r"'\.\.'", "HDF5 splits names at '/'")
+    assert_unreadable(path, r"'\.\.'", "HDF5 splits names at '/'")
 
 
 @pytest.mark.parametrize("edges", [np.zeros((2, 2)), np.array([[b"a", b"b", b"c"]], dtype="S1"), np.array([b"a"], dtype="S1")])
 def test_edges_that_are_not_pairs_of_names_are_refused(edges: Any, tmp_path: Path) -> None:
     layout = small_layout()
     layout["node"]["edges"] = edges
-    refused(write_layout(tmp_path / "edges.nir", layout), "edges are not pairs")
+    assert_unreadable(write_layout(tmp_path / "edges.nir", layout), "edges are not pairs")
 
 
 def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = write_layout(tmp_path / "latin.nir", small_layout())
     with h5py.File(path, "r+") as file:
         h5py.h5g.create(file["node/nodes"].id, b"caf\xe9")
-    refused(path, r"caf\\\\xe9", "not UTF-8")
+    assert_unreadable(path, r"caf\\\\xe9", "not UTF-8")
 
 
 def test_an_edge_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     layout = small_layout()
     layout["node"]["edges"] = np.array([[b"input", b"caf\xe9"]], dtype="S8")
-    refused(write_layout(tmp_path / "latin.nir", layout), r"caf\\\\xe9", "not UTF-8")
+    assert_unreadable(write_layout(tmp_path / "latin.nir", layout), r"caf\\\\xe9", "not UTF-8")
 
 
 def test_a_long_name_of_control_characters_is_shortened_and_escaped(tmp_path: Path) -> None:
     name = "\x1b[31m\r\n\u202e" * 2000
-    refused(write_layout(tmp_path / "long.nir", small_layout(**{name: {"type": "Quantum"}})), r"\\x1b\[31m", "…")
+    assert_unreadable(write_layout(tmp_path / "long.nir", small_layout(**{name: {"type": "Quantum"}})), r"\\x1b\[31m", "…")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_links_are_not_followed(place: str, link: Any, mention: str, tmp_path: P
         if place in file:
             del file[place]
         file[place] = link
-    refused(path, mention, f"'{place.rsplit('/', 1)[-1]}'")
+    assert_unreadable(path, mention, f"'{place.rsplit('/', 1)[-1]}'")
 
 
 def test_storage_outside_the_file_is_not_followed(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_storage_outside_the_file_is_not_followed(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file["node/nodes/lif/tau"]
         file.create_dataset("node/nodes/lif/tau", (3,), "f8", external=[(str(tmp_path / "secret.bin"), 0, 24)])
-    refused(path, "'lif'/'tau'", "outside the file")
+    assert_unreadable(path, "'lif'/'tau'", "outside the file")
 
 
 def test_a_virtual_array_is_not_followed(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_virtual_array_is_not_followed(tmp_path: Path) -> None:
         virtual = h5py.VirtualLayout((3,), "f8")
         virtual[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "data", (3,))
         file.create_virtual_dataset("node/nodes/lif/tau", virtual)
-    refused(path, "'lif'/'tau'", "outside the file")
+    assert_unreadable(path, "'lif'/'tau'", "outside the file")
 
 
 def declare(path: Path, place: str, shape: tuple[int, ...], **options: Any) -> None:
@@ -214,7 +214,7 @@ def test_a_declared_array_of_a_million_million_elements_is_refused_and_not_alloc
     declare(path, place, (10**6, 10**6), **options)
     tracemalloc.start()
     try:
-        refused(path, f"'{place.rsplit('/', 1)[-1]}'", "declares|declare")
+        assert_unreadable(path, f"'{place.rsplit('/', 1)[-1]}'", "declares|declare")
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -227,7 +227,9 @@ def test_arrays_that_are_too_large_only_together_are_refused(tmp_path: Path) -> 
         with h5py.File(path, "r+") as file:
             file[f"node/nodes/lif/{name}"][0] = 1
     with allowed(1):
-        refused(path, r"its arrays declare 1.1 GiB, 'nodes'/'lif'/'r' the most of them, more than 1 GiB; --memory-limit 1.\d")
+        assert_unreadable(
+            path, r"its arrays declare 1.1 GiB, 'nodes'/'lif'/'r' the most of them, more than 1 GiB; --memory-limit 1.\d"
+        )
 
 
 def test_an_array_cut_into_millions_of_chunks_is_refused_and_not_looked_for(tmp_path: Path) -> None:
@@ -235,38 +237,38 @@ def test_an_array_cut_into_millions_of_chunks_is_refused_and_not_looked_for(tmp_
     declare(path, "node/nodes/lif/tau", (2**22,), chunks=(8,))
     with h5py.File(path, "r+") as file:
         file["node/nodes/lif/tau"][0] = 1
-    refused(path, "'lif'/'tau'", r"cut into 524,\d+ chunks")
+    assert_unreadable(path, "'lif'/'tau'", r"cut into 524,\d+ chunks")
 
 
 def test_one_element_of_a_gigantic_type_is_refused(tmp_path: Path) -> None:
     path = write_layout(tmp_path / "wide.nir", small_layout())
     declare(path, "node/nodes/lif/tau", (1,), dtype="S2000000000", chunks=None)
     with allowed(1):
-        refused(path, "declare 1.9 GiB", "'tau' the most")
+        assert_unreadable(path, "declare 1.9 GiB", "'tau' the most")
 
 
 def test_a_gigantic_chunk_of_a_small_array_is_refused(tmp_path: Path) -> None:
     path = write_layout(tmp_path / "chunk.nir", small_layout())
     declare(path, "node/nodes/lif/tau", (3,), maxshape=(None,), chunks=(2**29,), dtype="i1")
-    refused(path, "'lif'/'tau'")
+    assert_unreadable(path, "'lif'/'tau'")
 
 
 def test_an_array_that_was_declared_and_never_written_is_refused(tmp_path: Path) -> None:
     path = write_layout(tmp_path / "unwritten.nir", small_layout())
     declare(path, "node/nodes/lif/tau", (3,))
-    refused(path, "'lif'/'tau'", "never written")
+    assert_unreadable(path, "'lif'/'tau'", "never written")
 
 
 def test_one_text_shared_by_many_edges_does_not_fill_the_memory(tmp_path: Path) -> None:
     layout = small_layout()
     layout["node"]["edges"] = [("x" * 2_000_000, "y" * 2_000_000)] * 20
-    refused(write_layout(tmp_path / "bomb.nir", layout), "MiB in all")
+    assert_unreadable(write_layout(tmp_path / "bomb.nir", layout), "MiB in all")
 
 
 def test_more_than_a_million_edges_are_refused(tmp_path: Path) -> None:
     layout = small_layout()
     layout["node"]["edges"] = np.zeros((2**20 + 1, 2), dtype="S1")
-    refused(write_layout(tmp_path / "edges.nir", layout), "edges")
+    assert_unreadable(write_layout(tmp_path / "edges.nir", layout), "edges")
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -278,14 +280,14 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_graphs_nested_too_deeply_are_refused(tmp_path: Path) -> None:
     assert read(write_layout(tmp_path / "deep.nir", nested(12))).nodes["inner"]
-    refused(write_layout(tmp_path / "deeper.nir", nested(40)), "deeper than 16")
+    assert_unreadable(write_layout(tmp_path / "deeper.nir", nested(40)), "deeper than 16")
 
 
 def test_a_group_that_contains_itself_is_refused(tmp_path: Path) -> None:
     path = write_layout(tmp_path / "loop.nir", small_layout())
     with h5py.File(path, "r+") as file:
         file["node/nodes/again"] = file["node"]
-    refused(path, "deeper than 16|20,000 nodes")
+    assert_unreadable(path, "deeper than 16|20,000 nodes")
 
 
 def empty_groups(path: Path, *parents: str, count: int) -> None:
@@ -300,7 +302,7 @@ def test_more_than_20_000_nodes_are_refused_in_less_than_a_second(tmp_path: Path
     path = write_layout(tmp_path / "many.nir", small_layout())
     empty_groups(path, "node/nodes", count=20_001)
     start = time.process_time()
-    refused(path, "20,000 nodes")
+    assert_unreadable(path, "20,000 nodes")
     assert time.process_time() - start < 1.0
 
 
@@ -308,7 +310,7 @@ def test_more_than_20_000_nodes_in_subgraphs_are_refused_in_less_than_a_second(t
     path = write_layout(tmp_path / "many.nir", small_layout())
     empty_groups(path, *(f"node/nodes/sub{number}/nodes" for number in range(200)), count=101)
     start = time.process_time()
-    refused(path, "20,000 nodes")
+    assert_unreadable(path, "20,000 nodes")
     assert time.process_time() - start < 1.0
 
 
@@ -320,7 +322,7 @@ def test_a_subgraph_hard_linked_a_thousand_times_over_is_refused(tmp_path: Path)
             for number in range(10):
                 file[f"{place}/copy{number}"] = file[f"{place}/inner"]
             place += "/inner/nodes"
-    refused(path, "20,000 nodes")
+    assert_unreadable(path, "20,000 nodes")
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +332,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(h5py, "File", forbid)
-    refused(tmp_path / "locked.nir", "may not be read")
+    assert_unreadable(tmp_path / "locked.nir", "may not be read")
 
 
 def test_a_text_whose_length_is_damaged_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -340,7 +342,7 @@ def test_a_text_whose_length_is_damaged_is_refused_and_not_waited_for(tmp_path: 
     data = bytearray(path.read_bytes())
     data[offset + 3] = 0xF5
     path.write_bytes(data)
-    refused(path, "a text is not where it should be")
+    assert_unreadable(path, "a text is not where it should be")
 
 
 def test_a_text_heap_without_end_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -349,7 +351,7 @@ def test_a_text_heap_without_end_is_refused_and_not_waited_for(tmp_path: Path) -
     heap = data.index(b"GCOL")
     data[heap + 16 : heap + 32] = bytes(16)
     path.write_bytes(data)
-    refused(path, "a text is not where it should be")
+    assert_unreadable(path, "a text is not where it should be")
 
 
 def test_a_text_in_chunks_is_refused(tmp_path: Path) -> None:
@@ -358,7 +360,7 @@ def test_a_text_in_chunks_is_refused(tmp_path: Path) -> None:
         edges = file["node/edges"][()]
         del file["node/edges"]
         file.create_dataset("node/edges", data=edges, dtype=h5py.string_dtype(), chunks=True)
-    refused(path, "stored in chunks")
+    assert_unreadable(path, "stored in chunks")
 
 
 def test_max_pooling_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
@@ -368,4 +370,4 @@ def test_max_pooling_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
         name = next(name for name in nodes if nodes[name]["type"][()] == b"Affine")
         del nodes[name]["type"]
         nodes[name]["type"] = b"MaxPool2d"
-    refused(tmp_path / "graph.nir", "MaxPool2d", "average or sum pooling")
+    assert_unreadable(tmp_path / "graph.nir", "MaxPool2d", "average or sum pooling")

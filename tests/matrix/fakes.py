@@ -28,7 +28,8 @@ from nir_interop.learning import Samples, TrainingSettings
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom
-from tests.places import ROOT
+
+ROOT = Path(__file__).resolve().parents[2]  # this module is also read where there is no package of tests
 
 OUTPUTS = 10
 

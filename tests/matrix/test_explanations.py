@@ -101,7 +101,7 @@ def test_a_cell_waits_for_the_rules_of_both_its_sides(tmp_path: Path) -> None:
     desk.explanations.begin()
     assert {"rules norse", "rules snntorch", "rules spikingjelly"} == set(desk.asked)
     desk.explanations.ask(cell("norse", "snntorch"))
-    identified = {"status": "ok", "import": {"rules": {}}, "native": {}, "misruns": []}
+    identified = {"status": "ok", "import": {"rules": {}}, "native": {}}
     desk.asked["rules norse"](identified, False)
     assert "verdicts" not in desk.asked
     desk.asked["rules snntorch"](identified, False)

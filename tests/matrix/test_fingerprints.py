@@ -14,13 +14,13 @@ from nir_interop.explain.probes.graphs import cycle, single
 from nir_interop.fingerprint import Fingerprint, Identified
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import IF, LIF, Affine, Feedback, Network
+from nir_interop.networks.documents import document_of, network_from
 from nir_interop.rule import Comparison, ResetKind, Start, Timing
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import native_fingerprints, native_neurons, native_rules
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.native_networks import document_of, network_from
-from nir_interop.transfer.network_of_graph import layered
 from nir_interop.vocabulary import Idiom, Reset, Status
+from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.network_of_graph import layered
 
 SOFT, HARD = Reset.SUBTRACT, Reset.VALUE
 

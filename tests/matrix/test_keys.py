@@ -17,9 +17,9 @@ import pytest
 
 from nir_interop.arrays import save_arrays
 from nir_interop.networks import catalogue
+from nir_interop.networks.documents import document_of
 from nir_interop.store import keys
 from nir_interop.store.imports import PROJECT, Sources, imported
-from nir_interop.transfer.native_networks import document_of
 from nir_interop.workers.job_kinds import WORK, module_of
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
@@ -85,7 +85,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, 
         "readout": "last",
         **paths,
     }
-    rules = {"source_rules": {}, "target_rules": {}, "domain": {}, "likely": [], "dt_import": 1e-4, "dt_effective": 1e-4}
+    rules = {"source_rules": {}, "domain": {}, "dt_import": 1e-4, "dt_effective": 1e-4}
     done = {kind: {"kind": kind, **common} for kind in ("source", "cell", "meaning")}
     made = _done(done["meaning"] | {"save": paths["native"]}, "nir_interop_adapters.reference:Reference")
     assert made[0]["status"] == "ok"

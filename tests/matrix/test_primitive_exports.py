@@ -20,8 +20,8 @@ from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Array, Graph, Node, digest, from_nir, validate
 from nir_interop.networks import Network
+from nir_interop.networks.documents import document_of, network_from
 from nir_interop.recording import Recording
-from nir_interop.transfer.native_networks import document_of, network_from
 from nir_interop.vocabulary import Idiom, Status
 
 ALL = networks()

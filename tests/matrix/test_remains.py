@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Array, Graph
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.transfer.reconciling import reconcile_with
-from nir_interop.transfer.remaining import remains
+from nir_interop.transfer.rewriting import remains
 from nir_interop.vocabulary import Cause
 from tests.strategies import DT, chain, neuron, node
 

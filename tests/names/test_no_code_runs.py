@@ -27,6 +27,7 @@ from nir_interop.graphs import from_nir, inline, read, write
 from nir_interop.interface.arguments import inputs_of, renamed_of
 from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.runner import run as run_matrix
+from nir_interop.networks.documents import document_of, network_from
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.report.repro import write_repro
@@ -35,11 +36,10 @@ from nir_interop.schema import REPORT, read_table, write_table
 from nir_interop.store.store import Store
 from nir_interop.transfer.check import run_graph
 from nir_interop.transfer.importing import cell, meaning
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.native_networks import document_of, network_from
-from nir_interop.transfer.network_of_graph import layered
 from nir_interop.vocabulary import Reset
 from nir_interop.workers.job import OK, Progress
+from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.network_of_graph import layered
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.naming_fakes import Executing, HostileExporter, backend
 from tests.places import PYTHONPATH, ROOT

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Decay, Precision, TimeStep, UpdateRule
+from nir_interop.vocabulary import Cause
 from tests.strategies import DT, stimulus
 
 
@@ -53,3 +56,16 @@ def parameters(rewritten: Rewritten | None, name: str) -> dict[str, np.ndarray]:
     """What a node has after a pass."""
     assert rewritten is not None
     return dict(rewritten.graph.nodes[name].params)  # type: ignore[union-attr]
+
+
+def refused(one: Pass, graph: Graph, source: Side, target: Side, cause: Cause | None = None, *nodes: str) -> Refused:
+    """Check that a pass declines, for a cause and naming nodes where these are given, and leaves its input as it was."""
+    flat = graph if one.nested else inline(graph)
+    before = digest(flat)
+    with pytest.raises(Refused) as caught:
+        one.rewrite(flat, source, target)
+    assert digest(flat) == before
+    assert set(caught.value.nodes) <= set(flat.nodes)
+    assert cause is None or caught.value.cause is cause
+    assert not nodes or caught.value.nodes == nodes
+    return caught.value

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified
-from nir_interop.graphs import NEURONS, Graph, Node, digest, inline, read
+from nir_interop.graphs import NEURONS, Graph, Node, inline, read
 from nir_interop.networks import catalogue
 from nir_interop.reconcile.composition import COMPOSITIONS
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.steps import STEPS
 from nir_interop.reference import simulate
@@ -39,9 +40,9 @@ from nir_interop.rule import (
     UpdateRule,
     Use,
 )
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause, Idiom, Reset
-from tests.reconcile.replays import parameters, proven, rules, side
+from nir_interop.workers.live import LiveBackend
+from tests.reconcile.replays import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 
 (SOFT,) = COMPOSITIONS
@@ -60,16 +61,6 @@ def soft_rules(draw: st.DrawFn, **fixed: Axis) -> UpdateRule:
     start = draw(st.sampled_from([Start.ZERO, Start.LEAK]))
     alone = {"spikes": SpikesPerStep.ONE, "floor": Floor.NONE, "spike_from": SpikeFrom.UPDATED}
     return draw(rules(reset=kind, start=start, **alone, **fixed))
-
-
-def refused(graph: Graph, source: Side, target: Side = PLAIN) -> Cause:
-    flat = inline(graph)
-    before = digest(flat)
-    with pytest.raises(Refused) as caught:
-        SOFT.rewrite(flat, source, target)
-    assert digest(flat) == before
-    assert set(caught.value.nodes) <= set(flat.nodes)
-    return caught.value.cause
 
 
 def layer(kind: str = "LIF", size: int = 4, **values: object) -> Graph:
@@ -133,14 +124,14 @@ def test_what_is_left_above_the_threshold_is_carried_into_the_next_comparison() 
 
 def test_a_carried_rest_needs_a_start_below_the_threshold() -> None:
     above = side(SOFT_RESET.but(timing=Timing.CARRIED, start=Start.LEAK))
-    assert refused(layer(v_leak=2.0, v_threshold=1.0), above) is Cause.START
+    refused(SOFT, layer(v_leak=2.0, v_threshold=1.0), above, PLAIN, Cause.START)
 
 
 def test_a_current_based_neuron_is_its_synapse_before_its_membrane() -> None:
     rewritten = proven(SOFT, layer("CubaLIF"), side(SOFT_RESET), PLAIN)
     assert rewritten is not None
     assert [rewritten.graph.nodes[f"n1_{part}"].kind for part in ("synapse", "membrane")] == ["LI", "LI"]
-    assert refused(layer("CubaLIF"), side(SOFT_RESET.but(order=Order.MEMBRANE_FIRST))) is Cause.SYNAPSE_ORDER
+    refused(SOFT, layer("CubaLIF"), side(SOFT_RESET.but(order=Order.MEMBRANE_FIRST)), PLAIN, Cause.SYNAPSE_ORDER)
 
 
 @given(graphs(recurrent=True), seeds, soft_rules())
@@ -225,9 +216,8 @@ def test_a_target_without_scale_gets_a_diagonal_layer() -> None:
 @pytest.mark.parametrize("lacking", [("LI", "Linear"), ("Threshold", "LIF"), ("Scale", "Linear")])
 def test_a_target_that_lacks_a_part_and_what_stands_for_it_is_refused(lacking: tuple[str, str]) -> None:
     known = dict.fromkeys(("LI", "Threshold", "Scale", "Linear", "LIF"), TAKEN)
-    assert (
-        refused(layer(), side(SOFT_RESET), side(NIR_MEANING, domain=known | dict.fromkeys(lacking, NOT_TAKEN)))
-        is Cause.RESET_KIND
+    refused(
+        SOFT, layer(), side(SOFT_RESET), side(NIR_MEANING, domain=known | dict.fromkeys(lacking, NOT_TAKEN)), Cause.RESET_KIND
     )
     for each in lacking:
         assert SOFT.rewrite(layer(), side(SOFT_RESET), side(NIR_MEANING, domain=known | {each: NOT_TAKEN})) is not None
@@ -245,7 +235,7 @@ def test_a_target_that_lacks_a_part_and_what_stands_for_it_is_refused(lacking: t
     ids=str,
 )
 def test_a_neuron_that_does_more_is_refused(axis: str, value: Axis, cause: Cause) -> None:
-    assert refused(layer(), side(SOFT_RESET.but(**{axis: value}))) is cause
+    refused(SOFT, layer(), side(SOFT_RESET.but(**{axis: value})), PLAIN, cause)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +250,7 @@ def test_a_neuron_that_does_more_is_refused(axis: str, value: Axis, cause: Cause
 )
 def test_a_source_whose_li_is_not_its_lif_is_refused(axes: dict[str, Axis], cause: Cause) -> None:
     source = Side("source", DT, {"LIF": SOFT_RESET, "LI": NIR_MEANING.but(**axes)})
-    assert refused(layer(), source) is cause
+    refused(SOFT, layer(), source, PLAIN, cause)
 
 
 def test_a_gain_that_the_lif_has_and_the_li_has_not_is_in_its_r() -> None:
@@ -269,11 +259,11 @@ def test_a_gain_that_the_lif_has_and_the_li_has_not_is_in_its_r() -> None:
 
 
 def test_thresholds_below_zero_and_gains_of_zero_are_refused() -> None:
-    assert refused(layer(v_threshold=-0.5, v_reset=-1.0), side(SOFT_RESET)) is Cause.START
-    assert refused(layer(r=0.0), side(SOFT_RESET)) is Cause.GAIN
+    refused(SOFT, layer(v_threshold=-0.5, v_reset=-1.0), side(SOFT_RESET), PLAIN, Cause.START)
+    refused(SOFT, layer(r=0.0), side(SOFT_RESET), PLAIN, Cause.GAIN)
     assert proven(SOFT, layer(v_threshold=0.0, v_reset=-1.0), side(SOFT_RESET), PLAIN) is not None
     at = SOFT_RESET.but(comparison=Comparison.AT_OR_ABOVE)
-    assert refused(layer(v_threshold=0.0, v_reset=-1.0), side(at)) is Cause.START
+    refused(SOFT, layer(v_threshold=0.0, v_reset=-1.0), side(at), PLAIN, Cause.START)
 
 
 @pytest.mark.parametrize("name", ["norse", "snntorch"])

@@ -19,8 +19,8 @@ from nir_interop.reconcile.forbidding import FORBIDDING, forbidding
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import ResetKind, Start, UpdateRule
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause, Idiom
+from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain, Draw
 from tests.known import fingerprint_of
 from tests.strategies import DT, chain, node

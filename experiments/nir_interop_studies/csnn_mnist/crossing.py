@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from nir_interop.datasets import Images
 from nir_interop.learning import classify
 from nir_interop.networks import Network
+from nir_interop.store.store import Store
+from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
 from nir_interop.vocabulary import Idiom, Mode, Readout
-from nir_interop_studies.common import Options, Share
+from nir_interop_studies.common import LIBRARIES, Options, Share
+from nir_interop_studies.csnn_mnist.held_images import held_images
 from nir_interop_studies.csnn_mnist.network import DT
 from nir_interop_studies.csnn_mnist.regimes import Regime, tested_steps
 from nir_interop_studies.deployment import Crossing, Exported, cross, export, knowing, why, with_intended
-from nir_interop_studies.evaluation import Outcome, Run, evaluate, held_images, parts
 from nir_interop_studies.progress import Progress
-from nir_interop_studies.stepping import LIBRARIES
 
 Array = NDArray[Any]
 
@@ -62,7 +63,7 @@ class Deployed:
     importer: str
     mode: Mode
     crossing: Crossing
-    outcome: Outcome
+    outcome: Evaluated
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class Crossed:
     sources: Mapping[str, Source]
     exports: Mapping[str, Exported]
     crossers: Mapping[str, Exported]
-    natives: Mapping[str, Outcome]
+    natives: Mapping[str, Evaluated]
     deployed: Sequence[Deployed]
     whys: Mapping[tuple[str, str], str]
     test: Images
@@ -107,18 +108,18 @@ def run_all(
     with progress.task("import, explain, rewrite", len(crossers) * len(LIBRARIES)) as advance:
         crossings = cross(crossers, LIBRARIES, held, options.store, graphs, advance)
 
-    runs: dict[tuple[str, str, str], Run] = {
-        (name, "", ""): Run(source.library, DT, network=source.network, idiom=source.idiom)
+    runs: dict[tuple[str, str, str], Evaluation] = {
+        (name, "", ""): Evaluation(source.library, DT, network=source.network, idiom=source.idiom)
         for name, source in sources.items()
         if source.trained or source.idiom is not Idiom.TUTORIAL
     }
     for (name, importer), crossing in crossings.items():
-        runs[name, importer, Mode.NATIVE.value] = Run(importer, DT, graph=crossers[name].graph)
+        runs[name, importer, Mode.NATIVE.value] = Evaluation(importer, DT, graph=crossers[name].graph)
         if crossing.graph is not None:
-            runs[name, importer, Mode.RECONCILED.value] = Run(importer, DT, graph=crossing.graph.resolve())
-    work = options.work / "runs"
+            runs[name, importer, Mode.RECONCILED.value] = Evaluation(importer, DT, graph=crossing.graph.resolve())
     with progress.task("test images", parts(len(runs), len(test))) as advance:
-        outcomes = evaluate(runs, held_images(test.images[:, None], steps, work), work, advance=advance)
+        images = held_images(test.images[:, None], steps, options.work / "runs")
+        outcomes = evaluate(runs, images, Store(options.store), advance=advance)
 
     deployed = []
     for (name, importer), crossing in crossings.items():
@@ -149,7 +150,7 @@ def _held(images: Array, steps: int) -> Array:
 def _whys(
     options: Options,
     deployed: Sequence[Deployed],
-    natives: Mapping[str, Outcome],
+    natives: Mapping[str, Evaluated],
     exports: Mapping[str, Exported],
     test: Images,
     steps: int,
@@ -168,12 +169,12 @@ def _whys(
             yield (each.source.name, each.importer), f"{verdict.status}: {', '.join(verdict.codes) or 'no cause'}"
 
 
-def classes(outcome: Outcome) -> Array | None:
+def classes(outcome: Evaluated) -> Array | None:
     """The class of each image, None where there is no output."""
     return None if outcome.output is None else classify(outcome.output, Readout.RATE)
 
 
-def accuracy(outcome: Outcome, test: Images) -> Share | None:
+def accuracy(outcome: Evaluated, test: Images) -> Share | None:
     """On the test images."""
     found = classes(outcome)
     return None if found is None else Share.of(found == test.labels)

@@ -13,7 +13,7 @@ from typing import Any
 from nir_interop.graphs import Array, Node, read, validate
 from nir_interop.reconcile.steps import membrane, step_of
 from nir_interop.rule import NIR_MEANING, Comparison, Floor, ResetKind, SpikeFrom, SpikesPerStep
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Options
 from nir_interop_studies.nir_paper.crossing import Crossed, Task, target_side
 from nir_interop_studies.nir_paper.inputs import Frames, Held

@@ -18,7 +18,7 @@ from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph, read
 from nir_interop.reference import Simulator
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, SpikeFrom, Timing, UpdateRule
-from nir_interop.transfer.live import LiveBackend
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nir_paper.paper import LIF_GRAPH, Paper, spike_steps
 
 Array = NDArray[Any]

@@ -20,8 +20,8 @@ from nir_interop.learning import classify
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
 from nir_interop.rule import UpdateRule
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Readout, Status
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Share
 from nir_interop_studies.nir_paper.inputs import Inputs
 

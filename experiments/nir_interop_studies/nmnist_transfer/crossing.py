@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
@@ -18,18 +19,17 @@ from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
 from nir_interop.learning import classify
 from nir_interop.networks import Network, PoolKind
 from nir_interop.networks.layers import Pool2d
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
 from nir_interop.store.store import Store
+from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
 from nir_interop.transfer.fingerprints import import_fingerprint, native_rules
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.remaining import remains, settled
+from nir_interop.transfer.rewriting import remains, settled
 from nir_interop.vocabulary import Idiom, Readout
+from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Options, Share
-from nir_interop_studies.evaluation import Outcome, Run, evaluate, parts
 from nir_interop_studies.identifying import neurons_in
 from nir_interop_studies.nmnist_transfer.frames import Frames
 from nir_interop_studies.nmnist_transfer.network import FRAME, SHORT, written_for
@@ -106,10 +106,10 @@ class Crossed:
     """
 
     sources: Mapping[str, Source]
-    natives: Mapping[str, Outcome]
+    natives: Mapping[str, Evaluated]
     crossings: Sequence[Crossing]
-    outcomes: Sequence[Outcome | None]
-    swapped: Mapping[PoolKind, Outcome]
+    outcomes: Sequence[Evaluated | None]
+    swapped: Mapping[PoolKind, Evaluated]
     test: Frames
 
 
@@ -125,14 +125,14 @@ def run_all(options: Options, networks: Mapping[str, Network], test: Frames, pro
             crossings += _through(sources, importer, sample, options, advance)
 
     swapped = dict(_swapped(networks.get("norse_max")))
-    runs: dict[Hashable, Run] = {name: Run(one.library, one.dt, network=one.own) for name, one in sources.items()}
-    runs |= {kind: Run("norse", FRAME, network=other) for kind, other in swapped.items()}
+    runs: dict[Hashable, Evaluation] = {name: Evaluation(one.library, one.dt, network=one.own) for name, one in sources.items()}
+    runs |= {kind: Evaluation("norse", FRAME, network=other) for kind, other in swapped.items()}
     same = [_same(each) for each in crossings]
     for each, key in zip(crossings, same, strict=True):
         if each.graph is not None:
-            runs[key] = Run(each.importer, each.taken, graph=each.graph.resolve())
+            runs[key] = Evaluation(each.importer, each.taken, graph=each.graph.resolve())
     with progress.task("test recordings", parts(len(runs), len(test))) as advance:
-        outcomes = evaluate(runs, test, options.work / "runs", batch=BATCH, advance=advance)
+        outcomes = evaluate(runs, test, Store(options.store), batch=BATCH, advance=advance)
     return Crossed(
         sources,
         {name: outcomes[name] for name in sources},
@@ -164,7 +164,7 @@ def targets(sources: Mapping[str, Source], importer: str, options: Options) -> I
     known = import_fingerprint(backend(importer), Store(options.store), kinds=kinds)
     fixed = load_adapter(importer).fixed_dt
     with LiveBackend(backend(importer), limit=LIMIT) as live:
-        yield lambda dt: Target(Side(importer, dt, known.by_primitive(), known.rules), live, fixed)
+        yield lambda dt: Target(Side.of(known, dt), live, fixed)
 
 
 def _through(
@@ -267,12 +267,12 @@ def stretched(graph: Graph, factor: float) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def classes(outcome: Outcome | None) -> Array | None:
+def classes(outcome: Evaluated | None) -> Array | None:
     """The class of each recording, None where there is no output."""
     return None if outcome is None or outcome.output is None else classify(outcome.output, Readout.RATE)
 
 
-def accuracy(outcome: Outcome | None, test: Frames) -> Share | None:
+def accuracy(outcome: Evaluated | None, test: Frames) -> Share | None:
     """On the test recordings."""
     found = classes(outcome)
     return None if found is None else Share.of(found == test.labels)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from nir_interop.networks import PoolKind
+from nir_interop.training import Trained
+from nir_interop.transfer.evaluation import Evaluated
 from nir_interop.vocabulary import Cause, Status
 from nir_interop_studies.common import Share
-from nir_interop_studies.evaluation import Outcome
 from nir_interop_studies.nmnist_transfer.crossing import HAND, RECONCILED, Crossed, Crossing, accuracy, classes
 from nir_interop_studies.nmnist_transfer.frames import Frames, Windows
 from nir_interop_studies.nmnist_transfer.network import FRAME
 from nir_interop_studies.nmnist_transfer.regimes import Regime
 from nir_interop_studies.nmnist_transfer.sentences import step
-from nir_interop_studies.training import Trained
 
 GOAL = 0.85
 """What a network trained on a thousand recordings of N-MNIST is to reach."""
@@ -92,7 +92,7 @@ def source_rows(crossed: Crossed) -> Iterator[dict[str, Any]]:
         })  # fmt: skip
 
 
-def _source(crossed: Crossed, outcome: Outcome, about: Mapping[str, Any]) -> dict[str, Any]:
+def _source(crossed: Crossed, outcome: Evaluated, about: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SOURCES)
     row |= {"dataset": crossed.test.name, **about}
     share = accuracy(outcome, crossed.test)
@@ -112,7 +112,7 @@ def transfer_rows(crossed: Crossed, whys: Mapping[int, str]) -> Iterator[dict[st
         yield row if number not in whys else row | {"causes": f"{whys[number]} (outside the sample)"}
 
 
-def _transfer(crossed: Crossed, each: Crossing, outcome: Outcome | None) -> dict[str, Any]:
+def _transfer(crossed: Crossed, each: Crossing, outcome: Evaluated | None) -> dict[str, Any]:
     source, native = each.source, crossed.natives[each.source.name]
     row: dict[str, Any] = dict.fromkeys(TRANSFER)
     row |= {
@@ -165,7 +165,7 @@ def _remedy(each: Crossing) -> str | None:
     return f"dt = {step(each.taken)}" if each.treatment == HAND else None
 
 
-def _compared(crossed: Crossed, native: Outcome, outcome: Outcome) -> dict[str, Any]:
+def _compared(crossed: Crossed, native: Evaluated, outcome: Evaluated) -> dict[str, Any]:
     share, ours, theirs = accuracy(outcome, crossed.test), classes(native), classes(outcome)
     if share is None or outcome.output is None or native.output is None or ours is None or theirs is None:
         return {}

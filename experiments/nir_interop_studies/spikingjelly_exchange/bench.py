@@ -24,9 +24,9 @@ from nir_interop.graphs import Graph, inline, write
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Comparison, FeedbackBias, Precision, Start
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Readout, Stage, Status
 from nir_interop.workers.job import RECORDING, failure, import_failure
+from nir_interop.workers.live import LiveBackend
 
 Array = NDArray[Any]
 

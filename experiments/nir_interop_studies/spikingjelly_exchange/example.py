@@ -15,7 +15,6 @@ from spikingjelly.activation_based.nir_exchange import export_to_nir, import_fro
 from torch import nn
 
 from nir_interop_studies.spikingjelly_exchange.bench import DATASET, IMPORTED, ORIGINAL, Bench, Case, compared, verdict
-from nir_interop_studies.spikingjelly_exchange.promises import FIRST, VERSION
 from nir_interop_studies.spikingjelly_exchange.running import beside, native
 
 Array = NDArray[Any]
@@ -63,10 +62,10 @@ _FIRST = _PRINTED | {
 }
 
 PRINTED = Variant(
-    f"as printed in {FIRST}", lambda: neuron.ParametricLIFNode(10.0, decay_input=False, v_reset=None), _FIRST
+    "as printed in 0.0.0.1.0", lambda: neuron.ParametricLIFNode(10.0, decay_input=False, v_reset=None), _FIRST
 )  # fmt: skip
 CURRENT = Variant(
-    f"as printed in {VERSION}", lambda: neuron.ParametricLIFNode(10.0, decay_input=False, v_reset=0.0), _PRINTED
+    "as printed in 2.0.0", lambda: neuron.ParametricLIFNode(10.0, decay_input=False, v_reset=0.0), _PRINTED
 )  # fmt: skip
 CHANGES: tuple[Variant, ...] = (
     Variant("v_reset left out", lambda: neuron.ParametricLIFNode(10.0, decay_input=False), _FIRST),

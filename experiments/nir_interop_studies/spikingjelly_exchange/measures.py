@@ -36,7 +36,7 @@ def measured(bench: Bench, promise: Promise) -> list[Case]:
 
 def in_package(promise: Promise) -> bool | None:
     """Whether the installed package states it too; None where only the documentation is quoted."""
-    if promise.found is None:
+    if not promise.found:
         return None
     text = " ".join((inspect.getsource(to_nir) + inspect.getsource(from_nir)).split())
     return " ".join(promise.found.split()) in text

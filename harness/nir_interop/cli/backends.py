@@ -41,7 +41,7 @@ def install(
     """
     from nir_interop.backends.installing import install as put
     from nir_interop.errors import BackendMissing
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     options = [*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ())]
     made = put(what, Path.cwd(), options, label)

@@ -19,8 +19,8 @@ from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference.exact import exact_neuron, spike_times
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Status
+from nir_interop.workers.live import LiveBackend
 
 Array = NDArray[Any]
 Row = dict[str, Any]

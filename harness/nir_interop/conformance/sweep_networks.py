@@ -21,9 +21,9 @@ from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.runner import run as run_plan
 from nir_interop.recording import Recording
 from nir_interop.store.store import Store
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Idiom, Readout, Status
 from nir_interop.workers.job import GRAPH, RECORDING
+from nir_interop.workers.live import LiveBackend
 
 Row = dict[str, Any]
 

@@ -303,7 +303,7 @@ def rules(*backends: str, store: GivenPath | None = None) -> Rules:
     """
     from nir_interop.backends.environments import backends as every
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     chosen = installed(backends) if backends else [each for each in every() if each.installed and each.name != CONTINUOUS]
     cells = store_of(store)

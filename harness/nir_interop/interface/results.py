@@ -364,7 +364,7 @@ class Rules:
 
         said = ["NIR (its own meaning)", *(f"  {kind}: {says(NIR_MEANING, kind)}" for kind in sorted(NEURONS))]
         for fingerprint in self.fingerprints:
-            side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
+            side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
             said.append(f"{fingerprint.backend} ({side})")
             for kind, one in sorted(fingerprint.rules.items()):
                 compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
@@ -378,14 +378,14 @@ class Rules:
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop rules --json`` prints: backend → side → primitive → facts, under a native neuron's options."""
         from nir_interop.explain.rule_text import says
-        from nir_interop.fingerprint import Side
+        from nir_interop.fingerprint import Origin
         from nir_interop.rule import NIR_MEANING
 
         document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
         for fingerprint in self.fingerprints:
-            sides = document.setdefault(fingerprint.backend, {side.value: {} for side in Side})
+            sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
             facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
-            sides[fingerprint.side.value] |= {fingerprint.options: facts} if fingerprint.side is Side.NATIVE else facts
+            sides[fingerprint.origin.value] |= {fingerprint.options: facts} if fingerprint.origin is Origin.NATIVE else facts
         return document
 
     def to_frame(self) -> pd.DataFrame:
@@ -403,7 +403,7 @@ class Rules:
         from nir_interop.interface import notebook
 
         rows = [
-            (each.backend, each.side.value, each.options, kind, found_of(kind, one))
+            (each.backend, each.origin.value, each.options, kind, found_of(kind, one))
             for each in self.fingerprints
             for kind, one in sorted(each.rules.items())
         ]

@@ -63,7 +63,7 @@ class Reconciliations:
             "kind": "rewrite", "network": job.source.network, "seed": job.source.seed, "exporter": job.source.exporter,
             "importer": job.importer, "dt": job.source.dt_export, "dt_import": job.dt_import, "limit": self.limit,
             "source_rules": self.explanations.native_rules(job.source),
-            "target_rules": self.explanations.fingerprints[job.importer]["import"]["rules"],
+            "domain": self.explanations.fingerprints[job.importer]["import"]["rules"],
         }  # fmt: skip
         named = {
             "graph": objects[GRAPH],

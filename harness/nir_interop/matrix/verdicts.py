@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from nir_interop.backends.environments import Backend
-from nir_interop.fingerprint import Fingerprint, Side
+from nir_interop.fingerprint import Fingerprint, Origin
 from nir_interop.matrix.known_outcomes import Once
 from nir_interop.matrix.outcomes import CellResult
 from nir_interop.matrix.plan import Plan, SourceJob
@@ -48,7 +48,7 @@ class Explanations:
         """Queue the probes of every library."""
         for backend in self.plan.backends.values():
             if backend.name in (REFERENCE, CONTINUOUS) or not backend.installed:
-                self.fingerprints[backend.name] = {"status": OK, "import": {"rules": {}}, "native": {}, "misruns": []}
+                self.fingerprints[backend.name] = {"status": OK, "import": {"rules": {}}, "native": {}}
             else:
                 self._identify(backend)
 
@@ -95,9 +95,7 @@ class Explanations:
             "exporter": job.source.exporter, "importer": job.importer, "recordings": [native, target], "failure": failed,
             "input": source.stimulus["objects"]["stimulus"],
             "dt": job.source.dt_export, "dt_import": job.dt_import, "dt_effective": cell.outcome.get("dt_effective"),
-            "source_rules": self.native_rules(job.source) if source.exported else {}, "target_rules": _rules(imported),
-            "domain": imported,
-            "likely": self.fingerprints[job.importer]["misruns"] if source.exported else [],
+            "source_rules": self.native_rules(job.source) if source.exported else {}, "domain": imported,
         }  # fmt: skip
         named = {"graph": graph, "stimulus": parts["input"], "parameters": learned, "native": native, "target": target}
         paths = {name: None if each is None else str(self.store.object(each)) for name, each in named.items()}
@@ -126,7 +124,7 @@ class Explanations:
 
 def _rules(found: dict[str, Any]) -> dict[str, Any]:
     """Primitive → its rule, where that is known."""
-    known = Fingerprint.from_dict({"backend": "", "side": Side.IMPORT.value, "options": "", "rules": found})
+    known = Fingerprint.from_dict({"backend": "", "side": Origin.IMPORT.value, "options": "", "rules": found})
     return {kind: rule.as_dict() for kind, rule in known.by_primitive().items()}
 
 

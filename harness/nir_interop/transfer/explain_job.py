@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import BackendMissing, NotExpressible, RunFailed
 from nir_interop.transfer.importing import recording_at
-from nir_interop.vocabulary import CONTINUOUS, Blame, Cause, Stage, Status
+from nir_interop.vocabulary import Blame, Cause, Stage, Status
 from nir_interop.workers.error_messages import describe
 from nir_interop.workers.job import OK, Job, Outcome, Progress, network_of, stimulus_at
 
 if TYPE_CHECKING:
+    from nir_interop.agreement.side import Side
     from nir_interop.explain.verdict import Verdict
-    from nir_interop.fingerprint import Identified
     from nir_interop.graphs import Graph
     from nir_interop.rule import UpdateRule
 
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     """The fingerprints of the job's ``backend``: ``import``, ``native`` by reset and idiom, and what it does outside rules."""
     from nir_interop.backends.environments import Backend
-    from nir_interop.explain.probe_findings import misruns
     from nir_interop.store.store import Store
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_fingerprints
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
     backend, store = Backend.from_dict(job["backend"]), Store(Path(job["store"]))
     try:
@@ -40,8 +39,7 @@ def identify(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     except BackendMissing as error:
         return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
     native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
-    seen = sorted(map(str, misruns(imported.rules)))
-    return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items())), "misruns": seen}
+    return {"status": OK, "import": imported.as_dict(), "native": dict(sorted(native.items()))}
 
 
 def explain(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
@@ -76,37 +74,32 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
 
 
 def _verdict(job: Job) -> Verdict:
-    from nir_interop.explain.continuous import explain_continuous
-    from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-    from nir_interop.explain.probe_findings import without_rule
-    from nir_interop.explain.verdict import explain_cell
+    from nir_interop.agreement.side import Side
+    from nir_interop.transfer import case
 
     failed = job["failure"] or {}
     failure = RunFailed(failed.get("status", ""), failed.get("error_type", ""), failed.get("error_message", ""))
     if job["graph"] is None:
-        return without_graph(failure, Stage(failed["stage"] or Stage.BUILD))
-    graph, intended, domain = graph_at(job["graph"]), intended_graph(job), _domain(job["domain"])
-    cell: dict[str, Any] = {
-        "intended": intended,
-        "exported": graph,
-        "source_rule": rules_of(job["source_rules"]),
-        "target_rule": rules_of(job["target_rules"]),
-        "native": recording_at(job["native"]),
-        "stimulus": stimulus_at(job["stimulus"])["input"],
-        "dt_export": job["dt"],
-        "dt_import": job["dt_import"],
-        "dt_effective": job["dt_effective"],
-        "names": (job["exporter"], job["importer"]),
-        "likely": [Cause(each) for each in job["likely"]],
-        "without_rule": without_rule(domain),
-    }
-    if job["target"] is not None:
-        judge = explain_continuous if job["importer"] == CONTINUOUS else explain_cell
-        return judge(target=recording_at(job["target"]), **cell)
-    meaningless = without_meaning(failure, intended, graph, job["dt"])
-    if meaningless is not None:
-        return meaningless
-    return attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, domain)
+        return case.explain_export(failure, Stage(failed["stage"] or Stage.BUILD))
+    one = case.Case(
+        graph_at(job["graph"]),
+        stimulus_at(job["stimulus"])["input"],
+        Side(job["exporter"], job["dt"], rules_of(job["source_rules"])),
+        target_of(job),
+        recorded=recording_at(job["native"]),
+        intended=intended_graph(job),
+        dt_effective=job["dt_effective"],
+    )
+    return case.explain(one, failure if job["target"] is None else recording_at(job["target"]))
+
+
+def target_of(job: Job) -> Side:
+    """The importer at the job's step, with what is known of it."""
+    from nir_interop.agreement.side import Side
+    from nir_interop.fingerprint import Fingerprint
+
+    known = {"backend": job["importer"], "side": "import", "options": "", "rules": job["domain"]}
+    return Side.of(Fingerprint.from_dict(known), job["dt_import"])
 
 
 def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
@@ -114,12 +107,6 @@ def rules_of(rules: Mapping[str, Mapping[str, str]]) -> dict[str, UpdateRule]:
     from nir_interop.rule import UpdateRule
 
     return {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(rules.items())}
-
-
-def _domain(domain: Mapping[str, Any]) -> dict[str, Identified]:
-    from nir_interop.fingerprint import Fingerprint
-
-    return dict(Fingerprint.from_dict({"backend": "", "side": "import", "options": "", "rules": domain}).rules)
 
 
 @lru_cache(maxsize=3)

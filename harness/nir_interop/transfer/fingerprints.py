@@ -13,17 +13,17 @@ from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.graphs import single
 from nir_interop.explain.probes.parameters import SIZE
-from nir_interop.fingerprint import Fingerprint, Identified, Side
+from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
+from nir_interop.networks.documents import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
 from nir_interop.store.keys import fingerprint_key
 from nir_interop.store.store import Store
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.native_networks import NATIVE_NEURONS
-from nir_interop.transfer.network_of_graph import layered
 from nir_interop.vocabulary import Idiom, Reset
+from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.network_of_graph import layered
 
 LIMIT, BRIEF = 10.0, 4.0
 """Seconds that one probe may take, and one on whose wiring importers are known to loop for ever."""
@@ -57,7 +57,7 @@ class NativeRules:
             }
             rules = {kind: _merged(ones) for kind, ones in known.items() if ones}
             options = "; ".join(sorted({each for kind in rules for each in written[kind]}))
-            found[way] = Fingerprint(self.backend, Side.NATIVE, options, rules)
+            found[way] = Fingerprint(self.backend, Origin.NATIVE, options, rules)
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> Nativ
         identify(
             live.native(*way, options, recurrent=recurrent),
             name=live.backend.name,
-            side=Side.NATIVE,
+            origin=Origin.NATIVE,
             options=options,
             kinds=sorted(each),
         )

@@ -6,23 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import OwnFailure, RunFailed
-from nir_interop.explain.continuous import explain_continuous
-from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.probe_findings import misruns, without_rule
 from nir_interop.explain.rule_text import found as found_of
 from nir_interop.explain.rule_text import says
 from nir_interop.explain.structure import has_biased_feedback
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant
-from nir_interop.reconcile.model import Side
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
+from nir_interop.transfer.case import Case, explain
 from nir_interop.transfer.check import Recordings, run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
@@ -126,31 +124,19 @@ def explain_graph(
         raise OwnFailure(f"{path.name}: the reference's recording is gone; is something removing temporary files?")
     own = backend.name in (REFERENCE, CONTINUOUS)
     fingerprint = Fingerprint(backend.name) if own else import_fingerprint(backend, store)
-    cell: dict[str, Any] = {
-        "intended": graph,
-        "exported": graph,
-        "source_rule": {},
-        "target_rule": fingerprint.by_primitive(),
-        "native": meant,
-        "stimulus": stimulus,
-        "dt_export": dt,
-        "dt_import": dt,
-        "names": ("NIR", backend.name),
-        "likely": misruns(fingerprint.rules),
-        "without_rule": without_rule(fingerprint.rules),
-    }
+    target = Side.of(fingerprint, dt, backend.name)
+    case = Case(graph, stimulus, Side("NIR", dt), target, recorded=meant, intended=graph)
     if made is not None:
-        verdict = (explain_continuous if backend.name == CONTINUOUS else explain_cell)(target=made, **cell)
+        verdict = explain(case, made)
     else:
         outcome = found.outcome
         failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
-        verdict = attributed(explain_cell(target=None, failure=failure, **cell), failure, graph, fingerprint.rules)
+        verdict = explain(case, failure)
         if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
             verdict = replace(verdict, blame=Blame.EXPORTER)
     remedy = None
     wrong = verdict.status not in (Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.ENV_MISSING)
     if not own and wrong:
-        target = Side(backend.name, dt, fingerprint.by_primitive(), fingerprint.rules)
         remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
         verdict = with_causes(verdict, remedy)
     return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy)

@@ -9,26 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
-from nir_interop.errors import BadInput, RunFailed
+from nir_interop.errors import BadInput
 from nir_interop.explain.causes import Found
 from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant, validate
-from nir_interop.reconcile.model import Side
-from nir_interop.reconcile.outputs import OUTPUTS
-from nir_interop.reconcile.passes import PASSES
-from nir_interop.reconcile.planner import Plan, Run, reconcile
+from nir_interop.reconcile.planner import Plan
 from nir_interop.recording import Recording
 from nir_interop.rule import AXES, UpdateRule
 from nir_interop.store.store import Store
+from nir_interop.transfer.case import Case
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.transfer.readings import SourceReading, matched
 from nir_interop.transfer.readings.natives import Natives
 from nir_interop.transfer.readings.reading import SHORT
-from nir_interop.transfer.remaining import remains
-from nir_interop.vocabulary import REFERENCE, Status
+from nir_interop.transfer.rewriting import reconcile
+from nir_interop.vocabulary import REFERENCE
+from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.scheduler import TIME_LIMIT
 
 NIR = "nir"
@@ -77,8 +76,7 @@ def side_of(name: str, dt: float, store: Store, backends: Mapping[str, Backend])
     """What a backend's importer does at a step; NIR's own meaning for ``nir`` and the reference."""
     if name in (NIR, REFERENCE):
         return Side(name, dt)
-    found = import_fingerprint(backends[name], store)
-    return Side(name, dt, found.by_primitive(), found.rules)
+    return Side.of(import_fingerprint(backends[name], store), dt, name)
 
 
 def side_from_rule(text: str, dt: float) -> Side:
@@ -153,26 +151,8 @@ def reconcile_with(
     wanted : what the source computed; by default what its rules give
     lost : what the graph has lost of it
     """
-    asked = None if run is None else unless_it_hangs(run, target)
-    plain = reconcile(graph, source, target, stimulus, (), wanted=wanted, run=asked)
-    plan = reconcile(graph, source, target, stimulus, PASSES, wanted=wanted, run=asked)
-    if plain.right and not plan.right:
-        plan = replace(plain, remaining=plan.remaining)
-    left = () if plan.right else remains(plan, target, stimulus, lost).causes
-    return Reconciled(plan, left, source, target, plain.wrong)
-
-
-def unless_it_hangs(run: LiveBackend, target: Side) -> Run:
-    """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
-    known = target.domain.get(OUTPUTS)
-    ends = [refusal for refusal in known.refuses if refusal.status == Status.TIMEOUT] if known is not None else []
-
-    def asked(graph: Graph, stimulus: Array, dt: float) -> Recording:
-        if ends and len(inline(graph).of_kind("Output")) > 1:
-            raise RunFailed(ends[0].status, "", ends[0].message)
-        return run(graph, stimulus, dt)
-
-    return asked
+    found = reconcile(Case(graph, stimulus, source, target, recorded=wanted), run, lost)
+    return Reconciled(found.plan, found.remaining, source, target, found.before)
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing, InvalidGraph
@@ -12,12 +13,15 @@ from nir_interop.explain.causes import causes_between
 from nir_interop.explain.probe_findings import misruns
 from nir_interop.explain.verdict import CauseShare, Verdict, by_share
 from nir_interop.graphs import NEURONS, Graph, inline
-from nir_interop.reconcile.model import Pass, Side
+from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.passes import PASSES
-from nir_interop.reconcile.planner import Applied, Plan, reconcile
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.reconciling import NIR, reconcile_with, unless_it_hangs
+from nir_interop.reconcile.planner import Applied, Plan
+from nir_interop.reconcile.planner import reconcile as planned
+from nir_interop.transfer.case import Case
+from nir_interop.transfer.reconciling import NIR
+from nir_interop.transfer.rewriting import reconcile, unless_it_hangs
 from nir_interop.vocabulary import Blame, Cause, Status
+from nir_interop.workers.live import LiveBackend
 
 KEEPS_SHAPES = frozenset({Cause.FLATTEN_ORDER, Cause.CYCLE_ORDER})
 """What makes no run fail and no shape another."""
@@ -47,7 +51,7 @@ def remedy_for(
     source = Side(NIR, dt)
     try:
         with LiveBackend(backend, limit=limit) as run:
-            plan = reconcile_with(run, graph, stimulus, source, target).plan
+            plan = reconcile(Case(graph, stimulus, source, target), run).plan
             if not (plan.right and plan.asked and plan.passes):
                 return None
             known = any(each.cause is not Cause.UNEXPLAINED for each in verdict.causes)
@@ -74,7 +78,7 @@ def _needed(
     found = []
     for each in plan.passes:
         others = [one for one in PASSES if one.name in applied and one.name != each.name]
-        if reconcile(graph, source, target, stimulus, others, run=asked).right:
+        if planned(graph, source, target, stimulus, others, run=asked).right:
             continue
         (own,) = (one for one in PASSES if one.name == each.name)
         ruled = _in_rules(own, graph, source, target)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.backends.adapter import Adapter
-from nir_interop.transfer.explain_job import as_outcome, graph_at, intended_graph, rules_of, unexplained
+from nir_interop.transfer.explain_job import as_outcome, graph_at, intended_graph, rules_of, target_of, unexplained
 from nir_interop.transfer.importing import recording_at
-from nir_interop.vocabulary import Stage, Status
+from nir_interop.vocabulary import REFERENCE, Stage, Status
 from nir_interop.workers.error_messages import describe
 from nir_interop.workers.job import GRAPH, OK, Job, Outcome, Progress, stimulus_at
 
 if TYPE_CHECKING:
-    from nir_interop.transfer.live import LiveBackend
+    from nir_interop.workers.live import LiveBackend
 
 
 def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
@@ -32,39 +32,35 @@ def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
 
 
 def _rewritten(job: Job) -> Outcome:
+    from nir_interop.agreement.side import Side
     from nir_interop.errors import InvalidGraph, RunFailed
-    from nir_interop.explain.failed_cells import without_meaning
-    from nir_interop.fingerprint import Fingerprint
     from nir_interop.graphs import write
     from nir_interop.reconcile.forbidding import forbidding
-    from nir_interop.reconcile.model import Side
-    from nir_interop.reconcile.passes import PASSES
-    from nir_interop.reconcile.planner import reconcile
-    from nir_interop.transfer.remaining import remains, settled
-    from nir_interop.vocabulary import REFERENCE
+    from nir_interop.transfer.case import Case, explain_meaningless
+    from nir_interop.transfer.rewriting import rewrite
 
-    graph, intended = graph_at(job["graph"]), intended_graph(job)
-    stimulus, native = stimulus_at(job["stimulus"])["input"], recording_at(job["native"])
-    known = Fingerprint.from_dict({"backend": job["importer"], "side": "import", "options": "", "rules": job["target_rules"]})
-    target = Side(job["importer"], job["dt_import"], known.by_primitive(), known.rules)
-    run = None if job["importer"] == REFERENCE else _KEPT.live(job["backend"], job["limit"])
+    case = Case(
+        graph_at(job["graph"]),
+        stimulus_at(job["stimulus"])["input"],
+        Side(job["exporter"], job["dt"], rules_of(job["source_rules"])),
+        target_of(job),
+        recorded=recording_at(job["native"]),
+        intended=intended_graph(job),
+    )
     try:
-        own = Side(job["exporter"], job["dt"], rules_of(job["source_rules"]))
-        source, lost = settled(graph, intended, own, stimulus, native)
-        plan = reconcile(graph, source, target, stimulus, PASSES, wanted=native, run=run)
+        made = rewrite(case, None if job["importer"] == REFERENCE else _KEPT.live(job["backend"], job["limit"]))
     except InvalidGraph:
-        meaningless = without_meaning(RunFailed(str(Status.REFUSED)), intended, graph, job["dt"])
-        verdict = None if meaningless is None else as_outcome(meaningless, graph)
+        meaningless = explain_meaningless(case, RunFailed(str(Status.REFUSED)))
+        verdict = None if meaningless is None else as_outcome(meaningless, case.graph)
         causes = [] if meaningless is None else [each.cause for each in meaningless.causes]
         return {"status": OK, "passes": [], "verdict": verdict, "forbidden": sorted(map(str, forbidding(causes)))}
-    if plan.passes:
-        write(Path(job["folder"]) / GRAPH, plan.graph)
-    left = None if plan.exact else remains(plan, target, stimulus, lost)
-    forbids = () if left is None else forbidding(each.cause for each in left.causes)
+    if made.plan.passes:
+        write(Path(job["folder"]) / GRAPH, made.plan.graph)
+    forbids = () if made.verdict is None else forbidding(each.cause for each in made.verdict.causes)
     return {
         "status": OK,
-        "passes": [each.as_dict() for each in plan.passes],
-        "verdict": None if left is None else as_outcome(left, plan.graph),
+        "passes": [each.as_dict() for each in made.plan.passes],
+        "verdict": None if made.verdict is None else as_outcome(made.verdict, made.plan.graph),
         "forbidden": sorted(map(str, forbids)),
     }
 
@@ -79,7 +75,7 @@ class _Kept:
     def live(self, backend: Mapping[str, Any], limit: float) -> LiveBackend:
         """The importer as a callable."""
         from nir_interop.backends.environments import Backend
-        from nir_interop.transfer.live import LiveBackend
+        from nir_interop.workers.live import LiveBackend
 
         if self._live is None or self._asked != (backend, limit):
             if self._live is not None:

@@ -35,7 +35,7 @@ _TEMPORARY = re.compile(r"\b(?:tmp|pytest-)[a-z0-9_]{6,}\b")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _OURS = ("nir_interop", "nir_interop_adapters")
 _STANDS_ON = ("torch", "numpy", "h5py")
-_BENEATH = (*_STANDS_ON, *_OURS)
+BENEATH = (*_STANDS_ON, *_OURS)
 """Packages that a library stands on, or that call it: a failure inside them is shown where the library called them."""
 
 
@@ -150,7 +150,7 @@ def place(error: BaseException) -> str:
         where = f"{shown}:{frame.lineno}"
         if shown.startswith(_CALLERS):
             continue
-        if shown.split("/")[0] not in _BENEATH:
+        if shown.split("/")[0] not in BENEATH:
             return where
         fallback = fallback or where
     return fallback

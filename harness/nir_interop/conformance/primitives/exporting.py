@@ -6,20 +6,21 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.conformance.primitives.case import Array
 from nir_interop.conformance.primitives.judging import EXPORT, Judged, Row, compared, failed, row
 from nir_interop.conformance.primitives.networks import ExportCase
 from nir_interop.errors import BadInput, InvalidGraph, RunFailed
 from nir_interop.explain.exporting import exporter_changes
-from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Graph, inline, read, write
 from nir_interop.networks import Network
+from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
-from nir_interop.transfer.live import LiveBackend
-from nir_interop.transfer.native_networks import document_of
+from nir_interop.transfer.case import Case, explain
 from nir_interop.vocabulary import Cause, Idiom, Outcome, Status
+from nir_interop.workers.live import LiveBackend
 
 Export = Callable[[Network, Idiom, Array], Graph]
 """Builds a network in a library's words, runs it, and gives the graph that its exporter wrote; raises RunFailed."""
@@ -113,16 +114,8 @@ def _changes(meant: Graph, graph: Graph, dt: float) -> tuple[str, ...]:
 def _causes(each: ExportCase, graph: Graph, judged: Judged) -> tuple[str, ...]:
     """What the exporter changed, most outputs first."""
     meant = each.meant
-    verdict = explain_cell(
-        intended=meant.graph,
-        exported=graph,
-        source_rule={},
-        target_rule={},
-        native=meant.meant,
-        target=judged.recording,
-        stimulus=meant.stimulus,
-        dt_export=meant.dt,
-        dt_import=meant.dt,
-        names=("the network", "NIR"),
-    )
-    return verdict.codes or (str(Cause.UNEXPLAINED),)
+    if judged.recording is None:
+        return (str(Cause.UNEXPLAINED),)
+    network, nir = Side("the network", meant.dt), Side("NIR", meant.dt)
+    case = Case(graph, meant.stimulus, network, nir, recorded=meant.meant, intended=meant.graph)
+    return explain(case, judged.recording).codes or (str(Cause.UNEXPLAINED),)

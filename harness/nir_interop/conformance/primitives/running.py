@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing import get_context
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.backends.environments import backend as find
 from nir_interop.conformance.primitives.axes import by_axes
@@ -17,16 +18,15 @@ from nir_interop.conformance.primitives.cases import cases
 from nir_interop.conformance.primitives.exporting import Exporting, exported_rows
 from nir_interop.conformance.primitives.judging import IMPORT, Judged, Row, Run, judge, row
 from nir_interop.conformance.primitives.networks import networks
-from nir_interop.explain.probe_findings import misruns
-from nir_interop.explain.verdict import explain_cell
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.store.keys import primitives_key
 from nir_interop.store.store import Store
+from nir_interop.transfer import case as transfer
 from nir_interop.transfer.fingerprints import LIMIT as PROBE_LIMIT
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.transfer.live import LiveBackend
 from nir_interop.vocabulary import Cause, Outcome
 from nir_interop.workers.confinement import die_with
+from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.pool import SAME_SUMS
 
 LIMIT, PATIENCE = 5.0, 2.5
@@ -129,17 +129,6 @@ def _row(case: Case, judged: Judged, fingerprint: Callable[[], Fingerprint]) -> 
 
 def _causes(case: Case, judged: Judged, fingerprint: Fingerprint) -> Sequence[str]:
     """Why outputs differ, most outputs first."""
-    verdict = explain_cell(
-        intended=None,
-        exported=case.graph,
-        source_rule={},
-        target_rule=fingerprint.by_primitive(),
-        native=case.meant,
-        target=judged.recording,
-        stimulus=case.stimulus,
-        dt_export=case.dt,
-        dt_import=case.dt,
-        names=("NIR", fingerprint.backend),
-        likely=misruns(fingerprint.rules),
-    )
-    return verdict.codes
+    known = Side.of(fingerprint, case.dt)
+    meant = transfer.Case(case.graph, case.stimulus, Side("NIR", case.dt), known, recorded=case.meant)
+    return () if judged.recording is None else transfer.explain(meant, judged.recording).codes

@@ -1,27 +1,96 @@
-"""What a rewriting leaves: the causes for which a target still does not compute what the source computed."""
+"""The graph of a case rewritten so that its target computes what the source did, and what is left where it does not."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.compare.nodes import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
-from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.probe_findings import misruns, without_rule
 from nir_interop.explain.source import distance, source_side
-from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
+from nir_interop.explain.verdict import CauseShare, Verdict
 from nir_interop.graphs import Graph, inline
-from nir_interop.reconcile.model import Side
+from nir_interop.reconcile.outputs import OUTPUTS
+from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, fitted, replayed
+from nir_interop.reconcile.planner import reconcile as planned
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule
+from nir_interop.transfer.case import Case, Run, explain
 from nir_interop.vocabulary import Blame, Cause, Status
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """A case whose graph is rewritten for its target.
+
+    plan : the rewritten graph, the passes that made it, and what the target gave
+    source : as its graph is read, so that it gives what the source computed; lost : what the graph has lost of that
+    verdict : on what remains, rounding included; None where every output is the source's
+    before : outputs that differed without it, None where the target gave none or was not asked for them
+    """
+
+    plan: Plan
+    source: Side
+    lost: tuple[Found, ...]
+    verdict: Verdict | None
+    before: int | None = None
+
+    @property
+    def remaining(self) -> tuple[CauseShare, ...]:
+        """The causes of what is still wrong."""
+        return () if self.plan.right or self.verdict is None else self.verdict.causes
+
+
+def rewrite(case: Case, live: Run | None) -> Reconciliation:
+    """Rewrite the graph of a source that was recorded, which is first read as the source computed it.
+
+    live : the target itself, None where its rules are all there is to ask
+
+    Raises InvalidGraph where the graph means nothing, and no pass makes it mean something.
+    """
+    source, lost = settled(case.graph, case.intended, case.source, case.stimulus, case.meant)
+    plan = planned(case.graph, source, case.target, case.stimulus, PASSES, wanted=case.meant, run=live)
+    return Reconciliation(plan, source, lost, None if plan.exact else remains(plan, case.target, case.stimulus, lost))
+
+
+def reconcile(case: Case, live: Run | None, lost: Sequence[Found] = ()) -> Reconciliation:
+    """Rewrite a graph that means what its source's rules say, and count what differed before.
+
+    A live target is not given several Outputs where the probes have seen it loop over them for ever.  Where it is right about
+    the graph as it is and no longer about the rewritten one, the graph stays.
+
+    live : the target itself, None where its rules are all there is to ask
+    lost : what the graph is known to have lost of what the source computed
+
+    Raises InvalidGraph as :func:`rewrite` does.
+    """
+    asked = None if live is None else unless_it_hangs(live, case.target)
+    plain = planned(case.graph, case.source, case.target, case.stimulus, (), wanted=case.recorded, run=asked)
+    plan = planned(case.graph, case.source, case.target, case.stimulus, PASSES, wanted=case.recorded, run=asked)
+    if plain.right and not plan.right:
+        plan = replace(plain, remaining=plan.remaining)
+    verdict = None if plan.exact else remains(plan, case.target, case.stimulus, lost)
+    return Reconciliation(plan, case.source, tuple(lost), verdict, plain.wrong)
+
+
+def unless_it_hangs(live: Run, target: Side) -> Run:
+    """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
+    known = target.domain.get(OUTPUTS)
+    ends = [refusal for refusal in known.refuses if refusal.status == Status.TIMEOUT] if known is not None else []
+
+    def asked(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        if ends and len(inline(graph).of_kind("Output")) > 1:
+            raise RunFailed(ends[0].status, "", ends[0].message)
+        return live(graph, stimulus, dt)
+
+    return asked
 
 
 def settled(
@@ -52,12 +121,12 @@ def settled(
 def _settled(
     replays: Replays, plain: Graph, intended: Graph | None, source: Side, native: Recording
 ) -> tuple[Side, tuple[Found, ...]]:
-    setting, _, found = source_side(replays, plain, intended, source.rules, source.dt, native, source.name)
+    reading, _, found = source_side(replays, plain, intended, source, native)
     if found:
         for rules in _dialects(rules_for(plain, source.rules)):
             if distance(gap(native, replays.run(plain, source.dt, rules))) == 0:
                 return replace(source, rules={**source.rules, **rules}), ()
-    return replace(source, dt=setting.dt, rules={**source.rules, **setting.rules}), tuple(found)
+    return replace(reading, rules={**source.rules, **reading.rules}), tuple(found)
 
 
 def _dialects(rules: Rules) -> Iterator[dict[str, UpdateRule]]:
@@ -109,31 +178,14 @@ def _not_known(plan: Plan, target: Side) -> CauseShare:
 
 
 def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:
-    answer = plan.answer
-    failure = answer if isinstance(answer, RunFailed) else None
     graph = inline(plan.graph)
     stimulus = fitted(stimulus, graph)
     try:
-        made = replayed(graph, target, stimulus) if answer is None else None if failure else answer
+        made = replayed(graph, target, stimulus) if plan.answer is None else plan.answer
         meant = replayed(graph, plan.side, stimulus)
     except InvalidGraph:
         return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)
-    verdict = explain_cell(
-        intended=None,
-        exported=graph,
-        source_rule=plan.side.rules,
-        target_rule=target.rules,
-        native=meant,
-        target=made if isinstance(made, Recording) else None,
-        stimulus=stimulus,
-        dt_export=plan.side.dt,
-        dt_import=target.dt,
-        failure=failure,
-        names=(plan.side.name, target.name),
-        likely=sorted(misruns(target.domain)),
-        without_rule=without_rule(target.domain),
-    )
-    return verdict if failure is None else attributed(verdict, failure, graph, target.domain)
+    return explain(Case(graph, stimulus, plan.side, target, recorded=meant), made)
 
 
 def _merged(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:

@@ -17,11 +17,11 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import CannotBuild, RunFailed
 from nir_interop.graphs import Graph, inline, write
 from nir_interop.networks import Network
+from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
-from nir_interop.transfer.native_networks import document_of
-from nir_interop.transfer.network_of_graph import layered
 from nir_interop.vocabulary import Idiom, Reset, Status
 from nir_interop.workers.job import OK
+from nir_interop.workers.network_of_graph import layered
 from nir_interop.workers.pool import Died, TimedOut, Worker
 
 
