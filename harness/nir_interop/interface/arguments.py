@@ -231,14 +231,15 @@ def check_limit(seconds: float) -> float:
     return float(seconds)
 
 
-def check_whole(number: int, name: str, least: int, most: int) -> int:
+def check_whole(number: int, name: str, least: int, most: int | None = None) -> int:
     """A whole number.  Raises BadInput for what is none, or out of its range."""
     try:
         found = operator.index(number)
     except TypeError:
         found = least - 1
-    if not least <= found <= most:
-        raise BadInput(f"{name} {shown(number)}: give a whole number, from {least} to {most}")
+    if found < least or (most is not None and found > most):
+        to = "" if most is None else f" to {most}"
+        raise BadInput(f"{name} {shown(number)}: give a whole number, from {least}{to}")
     return found
 
 

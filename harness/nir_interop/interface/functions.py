@@ -231,7 +231,7 @@ def reconcile(
     if output is not None and input is None:
         raise BadInput("output: that is of an input; give both")
     if steps is not None:
-        check_whole(steps, "steps", 1, 10**9)
+        check_whole(steps, "steps", 1)
     cells = store_of(store)
     with _called(graph, seed, time_limit, memory_limit) as file:
         inputs = inputs_of(file, input, before, seed, steps, time_limit=time_limit, tell=tell)
