@@ -9,7 +9,6 @@ import os
 import pickle
 import shlex
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +39,10 @@ from nir_interop.vocabulary import Reset
 from nir_interop.workers.job import OK, Progress
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
+from tests.command_line import run
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.naming_fakes import Executing, HostileExporter, backend
-from tests.places import PYTHONPATH, ROOT
+from tests.places import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -55,13 +55,6 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that a payload would write, in this process and in all that it starts."""
     path = tmp_path / "canary"
     monkeypatch.setenv(CANARY, str(path))
-    return path
-
-
-@pytest.fixture
-def evil(tmp_path: Path) -> Path:
-    path = tmp_path / "evil.nir"
-    write(path, hostile_graph())
     return path
 
 
@@ -213,12 +206,6 @@ def test_matrix_and_repro_give_a_library_safe_names(canary: Path, tmp_path: Path
     assert isinstance(ast.parse(script).body[0], ast.Expr)
     assert not any(name in script for name in PAYLOADS)
     assert not canary.exists()
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
-    command = [sys.executable, "-m", "nir_interop", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=1200, env=environment)
 
 
 def assert_plain(done: subprocess.CompletedProcess[str]) -> None:
