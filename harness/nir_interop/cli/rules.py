@@ -55,11 +55,11 @@ def rules(
 
 def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
     """Backend → side → primitive → facts, under a native neuron's options; and NIR's own meaning."""
-    from nir_interop.explain.rule_text import says
+    from nir_interop.explain.rules_in_words import rule_in_words
     from nir_interop.fingerprint import Origin
     from nir_interop.rule import NIR_MEANING
 
-    document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
+    document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": rule_in_words(NIR_MEANING)}}}
     for fingerprint in found:
         sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
         facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
@@ -68,11 +68,11 @@ def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
 
 
 def _facts(kind: str, one: Identified) -> dict[str, Any]:
-    from nir_interop.explain.rule_text import found
+    from nir_interop.explain.rules_in_words import found_in_words
 
     return {
         **one.rule.as_dict(),
-        "says": found(kind, one),
+        "says": found_in_words(kind, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
         "outputs": one.outputs,
@@ -81,23 +81,23 @@ def _facts(kind: str, one: Identified) -> dict[str, Any]:
 
 
 def _show_meaning() -> None:
-    from nir_interop.explain.rule_text import says
+    from nir_interop.explain.rules_in_words import rule_in_words
     from nir_interop.graphs import NEURONS
     from nir_interop.rule import NIR_MEANING
 
     say("NIR (its own meaning)")
     for kind in sorted(NEURONS):
-        say(f"  {kind}: {says(NIR_MEANING, kind)}")
+        say(f"  {kind}: {rule_in_words(NIR_MEANING, kind)}")
 
 
 def _show(fingerprint: Fingerprint) -> None:
-    from nir_interop.explain.rule_text import found
+    from nir_interop.explain.rules_in_words import found_in_words
 
     side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
     say(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-        say(f"  {kind}: {found(kind, one)}{compared}")
+        say(f"  {kind}: {found_in_words(kind, one)}{compared}")
         for tie in one.ties:
             say(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
         for message, parameters in _alike(one.refuses):
