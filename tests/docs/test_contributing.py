@@ -37,7 +37,7 @@ def test_a_command_that_is_named_is_a_target(target: str) -> None:
 
 
 def test_the_layers_are_those_of_the_product() -> None:
-    layers = re.findall(r"^\d+\. .*$", TEXT, re.M)
+    layers = re.findall(r"^\d+\. .*(?:\n   .*)*", TEXT, re.M)
     named = {name for line in layers for name in re.findall(r"`([a-z_]+(?:\.py)?)`", line)}
     assert len(layers) == 10
     assert all((SOURCES / name).exists() for name in named), sorted(name for name in named if not (SOURCES / name).exists())
