@@ -4,7 +4,7 @@ A fingerprint has an origin.  ``import`` is what the library's importer makes of
 library's own, which has options (snnTorch's default resets late and by subtraction, whatever its importer does).
 
 A part of a primitive or of a wiring that a library does not take is a :data:`Condition`: a value, of which
-``nir_interop.explain.condition_text`` makes words where they are printed.  :class:`Domain` is where one is looked up.
+``nir_interop.explain.conditions_in_words`` makes words where they are printed.  :class:`Domain` is where one is looked up.
 """
 
 from __future__ import annotations

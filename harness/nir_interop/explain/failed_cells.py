@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from nir_interop.errors import InvalidGraph, OwnFailure
-from nir_interop.explain.condition_text import condition_text, subject_text
+from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.explain.facts import cause_of, early_nodes, holds
 from nir_interop.explain.verdict import CauseShare, Failure, Verdict
@@ -66,7 +66,7 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
         return replace(verdict, causes=tuple(_not_taken(each, graph, domain) for each in verdict.causes))
     for subject, nodes in parts.items():
         if domain.lacks(subject):
-            return _unsupported(verdict, nodes, f"{subject_text(subject)}, in whatever way it was tried: {says}")
+            return _unsupported(verdict, nodes, f"{subject_in_words(subject)}, in whatever way it was tried: {says}")
     if verdict.status is Status.REFUSED:
         return _unsupported(verdict, (), says)
     return Verdict(verdict.status, Blame.IMPORTER)
@@ -78,7 +78,7 @@ def _declined(
     """What fails as some probes of a primitive or wiring did, which are true of the graph."""
     blame = verdict.blame if verdict.causes else Blame.IMPORTER
     condition = where[0]
-    cause, words = cause_of(condition), condition_text(condition, subject)
+    cause, name, words = cause_of(condition), subject_in_words(subject), condition_in_words(condition, subject)
     if cause is Cause.NAME_ORDER:
         (source, target), *_ = early_nodes(exported, condition)
         text = (
@@ -92,9 +92,9 @@ def _declined(
         )
     if cause is not Cause.UNSUPPORTED:
         flat = inline(exported)
-        own = tuple(name for name in nodes if holds(condition, flat, (name,)))
-        return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{subject_text(subject)}, {words}: {says}"),), 1.0)
-    what = subject_text(subject) if condition is Form.ANY else f"{subject_text(subject)}, {words}"
+        own = tuple(each for each in nodes if holds(condition, flat, (each,)))
+        return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{name}, {words}: {says}"),), 1.0)
+    what = name if condition is Form.ANY else f"{name}, {words}"
     named = f"{what}: {says}" if len(where) == 1 else says
     return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, named),), 1.0)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from nir_interop.errors import InvalidGraph, RunFailed
-from nir_interop.explain.condition_text import condition_text
+from nir_interop.explain.conditions_in_words import condition_in_words
 from nir_interop.explain.probes import (
     BATTERY,
     OF_NEURONS,
@@ -330,7 +330,7 @@ class Inquiry:
             asked = Question.of(probe, self.kind, question.gains)
             asked.scale([one])
             if asked.key(one) != asked.key(other) and asked.mismatched(asked.answer(one), asked.answer(other)):
-                words = condition_text(refusal.condition, self.kind)
+                words = condition_in_words(refusal.condition, self.kind)
                 return f"{words}: {refusal.status} ({refusal.message}); elsewhere {agreeing}"
         return f"none{'' if agreeing.startswith('the same') else ' found'}: {agreeing}"
 

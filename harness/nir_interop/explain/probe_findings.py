@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nir_interop.explain.rule_text import found as says
+from nir_interop.explain.rules_in_words import found_in_words
 from nir_interop.fingerprint import Domain, Subject, Wiring
 from nir_interop.graphs import NEURONS
 from nir_interop.vocabulary import Cause, Status
@@ -25,7 +25,7 @@ _CAUSES: Mapping[Subject, tuple[Cause, ...]] = {
 def without_rule(domain: Domain) -> dict[str, str]:
     """Neurons that a backend runs under no rule that was found → what is said of them."""
     neurons = {kind: one for kind, one in domain.items() if isinstance(kind, str) and kind in NEURONS}
-    return {kind: f"{kind}: {says(kind, one)}" for kind, one in neurons.items() if one.outputs and not one.known}
+    return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in neurons.items() if one.outputs and not one.known}
 
 
 def misruns(domain: Domain) -> frozenset[Cause]:

@@ -357,19 +357,18 @@ class Rules:
 
     def lines(self) -> list[str]:
         """The same, line by line."""
-        from nir_interop.explain.condition_text import subject_text
-        from nir_interop.explain.rule_text import found as found_of
-        from nir_interop.explain.rule_text import says
+        from nir_interop.explain.conditions_in_words import subject_in_words
+        from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
         from nir_interop.graphs import NEURONS
         from nir_interop.rule import NIR_MEANING
 
-        said = ["NIR (its own meaning)", *(f"  {kind}: {says(NIR_MEANING, kind)}" for kind in sorted(NEURONS))]
+        said = ["NIR (its own meaning)", *(f"  {kind}: {rule_in_words(NIR_MEANING, kind)}" for kind in sorted(NEURONS))]
         for fingerprint in self.fingerprints:
             side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
             said.append(f"{fingerprint.backend} ({side})")
             for subject, one in fingerprint.rules.items():
                 compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-                said.append(f"  {subject_text(subject)}: {found_of(subject, one)}{compared}")
+                said.append(f"  {subject_in_words(subject)}: {found_in_words(subject, one)}{compared}")
                 for tie in one.ties:
                     said.append(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
                 for message, parameters in _alike(subject, one.refusals):
@@ -378,15 +377,15 @@ class Rules:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop rules --json`` prints: backend → side → primitive → facts, under a native neuron's options."""
-        from nir_interop.explain.condition_text import subject_text
-        from nir_interop.explain.rule_text import says
+        from nir_interop.explain.conditions_in_words import subject_in_words
+        from nir_interop.explain.rules_in_words import rule_in_words
         from nir_interop.fingerprint import Origin
         from nir_interop.rule import NIR_MEANING
 
-        document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
+        document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": rule_in_words(NIR_MEANING)}}}
         for fingerprint in self.fingerprints:
             sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
-            facts = {subject_text(subject): _facts(subject, one) for subject, one in fingerprint.rules.items()}
+            facts = {subject_in_words(subject): _facts(subject, one) for subject, one in fingerprint.rules.items()}
             sides[fingerprint.origin.value] |= {fingerprint.options: facts} if fingerprint.origin is Origin.NATIVE else facts
         return document
 
@@ -401,12 +400,12 @@ class Rules:
         return f"update rules of {', '.join(named) or 'no backend'}; .text says them, .to_frame() and .to_dict() hold them"
 
     def _repr_html_(self) -> str:
-        from nir_interop.explain.condition_text import subject_text
-        from nir_interop.explain.rule_text import found as found_of
+        from nir_interop.explain.conditions_in_words import subject_in_words
+        from nir_interop.explain.rules_in_words import found_in_words
         from nir_interop.interface import notebook
 
         rows = [
-            (each.backend, each.origin.value, each.options, subject_text(subject), found_of(subject, one))
+            (each.backend, each.origin.value, each.options, subject_in_words(subject), found_in_words(subject, one))
             for each in self.fingerprints
             for subject, one in each.rules.items()
         ]
@@ -465,15 +464,15 @@ class Backends(Sequence["Backend"]):
 
 
 def _facts(subject: Subject, one: Identified) -> dict[str, Any]:
-    from nir_interop.explain.condition_text import condition_text
-    from nir_interop.explain.rule_text import found
+    from nir_interop.explain.conditions_in_words import condition_in_words
+    from nir_interop.explain.rules_in_words import found_in_words
 
     return {
         **one.rule.as_dict(),
-        "says": found(subject, one),
+        "says": found_in_words(subject, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [
-            {"parameter": condition_text(each.condition, subject), "status": each.status, "message": each.message}
+            {"parameter": condition_in_words(each.condition, subject), "status": each.status, "message": each.message}
             for each in one.refusals
         ],
         "outputs": one.outputs,
@@ -483,12 +482,12 @@ def _facts(subject: Subject, one: Identified) -> dict[str, Any]:
 
 def _alike(subject: Subject, refusals: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
     """Refusals in the same words but for their numbers: whose they are, the first one's words, and what each is of."""
-    from nir_interop.explain.condition_text import condition_text
+    from nir_interop.explain.conditions_in_words import condition_in_words
     from nir_interop.vocabulary import Status
 
     found: dict[tuple[str, str], tuple[tuple[str, str], list[str]]] = {}
     for refusal in refusals:
-        said, words = refusal.message or refusal.status, condition_text(refusal.condition, subject)
+        said, words = refusal.message or refusal.status, condition_in_words(refusal.condition, subject)
         whose = "nir.read does not take" if refusal.status == Status.READ_ERROR else "does not take"
         found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(words)
     return list(found.values())

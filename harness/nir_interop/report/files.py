@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nir_interop.explain.condition_text import condition_text, subject_text
-from nir_interop.explain.rule_text import found as found_of
-from nir_interop.explain.rule_text import says
+from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
+from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.report.machine import machine
@@ -58,13 +57,13 @@ def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
             "version": version or None,
             "side": fingerprint.origin.value,
             "options": fingerprint.options or None,
-            "primitive": subject_text(kind),
+            "primitive": subject_in_words(kind),
             **one.rule.as_dict(),
-            "says": says(one.rule, subject_text(kind)) if fingerprint is meaning else found_of(kind, one),
+            "says": rule_in_words(one.rule, subject_in_words(kind)) if fingerprint is meaning else found_in_words(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
-            "refuses": "; ".join(condition_text(each.condition, kind) for each in one.refusals) or None,
+            "refuses": "; ".join(condition_in_words(each.condition, kind) for each in one.refusals) or None,
         }
         for version, fingerprint in (*found, ("", meaning))
         for kind, one in fingerprint.rules.items()

@@ -21,7 +21,7 @@ from nir_interop.fingerprint import (
     Written,
 )
 from nir_interop.graphs.primitives import PARAMETERS
-from nir_interop.reference.coefficients import FIXED_DT
+from nir_interop.rule import FIXED_DT
 
 _WIRINGS: Mapping[Wiring, str] = {
     Wiring.JOIN: "join",
@@ -76,18 +76,18 @@ _PHRASES: Mapping[Form | Written | Join | Recurrence | Nesting | Outputs, str] =
 }
 
 
-def subject_text(subject: Subject) -> str:
+def subject_in_words(subject: Subject) -> str:
     """What a primitive or a wiring is called."""
     return _WIRINGS[subject] if isinstance(subject, Wiring) else subject
 
 
-def condition_text(condition: Condition, subject: Subject) -> str:
+def condition_in_words(condition: Condition, subject: Subject) -> str:
     """What a condition of a primitive or a wiring is called: alone, so that the subject may stand before it."""
     if isinstance(condition, NeuronCondition):
-        return _of_neuron(condition, subject_text(subject))
+        return _of_neuron(condition, subject_in_words(subject))
     if isinstance(condition, FlattenDims):
         return f"dims {condition.start} to {condition.end}"
-    return subject_text(subject) if condition is Form.ANY else _PHRASES[condition]
+    return subject_in_words(subject) if condition is Form.ANY else _PHRASES[condition]
 
 
 def _of_neuron(condition: NeuronCondition, kind: str) -> str:
