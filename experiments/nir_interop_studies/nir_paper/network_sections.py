@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nir_interop.vocabulary import CONTINUOUS, Mode
-from nir_interop_studies.common import markdown_table
 from nir_interop_studies.nir_paper import substitute_networks as own
 from nir_interop_studies.nir_paper.cell_text import DATASETS, Row, Rows, cosine, merged, share, shortened
 from nir_interop_studies.nir_paper.inputs import Held
+from nir_interop_studies.pages import markdown_table
 
 
 def cnn(tables: Rows, digits: Held | None) -> Iterator[str]:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.errors import BadData
-from nir_interop_studies.common import Options, Share
+from nir_interop.learning import Share
+from nir_interop_studies.common import Options
 
 Array = NDArray[Any]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from nir_interop.backends.environments import Backend
+from nir_interop.schema import write_text
 from nir_interop.vocabulary import CONTINUOUS, Mode
-from nir_interop_studies.common import markdown_table, write_text
 from nir_interop_studies.nir_paper import network_sections as page_of_networks
 from nir_interop_studies.nir_paper.cell_text import PUBLISHED, Row, Rows, small, title
 from nir_interop_studies.nir_paper.inputs import Held
 from nir_interop_studies.nir_paper.lif import SAME
 from nir_interop_studies.nir_paper.paper import VARIABLE, Paper, PaperOptions, Published
-from nir_interop_studies.provenance import how_made
+from nir_interop_studies.pages import how_made, markdown_table
 
 PUBLISHED_COLUMNS = ("dataset", "network", "platform", "accuracy", "accuracy_low", "accuracy_high", "right", "samples")
 

@@ -16,13 +16,12 @@ from nir_interop.arrays import load_arrays, save_arrays
 from nir_interop.backends.environments import Backend, suite_version
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Array, Graph, Node, inline
-from nir_interop.learning import classify
+from nir_interop.learning import Share, classify
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
 from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Readout, Status
 from nir_interop.workers.live import LiveBackend
-from nir_interop_studies.common import Share
 from nir_interop_studies.nir_paper.inputs import Inputs
 
 BATCH = 10

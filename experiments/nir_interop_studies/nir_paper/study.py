@@ -11,15 +11,17 @@ from typing import Any
 from nir_interop.backends.environments import Backend, backends
 from nir_interop.errors import BadInput
 from nir_interop.graphs import Array
+from nir_interop.store.store import Store
+from nir_interop.transfer.deployment import identifying
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
-from nir_interop_studies.common import Study, write_table
-from nir_interop_studies.identifying import identifying
+from nir_interop_studies.common import Study
 from nir_interop_studies.nir_paper import braille, cnn, crossing, figures, lif, report, similarity
 from nir_interop_studies.nir_paper import substitute_networks as own
 from nir_interop_studies.nir_paper.inputs import Held, letters, published_digits, test_recordings
 from nir_interop_studies.nir_paper.paper import Paper, PaperOptions, find_paper
 from nir_interop_studies.nir_paper.running import Runner, live_backend
 from nir_interop_studies.progress import Progress
+from nir_interop_studies.tables import write_table
 
 Tables = dict[str, tuple[Sequence[str], list[dict[str, Any]]]]
 
@@ -65,7 +67,7 @@ def act(options: PaperOptions, progress: Progress) -> Sequence[Path]:
     others = [each for each in chosen if each not in ours]
     total = sum(crossing.steps(task, chosen) for task in given.tasks.values())
     with progress.task("import, explain, rewrite, run", total) as advance:
-        with identifying({}, [each.name for each in others], options.store) as wait:
+        with identifying({}, [each.name for each in others], Store(options.store)) as wait:
             for each in ours:
                 _backend(options, each, given, runner, found, advance)
             progress.say("waiting until the libraries' rules are known")
