@@ -15,7 +15,7 @@ from nir_interop.backends.environments import backend
 from nir_interop.errors import BadInput
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop_studies.common import Options
-from nir_interop_studies.spikingjelly_exchange.bench import SIDES, Bench, Case, recorded
+from nir_interop_studies.spikingjelly_exchange.bench import SIDES, Bench, Trial, recorded
 from nir_interop_studies.spikingjelly_exchange.promises import PROMISES
 from nir_interop_studies.spikingjelly_exchange.report import Measured, promise_row, write_report
 
@@ -243,7 +243,7 @@ def test_silence_proves_nothing(bench: Bench) -> None:
     case = verdict("quiet", "original", {"imported_s": compared(quiet, quiet)}, ("imported_s",))
     assert case.kept is None and "0 spikes prove nothing" in case.remark
     assert Measured(PROMISES[0], [case]).kept is None
-    assert Measured(PROMISES[0], [case, Case("loud", True)]).kept is True
+    assert Measured(PROMISES[0], [case, Trial("loud", True)]).kept is True
     assert Measured(PROMISES[0], []).kept is False
 
 

@@ -8,21 +8,18 @@ import pytest
 from nir_interop.explain.warnings import Suspects, at_fault, before, warned
 from nir_interop.graphs import Graph, Node
 from nir_interop.vocabulary import Cause, Status
+from tests.strategies import lif
 
 SCALING = "[warning] scaling weights to avoid scaling inputs"
 NORSE = "WARNING root: The parameter r is expected to be set to 1, but was found to diverge (with mean 25.0)."
 
 
 def graph() -> Graph:
-    def lif() -> Node:
-        names = ("tau", "r", "v_leak", "v_threshold", "v_reset")
-        return Node("LIF", {name: np.ones(2) for name in names})
-
     nodes = {
         "input": Node("Input", {"shape": np.array([2])}),
         "0": Node("Affine", {"weight": np.eye(2), "bias": np.zeros(2)}),
-        "lif1": lif(),
-        "lif2": lif(),
+        "lif1": lif(2),
+        "lif2": lif(2),
         "pool": Node("AvgPool2d", {"padding": np.zeros(2)}),
         "output": Node("Output", {"shape": np.array([2])}),
     }

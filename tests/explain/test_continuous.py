@@ -6,10 +6,11 @@ import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.explain.continuous import explain_continuous
-from nir_interop.graphs import Graph, Node
+from nir_interop.graphs import Graph
 from nir_interop.reference import exact_simulator, simulate
 from nir_interop.rule import NIR_MEANING, Use
 from nir_interop.vocabulary import Blame, Cause, Status
+from tests.strategies import chain, lif
 
 DT = 1e-4
 STIMULUS = (np.random.default_rng(3).random((80, 6, 3)) < 0.4).astype(np.float32)
@@ -19,10 +20,7 @@ EXACT = Side("exact", DT)
 
 
 def graph(r: float) -> Graph:
-    values = {"tau": 1e-3, "r": r, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    ends = {kind.lower(): Node(kind, {"shape": np.array([3])}) for kind in ("Input", "Output")}
-    neuron = Node("LIF", {name: np.full(3, value) for name, value in values.items()})
-    return Graph({**ends, "lif": neuron}, (("input", "lif"), ("lif", "output")))
+    return chain(lif(tau=1e-3, r=r), size=3)
 
 
 def test_steps_that_mean_what_nir_means_differ_by_being_steps_alone() -> None:

@@ -13,6 +13,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, Start, UpdateRule, Use
 from nir_interop.vocabulary import Blame, Cause, Status
+from tests.strategies import chain, lif
 
 DT = 1e-4
 AXES: dict[str, tuple[Axis, Cause]] = {
@@ -83,13 +84,7 @@ def test_the_numbers_are_those_of_undoing_one_cause_alone(seed: int) -> None:
 
 def driven(strength: float, **params: float) -> tuple[Graph, np.ndarray]:
     """Three neurons, each with an input of its own, and spikes."""
-    values = {"tau": 1e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.3, "v_reset": 0.0} | params
-    nodes = {
-        "input": Node("Input", {"shape": np.array([3])}),
-        "cell": Node("LIF", {name: np.full(3, value) for name, value in values.items()}),
-        "output": Node("Output", {"shape": np.array([3])}),
-    }
-    return Graph(nodes, (("input", "cell"), ("cell", "output"))), strength * spikes(0, size=3)
+    return chain(lif(**{"tau": 1e-3, "v_threshold": 0.3, **params}), size=3), strength * spikes(0, size=3)
 
 
 def test_causes_that_repair_nothing_alone_are_named_where_not_all_can_be_repaired_without_them() -> None:
@@ -111,15 +106,14 @@ def test_a_difference_that_nothing_depends_on_is_no_cause() -> None:
 
 def skip() -> Graph:
     """A layer, and a skip past it into a second one."""
-    rng, full = np.random.default_rng(3), np.ones(3)
-    cell = {"tau": 1e-3 * full, "r": 8 * full, "v_leak": 0 * full, "v_threshold": 0.4 * full, "v_reset": 0 * full}
+    rng, cell = np.random.default_rng(3), lif(tau=1e-3, r=8.0, v_threshold=0.4)
     nodes = {
         "input": Node("Input", {"shape": np.array([4])}),
         "first": Node("Linear", {"weight": rng.normal(0.5, 1, (3, 4))}),
-        "one": Node("LIF", cell),
+        "one": cell,
         "mix": Node("Linear", {"weight": rng.normal(0.5, 1, (3, 3))}),
         "skip": Node("Affine", {"weight": rng.normal(0.5, 1, (3, 4)), "bias": rng.normal(0, 1, 3)}),
-        "two": Node("LIF", cell),
+        "two": cell,
         "output": Node("Output", {"shape": np.array([3])}),
     }
     edges = (

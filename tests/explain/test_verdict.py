@@ -41,7 +41,7 @@ from nir_interop.rule import (
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.explain.fake_backend import DEFAULT_DT, PLANTABLE, FakeBackend, FakeExporter, observe
 from tests.explain.fake_backend import EXPORTER_FAULTS as BY_EXPORTER
-from tests.strategies import DT, chain, neuron, node, port
+from tests.strategies import DT, chain, lif, neuron, node, port
 
 RULE_FAULTS: list[tuple[dict[str, Axis], Cause]] = [
     ({"decay": Decay.EXPONENTIAL}, Cause.DECAY),
@@ -316,8 +316,7 @@ def test_a_gain_that_moved_into_the_weights_is_no_fault_of_the_exporter() -> Non
 def grazing() -> tuple[Graph, np.ndarray]:
     """Weights on a grid and τ = 2 dt: membranes meet the threshold, and float32 decides otherwise than float64."""
     rng = np.random.default_rng(7)
-    full = np.ones(8)
-    cell = node("LIF", tau=np.float32(2 * DT) * full, r=full, v_leak=0 * full, v_threshold=full, v_reset=0 * full)
+    cell = lif(8, tau=float(np.float32(2 * DT)))
     dense = [node("Linear", weight=np.float32(rng.integers(-2, 5, (8, 8)) * 0.5)) for _ in range(2)]
     return chain(dense[0], cell, dense[1], cell, size=8), np.float64(rng.random((60, 6, 8)) < 0.4)
 

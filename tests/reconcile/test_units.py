@@ -23,8 +23,8 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
 from nir_interop.workers.live import LiveBackend
 from tests.reconcile.replays import side
-from tests.reconcile.test_operators import conv, dense, flatten, path
-from tests.strategies import DT, chain, neuron, node, stimulus
+from tests.reconcile.sample_graphs import conv, dense, flatten, path
+from tests.strategies import DT, chain, lif, neuron, stimulus
 
 (SIZES,) = SIZES
 SEEDS = st.integers(0, 2**32 - 1)
@@ -97,8 +97,7 @@ def convolved(shape: tuple[int, ...], out: int, rng: np.random.Generator, **said
     plain = conv(2, shape[0], rng, kernel)
     first = Node(plain.kind, {**plain.params, **{name: np.array(value) for name, value in said.items()}})
     size = 2 * int(np.prod([each - 2 for each in shape[1:]]))
-    full = {"tau": 10 * DT, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.15, "v_reset": 0.0}
-    cell = node("LIF", **{name: np.full(out, value) for name, value in full.items()})
+    cell = lif(out, tau=10 * DT, v_threshold=0.15)
     return path(first, flatten(-len(shape), -1), dense(out, size, rng), cell, to=(out,), shape=shape)
 
 

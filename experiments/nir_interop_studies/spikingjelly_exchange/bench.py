@@ -1,4 +1,4 @@
-"""What all measurements of the study share: seeded numbers, libraries that are warm, cases and comparisons."""
+"""What all measurements of the study share: seeded numbers, libraries that are warm, trials and comparisons."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nir_interop.agreement.guided import guided
-from nir_interop.arrays import save_arrays
+from nir_interop.agreement.side import Side
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.compare import compare
 from nir_interop.errors import RunFailed
-from nir_interop.graphs import Graph, inline, write
+from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Comparison, FeedbackBias, Precision, Start
+from nir_interop.transfer.case import Case, judge
 from nir_interop.vocabulary import Readout, Stage, Status
-from nir_interop.workers.job import RECORDING, failure, import_failure
+from nir_interop.workers.job import failure, import_failure
 from nir_interop.workers.live import LiveBackend
 
 Array = NDArray[Any]
+Numbers = np.random.Generator
 
 DT = 1e-4
 """The step [s] of everything that does not say another one: the default of both functions."""
@@ -44,6 +45,7 @@ ORIGINAL, REFERENCE = "original", "reference"
 IMPORTED = {"s": "imported_s", "m": "imported_m"}
 SIDES = (*IMPORTED.values(), REFERENCE, *OTHERS)
 """What a baseline is compared with: the imported module in both step modes, the reference, the other libraries."""
+ERROR = ("error_type", "error_message", "error_at")
 
 _AXES = (
     ("comparison", Comparison.AT_OR_ABOVE),
@@ -58,9 +60,8 @@ _AXES = (
 class Compared:
     """One recording beside the baseline.
 
-    status : a word of :class:`nir_interop.vocabulary.Status`
     under : where the reference is not exact: what makes it so, as ``axis=value`` of :class:`nir_interop.rule.UpdateRule`
-    failed : ``error_type``, ``error_message``, ``error_at`` where there is no recording
+    failed : the columns ERROR where there is no recording
     """
 
     status: Status
@@ -72,6 +73,15 @@ class Compared:
     under: str = ""
     failed: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, outcome: Mapping[str, Any]) -> Compared:
+        """From the outcome of a cell."""
+        numbers = outcome.get("comparison") or {}
+        columns = ("spikes_source", "spikes_target", "outputs", "mismatched", "first_step")
+        failed = {name: outcome.get(name) or "" for name in ERROR}
+        found = cls(Status(outcome["status"]), *map(numbers.get, columns))
+        return replace(found, failed=failed) if any(failed.values()) else found
+
     @property
     def words(self) -> str:
         """In a table of the page."""
@@ -81,12 +91,12 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One measurement of a promise.
+class Trial:
+    """One measurement of a promise; in tables and on the page, a case.
 
     kept : None where it could not be measured here, as ``remark`` says
     baseline : what the sides are compared with: the original module, or the reference
-    failed : ``error_type``, ``error_message``, ``error_at`` of what SpikingJelly raised
+    failed : the columns ERROR of what SpikingJelly raised
     remark : what was found
     """
 
@@ -108,26 +118,25 @@ class Bench:
         self.folder, self.seed = folder, seed
         self.adapter = load_adapter(LIBRARY)
         self._stack = ExitStack()
-        self._live: dict[str, _Library] = {}
+        self._live: dict[str, LiveBackend] = {}
         self._files = 0
 
     def __enter__(self) -> Bench:
-        for name in OTHERS:
-            if not backend(name).missing:
-                self._live[name] = library = _Library(backend(name), limit=LIMIT, seed=self.seed)
-                self._stack.callback(library.close)
+        for known in map(backend, OTHERS):
+            if not known.missing:
+                self._live[known.name] = self._stack.enter_context(LiveBackend(known, limit=LIMIT, seed=self.seed))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
-    def numbers(self, what: str) -> np.random.Generator:
+    def numbers(self, what: str) -> Numbers:
         """A generator of its own for each purpose: no measurement depends on those before it."""
         return np.random.default_rng([self.seed, zlib.crc32(what.encode())])
 
-    def stimulus(self, what: str, shape: tuple[int, ...], scale: float = 1.0, steps: int = STEPS, batch: int = BATCH) -> Array:
+    def stimulus(self, what: str, shape: tuple[int, ...], scale: float = 1.0) -> Array:
         r"""Uniform numbers between 0 and ``scale``, axes (T, B, \*shape), float32."""
-        return (scale * self.numbers(f"{what} input").random((steps, batch, *shape))).astype(np.float32)
+        return (scale * self.numbers(f"{what} input").random((STEPS, BATCH, *shape))).astype(np.float32)
 
     def file(self) -> Path:
         """A path that nothing lies at."""
@@ -137,86 +146,59 @@ class Bench:
     def failed(self, error: BaseException) -> dict[str, Any]:
         """What was raised, as columns; without paths of this run."""
         found = failure(error, Status.RUN_ERROR, Stage.RUN, {str(self.folder): "."})
-        return {name: found[name] for name in ("error_type", "error_message", "error_at")}
+        return {name: found[name] for name in ERROR}
 
-    def attempt(self, baseline: Recording, stage: Stage, make: Callable[[], Recording]) -> Compared:
+    def attempt(self, baseline: Recording, make: Callable[[], Recording]) -> Compared:
         """Run something of SpikingJelly's and compare it, or say how it failed."""
         try:
             return compared(baseline, make())
         except Exception as error:
-            found = import_failure(self.adapter, error, stage, {str(self.folder): "."})
-            return Compared(Status(found["status"]), failed=self.failed(error))
+            return self.ended(error, Stage.RUN)
 
-    def reference(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Compared:
-        """The reference beside the original; where it differs, which changes of its rule end that."""
-        found = compared(baseline, simulate(graph, stimulus, dt))
-        if found.status is not Status.MISMATCH:
-            return found
-        for size in (1, 2, 3):
-            for axes in combinations(_AXES, size):
-                if not compared(baseline, simulate(graph, stimulus, dt, NIR_MEANING.but(**dict(axes)))).mismatched:
-                    under = "; ".join(f"{name}={value.value}" for name, value in axes)
-                    return replace(found, under=under)
-        return found
+    def ended(self, error: Exception, stage: Stage) -> Compared:
+        """How an import or a run failed."""
+        found = import_failure(self.adapter, error, stage, {str(self.folder): "."})
+        return Compared(Status(found["status"]), failed=self.failed(error))
 
-    def others(
-        self, baseline: Recording, graph: Graph, stimulus: Array, dt: float, *, agrees: bool = True
-    ) -> Iterator[tuple[str, Compared]]:
-        """The other libraries beside the baseline, each in its own process.
+    def others(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Iterator[tuple[str, Compared]]:
+        """The other libraries beside what the graph means, each in its own process."""
+        return self._others(Case(graph, stimulus, Side(REFERENCE, dt), Side(LIBRARY, dt), recorded=baseline), agrees=True)
 
-        agrees : whether the reference is exact beside the baseline; a library may then be shown to differ by rounding alone
-        """
+    def beside(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> dict[str, Compared]:
+        """The reference and the other libraries beside the original; where the reference differs, which changes end that."""
+        ours = reference(baseline, graph, stimulus, dt)
+        case = Case(graph, stimulus, Side(REFERENCE, dt), Side(LIBRARY, dt), recorded=baseline)
+        return {REFERENCE: ours, **dict(self._others(case, agrees=ours.status is Status.EXACT))}
+
+    def _others(self, case: Case, *, agrees: bool) -> Iterator[tuple[str, Compared]]:
+        """agrees : whether the baseline is what the graph means; a library may then be shown to differ by rounding alone."""
         for name in OTHERS:
             if name not in self._live:
                 yield name, Compared(Status.ENV_MISSING)
                 continue
             try:
-                found = self._live[name].cell(baseline, graph, stimulus, dt)
+                outcome, made = self._live[name].beside(case.meant, case.graph, case.stimulus, case.source.dt)
             except RunFailed as error:
-                found = {"status": error.status, "error_type": error.error_type, "error_message": error.message}
-            answer = _answered(found)
-            target = found.get("recording")
-            if agrees and target is not None and guided(graph, dt, NIR_MEANING, stimulus, target).proven:
-                answer = replace(answer, status=Status.ROUNDING)
-            yield name, answer
+                outcome, made = {"status": error.status, "error_type": error.error_type, "error_message": error.message}, None
+            answer = Compared.of(outcome)
+            yield name, replace(answer, status=judge(case, made).status) if agrees and made is not None else answer
 
 
-class _Library(LiveBackend):
-    """A library in its own process, which imports and runs a graph as often as it takes to tell chance from an answer."""
-
-    def cell(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Mapping[str, Any]:
-        """How a run ends beside a recording, as a cell of the matrix does; with its own ``recording`` where they differ."""
-        with self._files() as folder:
-            names = {name: folder / file for name, file in (("graph", "graph.nir"), ("stimulus", "stimulus.npz"))}
-            names["source"] = folder / "source.npz"
-            write(names["graph"], graph)
-            save_arrays(names["stimulus"], {"input": stimulus})
-            baseline.save(names["source"])
-            nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
-            job = {"kind": "cell", "dt": dt, "nodes": nodes, "readout": str(Readout.RATE), "order": [], "seed": self.seed}
-            found = self._work({**job, "folder": str(folder), **{name: str(path) for name, path in names.items()}})
-            if found["status"] == Status.MISMATCH:
-                found["recording"] = Recording.load(folder / RECORDING)
-            return found
-
-
-def _answered(found: Mapping[str, Any]) -> Compared:
-    """A cell's outcome in the words of this study."""
-    numbers = found.get("comparison") or {}
-    said = {name: found.get(name) or "" for name in ("error_type", "error_message", "error_at")}
-    return Compared(
-        Status(found["status"]), numbers.get("spikes_source"), numbers.get("spikes_target"), numbers.get("outputs"),
-        numbers.get("mismatched"), numbers.get("first_step"), failed=said if any(said.values()) else {},
-    )  # fmt: skip
+def reference(baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Compared:
+    """The reference beside the original; where it differs, which changes of its rule end that."""
+    found = compared(baseline, simulate(graph, stimulus, dt))
+    if found.status is not Status.MISMATCH:
+        return found
+    for axes in (axes for size in (1, 2, 3) for axes in combinations(_AXES, size)):
+        if not compared(baseline, simulate(graph, stimulus, dt, NIR_MEANING.but(**dict(axes)))).mismatched:
+            return replace(found, under="; ".join(f"{name}={value.value}" for name, value in axes))
+    return found
 
 
 def compared(baseline: Recording, recording: Recording) -> Compared:
     """Output by output, spike for spike."""
     found = compare(baseline, recording, readout=Readout.RATE, labels=None)
-    words = {"error_type": "", "error_message": found.error_message or "", "error_at": ""} if found.error_message else {}
-    return Compared(
-        found.status, found.spikes_source, found.spikes_target, found.outputs, found.mismatched, found.first_step, failed=words
-    )
+    return Compared.of({"status": found.status, "error_message": found.error_message, "comparison": found.as_dict()})
 
 
 def recorded(output: Array) -> Recording:
@@ -224,19 +206,31 @@ def recorded(output: Array) -> Recording:
     return Recording({"output": output})
 
 
-def verdict(name: str, baseline: str, sides: Mapping[str, Compared], must: tuple[str, ...], remark: str = "") -> Case:
-    """Kept where all sides that must agree with the baseline do; else the first that does not, in words.
+def verdict(name: str, baseline: str, sides: Mapping[str, Compared], must: tuple[str, ...] = ()) -> Trial:
+    """Kept where all sides that must agree with the baseline do, all that there are where none is named.
 
-    Not measured where they agree and are too quiet for that to prove anything.
+    Else the first that does not, in words.  Not measured where they agree and are too quiet for that to prove anything.
     """
-    for side in must:
-        found = sides[side]
-        if found.status is not Status.EXACT and not (found.status is Status.VACUOUS and found.mismatched == 0):
-            said = f"{side} beside {baseline}: {found.words}"
-            if found.mismatched:
-                said += f", first at step {found.first_step}"
-            return Case(name, False, baseline, "; ".join(filter(None, (said, remark))), found.failed, sides)
-    if any(sides[side].status is Status.VACUOUS for side in must):
-        quiet = f"{sides[must[0]].spikes_baseline} spikes prove nothing"
-        return Case(name, None, baseline, "; ".join(filter(None, (quiet, remark))), {}, sides)
-    return Case(name, True, baseline, remark, {}, sides)
+    names = must or tuple(sides)
+    wrong = next((side for side in names if sides[side].status is not Status.EXACT and not _quiet(sides[side])), None)
+    if wrong is not None:
+        found = sides[wrong]
+        first = f", first at step {found.first_step}" if found.mismatched else ""
+        return Trial(name, False, baseline, f"{wrong} beside {baseline}: {found.words}{first}", found.failed, sides)
+    if any(sides[side].status is Status.VACUOUS for side in names):
+        return Trial(name, None, baseline, f"{sides[names[0]].spikes_baseline} spikes prove nothing", {}, sides)
+    return Trial(name, True, baseline, sides=sides)
+
+
+def _quiet(found: Compared) -> bool:
+    return found.status is Status.VACUOUS and found.mismatched == 0
+
+
+def weights(numbers: Numbers, *shape: int) -> Array:
+    """Gaussian weights, as float32; the first axis is that of what they lead to."""
+    return numbers.normal(0.0, 2.5 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
+
+
+def biases(numbers: Numbers, size: int) -> Array:
+    """Gaussian biases, as float32."""
+    return numbers.normal(0.2, 0.2, size).astype(np.float32)

@@ -19,10 +19,12 @@ from nir_interop.graphs import Graph, inline, write
 from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
-from nir_interop.vocabulary import Idiom, Reset, Status
-from nir_interop.workers.job import OK
+from nir_interop.vocabulary import Idiom, Readout, Reset, Status
+from nir_interop.workers.job import OK, RECORDING
 from nir_interop.workers.network_of_graph import layered
 from nir_interop.workers.pool import Died, TimedOut, Worker
+
+_BESIDE = {"graph": "graph.nir", "stimulus": "stimulus.npz", "source": "source.npz"}
 
 
 class LiveBackend:
@@ -86,6 +88,25 @@ class LiveBackend:
         """Of each network, how its neurons are written in each of the library's idioms; None where it cannot be built."""
         outcome = self._work({"kind": "native_labels", "networks": [document_of(network) for network in networks]})
         return {Idiom(idiom): labels for idiom, labels in outcome["labels"].items()}
+
+    def beside(self, source: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[dict[str, Any], Recording | None]:
+        r"""How an import ends beside a recording, as a cell of the matrix does, and its own recording where it differs.
+
+        The graph is imported and run as often as it takes to tell chance from an answer.
+
+        stimulus : axes (T, B, \*shape)
+
+        Raises RunFailed where the process does not come back.
+        """
+        nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
+        with self._files() as folder:
+            paths = {name: str(folder / file) for name, file in _BESIDE.items()}
+            write(folder / _BESIDE["graph"], graph)
+            save_arrays(folder / _BESIDE["stimulus"], {"input": stimulus})
+            source.save(folder / _BESIDE["source"])
+            job = {"kind": "cell", "dt": dt, "nodes": nodes, "readout": str(Readout.RATE), "order": [], "seed": self.seed}
+            outcome = self._work({**job, "folder": str(folder), **paths})
+            return outcome, Recording.load(folder / RECORDING) if outcome["status"] == Status.MISMATCH else None
 
     @contextmanager
     def _files(self) -> Iterator[Path]:
