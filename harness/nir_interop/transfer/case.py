@@ -78,7 +78,7 @@ def run(case: Case, live: Run) -> Recording | RunFailed:
 
 
 def replay(graph: Graph, stimulus: Array, side: Side) -> Recording | None:
-    r"""What the rules of one end, or the equations for continuous time, give for a graph at its step; None where that is nothing.
+    r"""What the rules of one end give for a graph at its step, for continuous time the equations; None where there is nothing.
 
     stimulus : axes (T, B, \*shape)
     """
