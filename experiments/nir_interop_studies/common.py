@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from nir_interop.datasets import Images, find_data, load_digits_images, load_mnist
 from nir_interop.errors import UnknownName
-
-if TYPE_CHECKING:
-    from nir_interop_studies.progress import Progress
-
 
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 """Those that train; the order in which studies name them."""
@@ -54,6 +51,18 @@ class Options:
         return self.libraries or names
 
 
+class Progress(Protocol):
+    """Who is told how far a study has come."""
+
+    def task(self, what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Within the block, what it gives is called once for each of ``total`` parts."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        ...
+
+
 @dataclass(frozen=True)
 class Study:
     """A study: its name, the question in a line, and what runs it.
@@ -67,16 +76,15 @@ class Study:
     act: Callable[[Any, Progress], Sequence[Path]]
     options: type[Options] = Options
 
-    def run(self, options: Options, *, quiet: bool = False) -> Sequence[Path]:
-        """Do it and say how far it has come, unless ``quiet``.
+    def run(self, options: Options, progress: Progress) -> Sequence[Path]:
+        """Do it and say how far it has come.
 
         Raises BadInput for a device that there is not, whether or not the study trains.
         """
         from nir_interop.training import device_of
-        from nir_interop_studies.progress import Progress
 
         device_of(options.device)
-        return self.act(options, Progress(quiet=quiet))
+        return self.act(options, progress)
 
 
 def images(options: Options, size: int, most: tuple[int, int] | None = None) -> tuple[Images, Images]:

@@ -28,9 +28,8 @@ from nir_interop.transfer.deployment import (
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, held_images, parts
 from nir_interop.transfer.rewriting import Reconciliation
 from nir_interop.vocabulary import Idiom, Mode, Status
-from nir_interop_studies.common import LIBRARIES, Options
+from nir_interop_studies.common import LIBRARIES, Options, Progress
 from nir_interop_studies.csnn_mnist.network import DT, Regime, tested_steps
-from nir_interop_studies.progress import Progress
 
 SAMPLE, QUICK_SAMPLE = 64, 8
 """Test images on which a difference is explained and a rewriting is checked, before all of them are run."""

@@ -31,9 +31,8 @@ from nir_interop.transfer.deployment import (
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
 from nir_interop.transfer.rewriting import Reconciliation
 from nir_interop.vocabulary import Idiom, Stage, Status
-from nir_interop_studies.common import Options
+from nir_interop_studies.common import Options, Progress
 from nir_interop_studies.nmnist_transfer.network import FRAME, IMPORTERS, POOLINGS, SHORT, summed, written_for
-from nir_interop_studies.progress import Progress
 
 NATIVE, HAND, RECONCILED = "native", "by hand", "reconciled"
 TREATMENTS = (NATIVE, HAND, RECONCILED)
