@@ -1,26 +1,15 @@
-"""What all studies share: how they are called, the images they run on, and how tables and accuracies are written."""
+"""What all studies share: how they are called, and the images they run on."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from nir_interop.datasets import Images, find_data, load_digits_images, load_mnist
-from nir_interop.errors import BadInput, UnknownName
-from nir_interop.learning import wilson_interval
-
-if TYPE_CHECKING:
-    import torch
-
-    from nir_interop_studies.progress import Progress
-
+from nir_interop.errors import UnknownName
 
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 """Those that train; the order in which studies name them."""
@@ -62,6 +51,18 @@ class Options:
         return self.libraries or names
 
 
+class Progress(Protocol):
+    """Who is told how far a study has come."""
+
+    def task(self, what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Within the block, what it gives is called once for each of ``total`` parts."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        ...
+
+
 @dataclass(frozen=True)
 class Study:
     """A study: its name, the question in a line, and what runs it.
@@ -75,36 +76,15 @@ class Study:
     act: Callable[[Any, Progress], Sequence[Path]]
     options: type[Options] = Options
 
-    def run(self, options: Options, *, quiet: bool = False) -> Sequence[Path]:
-        """Do it and say how far it has come, unless ``quiet``.
+    def run(self, options: Options, progress: Progress) -> Sequence[Path]:
+        """Do it and say how far it has come.
 
         Raises BadInput for a device that there is not, whether or not the study trains.
         """
-        from nir_interop_studies.progress import Progress
+        from nir_interop.training import device_of
 
         device_of(options.device)
-        return self.act(options, Progress(quiet=quiet))
-
-
-def device_of(name: str) -> torch.device:
-    """A device to train on.
-
-    Raises BadInput for one that there is not.
-    """
-    import torch
-
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BadInput(f"--device {name}: no device of that name; cpu and cuda are") from error
-    if device.type == "cpu":
-        return device
-    if device.type != "cuda":
-        raise BadInput(f"--device {name}: studies train on cpu or cuda")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if (device.index or 0) >= count:
-        raise BadInput(f"--device {name}: this machine has {count or 'no'} CUDA device{'s' * (count != 1)}; use --device cpu")
-    return device
+        return self.act(options, progress)
 
 
 def images(options: Options, size: int, most: tuple[int, int] | None = None) -> tuple[Images, Images]:
@@ -116,88 +96,7 @@ def images(options: Options, size: int, most: tuple[int, int] | None = None) -> 
     """
     folder = find_data(options.data_dir)
     if folder is None:
-        splits = [load_digits_images(train, size) for train in (True, False)]
+        splits = load_digits_images(True, size), load_digits_images(False, size)
     else:
-        splits = [load_mnist(train, folder) for train in (True, False)]
-    return tuple(_first(split, limit) for split, limit in zip(splits, most or (None, None), strict=True))  # type: ignore[return-value]
-
-
-def _first(split: Images, limit: int | None) -> Images:
-    return split if limit is None else Images(split.images[:limit], split.labels[:limit], split.name)
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many right of so many."""
-
-    right: int
-    samples: int
-
-    @classmethod
-    def of(cls, hits: Any) -> Share:
-        """Of an array of truths."""
-        return cls(int(np.count_nonzero(hits)), int(np.size(hits)))
-
-    @property
-    def value(self) -> float:
-        """0–1."""
-        return self.right / self.samples
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval, 0–1."""
-        return wilson_interval(self.right, self.samples)
-
-    def columns(self, prefix: str) -> dict[str, Any]:
-        """``<prefix>``, ``<prefix>_low``, ``<prefix>_high`` of a table that has ``samples``."""
-        low, high = self.interval
-        return {prefix: self.value, f"{prefix}_low": low, f"{prefix}_high": high}
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{100 * self.value:.2f} % ({100 * low:.2f}–{100 * high:.2f}, n = {self.samples})"
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
-    passing.write_text(text, encoding="utf-8")
-    os.replace(passing, path)
-    return path
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write a CSV table; None is an empty field, a fraction has six digits, a truth is ``true`` or ``false``.
-
-    A text that a spreadsheet would take for a formula has an apostrophe before it.
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_field(row[name]) for name in columns])
-    return write_text(path, file.getvalue())
-
-
-def _field(value: Any) -> Any:
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value)).lower()
-    if isinstance(value, (float, np.floating)):
-        return f"{float(value):.6g}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
-
-
-_FORMULA = ("=", "@", "\t", "\r", "\n")
-
-
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """A table of a page, line by line."""
-    shown = [["" if value is None else str(value).replace("|", "\\|") for value in row] for row in rows]
-    return [
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(columns),
-        *("| " + " | ".join(row) + " |" for row in shown),
-    ]
+        splits = load_mnist(True, folder), load_mnist(False, folder)
+    return splits if most is None else (splits[0].first(most[0]), splits[1].first(most[1]))

@@ -9,17 +9,17 @@ import pytest
 
 from nir_interop.backends.environments import backend
 from nir_interop.explain.identify import KINDS
-from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.fingerprint import Domain, Fingerprint, Identified
 from nir_interop.graphs import NEURONS
 from nir_interop.networks import CubaLIF, Network
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
 from nir_interop.transfer import fingerprints
+from nir_interop.transfer.deployment import neurons_in
 from nir_interop.transfer.fingerprints import NATIVE_KINDS, NativeRules, import_fingerprint, native_neurons, native_rules
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.csnn_mnist.network import csnn
-from nir_interop_studies.identifying import neurons_in
 
 PLAIN = ("I", "IF", "LI", "LIF")
 
@@ -37,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
 
     def identify(_run: object, *, name: str, kinds: Iterable[str]) -> Fingerprint:
         found.append({*kinds})
-        return Fingerprint(name, rules={kind: Identified(NIR_MEANING, 1) for kind in sorted(kinds)})
+        return Fingerprint(name, rules=Domain({kind: Identified(NIR_MEANING, 1) for kind in kinds}))
 
     def probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
         found.append({*kinds})

@@ -20,17 +20,19 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.adapter import Adapter, Model, load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
+from nir_interop.learning import Share, classify
 from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
 from nir_interop.store.keys import backend_key, key, sources_key
 from nir_interop.store.store import Store
-from nir_interop.vocabulary import Idiom, Stage, Status
+from nir_interop.vocabulary import Idiom, Readout, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
 from nir_interop.workers.error_messages import BENEATH, OWN
@@ -89,6 +91,15 @@ class Evaluated:
     rates: Mapping[str, float] = field(default_factory=dict)
     node: Array | None = None
 
+    def classes(self) -> NDArray[np.int64] | None:
+        """The class of each recording, read from its spike counts; None where there is no output."""
+        return None if self.output is None else classify(self.output, Readout.RATE)
+
+    def accuracy(self, labels: Array) -> Share | None:
+        """How many recordings are of their class."""
+        found = self.classes()
+        return None if found is None else Share.of(found == labels)
+
 
 class Recordings(Protocol):
     r"""Any number of recordings, made a batch at a time; they travel to other processes.
@@ -104,6 +115,44 @@ class Recordings(Protocol):
     def batch(self, start: int, stop: int) -> Array:
         r"""Recordings ``start`` to ``stop``, axes (T, B, \*shape)."""
         ...
+
+
+@dataclass(frozen=True)
+class HeldImages:
+    r"""Images of intensity 0–1, each there for ``steps`` steps, where other processes find them.
+
+    path : of an array with axes (N, \*shape), mapped into memory
+    """
+
+    path: Path
+    samples: int
+    steps: int
+
+    @property
+    def key(self) -> str:
+        """See :class:`Recordings`."""
+        return f"{self.path.name} held {self.steps}"
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def batch(self, start: int, stop: int) -> Array:
+        """See :class:`Recordings`."""
+        images = np.array(np.load(self.path, mmap_mode="r")[start:stop])
+        return np.repeat(images[None], self.steps, axis=0)
+
+
+def held_images(images: Array, steps: int, work: Path) -> HeldImages:
+    r"""Put images (N, \*shape) where other processes find them."""
+    work.mkdir(parents=True, exist_ok=True)
+    array = np.ascontiguousarray(images, dtype=np.float32)
+    sha = hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+    path = work.resolve() / f"images-{sha[:16]}.npy"
+    if not path.exists():
+        passing = path.with_name(f".{os.getpid()}-{path.name}")
+        np.save(passing, array)
+        os.replace(passing, path)
+    return HeldImages(path, len(array), steps)
 
 
 def evaluate(
