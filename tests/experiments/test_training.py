@@ -16,7 +16,7 @@ from nir_interop.errors import BadInput
 from nir_interop.networks import Network
 from nir_interop.training import SAVE_EVERY, Trained, about, load_checkpoint, save_checkpoint, train_from_checkpoint
 from nir_interop_studies.common import LIBRARIES, Options
-from nir_interop_studies.csnn_mnist.regimes import CHOSEN, Regime, regimes
+from nir_interop_studies.csnn_mnist.network import CHOSEN, Regime, regimes
 
 CPU = torch.device("cpu")
 SAMPLES = 2 * (SAVE_EVERY + 5)

@@ -14,7 +14,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import Array, Graph, Node, digest, inline, read, write
-from nir_interop.learning import classify
+from nir_interop.learning import Share, classify
 from nir_interop.reconcile.planner import Plan
 from nir_interop.reference import Simulator
 from nir_interop.rule import UpdateRule
@@ -27,7 +27,6 @@ from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Readout
 from nir_interop.workers.live import LiveBackend
-from nir_interop_studies.common import Share
 from nir_interop_studies.nir_paper.inputs import Inputs
 
 BATCH = 10

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nir_interop.backends.environments import Backend
+from nir_interop.schema import write_text
 from nir_interop.vocabulary import CONTINUOUS, Mode
-from nir_interop_studies.common import write_text
 from nir_interop_studies.nir_paper.inputs import Held
 from nir_interop_studies.nir_paper.lif import SAME
 from nir_interop_studies.nir_paper.paper import VARIABLE, PaperOptions
-from nir_interop_studies.pages import page
-from nir_interop_studies.provenance import how_made
+from nir_interop_studies.pages import how_made, page
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]

@@ -14,7 +14,8 @@ import numpy as np
 
 from nir_interop.errors import BadData
 from nir_interop.graphs import Array
-from nir_interop_studies.common import Options, Share
+from nir_interop.learning import Share
+from nir_interop_studies.common import Options
 
 VARIABLE = "NIR_INTEROP_PAPER"
 """The environment variable that names the folder where no option does."""

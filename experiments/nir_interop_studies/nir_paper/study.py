@@ -12,15 +12,16 @@ from nir_interop.backends.environments import Backend, backends
 from nir_interop.errors import BadInput
 from nir_interop.graphs import Array
 from nir_interop.store.store import Store
+from nir_interop.transfer.deployment import identifying
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
-from nir_interop_studies.common import Study, write_table
-from nir_interop_studies.identifying import identifying
+from nir_interop_studies.common import Study
 from nir_interop_studies.nir_paper import braille, cnn, crossing, figures, lif, page, similarity, substitute_networks
 from nir_interop_studies.nir_paper.crossing import LIMIT, Crossed, Runner, Task
 from nir_interop_studies.nir_paper.inputs import Held, letters, published_digits, test_recordings
 from nir_interop_studies.nir_paper.paper import PUBLISHED_COLUMNS, VARIABLE, Paper, PaperOptions, find_paper, published_row
 from nir_interop_studies.progress import Progress
+from nir_interop_studies.tables import write_table
 
 Rows = list[dict[str, Any]]
 Tables = dict[str, tuple[Sequence[str], Rows]]
@@ -66,7 +67,7 @@ def act(options: PaperOptions, progress: Progress) -> Sequence[Path]:
     others = [each for each in chosen if each.name not in OURS]
     total = sum(crossing.parts(task, chosen) for task in given.tasks.values())
     with progress.task("import, explain, rewrite, run", total) as advance:
-        with identifying({}, [each.name for each in others], options.store) as wait:
+        with identifying({}, [each.name for each in others], Store(options.store)) as wait:
             # Of these nothing has to be found out first, so they run while the others' rules are.
             for each in chosen:
                 if each.name in OURS:
