@@ -1,9 +1,10 @@
-"""What a run of the matrix says while it runs: a bar on a terminal, plain lines elsewhere."""
+"""What a run of the matrix or a study says while it runs: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,44 @@ class Progress:
         console = Console(highlight=False)
         for line in few_lines(difference) if difference is not None else [unread] * bool(unread):
             tell(console, line)
+
+
+class TaskProgress:
+    """Says how far a study has come: a bar on a terminal, a line now and then elsewhere; on stderr."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def task(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Within the block, call what it gives once for each of ``total`` parts."""
+        if self.quiet:
+            yield lambda: None
+        elif self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Bar(*columns, console=self.console, transient=True) as bar:
+                number = bar.add_task(what, total=total)
+                yield lambda: bar.advance(number)
+        else:
+            yield self._lines(what, total)
+
+    def _lines(self, what: str, total: int) -> Callable[[], None]:
+        done, shown = 0, time.monotonic()
+
+        def advance() -> None:
+            nonlocal done, shown
+            done += 1
+            if time.monotonic() - shown > 2 * LINE_EVERY:
+                shown = time.monotonic()
+                self.say(f"{what}: {done}/{total}")
+
+        return advance
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        if not self.quiet:
+            self.console.print(text, soft_wrap=True, markup=False)
 
 
 def tell(console: Console, line: str) -> None:
