@@ -113,7 +113,7 @@ def test_no_other_module_has_the_words() -> None:
     phrases = {condition_in_words(each, subject) for subject, conditions in probed() for each in conditions}
     whole, parts = {phrase for phrase in phrases if " " in phrase}, ("heterogeneous ", " off 0", " off 1", " below dt")
     sources = Path(nir_interop.__file__).parent
-    for folder in ("explain", "reconcile", "transfer", "agreement", "conformance"):
+    for folder in ("explain", "reconcile", "transfer", "agreement"):
         for path in (sources / folder).rglob("*.py"):
             if path != Path(conditions_in_words.__file__):
                 found = {text for text in strings(path) if text in whole or any(part in text for part in parts)}
