@@ -229,10 +229,10 @@ def test_a_convolution_that_is_taken_or_of_which_nothing_is_known_stays() -> Non
 def test_padding_that_no_number_says_is_a_dense_layer() -> None:
     """Two more zeros behind than any number of zeros on both sides gives; an even number is another pass's."""
     rng = np.random.default_rng(0)
-    for side in (target(100, "padding 'same'"), NONE):
+    for side in (target(100, Form.PADDING_SAME), NONE):
         proven(built(LINE, rng, convolved(3, (4,), padding="same"), random_lif, *END), side)
     even = built(LINE, rng, convolved(3, (3,), padding="same"), random_lif, *END)
-    assert DENSE.rewrite(even, SOURCE, target(100, "padding 'same'")) is None
+    assert DENSE.rewrite(even, SOURCE, target(100, Form.PADDING_SAME)) is None
 
 
 def plain(shape: Shape, rng: np.random.Generator) -> Node:
