@@ -17,7 +17,7 @@ from nir_interop.printable import printable
 
 if TYPE_CHECKING:
     from nir_interop.matrix.runner import Event
-    from nir_interop.report.difference import Difference
+    from nir_interop.report.diff import Difference
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""
@@ -71,7 +71,7 @@ class Progress:
         self, rows: Sequence[Mapping[str, Any]], seconds: float, surprises: Sequence[str], written: Sequence[Path]
     ) -> None:
         """The table at the end, what known_issues.toml does not know, and where the results are."""
-        from nir_interop.report.tables import natively, reconciliation, summary_table
+        from nir_interop.report.cells import natively, reconciliation, summary_table
 
         if self.quiet:
             return
@@ -93,7 +93,7 @@ class Progress:
 
     def compare(self, difference: Difference | None, unread: str) -> None:
         """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
-        from nir_interop.report.difference_text import few_lines
+        from nir_interop.report.diff import few_lines
 
         if self.quiet:
             return

@@ -391,7 +391,7 @@ class Rules:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a primitive of each side, with the columns of rules.csv; NIR's own meaning beside them."""
-        from nir_interop.report.files import rule_rows
+        from nir_interop.report.results_folder import rule_rows
 
         return _frame(rule_rows(self.found))
 
