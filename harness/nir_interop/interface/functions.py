@@ -266,7 +266,8 @@ def simulate(
     tell : told each line about how the graph was read
 
     Returns ``outputs`` by Output node, ``spikes`` and ``membranes`` [V] by neuron, axes (T, B, \*shape), and ``output``, all
-    outputs side by side, (T, B, n).
+    outputs side by side, (T, B, n).  Membranes are those of :func:`check` to the last bits, which this processor may round
+    otherwise.
 
     Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus) and TooSlow.
 
