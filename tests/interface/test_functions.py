@@ -20,21 +20,6 @@ from nir_interop.interface.results import Check, Explanation, Reconciliation
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
-@pytest.fixture(scope="module")
-def checked(graph: Path, x: Any) -> Check:
-    return ni.check(graph, input=x, backends=["norse", "snntorch"])
-
-
-@pytest.fixture(scope="module")
-def why(graph: Path, x: Any) -> Explanation:
-    return ni.explain(graph, backend="norse", input=x)
-
-
-@pytest.fixture(scope="module")
-def fixed(graph: Path, x: Any) -> Reconciliation:
-    return ni.reconcile(graph, to="norse", input=x)
-
-
 def test_check_has_of_each_backend_status_numbers_and_recording(checked: Check) -> None:
     assert list(checked) == ["norse", "snntorch"]
     assert not checked.agrees
