@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
 from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
-from nir_interop.fingerprint import Fingerprint, Identified, Origin
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.report.machine import machine
 from nir_interop.rule import NIR_MEANING
@@ -48,24 +49,24 @@ def write_pages(folder: Path, details: Details | None) -> list[Path]:
 
 def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
     """The rows of rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
-    kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules if kind in NEURONS})
-    meaning = Fingerprint("NIR", Origin.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
+    kinds = {kind for _, fingerprint in found for kind in fingerprint.rules if isinstance(kind, str) and kind in NEURONS}
+    meaning = Fingerprint("NIR", Origin.IMPORT, "", Domain({kind: Identified(NIR_MEANING) for kind in kinds}))
     return [
         {
             "backend": fingerprint.backend,
             "version": version or None,
             "side": fingerprint.origin.value,
             "options": fingerprint.options or None,
-            "primitive": kind,
+            "primitive": subject_in_words(kind),
             **one.rule.as_dict(),
-            "says": rule_in_words(one.rule, kind) if fingerprint is meaning else found_in_words(kind, one),
+            "says": rule_in_words(one.rule, subject_in_words(kind)) if fingerprint is meaning else found_in_words(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
-            "refuses": "; ".join(each.parameter for each in one.refuses) or None,
+            "refuses": "; ".join(condition_in_words(each.condition, kind) for each in one.refusals) or None,
         }
         for version, fingerprint in (*found, ("", meaning))
-        for kind, one in sorted(fingerprint.rules.items())
+        for kind, one in fingerprint.rules.items()
     ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nir_interop.arrays import load_arrays
 from nir_interop.errors import NirInteropError
-from nir_interop.fingerprint import Fingerprint, Identified, differing_axes
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, differing_axes
 from nir_interop.graphs import NEURONS, Graph, difference, inline, read
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
@@ -168,21 +168,21 @@ class _Known:
                 self._graphs[name] = None
         return self._graphs[name]
 
-    def native(self, cell: CellResult) -> Mapping[str, Identified] | None:
+    def native(self, cell: CellResult) -> Domain | None:
         """Primitive → what is known of the neurons that the source was built of; None where nothing is."""
         source = cell.job.source
         if source.exporter == REFERENCE:
-            return {}
+            return Domain()
         if source.exporter not in self._rules:
             return None
         way = f"{catalogue(source.network).build(source.seed).reset} {source.idiom}"
         found = self._rules[source.exporter]["native"].get(way)
-        return {} if found is None else Fingerprint.from_dict(found).rules
+        return Domain() if found is None else Fingerprint.from_dict(found).rules
 
-    def imported(self, importer: str) -> Mapping[str, Identified] | None:
+    def imported(self, importer: str) -> Domain | None:
         """Primitive → what is known of an importer; None where nothing is, or where it has no rule."""
         if importer == REFERENCE:
-            return {}
+            return Domain()
         return Fingerprint.from_dict(self._rules[importer]["import"]).rules if importer in self._rules else None
 
     def differing(self, cell: CellResult) -> list[dict[str, str]]:
@@ -255,5 +255,5 @@ def _tied(one: Identified, other: Identified, axis: str) -> bool:
     return False
 
 
-def _by_primitive(known: Mapping[str, Identified] | None) -> dict[str, UpdateRule] | None:
-    return None if known is None else {kind: one.rule for kind, one in sorted(known.items())}
+def _by_primitive(known: Domain | None) -> dict[str, UpdateRule] | None:
+    return None if known is None else {kind: one.rule for kind, one in known.items() if isinstance(kind, str)}

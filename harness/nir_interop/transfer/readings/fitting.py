@@ -17,7 +17,7 @@ from nir_interop.compare.comparison import status_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.causes import Found
-from nir_interop.fingerprint import Fingerprint
+from nir_interop.fingerprint import Domain, Fingerprint
 from nir_interop.graphs import Array, Graph, inline, validate
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -93,7 +93,8 @@ class SourceReading:
         """The source's side under it; as it is, where it gives the recording or nothing does."""
         if self.plain or not self.fits:
             return source
-        return replace(source, name="the source", domain={}, dt=self.reading.dt, rules={**source.rules, **self.reading.rules})
+        rules = {**source.rules, **self.reading.rules}
+        return replace(source, name="the source", domain=Domain(), dt=self.reading.dt, rules=rules)
 
     @property
     def unexplained(self) -> tuple[Found, ...]:
