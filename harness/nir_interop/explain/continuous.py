@@ -50,8 +50,8 @@ def explain_continuous(
     if not apart:
         return before
     repaired, changed = Undoing.of(native, made).counts(stepped)
-    says = "NIR's equations in steps are not its equations in continuous time"
-    share = CauseShare(Cause.DISCRETISATION, repaired, (), says, changed)
+    text = "NIR's equations in steps are not its equations in continuous time"
+    share = CauseShare(Cause.DISCRETISATION, repaired, (), text, changed)
     known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
     causes = by_share((*known, share))
     status = Status.MISMATCH if before.status.agrees else before.status

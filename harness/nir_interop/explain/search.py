@@ -43,8 +43,8 @@ class Outside:
         for each in self.rewrites:
             if each in left_out:
                 continue
-            same = (each.cause, each.nodes, each.says)
-            other = next((one for one in candidates(graph, dt) if (one.cause, one.nodes, one.says) == same), None)
+            same = (each.cause, each.nodes, each.text)
+            other = next((one for one in candidates(graph, dt) if (one.cause, one.nodes, one.text) == same), None)
             if other is None:
                 return None
             graph, again = other.graph, again or other.again

@@ -68,7 +68,7 @@ def _why(explanation: GraphExplanation, command: str) -> Iterator[str]:
     for each in verdict.causes:
         repairs = _repairs(explanation, each)
         where = f"at {listed(each.nodes)}" if each.nodes else ""
-        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says)
+        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.text)
         yield printable(": ".join(text for text in parts if text))
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:

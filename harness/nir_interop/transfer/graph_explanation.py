@@ -50,7 +50,7 @@ class GraphExplanation:
     @property
     def warned(self) -> bool:
         """Whether the library said what is wrong, naming a node or a parameter at fault."""
-        suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
+        suspects = at_fault(((each.cause, each.nodes, each.text) for each in self.verdict.causes), self.graph)
         if suspects is None:
             suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
         return warned(self.verdict.status, self.outcome, suspects)

@@ -68,7 +68,7 @@ class Reconciled:
             "mismatched_before": self.before,
             "mismatched": plan.measured,
             "predicted_mismatched": plan.predicted,
-            "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.says} for each in self.remaining],
+            "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.text} for each in self.remaining],
         }
 
 
