@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from nir_interop.cli import app
 from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, Refusal, Tie
-from nir_interop.report.files import write_rules
+from nir_interop.report.results_folder import write_rules
 from nir_interop.rule import NIR_MEANING, Start
 from nir_interop.schema import RULES, read_table
 from nir_interop.transfer import fingerprints

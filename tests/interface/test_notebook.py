@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nir_interop as ni
-from nir_interop.compare.nodes import first_divergence
+from nir_interop.compare.divergence import first_divergence
 from nir_interop.graphs import Graph, write
 from nir_interop.interface import notebook
 from nir_interop.interface.results import Check, Explanation, Reconciliation

@@ -278,11 +278,11 @@ def simulate(
     """
     check_step(dt)
     with _called(graph, seed, time_limit, memory_limit) as file:
-        from nir_interop.graphs import read_meant
+        from nir_interop.graphs import read_corrected
         from nir_interop.reference import Simulator
 
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
-        return Simulator(read_meant(file)[0], dt).run(inputs.input)[0]
+        return Simulator(read_corrected(file)[0], dt).run(inputs.input)[0]
 
 
 def rules(*backends: str, store: GivenPath | None = None) -> Rules:

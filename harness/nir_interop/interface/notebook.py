@@ -40,7 +40,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, title: str) ->
 
 def raster(meant: Recording, made: Recording, who: str) -> str:
     """Spikes of both sides around the first divergence, those that differ on red; values as text; empty where none differ."""
-    from nir_interop.compare.nodes import first_divergence
+    from nir_interop.compare.divergence import first_divergence
     from nir_interop.report.explanation import raster as as_text
     from nir_interop.report.explanation import window
 

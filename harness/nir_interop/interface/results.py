@@ -186,7 +186,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         from nir_interop.interface import notebook
 
-        rows = [(str(each.cause), str(each.repaired), listed(each.nodes), each.says) for each in self.causes]
+        rows = [(str(each.cause), str(each.repaired), listed(each.nodes), each.text) for each in self.causes]
         causes = notebook.table(("cause", "repairs", "at", "why"), rows, title=f"Blame: {self.blame} ({self.blame.meaning})")
         made = self.recording
         picture = "" if made is None or self.status.agrees else notebook.raster(self.meant, made, self.found.backend.name)
@@ -265,7 +265,7 @@ class Reconciliation:
 
     def _check(self) -> None:
         if not self.right:
-            why = "; ".join(f"{each.cause}: {each.says}" for each in self.remaining[:1]) or "no pass is known"
+            why = "; ".join(f"{each.cause}: {each.text}" for each in self.remaining[:1]) or "no pass is known"
             raise NotReconciled(f"{self.found.target.name} does not give every output: {why}; .remaining has all of it")
 
     def lines(self, written: Path | None = None) -> list[str]:
@@ -292,7 +292,7 @@ class Reconciliation:
         if not plan.right:
             after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
             left = [
-                f"- {each.cause}{f' at {listed(each.nodes)}' if each.nodes else ''}: {each.says}" for each in self.remaining
+                f"- {each.cause}{f' at {listed(each.nodes)}' if each.nodes else ''}: {each.text}" for each in self.remaining
             ]
             return [f"Not reconciled: {after}; nothing is written.", *left]
         how = "its own importer gives" if plan.asked else "its rules predict"
@@ -387,7 +387,7 @@ class Rules:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a primitive of each side, with the columns of rules.csv; NIR's own meaning beside them."""
-        from nir_interop.report.files import rule_rows
+        from nir_interop.report.results_folder import rule_rows
 
         return _frame(rule_rows(self.found))
 

@@ -3,6 +3,7 @@ r"""One case: a graph that a source wrote, what it is fed, and the target that i
 ::
 
     run     the target's recording of the graph, or how it failed
+    replay  what the rules of one end give for it
     judge   whether that recording is what was meant, rounding apart
     explain who made it differ, and how: blame, causes, and the share of outputs that these reproduce
 
@@ -13,25 +14,22 @@ explains or rewrites a graph in any other way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, Compares, agreement
 from nir_interop.arrays import Array
-from nir_interop.errors import RunFailed
+from nir_interop.errors import NirInteropError, RunFailed
 from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Graph, inline
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording
+from nir_interop.reference import Simulator, exact_simulator
 from nir_interop.vocabulary import CONTINUOUS, Stage
-
-Run = Callable[[Graph, Array, float], Recording]
-"""A live backend: (graph, stimulus, dt) → recording; raises RunFailed where it gives none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +65,24 @@ class Case:
         return replayed(flat, self.source, fitted(self.stimulus, flat))
 
 
-def run(case: Case, live: Run) -> Recording | RunFailed:
+def run(case: Case, live: RunGraph) -> Recording | RunFailed:
     """What the target makes of the graph at the step it is asked for."""
     try:
         return live(case.graph, case.stimulus, case.target.dt)
     except RunFailed as failed:
         return failed
+
+
+def replay(graph: Graph, stimulus: Array, side: Side) -> Recording | None:
+    r"""What the rules of one end give for a graph at its step, for continuous time the equations; None where there is nothing.
+
+    stimulus : axes (T, B, \*shape)
+    """
+    try:
+        made = exact_simulator(graph, side.dt) if side.name == CONTINUOUS else Simulator(graph, side.dt, side.rules)
+        return made.run(stimulus)[0]
+    except NirInteropError:
+        return None
 
 
 def judge(case: Case, made: Recording, compares: Compares = lambda: None) -> Agreement:

@@ -28,7 +28,7 @@ from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.learning import Share, classify
 from nir_interop.networks import Network
-from nir_interop.networks.documents import document_of
+from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
 from nir_interop.store.keys import backend_key, key, sources_key
 from nir_interop.store.store import Store
@@ -115,6 +115,44 @@ class Recordings(Protocol):
     def batch(self, start: int, stop: int) -> Array:
         r"""Recordings ``start`` to ``stop``, axes (T, B, \*shape)."""
         ...
+
+
+@dataclass(frozen=True)
+class HeldImages:
+    r"""Images of intensity 0–1, each there for ``steps`` steps, where other processes find them.
+
+    path : of an array with axes (N, \*shape), mapped into memory
+    """
+
+    path: Path
+    samples: int
+    steps: int
+
+    @property
+    def key(self) -> str:
+        """See :class:`Recordings`."""
+        return f"{self.path.name} held {self.steps}"
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def batch(self, start: int, stop: int) -> Array:
+        """See :class:`Recordings`."""
+        images = np.array(np.load(self.path, mmap_mode="r")[start:stop])
+        return np.repeat(images[None], self.steps, axis=0)
+
+
+def held_images(images: Array, steps: int, work: Path) -> HeldImages:
+    r"""Put images (N, \*shape) where other processes find them."""
+    work.mkdir(parents=True, exist_ok=True)
+    array = np.ascontiguousarray(images, dtype=np.float32)
+    sha = hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+    path = work.resolve() / f"images-{sha[:16]}.npy"
+    if not path.exists():
+        passing = path.with_name(f".{os.getpid()}-{path.name}")
+        np.save(passing, array)
+        os.replace(passing, path)
+    return HeldImages(path, len(array), steps)
 
 
 def evaluate(

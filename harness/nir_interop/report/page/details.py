@@ -16,7 +16,7 @@ from nir_interop.fingerprint import Domain, Fingerprint, Identified, differing_a
 from nir_interop.graphs import NEURONS, Graph, difference, inline, read
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
-from nir_interop.report.page.pictures import Replay, Side, pictures
+from nir_interop.report.page.pictures import Recorded, Replay, pictures
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.schema import REPORT
 from nir_interop.store.keys import rules_key, sources_key
@@ -211,8 +211,8 @@ class _Known:
         dt, dt_import = cell.job.source.dt_export, cell.job.dt_import or cell.job.source.dt_export
         return pictures(
             exported,
-            Side(self._recording(source.outcome["objects"][RECORDING]), self._replay(exported, stimulus, dt, own)),
-            Side(
+            Recorded(self._recording(source.outcome["objects"][RECORDING]), self._replay(exported, stimulus, dt, own)),
+            Recorded(
                 self._recording(cell.outcome["objects"][RECORDING]),
                 self._replay(graph, stimulus, dt_import, other, continuous=importer == CONTINUOUS and dt_import == dt),
             ),
@@ -232,16 +232,13 @@ class _Known:
         def run(sample: int, steps: int) -> Recording | None:
             if graph is None or (rules is None and not continuous):
                 return None
-            from nir_interop.reference import Simulator, exact_simulator
+            from nir_interop.agreement.side import Side
+            from nir_interop.transfer.case import replay
 
             if stimulus not in self._stimuli:
                 self._stimuli[stimulus] = load_arrays(self.store.object(stimulus))["input"]
             part = self._stimuli[stimulus][:steps, sample : sample + 1]
-            try:
-                made = exact_simulator(graph, dt) if continuous else Simulator(graph, dt, dict(rules or {}))
-                return made.run(part)[0]
-            except NirInteropError:
-                return None
+            return replay(graph, part, Side(CONTINUOUS if continuous else "", dt, dict(rules or {})))
 
         return run
 

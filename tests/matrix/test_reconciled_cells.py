@@ -16,7 +16,7 @@ from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.reconciled import verdict_after
 from nir_interop.matrix.rows import Results
 from nir_interop.matrix.runner import Event, run
-from nir_interop.report.tables import reconciliation, summary
+from nir_interop.report.cells import reconciliation, summary
 from nir_interop.store.store import Store
 from tests.matrix.matrix_runs import tables
 
