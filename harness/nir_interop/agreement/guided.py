@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from nir_interop.agreement.replay import rules_for, simulator_for
-from nir_interop.compare.nodes import differs, match_nodes, output_of
+from nir_interop.compare.divergence import differs, match_nodes, output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import NEURONS, Array, Graph, Node, inline

@@ -10,7 +10,7 @@ import numpy as np
 
 from nir_interop.agreement.replay import Replays, count, gap
 from nir_interop.agreement.side import Side
-from nir_interop.compare.nodes import differs, flatten, match_nodes, output_of
+from nir_interop.compare.divergence import differs, flatten, match_nodes, output_of
 from nir_interop.explain.rewrites import Candidate, candidates
 from nir_interop.explain.structure import suspects
 from nir_interop.graphs import Graph

@@ -22,7 +22,7 @@ from nir_interop.agreement.replay import Mask, Replays, Undoing, count, flat, ga
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare.comparison import status_of
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.errors import OwnFailure
 from nir_interop.explain.causes import Found, RuleCause, as_found, differing_causes, needed
 from nir_interop.explain.error_causes import reason, unreadable

@@ -18,7 +18,7 @@ from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import rules_for
 from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, agreement
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
 from nir_interop.reconcile.model import Pass, Refused

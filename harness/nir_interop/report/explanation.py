@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nir_interop.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from nir_interop.compare.divergence import Divergence, first_divergence, flatten, match_nodes
 from nir_interop.errors import OwnFailure
 from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import listed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
 from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.arrays import Array
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times

@@ -11,7 +11,7 @@ import numpy as np
 from nir_interop.agreement.replay import VALUE_ROUNDING
 from nir_interop.agreement.side import RunGraph
 from nir_interop.agreement.status import agreement
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.conformance.primitives.case import SUITE, Array, Case
 from nir_interop.errors import RunFailed
 from nir_interop.recording import Recording

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nir_interop.agreement.side import RunGraph
-from nir_interop.compare.nodes import flatten
+from nir_interop.compare.divergence import flatten
 from nir_interop.errors import RunFailed
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.prediction import GRAZING, ROUNDING
