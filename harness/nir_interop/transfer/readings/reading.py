@@ -13,7 +13,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.explain.causes import causes_between
 from nir_interop.explain.rules_in_words import rule_in_words
 from nir_interop.graphs import Graph, Shapes, components
-from nir_interop.reference.neurons import Values, membrane_memory, parameter, start_value, synapse_memory
+from nir_interop.reference.neurons import Values, membrane_integrator, parameter, start_value, synapse_integrator
 from nir_interop.rule import NIR_MEANING, Precision, ResetKind, Timing, UpdateRule, Use
 
 SHORT = {("timing", "late"): Timing.NEXT_STEP.value}
@@ -132,12 +132,12 @@ def numbers(one: Reading, shapes: Shapes) -> tuple[tuple[Any, ...], Values] | No
         if node.kind not in one.rules:
             continue
         rule, shape = one.rules[node.kind].but(precision=Precision.FLOAT64), shapes[name][0]
-        memories = [membrane_memory(node, shape, one.dt, rule)]
+        integrators = [membrane_integrator(node, shape, one.dt, rule)]
         if "tau_syn" in node.params:
-            memories.append(synapse_memory(node, shape, one.dt, rule))
+            integrators.append(synapse_integrator(node, shape, one.dt, rule))
             choices.append(rule.order)
-        for memory in memories:
-            kept, driven, silent = memory.responses(shape)
+        for integrator in integrators:
+            kept, driven, silent = integrator.responses(shape)
             values += [each.numpy() for each in (kept, driven - silent, silent)]
         values.append(start_value(node, shape, rule))
         choices += [name, node.kind, rule.feedback_bias]
