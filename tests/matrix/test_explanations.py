@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nir_interop.backends.environments import backends
-from nir_interop.matrix.outcomes import CellResult, SourceResult
+from nir_interop.matrix.results import CellResult, SourceResult
 from nir_interop.matrix.plan import CellJob, SourceJob, make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import Event, run
+from nir_interop.matrix.results import Results
+from nir_interop.matrix.campaign import Event, run
 from nir_interop.matrix.verdicts import Explanations
 from nir_interop.store.store import Store
 from nir_interop.transfer.explain_job import identify

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nir_interop.matrix.rows import Results
+from nir_interop.matrix.results import Results
 from tests.matrix import fakes
 from tests.matrix.matrix_runs import NETWORK, by_importer, plan_of, run_in, wait_until, workers_of
 

@@ -13,7 +13,7 @@ import pytest
 
 from nir_interop import memory as limits
 from nir_interop.errors import BadInput
-from nir_interop.matrix.rows import Results
+from nir_interop.matrix.results import Results
 from nir_interop.workers import memory_share as rights
 from nir_interop.workers.error_messages import MEMORY, SHORT_OF_MEMORY
 from nir_interop.workers.memory_share import memory_for

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from nir_interop.backends.environments import backends
-from nir_interop.matrix.outcomes import CellResult, Rewriting
+from nir_interop.matrix.outcomes import Rewriting
+from nir_interop.matrix.results import CellResult
 from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.reconciled import verdict_after
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import Event, run
+from nir_interop.matrix.results import Results
+from nir_interop.matrix.campaign import Event, run
 from nir_interop.report.tables import reconciliation, summary
 from nir_interop.store.store import Store
 from tests.matrix.matrix_runs import tables

@@ -15,10 +15,11 @@ import pytest
 
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadData, InvalidGraph, OwnFailure, TooSlow
-from nir_interop.matrix.outcomes import SourceResult, repeated
+from nir_interop.matrix.results import SourceResult, repeated
 from nir_interop.matrix.plan import SourceJob
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import Event, run_graph
+from nir_interop.matrix.results import Results
+from nir_interop.transfer.check import run_graph
+from nir_interop.matrix.campaign import Event
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
 from nir_interop.schema import REPORT, SOURCES, TIMINGS, write_table

@@ -16,8 +16,9 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadData, NirInteropError
 from nir_interop.matrix import campaign, weights
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import CatalogueStimuli, run
+from nir_interop.matrix.results import Results
+from nir_interop.transfer.stimuli import CatalogueStimuli
+from nir_interop.matrix.campaign import run
 from nir_interop.matrix.weights import compared, save
 from nir_interop.networks.shipped import FOLDER, fitting, shipped
 from nir_interop.store.store import Store

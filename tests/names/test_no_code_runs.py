@@ -26,7 +26,7 @@ from nir_interop.cli.inputs import inputs_of, renamed_of
 from nir_interop.errors import BadInput
 from nir_interop.graphs import from_nir, inline, read, write
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.runner import run as run_matrix
+from nir_interop.matrix.campaign import run as run_matrix
 from nir_interop.networks.documents import document_of, network_from
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nir_interop.matrix.outcomes import SourceResult
+from nir_interop.matrix.results import SourceResult
 from nir_interop.matrix.plan import SourceJob
 from nir_interop.report.repro import held_against, where_from
 from nir_interop.workers.job import SHIPPED

@@ -76,7 +76,8 @@ def matrix(
     from nir_interop.cli.progress import Progress
     from nir_interop.matrix.known_issues import stale
     from nir_interop.matrix.plan import DTS, make_plan
-    from nir_interop.matrix.runner import CatalogueStimuli, run
+    from nir_interop.transfer.stimuli import CatalogueStimuli
+    from nir_interop.matrix.campaign import run
     from nir_interop.matrix.weights import compared, save
     from nir_interop.report.files import write_pages, write_results
     from nir_interop.report.machine import machine

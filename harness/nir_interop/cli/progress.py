@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from nir_interop.printable import printable
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.runner import Event
+    from nir_interop.matrix.campaign import Event
     from nir_interop.report.difference import Difference
 
 LINE_EVERY = 10.0

@@ -16,9 +16,9 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import read
 from nir_interop.learning import accuracy, classify
-from nir_interop.matrix.outcomes import SourceResult
+from nir_interop.matrix.results import SourceResult
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.runner import run as run_plan
+from nir_interop.matrix.campaign import run as run_plan
 from nir_interop.recording import Recording
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Readout, Status

@@ -14,8 +14,9 @@ import numpy as np
 from nir_interop.arrays import load_arrays
 from nir_interop.errors import BadData, NirInteropError
 from nir_interop.learning import wilson_interval
-from nir_interop.matrix.outcomes import SourceResult, Stimuli
-from nir_interop.matrix.rows import Results
+from nir_interop.transfer.stimuli import Stimuli
+from nir_interop.matrix.results import SourceResult
+from nir_interop.matrix.results import Results
 from nir_interop.networks import catalogue
 from nir_interop.networks.shipped import Shipped, settings_of, shipped, write
 from nir_interop.store.store import Store

@@ -21,7 +21,7 @@ from nir_interop.workers.job import SHIPPED
 from nir_interop.workers.pool import SAME_SUMS
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.outcomes import CellResult, SourceResult
+    from nir_interop.matrix.results import CellResult, SourceResult
     from nir_interop.store.store import Store
 
 SCRIPT = Template('''\

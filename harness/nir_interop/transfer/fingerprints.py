@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from nir_interop.backends.adapter import Adapter
 from nir_interop.backends.environments import Backend
+from nir_interop.errors import BackendMissing
 from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
@@ -21,9 +24,11 @@ from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
 from nir_interop.store.keys import fingerprint_key
 from nir_interop.store.store import Store
-from nir_interop.vocabulary import Idiom, Reset
+from nir_interop.vocabulary import Idiom, Reset, Status
+from nir_interop.workers.jobs import Fingerprinted, Identify
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
+from nir_interop.workers.progress import JobProgress
 
 LIMIT, BRIEF = 10.0, 4.0
 """Seconds that one probe may take, and one on whose wiring importers are known to loop for ever."""
@@ -229,3 +234,16 @@ def _merged(known: list[Identified]) -> Identified:
     refuses = [each for each in chosen.refuses if all(each.parameter in {no.parameter for no in one.refuses} for one in known)]
     outputs, mismatched = sum(one.outputs for one in agreeing), sum(one.mismatched for one in agreeing)
     return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refuses))
+
+
+def identify_backend(adapter: Adapter, job: Identify, progress: JobProgress) -> Fingerprinted:
+    """The fingerprints of the job's backend, of its importer and of its own neurons by reset and idiom."""
+    backend, store = Backend.from_dict(job.backend), Store(Path(job.store))
+    try:
+        with LiveBackend(backend, limit=LIMIT) as live:
+            imported = import_fingerprint(backend, store, live=live)
+            own = native_fingerprints(backend, store, live=live)
+    except BackendMissing as error:
+        return Fingerprinted(status=str(Status.ENV_MISSING), error_type=type(error).__name__, error_message=str(error))
+    native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
+    return Fingerprinted(imported=imported.as_dict(), native=dict(sorted(native.items())))

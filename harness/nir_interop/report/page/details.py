@@ -24,8 +24,8 @@ from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Status
 from nir_interop.workers.job import GRAPH, OK, RECORDING
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.outcomes import CellResult, SourceResult
-    from nir_interop.matrix.rows import Results
+    from nir_interop.matrix.results import CellResult, SourceResult
+    from nir_interop.matrix.results import Results
     from nir_interop.store.store import Store
 
 Details = Mapping[str, Mapping[str, Any]]
