@@ -16,8 +16,8 @@ STORE = Path(".nir-interop")
 
 def figures() -> list[Figure]:
     """Shares of the cells, and seconds a cell; prints what forbids the others."""
-    from nir_interop.matrix.plan import make_plan
     from nir_interop.matrix.campaign import run
+    from nir_interop.matrix.plan import make_plan
     from nir_interop.report.tables import reconciliation
     from nir_interop.store.store import Store
     from nir_interop.vocabulary import Mode

@@ -140,11 +140,11 @@ def fresh_inputs(shape: tuple[int, ...], seed: int) -> list[Array]:
 def figures(graphs: int = GRAPHS, first: int = 0) -> list[Figure]:
     """Files written, and those that are wrong on a fresh input, by library."""
     from nir_interop.agreement.inputs import inputs_for
+    from nir_interop.agreement.side import Side
     from nir_interop.agreement.status import agreement
     from nir_interop.backends.environments import backends
     from nir_interop.errors import InvalidGraph, RunFailed
     from nir_interop.graphs import inline, read, write
-    from nir_interop.reconcile.model import Side
     from nir_interop.reference import simulate
     from nir_interop.store.store import Store
     from nir_interop.transfer.reconciling import reconcile_with, side_of

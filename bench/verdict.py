@@ -55,6 +55,7 @@ def figures() -> list[Figure]:
 
 def _matrix_cells() -> Iterator[float]:
     """Seconds that the verdict takes on each network of the default matrix, under rules as libraries have them."""
+    from nir_interop.agreement.side import Side
     from nir_interop.errors import NotExpressible
     from nir_interop.explain.verdict import explain_cell
     from nir_interop.graphs import NEURONS, from_nir
@@ -84,13 +85,11 @@ def _matrix_cells() -> Iterator[float]:
             explain_cell(
                 intended=graph,
                 exported=graph,
-                source_rule=dict.fromkeys(NEURONS, single),
-                target_rule=dict.fromkeys(NEURONS, rule),
+                source=Side("the source", network.dt, dict.fromkeys(NEURONS, single)),
+                target=Side("the importer", network.dt, dict.fromkeys(NEURONS, rule)),
                 native=native,
-                target=target,
+                made=target,
                 stimulus=stimulus,
-                dt_export=network.dt,
-                dt_import=network.dt,
             )
             if not np.array_equal(native.output, target.output):
                 yield time.perf_counter() - begun

@@ -1,4 +1,4 @@
-"""Generated graphs: chains of dense layers and neurons with joins, recurrence, delays and nesting."""
+"""Graphs: the nodes that tests put together, and generated chains of layers with joins, recurrence, delays and nesting."""
 
 from __future__ import annotations
 
@@ -14,8 +14,25 @@ DT = 1e-4
 
 
 def node(kind: str, **params: Any) -> Node:
-    """A node with its parameters as arrays."""
-    return Node(kind, {name: np.asarray(value) for name, value in params.items()})
+    """A node with its parameters as arrays, or as words."""
+    return Node(kind, {name: value if isinstance(value, str) else np.asarray(value) for name, value in params.items()})
+
+
+def alike(kind: str, size: int | tuple[int, ...], **params: Any) -> Node:
+    """Neurons with the same numbers each; what is given as an array stays as it is."""
+    return node(kind, **{name: np.full(size, value) if np.isscalar(value) else value for name, value in params.items()})
+
+
+def lif(size: int | tuple[int, ...] = 3, **params: Any) -> Node:
+    """Leaky integrate-and-fire neurons, all alike: τ = 2 ms, r = 1, v_leak = 0, v_threshold = 1, v_reset = 0, or as given."""
+    return alike("LIF", size, **{"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, **params})
+
+
+def cuba_lif(size: int | tuple[int, ...] = 3, **params: Any) -> Node:
+    """The same with a synapse: τ_syn = 1 ms, τ_mem = 2 ms, w_in = 1, or as given."""
+    taus = {"tau_syn": 1e-3, "tau_mem": 2e-3}
+    values = {"r": 1.0, "w_in": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
+    return alike("CubaLIF", size, **{**taus, **values, **params})
 
 
 def port(kind: str, size: int) -> Node:

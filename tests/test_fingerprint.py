@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Side, Tie, differing_axes
+from nir_interop.fingerprint import Fingerprint, Identified, Origin, Refusal, Tie, differing_axes
 from nir_interop.rule import NIR_MEANING, Comparison, Decay, ResetKind, UpdateRule
 
 
@@ -24,7 +24,7 @@ def test_an_unknown_axis_or_value_is_named(axes: dict[str, str], said: str) -> N
 def test_a_fingerprint_survives_json() -> None:
     ties, refuses = (Tie("start", ("zero", "leak"), "v_leak"),), (Refusal("r", "refused", "no"),)
     identified = Identified(NIR_MEANING.but(reset=ResetKind.TO_ZERO), 100, 0, ties, refuses)
-    fingerprint = Fingerprint("norse", Side.NATIVE, "reset_method=reset_value", {"LIF": identified})
+    fingerprint = Fingerprint("norse", Origin.NATIVE, "reset_method=reset_value", {"LIF": identified})
     assert Fingerprint.from_dict(json.loads(json.dumps(fingerprint.as_dict()))) == fingerprint
     assert fingerprint.by_primitive() == {"LIF": identified.rule}
 

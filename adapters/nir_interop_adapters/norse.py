@@ -31,41 +31,39 @@ from norse.torch.utils.state import _is_module_stateful
 from numpy.typing import NDArray
 from torch import nn
 
-from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild
-from nir_interop.learning import Samples, TrainingSettings
+from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LI, LIF, CubaLIF, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
 from nir_interop.networks.layers import Parameter, per_neuron, uniform
 from nir_interop.recording import Recording
+from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
     Reading,
+    TorchAdapter,
     batched_start,
-    fit,
     folded_factors,
     folded_parameters,
     gain_ratio,
     hold,
     is_chain,
-    pin_threads,
     record,
     stateless,
+    trainable,
 )
 
 Array = NDArray[Any]
 
-SURROGATE_METHOD = "tanh"
-"""Norse's default, SuperSpike, has one width whatever its ``alpha`` (norse/torch/functional/superspike.py)."""
 
-SURROGATE_SLOPE = 1.5
-
-
-class Norse(Adapter):
+class Norse(TorchAdapter):
     """Norse 1.1.0."""
 
     name: ClassVar[str] = "norse"
+    surrogate: ClassVar[Surrogate] = Surrogate("tanh", 1.5)
+    """Norse's default, SuperSpike, has one width whatever its ``alpha`` (norse/torch/functional/superspike.py)."""
+
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "parameters as numbers, a sample with its batch, to_nir(model, sample) with its default dt of 1e-3",
         Idiom.PORTABLE: "parameters as tensors, one number a neuron; a sample without a batch, Flatten counted from the end; "
@@ -88,9 +86,6 @@ with torch.no_grad():
 output = np.stack(outputs)
 """
 
-    def prepare(self) -> None:
-        pin_threads()
-
     def build(self, network: Network, dt: float, idiom: Idiom) -> Built:
         factors = folded_factors(network, {layer.name: _ratio(network, layer, dt) for layer in network.neurons()})
         parameters = folded_parameters(network, factors)
@@ -108,20 +103,27 @@ output = np.stack(outputs)
             return f"LIFBoxCell(reset_method=reset_{network.reset.value})"
         return {CubaLIF: "LIFCell", IF: "IAFCell", LI: "LIBoxCell"}[type(layer)]
 
-    def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
-        slope = SURROGATE_SLOPE if settings.surrogate_slope is None else settings.surrogate_slope
+    def trainable(self, model: Built, surrogate: Surrogate, device: torch.device) -> Trainable:
         for cell in model.module.modules():
             if isinstance(cell, SNNCell) and hasattr(cell.p, "alpha"):
-                cell.p = cell.p._replace(method=SURROGATE_METHOD, alpha=torch.as_tensor(slope))
+                # A cell's parameters are a tuple of plain tensors, which Module.to does not reach.
+                held = cell.p._asdict()
+                moved = {name: value.to(device) for name, value in held.items() if isinstance(value, torch.Tensor)}
+                slope = torch.tensor(surrogate.slope, device=device)
+                cell.p = cell.p._replace(**{**moved, "method": surrogate.name, "alpha": slope})
+        state: Any = None
 
-        def forward(inputs: torch.Tensor) -> torch.Tensor:
-            state, outputs = None, []
-            for frame in inputs:
-                output, state = model.module(frame, state)
-                outputs.append(output)
-            return torch.stack(outputs).sum(0)
+        def begin() -> None:
+            nonlocal state
+            state = None
 
-        return fit(model, _held(model), forward, samples, settings)
+        def step(module: nn.Module, current: torch.Tensor) -> torch.Tensor:
+            nonlocal state
+            output, state = module(current, state)
+            result: torch.Tensor = output
+            return result
+
+        return trainable(model, device, _held(model), lambda child: isinstance(child, _NEURONS), Sequence, begin, step)
 
     def export(self, model: Built, sample: Array, dt: float) -> Any:
         module, data = copy.deepcopy(model.module), torch.from_numpy(np.float32(sample))
@@ -287,5 +289,5 @@ def _neuron(network: Network, layer: Neuron, dt: float, idiom: Idiom, parameters
     return Recurrent(cell, hold(w_rec, parameters, f"{layer.name}.feedback"))
 
 
-def _held(model: Built) -> dict[str, nn.Parameter]:
-    return {key: model.module.get_parameter(key.replace(".feedback.", ".w_rec.")) for key in model.network.parameters()}
+def _held(model: Built) -> dict[str, str]:
+    return {key: key.replace(".feedback.", ".w_rec.") for key in model.network.parameters()}

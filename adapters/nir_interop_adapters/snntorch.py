@@ -12,45 +12,45 @@ import numpy as np
 import snntorch as snn
 import torch
 from numpy.typing import NDArray
-from snntorch import surrogate
+from snntorch import surrogate as surrogates
 from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 from torch import fx, nn
 
-from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild
-from nir_interop.learning import Samples, TrainingSettings
+from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LI, LIF, CubaLIF, Network, Neuron
 from nir_interop.networks.layers import Parameter, per_neuron, uniform
 from nir_interop.recording import Recording
+from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
     Joined,
     Reading,
+    TorchAdapter,
     batched_start,
-    fit,
     folded_factors,
     folded_parameters,
     gain_ratio,
     hold,
     is_chain,
-    pin_threads,
     record,
     stateless,
+    trainable,
 )
 
 Array = NDArray[Any]
 
-SURROGATE_SLOPE = 5.0
-"""Of ``fast_sigmoid``: its default of 25 leaves most membranes of an untrained network without a gradient."""
 
-
-class SnnTorch(Adapter):
+class SnnTorch(TorchAdapter):
     """snnTorch 1.0.0."""
 
     name: ClassVar[str] = "snntorch"
+    surrogate: ClassVar[Surrogate] = Surrogate("fast_sigmoid", 5.0)
+    """Its default of 25 leaves most membranes of an untrained network without a gradient."""
+
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "beta and threshold as numbers, reset a step late, export_to_nir(net, sample) with the sample's batch",
         Idiom.PORTABLE: "beta and threshold as tensors, reset_delay=False; the state reset, a sample without a batch",
@@ -85,9 +85,6 @@ with torch.no_grad():
 output = np.stack(outputs)
 """
 
-    def prepare(self) -> None:
-        pin_threads()
-
     def build(self, network: Network, dt: float, idiom: Idiom) -> Built:
         # The class-level list of all neurons ever made would keep every network alive.
         snn.SpikingNeuron.init()
@@ -111,18 +108,18 @@ output = np.stack(outputs)
         late = f", reset_delay={idiom is Idiom.TUTORIAL}" if layer.spiking else ""
         return f"{name}(reset_mechanism={mechanism!r}{late})"
 
-    def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
-        slope = SURROGATE_SLOPE if settings.surrogate_slope is None else settings.surrogate_slope
+    def trainable(self, model: Built, surrogate: Surrogate, device: torch.device) -> Trainable:
         for neuron in _neurons(model.module):
-            neuron.spike_grad = surrogate.fast_sigmoid(slope)
+            neuron.spike_grad = getattr(surrogates, surrogate.name)(surrogate.slope)
 
-        def forward(inputs: torch.Tensor) -> torch.Tensor:
+        def begin() -> None:
             _reset(model.module)
-            return torch.stack([_output(model, model.module(frame)) for frame in inputs]).sum(0)
 
-        learned = fit(model, _held(model), forward, samples, settings)
-        _reset(model.module)
-        return learned
+        def step(module: nn.Module, current: torch.Tensor) -> torch.Tensor:
+            return _output(model, module(current))
+
+        held = {key: key.replace(".feedback.", ".recurrent.") for key in model.network.parameters()}
+        return trainable(model, device, held, lambda child: isinstance(child, snn.SpikingNeuron), nn.Sequential, begin, step)
 
     def export(self, model: Built, sample: Array, dt: float) -> Any:
         _reset(model.module)
@@ -243,7 +240,3 @@ def _neuron(
 def _reset_mechanism(layer: Neuron, network: Network) -> str:
     kind = "zero" if network.reset is Reset.VALUE else "subtract"
     return kind if layer.spiking else "none"
-
-
-def _held(model: Built) -> dict[str, nn.Parameter]:
-    return {key: model.module.get_parameter(key.replace(".feedback.", ".recurrent.")) for key in model.network.parameters()}

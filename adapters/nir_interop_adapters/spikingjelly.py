@@ -11,47 +11,48 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from spikingjelly.activation_based import base, functional, surrogate
+from spikingjelly.activation_based import base, functional
 from spikingjelly.activation_based import layer as words
 from spikingjelly.activation_based import neuron as neurons
+from spikingjelly.activation_based import surrogate as surrogates
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import fx, nn
 
-from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild
-from nir_interop.learning import Samples, TrainingSettings
+from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LIF, CubaLIF, Network, Neuron
 from nir_interop.networks.layers import uniform
 from nir_interop.recording import Recording
+from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
     Joined,
     Reading,
+    TorchAdapter,
     batched_start,
-    fit,
     folded_factors,
     folded_parameters,
     gain_ratio,
     is_chain,
-    pin_threads,
     record,
     stateless,
+    trainable,
 )
 
 Array = NDArray[Any]
 
-SURROGATE_SLOPE = 1.0
-"""Of ``ATan``, whose default is 2."""
-
 _KINDS: Mapping[type[Neuron], type[nn.Module]] = {IF: neurons.IFNode, LIF: neurons.LIFNode, CubaLIF: neurons.CUBALIFNode}
 
 
-class SpikingJelly(Adapter):
+class SpikingJelly(TorchAdapter):
     """SpikingJelly 2.0.0."""
 
     name: ClassVar[str] = "spikingjelly"
+    surrogate: ClassVar[Surrogate] = Surrogate("ATan", 1.0)
+    """Its default slope is 2."""
+
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "a pooling window as one number, export_to_nir(net, sample, dt=dt), a sample with its batch",
         Idiom.PORTABLE: "windows, strides, paddings as pairs, export_to_nir(net, sample, dt=dt), a sample with its batch",
@@ -86,9 +87,6 @@ with torch.no_grad():
 output = np.stack(outputs)
 """
 
-    def prepare(self) -> None:
-        pin_threads()
-
     def build(self, network: Network, dt: float, idiom: Idiom) -> Built:
         made = {layer.name: _neuron(network, layer, dt) for layer in network.neurons()}
         factors = folded_factors(network, {layer.name: _ratio(network, layer, dt) for layer in network.neurons()})
@@ -108,22 +106,22 @@ output = np.stack(outputs)
         decays = f"decay_input={not _keeps_input(layer, dt)}, " if isinstance(layer, LIF) else ""
         return f"{_KINDS[type(layer)].__name__}({decays}v_reset={rest})"
 
-    def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
+    def trainable(self, model: Built, surrogate: Surrogate, device: torch.device) -> Trainable:
         for layer in model.network.neurons():
             if layer.feedback is not None:
                 raise CannotBuild(f"layer {layer.name!r}: SpikingJelly's recurrent container would train its input weights too")
-        slope = SURROGATE_SLOPE if settings.surrogate_slope is None else settings.surrogate_slope
         for module in model.module.modules():
             if isinstance(module, neurons.BaseNode):
-                module.surrogate_function = surrogate.ATan(alpha=slope)
+                module.surrogate_function = getattr(surrogates, surrogate.name)(alpha=surrogate.slope)
 
-        def forward(inputs: torch.Tensor) -> torch.Tensor:
+        def begin() -> None:
             functional.reset_net(model.module)
-            return torch.stack([model.module(frame) for frame in inputs]).sum(0)
 
-        learned = fit(model, _held(model), forward, samples, settings)
-        functional.reset_net(model.module)
-        return learned
+        def step(module: nn.Module, current: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = module(current)
+            return result
+
+        return trainable(model, device, {}, lambda child: isinstance(child, neurons.BaseNode), nn.Sequential, begin, step)
 
     def export(self, model: Built, sample: Array, dt: float) -> Any:
         functional.reset_net(model.module)
@@ -232,7 +230,3 @@ def _recurrent(layer: Neuron, node: nn.Module, parameters: Mapping[str, torch.Te
         if layer.feedback.bias is not None:
             container.get_parameter("rc.bias").copy_(parameters[f"{prefix}.bias"])
     return container
-
-
-def _held(model: Built) -> dict[str, nn.Parameter]:
-    return {key: model.module.get_parameter(key) for key in model.network.parameters()}

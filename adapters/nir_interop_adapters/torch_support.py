@@ -1,24 +1,26 @@
-"""What the adapters of PyTorch libraries share: weights in a library's units, recording by hooks, the training loop."""
+"""What the adapters of PyTorch libraries share: weights in a library's units, recording by hooks, training."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild
-from nir_interop.learning import Samples, TrainingSettings
+from nir_interop.learning import Samples, Surrogate, TrainingSettings
 from nir_interop.networks import Affine, Conv, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
 from nir_interop.networks.layers import Parameter, per_neuron
 from nir_interop.recording import MEMBRANE_SAMPLES, Recording
+from nir_interop.training import Objective, Trainable, Training
 from nir_interop.vocabulary import Idiom
 
 Array = NDArray[Any]
@@ -37,11 +39,6 @@ class Built:
     network: Network
     factors: Mapping[str, Array]
     idiom: Idiom
-
-
-def pin_threads() -> None:
-    """One thread: sums are then taken in the same order at every run."""
-    torch.set_num_threads(1)
 
 
 def gain_ratio(network: Network, layer: Neuron, **gains: tuple[Parameter, Parameter]) -> Array:
@@ -106,25 +103,20 @@ def folded_factors(network: Network, ratios: Mapping[str, Array]) -> dict[str, A
     return factors
 
 
-def _factor(factors: Mapping[str, Array], key: str) -> Array:
-    return factors.get(key.rpartition(".")[0], np.array(1.0))
-
-
-def _scale(factors: Mapping[str, Array], key: str, like: Array) -> Array:
-    factor = _factor(factors, key)
-    return factor.reshape(-1, *([1] * (like.ndim - 1))) if factor.ndim else factor
+def scales(network: Network, factors: Mapping[str, Array]) -> dict[str, Array]:
+    """Parameter's key → its factor, as it is broadcast along the rows."""
+    found = {}
+    for key, value in network.parameters().items():
+        factor = factors.get(key.rpartition(".")[0], np.array(1.0))
+        found[key] = factor.reshape(-1, *([1] * (value.ndim - 1))) if factor.ndim else factor
+    return found
 
 
 def folded_parameters(network: Network, factors: Mapping[str, Array]) -> dict[str, torch.Tensor]:
     """Weights and biases in the library's units: multiplied in float64, rounded to float32 once."""
-    scaled = {key: np.float64(value) * _scale(factors, key, value) for key, value in network.parameters().items()}
+    by = scales(network, factors)
+    scaled = {key: np.float64(value) * by[key] for key, value in network.parameters().items()}
     return {key: torch.from_numpy(np.array(value, dtype=np.float32)) for key, value in scaled.items()}
-
-
-def unfolded_parameters(held: Mapping[str, torch.Tensor], factors: Mapping[str, Array]) -> dict[str, Array]:
-    """What :func:`folded_parameters` did, undone in float64."""
-    arrays = {key: np.array(tensor.detach().numpy(), dtype=np.float64) for key, tensor in held.items()}
-    return {key: array / _scale(factors, key, array) for key, array in arrays.items()}
 
 
 def hold(module: nn.Module, parameters: Mapping[str, torch.Tensor], prefix: str) -> nn.Module:
@@ -267,31 +259,55 @@ def _counts(output: torch.Tensor) -> Array:
     return counts
 
 
-def fit(
-    model: Built,
-    held: Mapping[str, nn.Parameter],
-    forward: Callable[[torch.Tensor], torch.Tensor],
-    samples: Samples,
-    settings: TrainingSettings,
-) -> dict[str, Array]:
-    """Adam on the cross-entropy of spike counts, its rate falling to 0; returns what was learned in NIR units.
+class TorchAdapter(Adapter):
+    """What adapters of PyTorch libraries have in common: one thread, and the project's own training loop.
 
-    The learning rate is in NIR units too, whatever a library's gain makes of a weight's size: one rate serves all libraries.
-
-    held : parameter's key in the network → the model's own parameter
-    forward : inputs (T, B, \\*shape) from zero state → spike counts (B, classes)
+    Of what is below, a library's adapter says which of its modules are neurons, and what a step is (:meth:`trainable`).
     """
-    torch.manual_seed(settings.seed)
-    rates = {key: settings.learning_rate * float(np.mean(_factor(model.factors, key))) for key in held}
-    labels = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
-    optimizer = torch.optim.Adam([{"params": [parameter], "lr": rates[key]} for key, parameter in held.items()])
-    updates = [chosen for epoch in range(settings.epochs) for chosen in settings.batches(len(labels), epoch)]
-    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(updates))
-    for chosen in updates:
-        inputs = torch.from_numpy(np.array(samples.inputs[:, chosen], dtype=np.float32))
-        loss = nn.functional.cross_entropy(forward(inputs), labels[chosen])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        decay.step()
-    return unfolded_parameters(held, model.factors)
+
+    surrogate: ClassVar[Surrogate]
+    """With which the networks of the matrix are trained."""
+
+    def prepare(self) -> None:
+        """One thread: sums are then taken in the same order at every run."""
+        torch.set_num_threads(1)
+
+    def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
+        """Adam on the cross-entropy of spike counts, its rate falling to 0 as torch's LinearLR makes it fall."""
+        slope = self.surrogate.slope if settings.surrogate_slope is None else settings.surrogate_slope
+        torch.manual_seed(settings.seed)
+        device = torch.device("cpu")
+        trainable = self.trainable(model, Surrogate(self.surrogate.name, slope), device)
+        objective = Objective(settings.learning_rate, "counts", decay="chained")
+        training = Training(trainable, samples, objective, settings, device)
+        for _ in training.updates():
+            pass
+        return trainable.learned()
+
+
+def trainable(
+    model: Built,
+    device: torch.device,
+    held: Mapping[str, str],
+    is_neuron: Callable[[nn.Module], bool],
+    cut: Callable[[OrderedDict[str, nn.Module]], nn.Module],
+    begin: Callable[[], None],
+    step: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+) -> Trainable:
+    """A built network as :mod:`nir_interop.training` wants it, moved to a device.
+
+    held : parameter's key in the network → its name in the module, where it has another
+    is_neuron : of the modules of a chain
+    cut : a chain of some of its modules
+    step : the rest of the network, the input of a step → the output
+    """
+    model.module.to(device)
+    children = list(model.module.named_children())
+    first = 0
+    if is_chain(model.network):
+        first = next((number for number, (_, child) in enumerate(children) if is_neuron(child)), 0)
+    before = nn.Sequential(*(child for _, child in children[:first]))
+    rest = cut(OrderedDict(children[first:])) if first else model.module
+    parameters = {key: model.module.get_parameter(held.get(key, key)) for key in model.network.parameters()}
+    by = scales(model.network, model.factors)
+    return Trainable(parameters, by, begin, before, lambda current: step(rest, current))

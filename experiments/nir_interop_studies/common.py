@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from nir_interop_studies.progress import Progress
 
 
+LIBRARIES = ("snntorch", "norse", "spikingjelly")
+"""Those that train; the order in which studies name them."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a study is called.

@@ -9,16 +9,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.probe_findings import misruns
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Graph, from_nir, read, write
 from nir_interop.networks import Network
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.recording import Recording
@@ -27,8 +26,9 @@ from nir_interop.transfer.fingerprints import import_fingerprint, native_rules
 from nir_interop.transfer.rewriting import remains, settled
 from nir_interop.vocabulary import REFERENCE, Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
-from nir_interop.workers.job import failure, reseed
+from nir_interop.workers.error_messages import failure
 from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.progress import reseed
 from nir_interop_studies.identifying import neurons_in
 
 Array = NDArray[Any]
@@ -90,7 +90,7 @@ def export(network: Network, library: str, idiom: Idiom, sample: Array, path: Pa
             path.unlink(missing_ok=True)
             declined = stage is Stage.EXPORT and adapter.refuses(str(error))
             words = failure(error, _STATUS.get(stage, Status.EXPORT_ERROR) if not declined else Status.REFUSED, stage)
-            return Exported(network, library, idiom, None, {key: str(value) for key, value in words.items()}, native)
+            return Exported(network, library, idiom, None, words.words(), native)
     return Exported(network, library, idiom, path, {}, native, library)
 
 
@@ -167,7 +167,7 @@ def _crossing(
         raise ValueError("a crossing needs a graph and a native recording")
     graph, native = read(source.graph), source.native
     intended = from_nir(source.network.to_nir())
-    target = Side(importer, own.dt, known.by_primitive(), known.rules)
+    target = Side.of(known, own.dt)
     verdict = _verdict(graph, intended, own, target, native, live, sample)
     if verdict.status.agrees and verdict.status is not Status.ROUNDING:
         return Crossing(verdict, None, None, None)
@@ -192,16 +192,12 @@ def _verdict(
     verdict = explain_cell(
         intended=intended,
         exported=graph,
-        source_rule=own.rules,
-        target_rule=target.rules,
+        source=own,
+        target=target,
         native=native,
-        target=made,
+        made=made,
         stimulus=sample,
-        dt_export=own.dt,
-        dt_import=target.dt,
         failure=failed,
-        names=(own.name, target.name),
-        likely=sorted(misruns(target.domain)),
     )
     return verdict if failed is None else attributed(verdict, failed, graph, target.domain)
 
@@ -217,7 +213,7 @@ def why(source: Exported, crossing: Crossing, importer: str, inputs: Array, stor
     rules = native_rules(backend(source.library), source.network, source.idiom, cells)
     own = Side(source.library, source.network.dt, rules) if crossing.plan is None else crossing.plan.side
     known = import_fingerprint(backend(importer), cells, kinds=neurons_in((source.network,)))
-    target = Side(importer, source.network.dt, known.by_primitive(), known.rules)
+    target = Side.of(known, source.network.dt)
     with guarded(Capture()):
         adapter = load_adapter(source.library)
         adapter.prepare()

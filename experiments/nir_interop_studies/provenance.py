@@ -8,7 +8,7 @@ import resource
 from collections.abc import Iterable, Iterator, Mapping
 
 from nir_interop.backends.environments import Backend, backends, installed_versions
-from nir_interop_studies.training import Trained
+from nir_interop.training import Trained
 
 
 def how_made(

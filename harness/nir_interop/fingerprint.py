@@ -1,6 +1,6 @@
 """What is known of a backend: the update rule of each neuron primitive, with its evidence.
 
-A fingerprint has a side.  ``import`` is what the library's importer makes of a NIR node; ``native`` is a neuron of the
+A fingerprint has an origin.  ``import`` is what the library's importer makes of a NIR node; ``native`` is a neuron of the
 library's own, which has options (snnTorch's default resets late and by subtraction, whatever its importer does).
 """
 
@@ -19,7 +19,7 @@ STRAY = 1e-5
 """The share of a rule's own evidence that it may miss: single spikes, which rounding decides otherwise."""
 
 
-class Side(Enum):
+class Origin(Enum):
     """Where in a library a rule is found."""
 
     IMPORT = "import"
@@ -81,13 +81,13 @@ class Identified:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The rules of one backend on one side, by primitive (``LIF``, ``CubaLIF``, …).
+    """The rules of one backend, of one origin, by primitive (``LIF``, ``CubaLIF``, …).
 
     options : of a native neuron, as the library writes them; empty for imports
     """
 
     backend: str
-    side: Side = Side.IMPORT
+    origin: Origin = Origin.IMPORT
     options: str = ""
     rules: Mapping[str, Identified] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ class Fingerprint:
         """Plain data, for JSON."""
         return {
             "backend": self.backend,
-            "side": self.side.value,
+            "side": self.origin.value,
             "options": self.options,
             "rules": {kind: {**asdict(one), "rule": one.rule.as_dict()} for kind, one in sorted(self.rules.items())},
         }
@@ -109,7 +109,7 @@ class Fingerprint:
             refuses = tuple(Refusal(**refusal) for refusal in one["refuses"])
             rule = UpdateRule.from_dict(one["rule"])
             rules[kind] = Identified(rule, one["outputs"], one["mismatched"], ties, refuses)
-        return cls(document["backend"], Side(document["side"]), document["options"], rules)
+        return cls(document["backend"], Origin(document["side"]), document["options"], rules)
 
     def by_primitive(self) -> dict[str, UpdateRule]:
         """Primitive → rule, as the simulator takes it; one that is not here has NIR's meaning, or no rule that is known."""

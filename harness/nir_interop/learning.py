@@ -40,11 +40,35 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class Surrogate:
+    """A surrogate gradient in a library's own words.
+
+    name : a function of ``snntorch.surrogate``, a method of Norse's ``threshold``, a class of SpikingJelly's ``surrogate``
+    slope : its one argument; how steep it is, in the library's own unit
+    """
+
+    name: str
+    slope: float
+
+
+@dataclass(frozen=True)
 class Samples:
     """Encoded samples: ``inputs`` with axes (T, N, \\*shape), ``labels`` with axes (N,)."""
 
     inputs: Array
     labels: NDArray[np.int64]
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.inputs)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pick(self, chosen: NDArray[np.int64]) -> Array:
+        """Some of them, axes (T, B, \\*shape)."""
+        return self.inputs[:, chosen]
 
 
 def classify(output: Array, readout: Readout) -> NDArray[np.int64]:

@@ -8,14 +8,12 @@ import pytest
 from nir_interop.agreement.inputs import FEWEST, KINDS, LONGEST, ROOM, SHORTEST, given, inputs_for
 from nir_interop.graphs import Graph
 from nir_interop.reference import simulate
-from tests.strategies import DT, chain, node
+from tests.strategies import DT, chain, lif, node
 
 
 def network(theta: float = 1.0, tau: float = 10 * DT, weight: float = 1.0, size: int = 4) -> Graph:
-    values = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_threshold": theta, "v_reset": 0.0}
-    lif = node("LIF", **{name: np.full(size, value) for name, value in values.items()})
     dense = np.random.default_rng(0).uniform(0.2, 1.0, (size, size)) * weight
-    return chain(node("Linear", weight=dense), lif, size=size)
+    return chain(node("Linear", weight=dense), lif(size, tau=tau, v_threshold=theta), size=size)
 
 
 def sample(graph: Graph, kind: str) -> np.ndarray:

@@ -13,15 +13,13 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import Comparison
 from nir_interop.vocabulary import Status
-from tests.strategies import DT, chain, node
+from tests.strategies import DT, chain, lif, node
 
 SIZE, STEPS, BATCH = 6, 80, 5
 
 
 def network(weight: Array, tau: float, theta: float = 1.0) -> Graph:
-    values = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_threshold": theta, "v_reset": 0.0}
-    lif = node("LIF", **{name: np.full(len(weight), value) for name, value in values.items()})
-    return chain(node("Linear", weight=weight), lif, size=weight.shape[1])
+    return chain(node("Linear", weight=weight), lif(len(weight), tau=tau, v_threshold=theta), size=weight.shape[1])
 
 
 def by_hand(weight: Array, tau: float, x: Array, dtype: Any, fires: Any, theta: float = 1.0) -> Recording:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nir_interop.cli import app
-from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Side, Tie
+from nir_interop.fingerprint import Fingerprint, Identified, Origin, Refusal, Tie
 from nir_interop.report.files import write_rules
 from nir_interop.rule import NIR_MEANING, Start
 from nir_interop.schema import RULES, read_table
@@ -19,8 +19,8 @@ from nir_interop.transfer.fingerprints import NativeRules
 OWN = "LIFBoxCell(reset_method=reset_value)"
 LATE = Identified(NIR_MEANING.but(start=Start.LEAK), 40, 0, (Tie("gain", ("step", "complement"), "none"),))
 IGNORES = Identified(NIR_MEANING, 50, 0, refuses=(Refusal("v_leak off 0", "refused", "no leak"),))
-IMPORT = Fingerprint("norse", Side.IMPORT, "", {"LIF": IGNORES, "Delay": Identified(NIR_MEANING)})
-NATIVE = Fingerprint("norse", Side.NATIVE, OWN, {"LIF": LATE})
+IMPORT = Fingerprint("norse", Origin.IMPORT, "", {"LIF": IGNORES, "Delay": Identified(NIR_MEANING)})
+NATIVE = Fingerprint("norse", Origin.NATIVE, OWN, {"LIF": LATE})
 
 
 @pytest.fixture(autouse=True)

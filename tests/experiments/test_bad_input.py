@@ -31,7 +31,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     from nir_interop_studies import trained_networks as lessons
 
-    monkeypatch.setattr(lessons, "train", fail)
+    monkeypatch.setattr(lessons, "train_from_checkpoint", fail)
     monkeypatch.delenv("NIR_INTEROP_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
 

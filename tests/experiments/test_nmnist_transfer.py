@@ -21,6 +21,7 @@ from nir_interop.datasets import load_digits_events
 from nir_interop.graphs import from_nir
 from nir_interop.networks import LIF, PoolKind
 from nir_interop.stimuli import events_to_frames
+from nir_interop.training import SAVE_EVERY, Trained, train_from_checkpoint
 from nir_interop.vocabulary import Idiom
 from nir_interop_studies import checkpoints
 from nir_interop_studies import trained_networks as lessons
@@ -29,8 +30,6 @@ from nir_interop_studies.nmnist_transfer.crossing import TREATMENTS, stretched
 from nir_interop_studies.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
 from nir_interop_studies.nmnist_transfer.network import FRAME, SHORT, network, summed, written_for
 from nir_interop_studies.nmnist_transfer.regimes import POOLINGS, Regime, regimes
-from nir_interop_studies.stepping import neurons_of, spikes_of_frames
-from nir_interop_studies.training import SAVE_EVERY, Trained, train
 from tests.known import knowing_store
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
@@ -128,7 +127,9 @@ def trained(library: str, frames: Frames, path: Path, *, stop: int = 0) -> Train
         if seen == stop:
             raise KeyboardInterrupt
 
-    return train(regime.start, Windows(frames, (40,), 6), regime.settings, CPU, path, advance)
+    return train_from_checkpoint(
+        load_adapter(library), regime.start, Windows(frames, (40,), 6), regime.settings, CPU, path, advance
+    )
 
 
 @pytest.mark.parametrize("library", POOLINGS)
@@ -155,10 +156,9 @@ def test_a_frame_in_training_is_a_step_of_the_adapter(library: str, frames: Fram
     regime, adapter = regime_of(library), load_adapter(library)
     inputs = frames.cut(40).batch(0, 3)
     tested = adapter.run(adapter.build(regime.start, FRAME, Idiom.PORTABLE), inputs).output
-    module = adapter.build(regime.start, FRAME, Idiom.PORTABLE).module
-    neurons = neurons_of(library, module, regime.settings.surrogate, CPU)
+    training = adapter.trainable(adapter.build(regime.start, FRAME, Idiom.PORTABLE), regime.settings.surrogate, CPU)
     for _ in range(2):  # The second time from zero state again.
-        fired = spikes_of_frames(module, neurons, torch.from_numpy(inputs)).detach().numpy()
+        fired = training.outputs(torch.from_numpy(inputs)).detach().numpy()
         assert fired.sum() > 20
         np.testing.assert_array_equal(fired, tested)
 
@@ -166,7 +166,9 @@ def test_a_frame_in_training_is_a_step_of_the_adapter(library: str, frames: Fram
 def test_recordings_of_another_length_than_the_settings_are_refused(frames: Frames, tmp_path: Path) -> None:
     regime = regime_of("norse")
     with pytest.raises(ValueError, match="recordings of 7 steps, and settings for 6"):
-        train(regime.start, Windows(frames, (0,), 7), regime.settings, CPU, tmp_path / "one.pt")
+        train_from_checkpoint(
+            load_adapter("norse"), regime.start, Windows(frames, (0,), 7), regime.settings, CPU, tmp_path / "one.pt"
+        )
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -175,7 +177,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
     def fail(*arguments: object, **more: object) -> None:
         pytest.fail("training began")
 
-    monkeypatch.setattr(lessons, "train", fail)
+    monkeypatch.setattr(lessons, "train_from_checkpoint", fail)
     monkeypatch.delenv("NIR_INTEROP_DATA", raising=False)
     monkeypatch.setattr(sys, "argv", ["nir-interop", "experiment", "nmnist_transfer", "--quick", *arguments])
     with pytest.raises(SystemExit) as ended:

@@ -13,11 +13,9 @@ from nir_interop.backends.adapter import load_adapter
 from nir_interop.datasets import Images, load_digits_images
 from nir_interop.errors import BadInput
 from nir_interop.networks import Network
-from nir_interop_studies import checkpoints
-from nir_interop_studies.common import Options
+from nir_interop.training import SAVE_EVERY, Trained, about, load_checkpoint, save_checkpoint, train_from_checkpoint
+from nir_interop_studies.common import LIBRARIES, Options
 from nir_interop_studies.csnn_mnist.regimes import CHOSEN, Regime, regimes
-from nir_interop_studies.stepping import LIBRARIES, neurons_of, spikes
-from nir_interop_studies.training import SAVE_EVERY, Trained, about, train
 
 CPU = torch.device("cpu")
 SAMPLES = 2 * (SAVE_EVERY + 5)
@@ -46,7 +44,7 @@ def trained(library: str, images: Images, path: Path, *, stop: int = 0) -> Train
         if seen == stop:
             raise KeyboardInterrupt
 
-    return train(regime.start, images, regime.settings, CPU, path, advance)
+    return train_from_checkpoint(load_adapter(library), regime.start, images, regime.settings, CPU, path, advance)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -74,10 +72,10 @@ def test_a_step_in_training_is_a_step_of_the_adapter(library: str, images: Image
     pictures = images.images[:6, None]
     held = np.repeat(pictures[None], 12, axis=0)
     tested = adapter.run(adapter.build(network, network.dt, regime.settings.idiom), held).output
-    module = adapter.build(network, network.dt, regime.settings.idiom).module
-    neurons = neurons_of(library, module, regime.settings.surrogate, CPU)
+    built = adapter.build(network, network.dt, regime.settings.idiom)
+    training = adapter.trainable(built, regime.settings.surrogate, CPU)
     for _ in range(2):  # The second time from zero state again.
-        fired = spikes(module, neurons, torch.from_numpy(pictures), 12).detach().numpy()
+        fired = training.outputs_of_held(torch.from_numpy(pictures), 12).detach().numpy()
         assert fired.sum() > 20
         np.testing.assert_array_equal(fired, tested)
 
@@ -85,40 +83,40 @@ def test_a_step_in_training_is_a_step_of_the_adapter(library: str, images: Image
 def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(images: Images, tmp_path: Path) -> None:
     path, regime = tmp_path / "one.pt", regime_of("snntorch")
     subject = about(regime.start, images, regime.settings)
-    checkpoints.save(path, subject, {"updates": 1, "parameters": {}})
-    assert checkpoints.load(path, subject) is not None
+    save_checkpoint(path, subject, {"updates": 1, "parameters": {}})
+    assert load_checkpoint(path, subject) is not None
     other = about(regime.start, images, replace(regime.settings, seed=7))
     with pytest.raises(BadInput, match=r"another run \(its settings.seed is 0, not 7\)"):
-        checkpoints.load(path, other)
+        load_checkpoint(path, other)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.pt"
-    checkpoints.save(path, {}, {"updates": 1, "parameters": {"w": torch.ones(3)}})
+    save_checkpoint(path, {}, {"updates": 1, "parameters": {"w": torch.ones(3)}})
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(BadInput, match="not a checkpoint"):
-        checkpoints.load(path, {})
+        load_checkpoint(path, {})
 
 
 def test_a_number_that_is_damaged_in_a_checkpoint_is_noticed(tmp_path: Path) -> None:
     path, weights = tmp_path / "one.pt", torch.arange(100.0)
-    checkpoints.save(path, {}, {"updates": 1, "parameters": {"w": weights, "mask": torch.ones(3) > 0, "step": torch.tensor(2)}})
-    whole = checkpoints.load(path, {})
+    save_checkpoint(path, {}, {"updates": 1, "parameters": {"w": weights, "mask": torch.ones(3) > 0, "step": torch.tensor(2)}})
+    whole = load_checkpoint(path, {})
     assert whole is not None
     torch.testing.assert_close(whole["parameters"]["w"], weights)
     content = bytearray(path.read_bytes())
     content[content.find(weights.numpy().tobytes()) + 40] ^= 64
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"one\.pt: a checkpoint that is damaged; remove it"):
-        checkpoints.load(path, {})
+        load_checkpoint(path, {})
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.pt"
     torch.save({"fingerprint": Path("code"), "about": "", "updates": 1, "parameters": {}}, path)
     with pytest.raises(BadInput, match="not a checkpoint"):
-        checkpoints.load(path, {})
+        load_checkpoint(path, {})
 
 
 def test_a_checkpoint_that_is_not_there_is_none(tmp_path: Path) -> None:
-    assert checkpoints.load(tmp_path / "nothing.pt", {}) is None
+    assert load_checkpoint(tmp_path / "nothing.pt", {}) is None

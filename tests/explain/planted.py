@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import NEURONS, Graph
@@ -95,13 +96,11 @@ def _asked(
     verdict = explain_cell(
         intended=graph,
         exported=exported,
-        source_rule={},
-        target_rule=dict.fromkeys(NEURONS, rule),
+        source=Side("the source", dt),
+        target=Side("the importer", dt, dict.fromkeys(NEURONS, rule)),
         native=native,
-        target=target,
+        made=target,
         stimulus=stimulus,
-        dt_export=dt,
-        dt_import=dt,
         dt_effective=effective,
     )
     return Outcome(case, verdict, time.perf_counter() - begun)

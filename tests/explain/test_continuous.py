@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.explain.continuous import explain_continuous
-from nir_interop.graphs import Graph, Node
+from nir_interop.graphs import Graph
 from nir_interop.reference import exact_simulator, simulate
 from nir_interop.rule import NIR_MEANING, Use
 from nir_interop.vocabulary import Blame, Cause, Status
+from tests.strategies import chain, lif
 
 DT = 1e-4
 STIMULUS = (np.random.default_rng(3).random((80, 6, 3)) < 0.4).astype(np.float32)
 
 
+EXACT = Side("exact", DT)
+
+
 def graph(r: float) -> Graph:
-    values = {"tau": 1e-3, "r": r, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    ends = {kind.lower(): Node(kind, {"shape": np.array([3])}) for kind in ("Input", "Output")}
-    neuron = Node("LIF", {name: np.full(3, value) for name, value in values.items()})
-    return Graph({**ends, "lif": neuron}, (("input", "lif"), ("lif", "output")))
+    return chain(lif(tau=1e-3, r=r), size=3)
 
 
 def test_steps_that_mean_what_nir_means_differ_by_being_steps_alone() -> None:
     drawn = graph(4.0)
     native, target = simulate(drawn, STIMULUS, DT), exact_simulator(drawn, DT).run(STIMULUS)[0]
     verdict = explain_continuous(
-        intended=drawn, exported=drawn, source_rule={}, target_rule={}, native=native, target=target,
-        stimulus=STIMULUS, dt_export=DT, dt_import=DT,
+        intended=drawn, exported=drawn, source=Side("the source", DT), target=EXACT, native=native, made=target,
+        stimulus=STIMULUS,
     )  # fmt: skip
     differing = int((native.output != target.output).sum())
     assert differing > 0
@@ -39,8 +41,8 @@ def test_a_source_that_ignores_a_parameter_is_named_beside_it() -> None:
     rule = NIR_MEANING.but(resistance=Use.IGNORED)
     native, target = simulate(drawn, 3 * STIMULUS, DT, rule), exact_simulator(drawn, DT).run(3 * STIMULUS)[0]
     verdict = explain_continuous(
-        intended=drawn, exported=drawn, source_rule={"LIF": rule}, target_rule={}, native=native, target=target,
-        stimulus=3 * STIMULUS, dt_export=DT, dt_import=DT,
+        intended=drawn, exported=drawn, source=Side("the source", DT, {"LIF": rule}), target=EXACT, native=native,
+        made=target, stimulus=3 * STIMULUS,
     )  # fmt: skip
     assert {each.cause for each in verdict.causes} == {Cause.DISCRETISATION, Cause.RESISTANCE_IGNORED}
     assert verdict.status is Status.MISMATCH
@@ -51,7 +53,7 @@ def test_what_is_the_same_in_steps_and_in_continuous_time_needs_no_cause() -> No
     native, target = simulate(drawn, STIMULUS, DT), exact_simulator(drawn, DT).run(STIMULUS)[0]
     assert not target.output.any()
     verdict = explain_continuous(
-        intended=drawn, exported=drawn, source_rule={}, target_rule={}, native=native, target=target,
-        stimulus=STIMULUS, dt_export=DT, dt_import=DT,
+        intended=drawn, exported=drawn, source=Side("the source", DT), target=EXACT, native=native, made=target,
+        stimulus=STIMULUS,
     )  # fmt: skip
     assert (verdict.blame, verdict.causes) == (Blame.NONE, ())

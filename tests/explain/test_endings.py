@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
 from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
@@ -13,20 +14,12 @@ from nir_interop.graphs import Graph, Node, nest
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
-
-
-def port(kind: str) -> Node:
-    return Node(kind, {"shape": np.array([2])})
-
-
-def lif(**params: float) -> Node:
-    values = {"tau": 1e-2, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0} | params
-    return Node("LIF", {name: np.full(2, value) for name, value in values.items()})
+from tests.strategies import lif, port
 
 
 def graph(**params: float) -> Graph:
     return Graph(
-        {"input": port("Input"), "lif": lif(**params), "output": port("Output")}, (("input", "lif"), ("lif", "output"))
+        {"input": port("Input", 2), "lif": lif(2, **params), "output": port("Output", 2)}, (("input", "lif"), ("lif", "output"))
     )
 
 
@@ -91,7 +84,7 @@ def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> N
 
 
 def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit() -> None:
-    ends = {"input": port("Input"), "lif": lif(), "mine": port("Output"), "yours": port("Output")}
+    ends = {"input": port("Input", 2), "lif": lif(2), "mine": port("Output", 2), "yours": port("Output", 2)}
     several = Graph(ends, (("input", "lif"), ("lif", "mine"), ("lif", "yours")))
     domain = {
         "LIF": Identified(NIR_MEANING, outputs=10),
@@ -144,10 +137,10 @@ def explained(exported: Graph, end: str, domain: dict[str, Identified], status: 
 
 def test_one_number_for_all_neurons_is_named_with_the_nodes_that_have_it() -> None:
     """In the probe's words, but for its names and its sizes."""
-    scalar = Node("LIF", {name: value[0] for name, value in lif().params.items()})
+    scalar = Node("LIF", {name: value[0] for name, value in lif(2).params.items()})
     scalar = Node("LIF", {name: np.array(value) for name, value in scalar.params.items()})
     two = Graph(
-        {"input": port("Input"), "lif": lif(), "flat": scalar, "output": port("Output")},
+        {"input": port("Input", 2), "lif": lif(2), "flat": scalar, "output": port("Output", 2)},
         (("input", "lif"), ("lif", "flat"), ("flat", "output")),
     )
     known = domain_of(LIF=(("one number for all elements", "shape"), ("heterogeneous tau", "shape")))
@@ -160,7 +153,7 @@ def test_one_number_for_all_neurons_is_named_with_the_nodes_that_have_it() -> No
 def around(source: str, *, inner: bool) -> Graph:
     weights = Node("Linear", {"weight": np.eye(2, dtype=np.float32)})
     edges = (("input", source), (source, "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output"))
-    flat = Graph({"input": port("Input"), source: weights, "lif": lif(), "w": weights, "output": port("Output")}, edges)
+    flat = Graph({"input": port("Input", 2), source: weights, "lif": lif(2), "w": weights, "output": port("Output", 2)}, edges)
     return nest(flat, "lif", {"lif": "lif", "w_rec": "w"}, (2,)) if inner else flat
 
 
@@ -189,7 +182,7 @@ def test_a_probe_s_name_that_is_false_of_a_graph_is_not_said(inner: bool) -> Non
 
 def test_a_reader_s_refusal_keeps_its_blame_and_gets_a_cause() -> None:
     scalar = Graph(
-        {**graph().nodes, "lif": Node("LIF", {n: v[:1].reshape(()) for n, v in lif().params.items()})}, graph().edges
+        {**graph().nodes, "lif": Node("LIF", {n: v[:1].reshape(()) for n, v in lif(2).params.items()})}, graph().edges
     )
     read = Verdict(Status.READ_ERROR, Blame.FORMAT, (CauseShare(Cause.UNSUPPORTED, 0, (), "nir.read refuses it"),), 1.0)
     failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[2]] -> lif.input: []")
@@ -202,8 +195,9 @@ def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -
     refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
     failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input: [[1 2]]")
     none = np.zeros((1, 1, 2))
-    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
-    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    facts = {"intended": None, "exported": graph(), "native": Recording({"output": none})}
+    ends = {"source": Side("the source", 1e-4), "target": Side("the importer", 1e-4)}
+    made = explain_cell(made=None, stimulus=none, failure=failure, **facts, **ends)
     verdict = attributed(made, failure, graph(), {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))})
     assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
     assert verdict.causes[0].nodes == ("lif",)
@@ -213,7 +207,8 @@ def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -
 def test_a_failure_of_our_own_is_nobody_elses() -> None:
     failure = RunFailed("run_error", "OwnFailure", "nir-interop's own failure, not the library's: TypeError: no tensor")
     none = np.zeros((1, 1, 2))
-    facts = {"intended": None, "exported": graph(), "source_rule": {}, "target_rule": {}, "native": Recording({"output": none})}
-    made = explain_cell(target=None, stimulus=none, dt_export=1e-4, dt_import=1e-4, failure=failure, **facts)
+    facts = {"intended": None, "exported": graph(), "native": Recording({"output": none})}
+    ends = {"source": Side("the source", 1e-4), "target": Side("the importer", 1e-4)}
+    made = explain_cell(made=None, stimulus=none, failure=failure, **facts, **ends)
     assert attributed(made, failure, graph(), {}) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
     assert without_graph(failure, Stage.EXPORT).blame is Blame.HARNESS

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from nir_interop.errors import NotExpressible, RunFailed
 from nir_interop.graphs import Graph, Node, from_nir, validate
 from nir_interop.networks import catalogue, names
-from nir_interop.networks.intended import intended_graph
 from nir_interop.reference import Simulator, simulate
 from nir_interop.rule import Gain, ResetKind, Start, TimeStep, UpdateRule
 from nir_interop.vocabulary import Cause
@@ -47,7 +46,7 @@ def test_without_faults_it_computes_what_the_reference_computes(graph: Graph, se
 def test_without_faults_it_computes_the_catalogue(name: str) -> None:
     entry = catalogue(name)
     try:
-        graph = from_nir(intended_graph(entry.build(0)))
+        graph = from_nir(entry.build(0).to_nir())
     except NotExpressible:
         pytest.skip("NIR cannot say max pooling")
     shape = validate(graph)["input"][0]

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Array, Graph, Node
@@ -19,7 +20,7 @@ from nir_interop.reference import simulate
 from nir_interop.vocabulary import Blame, Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
-from tests.strategies import chain, node, port
+from tests.strategies import chain, cuba_lif, lif, node, port
 
 DT = 1e-4
 SIZE = 4
@@ -42,14 +43,12 @@ def dense(rng: np.random.Generator, out: int = SIZE, into: int = SIZE) -> Node:
     return node("Affine", weight=rng.normal(0.6, 1.0, (out, into)), bias=rng.normal(0.3, 0.2, out))
 
 
-def lif(dt: float = DT, **given: float | np.ndarray) -> Node:
-    values: dict[str, float | np.ndarray] = {"tau": 10 * dt, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.2, "v_reset": 0.0}
-    return node("LIF", **{name: np.broadcast_to(value, SIZE).copy() for name, value in (values | given).items()})
+def leaky(dt: float = DT, **given: float | np.ndarray) -> Node:
+    return lif(SIZE, **{"tau": 10 * dt, "v_threshold": 0.2, **given})
 
 
 def cuba(**given: float) -> Node:
-    values = {"tau_mem": 10 * DT, "tau_syn": 5 * DT, "r": 10.0, "w_in": 5.0, "v_leak": 0.0, "v_threshold": 2.0, "v_reset": 0.0}
-    return node("CubaLIF", **{name: np.full(SIZE, value) for name, value in (values | given).items()})
+    return cuba_lif(SIZE, **{"tau_mem": 10 * DT, "tau_syn": 5 * DT, "r": 10.0, "w_in": 5.0, "v_threshold": 2.0, **given})
 
 
 def one(neuron: Node) -> Build:
@@ -57,12 +56,12 @@ def one(neuron: Node) -> Build:
 
 
 def between(middle: Node) -> Build:
-    return lambda rng: chain(dense(rng), lif(), middle, dense(rng), lif(), size=SIZE)
+    return lambda rng: chain(dense(rng), leaky(), middle, dense(rng), leaky(), size=SIZE)
 
 
 def join(rng: np.random.Generator) -> Graph:
     ends = {"input": port("Input", SIZE), "output": port("Output", SIZE)}
-    nodes = ends | {"left": dense(rng), "right": dense(rng), "lif": lif()}
+    nodes = ends | {"left": dense(rng), "right": dense(rng), "lif": leaky()}
     return Graph(nodes, (("input", "left"), ("input", "right"), ("left", "lif"), ("right", "lif"), ("lif", "output")))
 
 
@@ -71,7 +70,7 @@ def recurrent(bias: float) -> Build:
         ends = {"input": port("Input", SIZE), "output": port("Output", SIZE)}
         weight = rng.normal(0.0, 0.5, (SIZE, SIZE))
         back = node("Affine", weight=weight, bias=np.full(SIZE, bias)) if bias else node("Linear", weight=weight)
-        nodes = ends | {"into": dense(rng), "lif": lif(tau=2 * DT), "back": back}
+        nodes = ends | {"into": dense(rng), "lif": leaky(tau=2 * DT), "back": back}
         return Graph(nodes, (("input", "into"), ("into", "lif"), ("lif", "back"), ("back", "lif"), ("lif", "output")))
 
     return build
@@ -95,9 +94,9 @@ def pooled(rng: np.random.Generator) -> Graph:
 THRESHOLD = node("Threshold", threshold=np.full(SIZE, 2.0))
 TAUS = DT * np.array([5.0, 8.0, 12.0, 20.0])
 FAULTS = (
-    Fault("norse", "ignores r", Cause.RESISTANCE_IGNORED, one(lif(r=3.0))),
-    Fault("norse", "ignores v_reset", Cause.RESET_VALUE_IGNORED, one(lif(v_reset=-0.4))),
-    Fault("norse", "starts at v_leak", Cause.START, one(lif(v_leak=0.15))),
+    Fault("norse", "ignores r", Cause.RESISTANCE_IGNORED, one(leaky(r=3.0))),
+    Fault("norse", "ignores v_reset", Cause.RESET_VALUE_IGNORED, one(leaky(v_reset=-0.4))),
+    Fault("norse", "starts at v_leak", Cause.START, one(leaky(v_leak=0.15))),
     Fault("norse", "gives v_leak to the synapse", (Cause.LEAK_ON_SYNAPSE, Cause.START), one(cuba(v_leak=0.3))),
     Fault(
         "norse",
@@ -109,12 +108,12 @@ FAULTS = (
     Fault("norse", "lacks a recurrent bias at t = 0", Cause.FEEDBACK_BIAS_AT_START, recurrent(-0.8)),
     Fault("norse", "swallows the batch in Flatten", Cause.FLATTEN_BATCH, flattened, shape=(2, 2)),
     Fault("snntorch", "sends the input through the recurrent weights", Cause.RECURRENCE_REWIRED, recurrent(0.0)),
-    Fault("snntorch", "takes 1e-4 s whatever it is given", Cause.DT_FIXED, one(lif(1e-3)), 1e-3),
-    Fault("snntorch", "scales all neurons by one r dt/tau", Cause.RESISTANCE_COLLAPSED, one(lif(tau=TAUS))),
-    Fault("snntorch", "resets to 0", Cause.RESET_VALUE_IGNORED, one(lif(v_reset=-0.4))),
-    Fault("snntorch", "clamps the decay", Cause.DECAY_CLAMPED, one(lif(tau=0.6 * DT))),
+    Fault("snntorch", "takes 1e-4 s whatever it is given", Cause.DT_FIXED, one(leaky(1e-3)), 1e-3),
+    Fault("snntorch", "scales all neurons by one r dt/tau", Cause.RESISTANCE_COLLAPSED, one(leaky(tau=TAUS))),
+    Fault("snntorch", "resets to 0", Cause.RESET_VALUE_IGNORED, one(leaky(v_reset=-0.4))),
+    Fault("snntorch", "clamps the decay", Cause.DECAY_CLAMPED, one(leaky(tau=0.6 * DT))),
     Fault("snntorch", "ignores the padding of SumPool2d", Cause.POOL_PADDING, pooled, shape=(1, 5, 5)),
-    Fault("spikingjelly", "starts at v_reset", Cause.START, one(lif(v_leak=-0.15, v_reset=-0.15))),
+    Fault("spikingjelly", "starts at v_reset", Cause.START, one(leaky(v_leak=-0.15, v_reset=-0.15))),
     Fault("spikingjelly", "lacks a recurrent bias at t = 0", Cause.FEEDBACK_BIAS_AT_START, recurrent(-0.8)),
 )
 
@@ -143,14 +142,11 @@ def explained(fault: Fault, seed: int = 0) -> Verdict:
     return explain_cell(
         intended=graph,
         exported=graph,
-        source_rule={},
-        target_rule=fingerprint_of(fault.library).by_primitive(),
+        source=Side("NIR", fault.dt),
+        target=Side(fault.library, fault.dt, fingerprint_of(fault.library).by_primitive()),
         native=simulate(graph, stimulus, fault.dt),
-        target=made,
+        made=made,
         stimulus=stimulus,
-        dt_export=fault.dt,
-        dt_import=fault.dt,
-        names=("NIR", fault.library),
     )
 
 
@@ -177,7 +173,7 @@ def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> N
     dt = 2.0**-13
     rng = np.random.default_rng(3)
     weight = rng.integers(-2, 5, (SIZE, SIZE)) / 2
-    neuron = lif(tau=2 * dt, r=1.0, v_threshold=1.0)
+    neuron = leaky(tau=2 * dt, r=1.0, v_threshold=1.0)
     graph = chain(node("Linear", weight=weight), neuron, size=SIZE)
     stimulus = rng.binomial(1, 0.5, (60, 5, SIZE)).astype(np.float32)
     with LiveBackend(installed) as run:
@@ -185,12 +181,10 @@ def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> N
     verdict = explain_cell(
         intended=graph,
         exported=graph,
-        source_rule={},
-        target_rule=fingerprint_of("spikingjelly").by_primitive(),
+        source=Side("NIR", dt),
+        target=Side("spikingjelly", dt, fingerprint_of("spikingjelly").by_primitive()),
         native=simulate(graph, stimulus, dt),
-        target=made,
+        made=made,
         stimulus=stimulus,
-        dt_export=dt,
-        dt_import=dt,
     )
     assert (verdict.codes, verdict.explained) == (("comparison",), 1)

@@ -9,6 +9,7 @@ import pytest
 
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import Replays, flat, gap
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import differs, output_of
 from nir_interop.errors import RunFailed
@@ -102,8 +103,8 @@ def _judge(
         tally.ends["rounding of decisions" if unequal is not None and unequal.any() else "rounding of values"] += 1
         return
     verdict = explain_cell(
-        intended=graph, exported=graph, source_rule=rules, target_rule=rules, native=ours, target=theirs,
-        stimulus=stimulus, dt_export=dt, dt_import=dt,
+        intended=graph, exported=graph, source=Side("the source", dt, rules), target=Side("the importer", dt, rules),
+        native=ours, made=theirs, stimulus=stimulus,
     )  # fmt: skip
     named = {share.cause for share in verdict.causes}
     if verdict.explained == 1 and named and named <= STRUCTURAL:

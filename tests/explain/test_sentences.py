@@ -5,50 +5,43 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.explain.difference_text import difference
-from nir_interop.explain.settings import Setting
 from nir_interop.graphs import Graph
 from nir_interop.rule import AXES, NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, TimeStep, UpdateRule, Use
-from tests.strategies import chain, node
+from tests.strategies import chain, cuba_lif, lif
 
 DT = 1e-3
 
 
-def lif(**given: float) -> Graph:
-    values = {"tau": 10e-3, "r": 10.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": -0.5} | given
-    return chain(node("LIF", **{name: np.full(3, value) for name, value in values.items()}), size=3)
-
-
-def cuba() -> Graph:
-    values = {"tau_mem": 10e-3, "tau_syn": 4e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    arrays = {name: np.full(3, value) for name, value in values.items()}
-    return chain(node("CubaLIF", **arrays, w_in=np.array([2.0, 4.0, 8.0])), size=3)
+LEAKY = chain(lif(tau=10e-3, r=10.0, v_reset=-0.5), size=3)
+CUBA = chain(cuba_lif(tau_mem=10e-3, tau_syn=4e-3, w_in=np.array([2.0, 4.0, 8.0])), size=3)
 
 
 def said(graph: Graph, axis: str, value: Axis, *, dt: float = DT) -> str:
     kind = next(each.kind for _, each in graph.primitives() if each.kind in ("LIF", "CubaLIF"))
-    source = Setting(dt, {kind: NIR_MEANING}, "NIR")
-    target = Setting(dt, {kind: NIR_MEANING.but(**{axis: value})}, "norse")
+    source = Side("NIR", dt, {kind: NIR_MEANING})
+    target = Side("norse", dt, {kind: NIR_MEANING.but(**{axis: value})})
     return difference(graph, source, target, axis, kind)
 
 
 def test_a_parameter_that_is_ignored_is_told_with_its_value_and_what_is_lost() -> None:
-    assert said(lif(), "resistance", Use.IGNORED) == "norse ignores r (here 10), where NIR uses r: LIF gets 0.1 times its input"
+    assert said(LEAKY, "resistance", Use.IGNORED) == "norse ignores r (here 10), where NIR uses r: LIF gets 0.1 times its input"
 
 
 def test_values_that_differ_per_neuron_are_told_as_a_range() -> None:
-    sentence = said(cuba(), "input_weight", Use.IGNORED)
+    sentence = said(CUBA, "input_weight", Use.IGNORED)
     assert sentence == "norse ignores w_in (here 2 to 8), where NIR uses w_in: CubaLIF gets 0.125 to 0.5 times its input"
 
 
 def test_a_decay_is_told_as_what_survives_a_step() -> None:
-    sentence = said(lif(), "decay", Decay.EXPONENTIAL)
+    sentence = said(LEAKY, "decay", Decay.EXPONENTIAL)
     expected = "norse decays exponentially, where NIR decays by forward Euler: 0.9048 of a membrane survives a step, not 0.9"
     assert sentence == expected
 
 
 def test_a_synapse_s_gain_is_told_of_the_synapse() -> None:
-    sentence = said(cuba(), "synapse_gain", Gain.ONE)
+    sentence = said(CUBA, "synapse_gain", Gain.ONE)
     assert sentence.startswith(
         "norse adds the synapse's input as it is, where NIR scales the synapse's input by w_in (here 2 to 8)"
     )
@@ -56,7 +49,7 @@ def test_a_synapse_s_gain_is_told_of_the_synapse() -> None:
 
 
 def test_a_step_of_its_own_is_told_as_what_it_does_to_gain_and_decay() -> None:
-    sentence = said(lif(), "time_step", TimeStep.FIXED)
+    sentence = said(LEAKY, "time_step", TimeStep.FIXED)
     assert sentence.startswith(
         "norse takes a dt of 0.0001 s, whatever it is given, where NIR takes the dt of 0.001 s it is given"
     )
@@ -64,11 +57,11 @@ def test_a_step_of_its_own_is_told_as_what_it_does_to_gain_and_decay() -> None:
 
 
 def test_a_reset_is_told_with_the_value_that_is_not_used() -> None:
-    assert said(lif(), "reset", ResetKind.TO_ZERO) == "norse resets to 0, where NIR resets to v_reset (here -0.5)"
+    assert said(LEAKY, "reset", ResetKind.TO_ZERO) == "norse resets to 0, where NIR resets to v_reset (here -0.5)"
 
 
 def test_a_bias_that_is_missing_has_no_numbers() -> None:
-    sentence = said(lif(), "feedback_bias", FeedbackBias.ABSENT)
+    sentence = said(LEAKY, "feedback_bias", FeedbackBias.ABSENT)
     assert sentence == "norse leaves out a feedback's bias at the first step, where NIR has a feedback's bias at the first step"
 
 
@@ -78,7 +71,7 @@ def test_a_bias_that_is_missing_has_no_numbers() -> None:
     ids=str,
 )
 def test_every_value_of_every_axis_can_be_told_of(axis: str, value: Axis) -> None:
-    sentence = said(cuba(), axis, value)
+    sentence = said(CUBA, axis, value)
     made, meant = sentence.removeprefix("norse ").split(", where NIR ", 1)
     assert made != meant.split(":")[0]
     assert "{" not in sentence

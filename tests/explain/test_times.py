@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nir_interop.agreement.guided import guided
+from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.explain.exporting import exporter_changes, times_factor, with_times
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Graph, Node, from_nir
 from nir_interop.networks import catalogue
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording
@@ -22,27 +22,26 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.transfer.rewriting import settled
 from nir_interop.vocabulary import Blame, Cause, Status
-from tests.strategies import DT, chain, node, port
+from tests.strategies import DT, chain, cuba_lif, lif, node, port
 
 Array = np.ndarray
 FULL = np.ones(4)
 
 
-def lif(tau: float) -> Node:
-    return node("LIF", tau=tau * FULL, r=FULL, v_leak=0 * FULL, v_threshold=FULL, v_reset=0 * FULL)
+def neurons(tau: float) -> Node:
+    return lif(4, tau=tau)
 
 
 def meant_and_written(factor: float = DT, cell: Callable[[float], Node] | None = None) -> tuple[Graph, Graph, Array]:
     """One layer of neurons, as it was meant and with its time constants times a factor; and its input (T, B, 4)."""
-    cell = cell or lif
+    cell = cell or neurons
     dense = node("Affine", weight=np.random.default_rng(3).normal(6, 4, (4, 4)), bias=np.full(4, 0.5))
     x = np.random.default_rng(4).binomial(1, 0.4, (40, 3, 4)).astype(np.float64)
     return chain(dense, cell(10 * DT), size=4), chain(dense, cell(factor * 10 * DT), size=4), x
 
 
 def cuba(tau: float) -> Node:
-    times = {"tau_syn": 5 * tau * FULL, "tau_mem": 10 * tau * FULL}
-    return node("CubaLIF", **times, r=FULL, w_in=5 * FULL, v_leak=0 * FULL, v_threshold=FULL, v_reset=0 * FULL)
+    return cuba_lif(4, tau_syn=5 * tau, tau_mem=10 * tau, w_in=5.0)
 
 
 def stepped(graph: Graph, x: Array) -> Recording:
@@ -63,8 +62,8 @@ def stepped(graph: Graph, x: Array) -> Recording:
 
 def explained(meant: Graph, written: Graph, x: Array, target: Recording) -> Verdict:
     return explain_cell(
-        intended=meant, exported=written, source_rule={}, target_rule={}, native=simulate(meant, x, DT), target=target,
-        stimulus=x, dt_export=DT, dt_import=DT,
+        intended=meant, exported=written, source=Side("the source", DT), target=Side("the importer", DT),
+        native=simulate(meant, x, DT), made=target, stimulus=x,
     )  # fmt: skip
 
 
@@ -135,6 +134,6 @@ def test_a_soft_reset_that_is_lost_hides_no_tau() -> None:
     meant = Graph({**ends, **soft}, (("input", "fc"), ("fc", "membrane"), *loop, ("lif", "output")))
     path = tuple(itertools.pairwise(["input", "fc", "lif", "output"]))
     for factor, changes in ((1.0, {Cause.RESET_LOST}), (DT, {Cause.RESET_LOST, Cause.TAU_REWRITTEN})):
-        written = Graph({**ends, "lif": lif(factor * 10 * DT)}, path)
+        written = Graph({**ends, "lif": neurons(factor * 10 * DT)}, path)
         assert {*exporter_changes(meant, written, DT)} == changes
         assert times_factor(meant, written) == pytest.approx(factor, rel=1e-12)

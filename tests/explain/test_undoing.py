@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nir_interop.explain.probe_findings import without_rule
+from nir_interop.agreement.side import Side
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Graph, Node
@@ -13,6 +13,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, Start, UpdateRule, Use
 from nir_interop.vocabulary import Blame, Cause, Status
+from tests.strategies import chain, lif
 
 DT = 1e-4
 AXES: dict[str, tuple[Axis, Cause]] = {
@@ -48,12 +49,16 @@ def every(rule: UpdateRule) -> dict[str, UpdateRule]:
     return dict.fromkeys(NEURONS, rule)
 
 
-def explain(graph: Graph, x: np.ndarray, native: Recording, target: Recording | None, **given: object) -> Verdict:
+def explain(graph: Graph, x: np.ndarray, native: Recording, made: Recording | None, **given: object) -> Verdict:
     cell: dict[str, object] = {
-        "intended": None, "exported": graph, "source_rule": {}, "target_rule": {}, "native": native, "target": target,
-        "stimulus": x, "dt_export": DT, "dt_import": DT,
+        "intended": None, "exported": graph, "source": Side("the source", DT), "target": importer(), "native": native,
+        "made": made, "stimulus": x,
     }  # fmt: skip
     return explain_cell(**(cell | given))  # type: ignore[arg-type]
+
+
+def importer(rule: UpdateRule = NIR_MEANING, dt: float = DT) -> Side:
+    return Side("the importer", dt, every(rule))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -63,7 +68,7 @@ def test_the_numbers_are_those_of_undoing_one_cause_alone(seed: int) -> None:
     meant, made = simulate(graph, x, DT), simulate(graph, x, DT, rule)
     wrong = meant.output != made.output
     assert wrong.any()
-    verdict = explain(graph, x, meant, made, target_rule=every(rule))
+    verdict = explain(graph, x, meant, made, target=importer(rule))
     assert verdict.explained == 1.0
     expected = {}
     for axis, (_, cause) in AXES.items():
@@ -79,19 +84,13 @@ def test_the_numbers_are_those_of_undoing_one_cause_alone(seed: int) -> None:
 
 def driven(strength: float, **params: float) -> tuple[Graph, np.ndarray]:
     """Three neurons, each with an input of its own, and spikes."""
-    values = {"tau": 1e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.3, "v_reset": 0.0} | params
-    nodes = {
-        "input": Node("Input", {"shape": np.array([3])}),
-        "cell": Node("LIF", {name: np.full(3, value) for name, value in values.items()}),
-        "output": Node("Output", {"shape": np.array([3])}),
-    }
-    return Graph(nodes, (("input", "cell"), ("cell", "output"))), strength * spikes(0, size=3)
+    return chain(lif(**{"tau": 1e-3, "v_threshold": 0.3, **params}), size=3), strength * spikes(0, size=3)
 
 
 def test_causes_that_repair_nothing_alone_are_named_where_not_all_can_be_repaired_without_them() -> None:
     graph, x = driven(0.02, r=1e3)  # silent for either reason
     rule = NIR_MEANING.but(gain=Gain.ONE, resistance=Use.IGNORED)
-    verdict = explain(graph, x, simulate(graph, x, DT), simulate(graph, x, DT, rule), target_rule=every(rule))
+    verdict = explain(graph, x, simulate(graph, x, DT), simulate(graph, x, DT, rule), target=importer(rule))
     assert {each.cause: each.repaired for each in verdict.causes} == {Cause.GAIN: 0, Cause.RESISTANCE_IGNORED: 0}
     assert verdict.explained == 1.0
 
@@ -100,22 +99,21 @@ def test_a_difference_that_nothing_depends_on_is_no_cause() -> None:
     graph, x = driven(0.5)
     rule = NIR_MEANING.but(gain=Gain.ONE, start=Start.RESET)  # v_reset is where the membrane starts anyhow
     meant, made = simulate(graph, x, DT), simulate(graph, x, DT, rule)
-    verdict = explain(graph, x, meant, made, target_rule=every(rule))
+    verdict = explain(graph, x, meant, made, target=importer(rule))
     assert verdict.codes == ("gain",)
     assert verdict.causes[0].repaired == np.count_nonzero(meant.output != made.output)
 
 
 def skip() -> Graph:
     """A layer, and a skip past it into a second one."""
-    rng, full = np.random.default_rng(3), np.ones(3)
-    cell = {"tau": 1e-3 * full, "r": 8 * full, "v_leak": 0 * full, "v_threshold": 0.4 * full, "v_reset": 0 * full}
+    rng, cell = np.random.default_rng(3), lif(tau=1e-3, r=8.0, v_threshold=0.4)
     nodes = {
         "input": Node("Input", {"shape": np.array([4])}),
         "first": Node("Linear", {"weight": rng.normal(0.5, 1, (3, 4))}),
-        "one": Node("LIF", cell),
+        "one": cell,
         "mix": Node("Linear", {"weight": rng.normal(0.5, 1, (3, 3))}),
         "skip": Node("Affine", {"weight": rng.normal(0.5, 1, (3, 4)), "bias": rng.normal(0, 1, 3)}),
-        "two": Node("LIF", cell),
+        "two": cell,
         "output": Node("Output", {"shape": np.array([3])}),
     }
     edges = (
@@ -172,7 +170,7 @@ def test_a_rule_that_does_not_reproduce_its_evidence_is_not_built_on() -> None:
     meant = simulate(graph, x, DT)
     noise = np.random.default_rng(0).random(meant.output.shape) < 0.3
     made = Recording({"output": meant.output != noise}, meant.spikes)
-    verdict = explain(graph, x, meant, made, without_rule=without_rule({"LIF": closest}))
+    verdict = explain(graph, x, meant, made, target=Side("the importer", DT, domain={"LIF": closest}))
     (cause,) = verdict.causes
     assert (cause.cause, verdict.blame) == (Cause.UNEXPLAINED, Blame.IMPORTER)
     assert cause.nodes == ("one", "two")
@@ -196,7 +194,7 @@ def test_an_integrator_that_leaks_is_told_as_one() -> None:
         v = np.where(v > 2, 0.0, v)
     meant = simulate(graph, x, 1.0)
     verdict = explain(
-        graph, x, meant, Recording({"output": made}, {"cell": made}), target_rule=every(rule), dt_export=1.0, dt_import=1.0
+        graph, x, meant, Recording({"output": made}, {"cell": made}), source=Side("the source", 1.0), target=importer(rule, 1.0)
     )
     assert (verdict.codes, verdict.explained) == (("decay",), 1.0)
     says = verdict.causes[0].says

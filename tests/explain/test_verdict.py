@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nir_interop.agreement.guided import guided
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.causes import causes_between
 from nir_interop.explain.verdict import Verdict, explain_cell
@@ -40,7 +41,7 @@ from nir_interop.rule import (
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.explain.fake_backend import DEFAULT_DT, PLANTABLE, FakeBackend, FakeExporter, observe
 from tests.explain.fake_backend import EXPORTER_FAULTS as BY_EXPORTER
-from tests.strategies import DT, chain, neuron, node, port
+from tests.strategies import DT, chain, lif, neuron, node, port
 
 RULE_FAULTS: list[tuple[dict[str, Axis], Cause]] = [
     ({"decay": Decay.EXPONENTIAL}, Cause.DECAY),
@@ -97,9 +98,17 @@ def drive(graph: Graph, seed: int, steps: int = 80, batch: int = 6) -> np.ndarra
     return np.random.default_rng(seed).normal(0.5, 1.0, (steps, batch, *shape))
 
 
-def explain(graph: Graph, x: np.ndarray, native: Recording, target: Recording | None, **facts: object) -> Verdict:
-    plain = {"source_rule": {}, "target_rule": {}, "dt_export": DT, "dt_import": DT, "intended": graph, "exported": graph}
-    return explain_cell(native=native, target=target, stimulus=x, **{**plain, **facts})  # type: ignore[arg-type]
+def explain(graph: Graph, x: np.ndarray, native: Recording, made: Recording | None, **facts: object) -> Verdict:
+    plain = {"source": exporter(), "target": importer(), "intended": graph, "exported": graph}
+    return explain_cell(native=native, made=made, stimulus=x, **{**plain, **facts})  # type: ignore[arg-type]
+
+
+def exporter(rule: UpdateRule = NIR_MEANING, dt: float = DT) -> Side:
+    return Side("the source", dt, every(rule))
+
+
+def importer(rule: UpdateRule = NIR_MEANING, dt: float = DT) -> Side:
+    return Side("the importer", dt, every(rule))
 
 
 def every(rule: UpdateRule) -> dict[str, UpdateRule]:
@@ -118,7 +127,7 @@ def test_a_rule_that_differs_in_one_field_is_named_and_explains_everything(axes:
         native, target = simulate(graph, x, dt), simulate(graph, x, dt, rule)
         if np.array_equal(native.output, target.output):
             continue
-        verdict = explain(graph, x, native, target, target_rule=every(rule), dt_export=dt, dt_import=dt)
+        verdict = explain(graph, x, native, target, source=exporter(dt=dt), target=importer(rule, dt))
         assert verdict.codes == (str(cause),)
         assert verdict.explained == 1.0
         assert verdict.blame is Blame.IMPORTER
@@ -132,11 +141,11 @@ def test_a_source_that_is_odd_makes_the_exporter_answer_and_two_odd_sides_share_
     x = drive(graph, 1)
     odd, other = NIR_MEANING.but(decay=Decay.EXPONENTIAL), NIR_MEANING.but(gain=Gain.ONE)
     nir, exponential = simulate(graph, x, DT), simulate(graph, x, DT, odd)
-    verdict = explain(graph, x, exponential, nir, source_rule=every(odd))
+    verdict = explain(graph, x, exponential, nir, source=exporter(odd))
     assert (verdict.codes, verdict.blame, verdict.explained) == (("decay",), Blame.EXPORTER, 1.0)
     jump = NIR_MEANING.but(gain=Gain.JUMP)
     verdict = explain(
-        graph, x, simulate(graph, x, DT, other), simulate(graph, x, DT, jump), source_rule=every(other), target_rule=every(jump)
+        graph, x, simulate(graph, x, DT, other), simulate(graph, x, DT, jump), source=exporter(other), target=importer(jump)
     )
     assert (verdict.codes, verdict.blame) == (("gain",), Blame.BOTH)
 
@@ -145,7 +154,7 @@ def test_a_soft_reset_that_the_exporter_did_not_write_is_lost_not_another_kind()
     graph = network(2)
     x = drive(graph, 2)
     soft = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
-    verdict = explain(graph, x, simulate(graph, x, DT, soft), simulate(graph, x, DT), source_rule=every(soft))
+    verdict = explain(graph, x, simulate(graph, x, DT, soft), simulate(graph, x, DT), source=exporter(soft))
     assert (verdict.codes, verdict.blame, verdict.explained) == (("reset_lost",), Blame.EXPORTER, 1.0)
 
 
@@ -187,7 +196,7 @@ def test_two_fields_that_differ_are_both_named() -> None:
         graph = network(3)
         x = drive(graph, 3)
         rule = NIR_MEANING.but(**one, **other)
-        verdict = explain(graph, x, simulate(graph, x, DT), simulate(graph, x, DT, rule), target_rule=every(rule))
+        verdict = explain(graph, x, simulate(graph, x, DT), simulate(graph, x, DT, rule), target=importer(rule))
         assert (set(verdict.codes), verdict.explained) == (codes, 1.0)
         outputs = [share.repaired for share in verdict.causes]
         assert outputs == sorted(outputs, reverse=True)
@@ -198,7 +207,7 @@ def test_another_step_on_import_is_the_callers_setting() -> None:
     x = drive(graph, 4)
     rule = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
     target = simulate(graph, x, 5e-4, rule)
-    verdict = explain(graph, x, simulate(graph, x, DT), target, target_rule=every(rule), dt_import=5e-4)
+    verdict = explain(graph, x, simulate(graph, x, DT), target, target=importer(rule, 5e-4))
     assert (verdict.blame, set(verdict.codes), verdict.explained) == (
         Blame.SETTING_AND_IMPORTER,
         {"dt_requested", "reset_kind"},
@@ -299,7 +308,7 @@ def test_a_gain_that_moved_into_the_weights_is_no_fault_of_the_exporter() -> Non
     x = drive(graph, 6)
     rule = NIR_MEANING.but(decay=Decay.EXPONENTIAL)
     verdict = explain(
-        graph, x, simulate(graph, x, DT), simulate(exported, x, DT, rule), exported=exported, target_rule=every(rule)
+        graph, x, simulate(graph, x, DT), simulate(exported, x, DT, rule), exported=exported, target=importer(rule)
     )
     assert verdict.codes == ("decay",)
 
@@ -307,8 +316,7 @@ def test_a_gain_that_moved_into_the_weights_is_no_fault_of_the_exporter() -> Non
 def grazing() -> tuple[Graph, np.ndarray]:
     """Weights on a grid and τ = 2 dt: membranes meet the threshold, and float32 decides otherwise than float64."""
     rng = np.random.default_rng(7)
-    full = np.ones(8)
-    cell = node("LIF", tau=np.float32(2 * DT) * full, r=full, v_leak=0 * full, v_threshold=full, v_reset=0 * full)
+    cell = lif(8, tau=float(np.float32(2 * DT)))
     dense = [node("Linear", weight=np.float32(rng.integers(-2, 5, (8, 8)) * 0.5)) for _ in range(2)]
     return chain(dense[0], cell, dense[1], cell, size=8), np.float64(rng.random((60, 6, 8)) < 0.4)
 
@@ -421,5 +429,5 @@ def test_the_verdict_of_a_cell_replays_the_stimulus_a_handful_of_times(monkeypat
         return run(self, stimulus, *arguments, **options)
 
     monkeypatch.setattr(Simulator, "run", counted)
-    assert explain(graph, x, native, target, target_rule=every(rule)).codes == ("resistance_ignored",)
+    assert explain(graph, x, native, target, target=importer(rule)).codes == ("resistance_ignored",)
     assert 1 <= sum(steps) / len(x) <= 4

@@ -13,10 +13,7 @@ import numpy as np
 from nir_interop.graphs import Graph, Node, write
 from nir_interop.recording import Recording
 from tests.places import ROOT
-
-
-def node(kind: str, **params: Any) -> Node:
-    return Node(kind, {name: value if isinstance(value, str) else np.asarray(value) for name, value in params.items()})
+from tests.strategies import alike, node
 
 
 def chain(shapes: tuple[Any, Any], *middle: Node | Graph, loop: tuple[str, str] | None = None) -> Graph:
@@ -36,7 +33,7 @@ def neuron(kind: str, size: int | tuple[int, ...] = 3) -> Node:
         "CubaLI": {"tau_syn": 1e-3, "tau_mem": 2e-3, "r": 1.0, "v_leak": 0.0, "w_in": 2.0},
         "CubaLIF": {"tau_syn": 1e-3, "tau_mem": 2e-3, "r": 1.0, "v_leak": 0.0, "w_in": 2.0, "v_threshold": 0.1, "v_reset": 0.0},
     }
-    return node(kind, **{name: np.full(size, value) for name, value in values[kind].items()})
+    return alike(kind, size, **values[kind])
 
 
 def graphs() -> tuple[Graph, ...]:

@@ -14,15 +14,7 @@ import numpy as np
 from nir_interop.errors import NotExpressible
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import catalogue, names
-
-
-def node(kind: str, **params: Any) -> Node:
-    return Node(kind, {name: value if isinstance(value, str) else np.asarray(value) for name, value in params.items()})
-
-
-def lif(size: int | tuple[int, ...] = 3, **params: Any) -> Node:
-    values = {"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    return node("LIF", **{**{name: np.full(size, value) for name, value in values.items()}, **params})
+from tests.strategies import lif, node
 
 
 def affine(outputs: int = 3, inputs: int = 2, seed: int = 0) -> Node:

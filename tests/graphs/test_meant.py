@@ -13,6 +13,7 @@ import pytest
 
 from nir_interop.errors import InvalidGraph, UnreadableGraph
 from nir_interop.graphs import Graph, Node, as_meant, inline, read, validate
+from tests.strategies import lif
 
 Edges = tuple[tuple[str, str], ...]
 
@@ -26,8 +27,7 @@ def affine(outputs: int, inputs: int, **params: Any) -> Node:
 
 
 def neuron(*shape: int) -> Node:
-    values = {"tau": 1e-2, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    return Node("LIF", {name: np.full(shape, value) for name, value in values.items()})
+    return lif(shape, tau=1e-2)
 
 
 def chain(**nodes: Node | Graph) -> Graph:

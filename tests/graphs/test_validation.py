@@ -177,8 +177,7 @@ def test_threshold_and_reset_of_unlike_shapes_are_refused() -> None:
 
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_one_number_stands_for_all_neurons(shape: tuple[int, ...]) -> None:
-    values = {"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    one = node("LIF", **{name: np.full(shape, value) for name, value in values.items()})
+    one = lif(shape)
     assert shape_after(one, (4, 5, 6)) == (4, 5, 6)
 
 

@@ -87,13 +87,13 @@ def test_an_importer_that_drops_a_node_and_flips_is_unstable_in_the_same_words_e
 
 def test_nodes_that_went_missing_are_counted_and_the_import_repeated(results: Results) -> None:
     (outcome,) = {
-        cell.outcome["runs"]: cell.outcome for cell in results.cells if cell.job.importer == "dropping"
+        cell.outcome.runs: cell.outcome for cell in results.cells if cell.job.importer == "dropping"
     }.values()  # fmt: skip
-    assert (outcome["missing"], outcome["runs"]) == (["lif1"], 25)
+    assert (outcome.missing, outcome.runs) == (("lif1",), 25)
 
 
 def test_a_megabyte_of_output_leaves_two_thousand_characters(results: Results) -> None:
-    texts = [cell.outcome["text"] for cell in results.cells if cell.job.importer == "printing"]
+    texts = [cell.outcome.text for cell in results.cells if cell.job.importer == "printing"]
     assert {len(text) for text in texts} == {2000}
 
 

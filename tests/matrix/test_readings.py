@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nir_interop.fingerprint import Fingerprint, Identified
-from nir_interop.fingerprint import Side as At
+from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import Array, Graph, Node, read
-from nir_interop.reconcile.model import Side
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Comparison, Gain, ResetKind, Start, Timing, UpdateRule
@@ -47,7 +46,7 @@ NEURONS = {
 def natives(graph: Graph) -> Iterable[Fingerprint]:
     kinds = sorted({each.kind for _, each in graph.primitives() if "r" in each.params})
     for options, rule in NEURONS.items():
-        yield Fingerprint("lib", At.NATIVE, options, {kind: Identified(rule, 1) for kind in kinds})
+        yield Fingerprint("lib", Origin.NATIVE, options, {kind: Identified(rule, 1) for kind in kinds})
 
 
 def none(graph: Graph) -> Iterable[Fingerprint]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Array, Graph
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nir_interop.agreement.side import Side
 from nir_interop.explain.verdict import CauseShare, Verdict
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.rule import NIR_MEANING, Use
 from nir_interop.transfer.remedies import Remedy, _answered, _in_rules, with_causes

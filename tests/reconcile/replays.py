@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Decay, Precision, TimeStep, UpdateRule
 from nir_interop.vocabulary import Cause

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, Node, digest, inline, write
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.planner import fitted, reconcile
 from nir_interop.reconcile.sizes import BATCHES, unbatched_input
 from nir_interop.reference import simulate

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Graph, Node, inline, read
 from nir_interop.networks import catalogue
 from nir_interop.reconcile.composition import COMPOSITIONS
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.steps import STEPS
 from nir_interop.reference import simulate

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
@@ -17,7 +18,7 @@ from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reconcile import convolutions
 from nir_interop.reconcile.convolutions import AS_DENSE
-from nir_interop.reconcile.model import Rewritten, Side
+from nir_interop.reconcile.model import Rewritten
 from nir_interop.reconcile.operators import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
@@ -25,8 +26,8 @@ from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import refused
-from tests.reconcile.test_operators import conv, dense, flatten, lif, path, pool
-from tests.strategies import DT, node
+from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
+from tests.strategies import DT, lif, node
 
 (DENSE,) = AS_DENSE
 SEEDS = st.integers(0, 2**32 - 1)
@@ -99,7 +100,7 @@ def of(made: Node) -> Make:
     return lambda shape, rng: made
 
 
-END: tuple[Make, ...] = (of(flatten()), full(4), lif)
+END: tuple[Make, ...] = (of(flatten()), full(4), random_lif)
 EXTENTS: tuple[dict[str, Any], ...] = (
     {},
     {"stride": 2, "padding": 1, "dilation": 2},
@@ -115,7 +116,7 @@ def test_a_convolution_over_a_line_is_a_dense_layer_on_what_is_flattened(
     seed: int, extents: dict[str, Any], kernel: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    makers = (convolved(4, (kernel,), **extents), lif, scaled, late, convolved(3, (1,)), *END)
+    makers = (convolved(4, (kernel,), **extents), random_lif, scaled, late, convolved(3, (1,)), *END)
     made = proven(built(LINE, rng, *makers), seed=seed)
     assert {made.nodes[name].kind for name in ("n0", "n4", "n6")} == {"Affine"}
     assert made.of_kind("Flatten") == ("input_flat",)
@@ -127,14 +128,16 @@ def test_pools_and_dense_layers_behind_a_picture_become_dense_layers_too(
     seed: int, extents: dict[str, Any], kind: str, padding: Shape
 ) -> None:
     rng = np.random.default_rng(seed)
-    makers = (convolved(4, (2, 1), **extents), lif, of(pool(kind, (2, 1), (1, 2), padding)), full(3), lif, *END)
+    makers = (convolved(4, (2, 1), **extents), random_lif, of(pool(kind, (2, 1), (1, 2), padding)), full(3), random_lif, *END)
     made = proven(built(PICTURE, rng, *makers), NOT_SQUARE, seed)
     assert not {"Conv2d", kind} & {each.kind for each in made.nodes.values()}
 
 
 def test_a_flatten_of_some_dimensions_has_nothing_left_to_do() -> None:
     rng = np.random.default_rng(0)
-    made = proven(built(PICTURE, rng, convolved(3, (2, 3)), of(flatten(1, 2)), lif, of(flatten(0, 1)), full(3)), NOT_SQUARE)
+    made = proven(
+        built(PICTURE, rng, convolved(3, (2, 3)), of(flatten(1, 2)), random_lif, of(flatten(0, 1)), full(3)), NOT_SQUARE
+    )
     assert made.of_kind("Flatten") == ("input_flat",)
 
 
@@ -154,7 +157,7 @@ def test_another_convolution_that_joins_is_flattened_before() -> None:
     rng = np.random.default_rng(1)
     nodes = {"odd": conv(2, 2, rng, (3, 1), padding="same"), "square": conv(2, 2, rng, (3, 3), padding=1)}
     edges = (("input", "odd"), ("input", "square"), ("odd", "cell"), ("square", "cell"), ("cell", "flat"), ("flat", "output"))
-    made = proven(wired(edges, PICTURE, (60,), **nodes, cell=lif(PICTURE, rng), flat=flatten()), NOT_SQUARE)
+    made = proven(wired(edges, PICTURE, (60,), **nodes, cell=random_lif(PICTURE, rng), flat=flatten()), NOT_SQUARE)
     assert made.nodes["square"].kind == "Conv2d"
     assert set(made.into("cell")) == {"odd", "square_flat"}
     assert made.into("output") == ("cell",)
@@ -164,7 +167,7 @@ def test_another_convolution_that_joins_is_flattened_before() -> None:
 @settings(max_examples=25, deadline=None)
 def test_a_convolution_through_which_a_neuron_feeds_itself_is_a_dense_layer(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    nodes = {"into": conv(2, 2, rng, (1,)), "back": conv(2, 2, rng, (3,), padding=1), "cell": lif(LINE, rng)}
+    nodes = {"into": conv(2, 2, rng, (1,)), "back": conv(2, 2, rng, (3,), padding=1), "cell": random_lif(LINE, rng)}
     edges = (("input", "into"), ("into", "cell"), ("cell", "back"), ("back", "cell"), ("cell", "flat"), ("flat", "output"))
     made = proven(wired(edges, LINE, (18,), **nodes, flat=flatten()), seed=seed)
     assert made.of_kind("Flatten") == ("input_flat",)
@@ -175,7 +178,12 @@ def test_a_convolution_through_which_a_neuron_feeds_itself_is_a_dense_layer(seed
 def test_a_flatten_on_a_cycle_stays(seed: int) -> None:
     """There it can only be one that joins nothing: no primitive takes its sample apart again."""
     rng = np.random.default_rng(seed)
-    nodes = {"into": conv(2, 2, rng, (3,), padding=1), "cell": lif(LINE, rng), "none": flatten(1, 1), "mix": lif(LINE, rng)}
+    nodes = {
+        "into": conv(2, 2, rng, (3,), padding=1),
+        "cell": random_lif(LINE, rng),
+        "none": flatten(1, 1),
+        "mix": random_lif(LINE, rng),
+    }
     edges = (("input", "into"), ("into", "cell"), ("cell", "none"), ("none", "mix"), ("mix", "none"), ("mix", "flat"))
     made = proven(wired((*edges, ("flat", "output")), LINE, (18,), **nodes, flat=flatten()), seed=seed)
     assert set(made.of_kind("Flatten")) == {"none", "input_flat"}
@@ -183,16 +191,16 @@ def test_a_flatten_on_a_cycle_stays(seed: int) -> None:
 
 def test_of_two_flattens_between_the_same_nodes_one_stays() -> None:
     rng = np.random.default_rng(2)
-    nodes = {"into": conv(2, 2, rng, (3,), padding=1), "one": flatten(), "two": flatten(), "cell": lif((18,), rng)}
+    nodes = {"into": conv(2, 2, rng, (3,), padding=1), "one": flatten(), "two": flatten(), "cell": random_lif((18,), rng)}
     edges = (("input", "into"), ("into", "one"), ("into", "two"), ("one", "cell"), ("two", "cell"), ("cell", "output"))
     made = proven(wired(edges, LINE, (18,), **nodes))
     assert set(made.into("cell")) == {"into", "two"}
 
 
 def test_an_output_that_is_no_vector_is_refused() -> None:
-    graph = built(LINE, np.random.default_rng(0), convolved(3, (3,)), lif)
+    graph = built(LINE, np.random.default_rng(0), convolved(3, (3,)), random_lif)
     assert "vector" in refused(DENSE, graph, SOURCE, NONE, Cause.NODE_DROPPED, "n0", "output").why
-    graph = built(PICTURE, np.random.default_rng(0), convolved(3, (3, 1)), lif)
+    graph = built(PICTURE, np.random.default_rng(0), convolved(3, (3, 1)), random_lif)
     refused(DENSE, graph, SOURCE, NOT_SQUARE, Cause.UNSUPPORTED, "n0", "output")
 
 
@@ -222,15 +230,14 @@ def test_padding_that_no_number_says_is_a_dense_layer() -> None:
     """Two more zeros behind than any number of zeros on both sides gives; an even number is another pass's."""
     rng = np.random.default_rng(0)
     for side in (target(100, "padding 'same'"), NONE):
-        proven(built(LINE, rng, convolved(3, (4,), padding="same"), lif, *END), side)
-    even = built(LINE, rng, convolved(3, (3,), padding="same"), lif, *END)
+        proven(built(LINE, rng, convolved(3, (4,), padding="same"), random_lif, *END), side)
+    even = built(LINE, rng, convolved(3, (3,), padding="same"), random_lif, *END)
     assert DENSE.rewrite(even, SOURCE, target(100, "padding 'same'")) is None
 
 
 def plain(shape: Shape, rng: np.random.Generator) -> Node:
     """Neurons that all three libraries run as NIR says."""
-    values = {"tau": 10 * DT, "r": 1.0, "v_leak": 0.0, "v_threshold": float(rng.uniform(0.1, 0.2)), "v_reset": 0.0}
-    return node("LIF", **{name: np.full(shape, value) for name, value in values.items()})
+    return lif(shape, tau=10 * DT, v_threshold=float(rng.uniform(0.1, 0.2)))
 
 
 def test_norse_runs_the_convolution_that_it_drops() -> None:

@@ -17,7 +17,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Gain, LeakUse, Precision, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import parameters, proven, refused, rules, side
-from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
+from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port
 
 FOLD_R, FOLD_W, ONE_THRESHOLD = GAINS
 RNG = np.random.default_rng(0)
@@ -152,9 +152,9 @@ def conv(**bias: np.ndarray) -> Node:
 def picture(*between: Node, r: np.ndarray) -> Graph:
     """Three inputs made two channels of 1 x 3 by a convolution and, after other nodes, a LIF; then joined again."""
     same = np.ones_like(r)
-    lif = node("LIF", tau=same * 1e-3, r=r, v_leak=0 * same, v_threshold=same, v_reset=0 * same)
+    cell = lif(same.shape, tau=1e-3, r=r)
     nodes = {"input": node("Input", shape=[1, 1, 5]), "output": node("Output", shape=r.shape)}
-    named = {f"n{number}": each for number, each in enumerate([*between, lif])}
+    named = {f"n{number}": each for number, each in enumerate([*between, cell])}
     names = ["input", *named, "output"]
     return Graph(nodes | named, tuple(itertools.pairwise(names)))
 

@@ -16,7 +16,7 @@ from nir_interop.reconcile.model import Refused
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.vocabulary import Cause
-from tests.reconcile.test_operators import conv, flatten, lif, pool
+from tests.reconcile.sample_graphs import conv, flatten, pool, random_lif
 from tests.strategies import DT, node
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -35,7 +35,7 @@ def chained(*nodes: Node) -> tuple[Graph, Shape]:
     shape = PICTURE
     for each in nodes:
         shape = output_shape(each, shape)
-    named = {f"n{number}": each for number, each in enumerate(nodes)} | {"cell": lif(shape, np.random.default_rng(0))}
+    named = {f"n{number}": each for number, each in enumerate(nodes)} | {"cell": random_lif(shape, np.random.default_rng(0))}
     return wired(tuple(itertools.pairwise(["input", *named, "output"])), shape, **named), shape
 
 
@@ -135,9 +135,9 @@ def test_a_vector_that_differs_within_a_channel_gets_weights_of_its_own(shift: b
 @pytest.mark.parametrize("shift", [False, True], ids=["scaled", "shifted"])
 def test_a_pool_that_feeds_others_too_is_copied_with_the_weights_before_it(shift: bool) -> None:
     rng = np.random.default_rng(0)
-    shape, nodes = (3, 3, 2), {"conv": conv(3, 1, rng), "pool": windows("SumPool2d"), "cell": lif((3, 3, 2), rng)}
+    shape, nodes = (3, 3, 2), {"conv": conv(3, 1, rng), "pool": windows("SumPool2d"), "cell": random_lif((3, 3, 2), rng)}
     edges = (("input", "conv"), ("conv", "pool"), ("pool", "cell"), ("pool", "other"), ("cell", "output"), ("other", "output"))
-    graph = wired(edges, shape, **nodes, other=lif(shape, rng))
+    graph = wired(edges, shape, **nodes, other=random_lif(shape, rng))
     inputs, values = Inputs(graph, DT), per_channel(shape, rng)
     (inputs.shift if shift else inputs.scale)("cell", values, Cause.GAIN)
     made, old = inputs.graph(), heard(graph, "cell", 0)
@@ -150,7 +150,7 @@ def test_all_weights_before_a_pool_are_scaled_and_one_takes_a_bias() -> None:
     rng = np.random.default_rng(0)
     shape, nodes = (
         (3, 3, 2),
-        {"a": conv(3, 1, rng), "b": conv(3, 1, rng), "pool": windows("SumPool2d"), "cell": lif((3, 3, 2), rng)},
+        {"a": conv(3, 1, rng), "b": conv(3, 1, rng), "pool": windows("SumPool2d"), "cell": random_lif((3, 3, 2), rng)},
     )
     edges = (("input", "a"), ("input", "b"), ("a", "pool"), ("b", "pool"), ("pool", "cell"), ("cell", "output"))
     graph, values = wired(edges, shape, **nodes), per_channel(shape, rng)
@@ -169,7 +169,7 @@ def test_a_pool_through_which_a_neuron_feeds_itself_is_passed_too(seed: int) -> 
     rng, shape = np.random.default_rng(seed), (2, 6, 5)
     nodes = {"into": conv(2, 1, rng, (1, 1)), "back": conv(2, 2, rng, (1, 1)), "pool": pool("AvgPool2d", (1, 1), (1, 1))}
     edges = (("input", "into"), ("into", "cell"), ("cell", "back"), ("back", "pool"), ("pool", "cell"), ("cell", "output"))
-    cell = lif(shape, rng)
+    cell = random_lif(shape, rng)
     graph, values = wired(edges, shape, **nodes, cell=cell), per_channel(shape, rng)
     inputs = Inputs(graph, DT)
     inputs.scale("cell", values, Cause.GAIN)

@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import InvalidGraph
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, inline, validate
 from nir_interop.reconcile.integrators import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
-from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reference import Simulator
 from nir_interop.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
 from nir_interop.vocabulary import Cause
 from tests.reconcile.replays import proven, rules, side
-from tests.strategies import DT, chain, graphs, node
+from tests.strategies import DT, chain, graphs, lif, node
 
 AS_LEAKY = INTEGRATORS[1]
 SIZE = 4
@@ -30,9 +31,8 @@ NIR = Side("nir", DT)
 
 def endless(seed: int, **given: float) -> Graph:
     rng = np.random.default_rng(seed)
-    values = {"tau": np.inf, "r": np.inf, "v_leak": 0.0, "v_reset": 0.0} | given
-    lif = node("LIF", **{name: np.full(SIZE, value) for name, value in values.items()}, v_threshold=rng.uniform(0.5, 1.5, SIZE))
-    return chain(node("Affine", weight=rng.normal(0.2, 0.4, (SIZE, SIZE)), bias=rng.normal(0, 0.1, SIZE)), lif, size=SIZE)
+    cell = lif(SIZE, **{"tau": np.inf, "r": np.inf, "v_threshold": rng.uniform(0.5, 1.5, SIZE), **given})
+    return chain(node("Affine", weight=rng.normal(0.2, 0.4, (SIZE, SIZE)), bias=rng.normal(0, 0.1, SIZE)), cell, size=SIZE)
 
 
 def stimulus(seed: int) -> np.ndarray:

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import output_of
 from nir_interop.graphs import Array, Graph, Node
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.rule import NIR_MEANING, ResetKind, Timing
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
-from tests.strategies import DT, chain, node
+from tests.strategies import DT, alike, chain, cuba_lif, lif, node
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -33,16 +33,12 @@ def library(request: pytest.FixtureRequest) -> Iterator[LiveBackend]:
         yield live
 
 
-def cell(kind: str, size: int, **values: float) -> Node:
-    return node(kind, **{name: np.full(size, value) for name, value in values.items()})
-
-
 def layers(last: Node) -> tuple[Graph, list[tuple[Array, Array]]]:
     """Five inputs, six spiking neurons, and four of another kind, with the weights between."""
     rng = np.random.default_rng(3)
     shapes = ((6, 5), (4, 6))
     weights = [(np.float32(rng.normal(3, 5, shape)), np.float32(rng.normal(0, 0.3, shape[0]))) for shape in shapes]
-    spiking = cell("LIF", 6, tau=TAU, r=1.0, v_leak=0.0, v_threshold=1.0, v_reset=0.0)
+    spiking = lif(6, tau=TAU)
     one, two = (node("Affine", weight=weight, bias=bias) for weight, bias in weights)
     return chain(one, spiking, two, last, size=5), weights
 
@@ -75,7 +71,7 @@ def soft(x: Array, timing: Timing) -> Array:
 
 @pytest.mark.parametrize("timing", Timing)
 def test_a_reset_by_subtraction_is_composed(library: LiveBackend, timing: Timing) -> None:
-    spiking = cell("LIF", 4, tau=TAU, r=1.0, v_leak=0.0, v_threshold=1.0, v_reset=0.0)
+    spiking = lif(4, tau=TAU)
     graph, weights = layers(spiking)
     x = np.random.default_rng(21).binomial(1, 0.4, (150, 3, 5)).astype(np.float32)
     wanted = soft(heard(weights[1], soft(heard(weights[0], x), timing)), timing)
@@ -88,7 +84,7 @@ def test_a_reset_by_subtraction_is_composed(library: LiveBackend, timing: Timing
 def test_values_are_kept_in_weights(library: LiveBackend, kind: str) -> None:
     values = {"I": {"r": 300.0}, "LI": {"tau": 2e-2, "r": 2.0, "v_leak": 0.1}}
     values["CubaLI"] = {"tau_syn": 5e-4, "tau_mem": TAU, "w_in": 2.0, "r": 1.5, "v_leak": -0.2}
-    graph, weights = layers(cell(kind, 4, **values[kind]))
+    graph, weights = layers(alike(kind, 4, **values[kind]))
     x = np.random.default_rng(19).binomial(1, 0.4, (150, 3, 5)).astype(np.float32)
     made = output_of(library(rewritten(library, graph, Side("nir", DT), x, DT), x, DT))
     v, i, wanted, p = np.zeros((3, 4)), np.zeros((3, 4)), np.zeros((150, 3, 4)), values[kind]
@@ -112,8 +108,7 @@ def hard(x: Array) -> Array:
 
 
 def test_current_based_neurons_that_subtract_are_composed(library: LiveBackend) -> None:
-    plain = {"w_in": 1.0, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    graph, weights = layers(cell("CubaLIF", 4, tau_syn=5e-4, tau_mem=TAU, **plain))
+    graph, weights = layers(cuba_lif(4, tau_syn=5e-4, tau_mem=TAU))
     x = np.random.default_rng(20).binomial(1, 0.4, (150, 3, 5)).astype(np.float32)
     made = output_of(library(rewritten(library, graph, Side("soft", DT, {"CubaLIF": SOFT}), x, DT), x, DT))
     given, i, v = heard(weights[1], hard(heard(weights[0], x))), np.zeros((3, 4)), np.zeros((3, 4))

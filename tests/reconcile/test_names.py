@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.probes import STRUCTURAL
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Array, Graph, Node, digest, early, inline, nested
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.names import FEEDBACK, INLINING, NAMES
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, Graph, Node, inline, validate
 from nir_interop.reconcile.gains import GAINS
 from nir_interop.reconcile.integrators import INTEGRATORS
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.neurons import NEURON_PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reference import simulate

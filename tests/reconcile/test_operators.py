@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Array, Graph, Node, canonical, digest
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.reconcile.operators import OPERATORS
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -23,6 +23,7 @@ from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import refused
+from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, node
 
 PASSES = {each.name: each for each in OPERATORS}
@@ -48,40 +49,6 @@ NO_PADDING = target(SumPool2d=known("padding"), AvgPool2d=known("padding that no
 NO_SINGLE = target(SumPool2d=known("one number for both dimensions"))
 NO_GROUPS = target(Conv2d=known("in groups"), Conv1d=known("in groups"))
 NO_SAME = target(Conv2d=known("padding 'same'"), Conv1d=known("padding 'same'"))
-
-
-def lif(shape: tuple[int, ...], rng: np.random.Generator) -> Node:
-    values = {"tau": rng.uniform(4, 12, shape) * DT, "r": rng.uniform(1, 2, shape), "v_leak": rng.normal(0, 0.05, shape)}
-    return node("LIF", **values, v_threshold=rng.uniform(0.2, 0.4, shape), v_reset=rng.uniform(-0.2, 0, shape))
-
-
-def conv(out: int, into: int, rng: np.random.Generator, kernel: tuple[int, ...] = (3, 2), **given: Any) -> Node:
-    many = len(kernel) == 2
-    whole = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | given
-    extents = {
-        name: value if isinstance(value, str) else np.array([value] * 2 if many and name != "groups" else value)
-        for name, value in whole.items()
-    }
-    weight = rng.normal(0.2, 0.5, (out, into // whole["groups"], *kernel)).astype(np.float32)
-    return Node("Conv2d" if many else "Conv1d", {"weight": weight, "bias": rng.normal(0.3, 0.2, out), **extents})
-
-
-def pool(kind: str, kernel: Any = (2, 2), stride: Any = (2, 2), padding: Any = (0, 0)) -> Node:
-    return node(kind, kernel_size=np.array(kernel), stride=np.array(stride), padding=np.array(padding))
-
-
-def flatten(start: int = 0, end: int = -1) -> Node:
-    return node("Flatten", start_dim=start, end_dim=end)
-
-
-def dense(out: int, into: int, rng: np.random.Generator) -> Node:
-    return node("Affine", weight=rng.normal(0.2, 0.5, (out, into)).astype(np.float32), bias=rng.normal(0.2, 0.2, out))
-
-
-def path(*nodes: Node, to: tuple[int, ...], shape: tuple[int, ...] = SHAPE) -> Graph:
-    named = {f"n{number}": each for number, each in enumerate(nodes)}
-    ends = {"input": node("Input", shape=shape), "output": node("Output", shape=to)}
-    return Graph(ends | named, tuple(itertools.pairwise(["input", *named, "output"])))
 
 
 def drive(graph: Graph, seed: int = 0, steps: int = 25) -> Array:
@@ -118,7 +85,9 @@ def proven(name: str, graph: Graph, side: Side, seed: int = 0) -> Graph:
 def test_a_flatten_counted_from_the_front_is_counted_from_the_back(seed: int, dims: tuple[int, int]) -> None:
     rng = np.random.default_rng(seed)
     to = (2, 30) if dims[0] == -2 else (60,)
-    made = proven("negative_flatten_dims", path(lif(SHAPE, rng), flatten(*dims), lif(to, rng), to=to), COUNTS_BATCH, seed)
+    made = proven(
+        "negative_flatten_dims", path(random_lif(SHAPE, rng), flatten(*dims), random_lif(to, rng), to=to), COUNTS_BATCH, seed
+    )
     assert (int(made.nodes["n1"]["start_dim"]), int(made.nodes["n1"]["end_dim"])) == ((-2 if dims[0] == -2 else -3), -1)
 
 
@@ -139,7 +108,7 @@ def test_an_average_becomes_a_sum_and_the_weights_behind_it_take_the_factor(seed
     rng = np.random.default_rng(seed)
     average = pool("AvgPool2d", (3, 2), 2, 1 if padded else 0)
     size = 2 * (3 * 3 if padded else 2 * 2)
-    nodes = (lif(SHAPE, rng), average, flatten(), dense(4, size, rng), lif((4,), rng))
+    nodes = (random_lif(SHAPE, rng), average, flatten(), dense(4, size, rng), random_lif((4,), rng))
     made = proven("average_as_sum", path(*nodes, to=(4,)), NO_AVERAGE, seed)
     assert made.nodes["n1"].kind == "SumPool2d"
     np.testing.assert_array_equal(made.nodes["n3"]["weight"], nodes[3]["weight"].astype(float) / 6)
@@ -149,7 +118,7 @@ def test_an_average_becomes_a_sum_and_the_weights_behind_it_take_the_factor(seed
 @given(SEEDS)
 def test_an_average_before_neurons_gives_its_factor_to_the_weights_before_it(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    nodes = (conv(3, 2, rng), pool("AvgPool2d"), lif((3, 2, 2), rng))
+    nodes = (conv(3, 2, rng), pool("AvgPool2d"), random_lif((3, 2, 2), rng))
     made = proven("average_as_sum", path(*nodes, to=(3, 2, 2)), NO_AVERAGE, seed)
     assert made.nodes["n0"]["weight"].dtype == np.float32  # a quarter of a float32 is a float32
     np.testing.assert_array_equal(made.nodes["n0"]["bias"], nodes[0]["bias"] / 4)
@@ -158,14 +127,14 @@ def test_an_average_before_neurons_gives_its_factor_to_the_weights_before_it(see
 @given(SEEDS)
 def test_an_average_between_neurons_becomes_a_convolution(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    graph = path(lif(SHAPE, rng), pool("AvgPool2d"), lif((2, 3, 2), rng), to=(2, 3, 2))
+    graph = path(random_lif(SHAPE, rng), pool("AvgPool2d"), random_lif((2, 3, 2), rng), to=(2, 3, 2))
     assert proven("average_as_sum", graph, NO_AVERAGE, seed).nodes["n1"].kind == "Conv2d"
 
 
 @given(SEEDS)
 def test_averages_one_behind_the_other_give_both_factors(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    nodes = (lif(SHAPE, rng), pool("AvgPool2d"), pool("AvgPool2d", (3, 1), (1, 1)), conv(2, 2, rng, (1, 1)))
+    nodes = (random_lif(SHAPE, rng), pool("AvgPool2d"), pool("AvgPool2d", (3, 1), (1, 1)), conv(2, 2, rng, (1, 1)))
     made = proven("average_as_sum", path(*nodes, to=(2, 1, 2)), NO_AVERAGE, seed)
     assert [made.nodes[f"n{number}"].kind for number in (1, 2)] == ["SumPool2d", "SumPool2d"]
 
@@ -176,7 +145,7 @@ def test_weights_that_others_feed_too_keep_their_scale(seed: int) -> None:
     rng = np.random.default_rng(seed)
     nodes = {
         "input": node("Input", shape=SHAPE),
-        "cell": lif(SHAPE, rng),
+        "cell": random_lif(SHAPE, rng),
         "average": pool("AvgPool2d"),
         "sum": pool("SumPool2d"),
         "mix": conv(2, 2, rng, (1, 1)),
@@ -190,7 +159,7 @@ def test_weights_that_others_feed_too_keep_their_scale(seed: int) -> None:
 
 def test_an_average_that_nothing_can_stand_for_is_refused() -> None:
     rng = np.random.default_rng(0)
-    graph = path(lif(SHAPE, rng), pool("AvgPool2d"), lif((2, 3, 2), rng), to=(2, 3, 2))
+    graph = path(random_lif(SHAPE, rng), pool("AvgPool2d"), random_lif((2, 3, 2), rng), to=(2, 3, 2))
     side = target(AvgPool2d=known("alone", outputs=0), Conv2d=known("alone", outputs=0))
     refused(PASSES["average_as_sum"], graph, SOURCE, side, Cause.NODE_DROPPED, "n1")
 
@@ -198,7 +167,7 @@ def test_an_average_that_nothing_can_stand_for_is_refused() -> None:
 @given(SEEDS, st.sampled_from(["SumPool2d", "AvgPool2d"]))
 def test_a_pool_with_padding_becomes_a_convolution(seed: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
-    graph = path(lif(SHAPE, rng), pool(kind, (3, 2), (2, 1), (2, 1)), lif((2, 4, 6), rng), to=(2, 4, 6))
+    graph = path(random_lif(SHAPE, rng), pool(kind, (3, 2), (2, 1), (2, 1)), random_lif((2, 4, 6), rng), to=(2, 4, 6))
     assert proven("padding_as_convolution", graph, NO_PADDING, seed).nodes["n1"].kind == "Conv2d"
 
 
@@ -234,7 +203,7 @@ def test_one_number_for_both_dimensions_becomes_two(single: Any) -> None:
 def test_a_convolution_in_groups_becomes_a_dense_one(seed: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
     shape, to = (4, 6, 5), (4, 4, 4)
-    graph = path(lif(shape, rng), conv(4, 4, rng, groups=groups), lif(to, rng), shape=shape, to=to)
+    graph = path(random_lif(shape, rng), conv(4, 4, rng, groups=groups), random_lif(to, rng), shape=shape, to=to)
     made = proven("dense_groups", graph, NO_GROUPS, seed).nodes["n1"]
     assert (made["weight"].shape, int(made["groups"])) == ((4, 4, 3, 2), 1)
     assert np.count_nonzero(made["weight"]) == graph.nodes["n1"]["weight"].size

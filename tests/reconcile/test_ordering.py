@@ -10,12 +10,13 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import output_of
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, inline, validate
 from nir_interop.reconcile.inputs import waiting
-from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.ordering import ORDERING
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node
-from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.outputs import OUTPUTS, one_output
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
+from tests.strategies import lif
 
 DT = 1e-4
 HANGS = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, refuses=(Refusal(OUTPUTS, "timeout", "killed after 4 s"),))})
@@ -20,12 +22,11 @@ TAKES = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, outputs=10)})
 def two() -> Graph:
     """An Output half-way, one behind, and one that two nodes reach; the names are not in running order."""
     rng = np.random.default_rng(0)
-    full = np.ones(3)
-    cell = {"tau": 1e-3 * full, "r": 5 * full, "v_leak": 0 * full, "v_threshold": 0.4 * full, "v_reset": 0 * full}
+    cell = lif(tau=1e-3, r=5.0, v_threshold=0.4)
     nodes = {
         "input": Node("Input", {"shape": np.array([4])}),
         "first": Node("Linear", {"weight": rng.normal(0.5, 1, (3, 4))}),
-        "one": Node("LIF", cell),
+        "one": cell,
         "mix": Node("Affine", {"weight": rng.normal(0, 1, (2, 3)), "bias": rng.normal(0, 1, 2)}),
         "z": Node("Output", {"shape": np.array([3])}),
         "a": Node("Output", {"shape": np.array([2])}),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Array, Graph, Node
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Start, Use
 from nir_interop.vocabulary import Cause
-from tests.strategies import DT, chain, node
+from tests.strategies import DT, chain, lif, node
 
 SIZE = 3
 IGNORES = Side("norse", DT, {"LIF": NIR_MEANING.but(resistance=Use.IGNORED)})
@@ -23,9 +24,7 @@ NIR = Side("nir", DT)
 
 def graph(r: float = 4.0) -> Graph:
     rng = np.random.default_rng(0)
-    values = {"tau": 8 * DT, "r": r, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    lif = node("LIF", **{name: np.full(SIZE, value) for name, value in values.items()})
-    return chain(node("Linear", weight=rng.normal(1.0, 1.0, (SIZE, SIZE))), lif, size=SIZE)
+    return chain(node("Linear", weight=rng.normal(1.0, 1.0, (SIZE, SIZE))), lif(SIZE, tau=8 * DT, r=r), size=SIZE)
 
 
 def stimulus(seed: int = 1) -> Array:

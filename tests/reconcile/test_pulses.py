@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node, inline
-from nir_interop.reconcile.model import Refused, Rewritten, Side
+from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.offsets import OFFSETS
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Rewritten, Side
+from nir_interop.reconcile.model import Rewritten
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reference import simulate
@@ -20,7 +21,7 @@ from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import refused, rules, side
-from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
+from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port, stimulus
 
 (UNIFORM,) = SPLITTING
 RNG = np.random.default_rng(0)
@@ -84,15 +85,11 @@ def test_a_divided_layer_waits_on_a_cycle_where_it_did(graph: Graph, bias: Feedb
     divided(graph, side(NIR_MEANING.but(feedback_bias=bias, start=start)), asking("tau", "v_threshold"), seed)
 
 
-def lif(**values: object) -> Node:
-    return node("LIF", **{"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, **values})
-
-
 def layer(cell: Node, size: int = 4) -> Graph:
     return chain(node("Affine", weight=RNG.normal(3, 2, (size, 3)), bias=RNG.normal(size=size)), cell, size=3)
 
 
-FOUR = lif(tau=[1e-3, 2e-3, 1e-3, 2e-3], r=np.full(4, 2.0), v_leak=np.zeros(4), v_threshold=np.ones(4), v_reset=np.zeros(4))
+FOUR = lif(4, tau=[1e-3, 2e-3, 1e-3, 2e-3], r=2.0)
 
 
 def test_equal_neurons_keep_together_and_one_identity_gathers_them() -> None:
@@ -107,7 +104,7 @@ def test_equal_neurons_keep_together_and_one_identity_gathers_them() -> None:
 
 def test_names_that_are_taken_are_left_to_those_that_have_them() -> None:
     graph = layer(FOUR)
-    taken = {**graph.nodes, "n1_joined": lif()}
+    taken = {**graph.nodes, "n1_joined": lif(())}
     edges = tuple((start, "n1_joined" if end == "output" else end) for start, end in graph.edges)
     rewritten = divided(Graph(taken, (*edges, ("n1_joined", "output"))), side(NIR_MEANING), asking("tau"))
     assert rewritten is not None
@@ -139,7 +136,7 @@ def test_neurons_of_an_image_are_refused() -> None:
     conv = node(
         "Conv2d", input_shape=[2, 2], weight=weight, stride=[1, 1], padding=[0, 0], dilation=[1, 1], groups=1, bias=[0.0]
     )
-    cell = lif(tau=[[[1e-3, 2e-3], [1e-3, 2e-3]]])
+    cell = lif((), tau=[[[1e-3, 2e-3], [1e-3, 2e-3]]])
     whole = {key: np.broadcast_to(value, (1, 2, 2)) for key, value in cell.params.items()}
     nodes = {"input": node("Input", shape=[1, 2, 2]), "conv": conv, "cell": Node("LIF", whole)}
     graph = Graph(
@@ -177,7 +174,7 @@ def test_neurons_that_feed_themselves_are_divided_with_their_weights_whole() -> 
 def test_spikingjelly_runs_neurons_with_time_constants_of_their_own() -> None:
     found = fingerprint_of("spikingjelly")
     target = Side("spikingjelly", DT, found.by_primitive(), found.rules)
-    cell = lif(tau=[1e-3, 3e-3, 1e-3], v_threshold=[1.0, 0.5, 1.0], **dict.fromkeys(("r", "v_leak", "v_reset"), np.zeros(3)))
+    cell = lif(tau=[1e-3, 3e-3, 1e-3], v_threshold=[1.0, 0.5, 1.0], r=0.0)
     cell = Node("LIF", {**cell.params, "r": np.ones(3, dtype=np.float32)})
     weights = [node("Linear", weight=RNG.normal(4, 6, (3, 3)).astype(np.float32)) for _ in range(2)]
     graph, x = chain(weights[0], cell, weights[1], cell, size=3), stimulus(1).astype(np.float32)

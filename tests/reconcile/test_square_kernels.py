@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Array, Graph, Node, digest
 from nir_interop.graphs.flattening import columns_of, reordered
-from nir_interop.reconcile.model import Refused, Side
+from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node, digest, inline
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.substitutes import SUBSTITUTES
 from nir_interop.reference import simulate
 from nir_interop.rule import (

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.graphs import Graph, Node, inline
-from nir_interop.reconcile.model import Pass, Side
+from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.splitting import SPLITTING
@@ -18,7 +19,7 @@ from nir_interop.reference import simulate
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.test_substitutes import FLATTEN, PER_CHANNEL, conv, dense, image
-from tests.strategies import DT, chain, node
+from tests.strategies import DT, chain, lif, node
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -45,10 +46,8 @@ def library(request: pytest.FixtureRequest) -> Iterator[LiveBackend]:
 def small(*parts: Node) -> Graph:
     """What all three libraries take, around what none of them does: a layer of alike neurons before, and one behind."""
     rng = np.random.default_rng(5)
-    cell = {"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
     weights = [rng.normal(2.0, 9.0, shape).astype(np.float32) for shape in ((4, 3), (3, 4))]
-    one, two = (node("LIF", **{name: np.full(size, value) for name, value in cell.items()}) for size in (4, 3))
-    return chain(node("Linear", weight=weights[0]), *parts, one, node("Linear", weight=weights[1]), two, size=3)
+    return chain(node("Linear", weight=weights[0]), *parts, lif(4), node("Linear", weight=weights[1]), lif(3), size=3)
 
 
 def behind(part: Node) -> Graph:
@@ -59,11 +58,10 @@ def behind(part: Node) -> Graph:
 
 def convolved() -> Graph:
     """Maps whose channels are scaled on their way into neurons."""
-    cell = {"tau": 2e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.3, "v_reset": 0.0}
-    fire = node("LIF", **{name: np.full((4, 6, 6), value) for name, value in cell.items()})
+    fire = lif((4, 6, 6), v_threshold=0.3)
     scale, layer = node("Scale", scale=PER_CHANNEL.astype(np.float32)), conv(4, 2)
     whole = {name: layer[name].astype(np.float32) for name in ("weight", "bias")} | {"input_shape": np.array([6, 6])}
-    last = node("LIF", **{name: np.full(3, value) for name, value in cell.items()})
+    last = lif(3, v_threshold=0.3)
     return image(Node("Conv2d", {**layer.params, **whole}), scale, fire, FLATTEN, dense(144), last, scale=1)
 
 

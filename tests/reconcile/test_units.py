@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, Node, digest
 from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.offsets import OFFSETS
 from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.reconcile.sizes import SIZES
@@ -23,8 +23,8 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
 from nir_interop.workers.live import LiveBackend
 from tests.reconcile.replays import side
-from tests.reconcile.test_operators import conv, dense, flatten, path
-from tests.strategies import DT, chain, neuron, node, stimulus
+from tests.reconcile.sample_graphs import conv, dense, flatten, path
+from tests.strategies import DT, chain, lif, neuron, stimulus
 
 (SIZES,) = SIZES
 SEEDS = st.integers(0, 2**32 - 1)
@@ -97,8 +97,7 @@ def convolved(shape: tuple[int, ...], out: int, rng: np.random.Generator, **said
     plain = conv(2, shape[0], rng, kernel)
     first = Node(plain.kind, {**plain.params, **{name: np.array(value) for name, value in said.items()}})
     size = 2 * int(np.prod([each - 2 for each in shape[1:]]))
-    full = {"tau": 10 * DT, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.15, "v_reset": 0.0}
-    cell = node("LIF", **{name: np.full(out, value) for name, value in full.items()})
+    cell = lif(out, tau=10 * DT, v_threshold=0.15)
     return path(first, flatten(-len(shape), -1), dense(out, size, rng), cell, to=(out,), shape=shape)
 
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, Array, Graph, Node, digest, inline
-from nir_interop.reconcile.model import Pass, Refused, Side
+from nir_interop.reconcile.model import Pass, Refused
 from nir_interop.reconcile.wiring import NESTING, WIRING
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -22,7 +23,8 @@ from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of
 from tests.reconcile.replays import refused
-from tests.strategies import DT, cyclic_graphs, graphs, node, port
+from tests.reconcile.sample_graphs import random_lif
+from tests.strategies import DT, cyclic_graphs, graphs, lif, node, port
 
 PASSES = {each.name: each for each in (*WIRING, *NESTING)}
 SEEDS = st.integers(0, 2**32 - 1)
@@ -44,11 +46,6 @@ MISRUNS = Side("other", DT, domain={"join": known(INTO_NEURON, INTO_LAYER, INTO_
 NO_OUTPUT = Side("other", DT, domain={"join": known(INTO_OUTPUT)})
 REWIRES = Side("other", DT, domain={"recurrence": known("one layer that feeds itself")})
 LATE_BIAS = Side("other", DT, dict.fromkeys(NEURONS, NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT)))
-
-
-def lif(rng: np.random.Generator, size: int = SIZE) -> Node:
-    values = {"tau": rng.uniform(3, 8, size) * DT, "r": rng.uniform(1, 2, size), "v_leak": rng.normal(0, 0.05, size)}
-    return node("LIF", **values, v_threshold=rng.uniform(0.2, 0.4, size), v_reset=rng.uniform(-0.2, 0, size))
 
 
 def dense(rng: np.random.Generator, bias: bool = True, out: int = SIZE, into: int = SIZE) -> Node:
@@ -96,7 +93,7 @@ FAN: Edges = (("input", "left"), ("input", "right"), ("left", "cell"), ("right",
 
 
 def join(rng: np.random.Generator, bias: bool = True) -> Graph:
-    return wired(FAN, left=dense(rng, False), right=dense(rng, bias), cell=lif(rng))
+    return wired(FAN, left=dense(rng, False), right=dense(rng, bias), cell=random_lif(SIZE, rng))
 
 
 @given(SEEDS, st.booleans())
@@ -122,7 +119,7 @@ def test_branches_in_any_graph_become_one_layer(graph: Graph) -> None:
 def test_two_ways_in_which_a_neuron_feeds_itself_become_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     edges = (*(("input", "into"), ("into", "cell")), *(("cell", "a"), ("cell", "b"), ("a", "cell"), ("b", "cell")))
-    graph = wired((*edges, ("cell", "output")), into=dense(rng), cell=lif(rng), a=dense(rng), b=dense(rng))
+    graph = wired((*edges, ("cell", "output")), into=dense(rng), cell=random_lif(SIZE, rng), a=dense(rng), b=dense(rng))
     made = proven("one_affine", graph, MISRUNS, seed)
     assert made is not None
     assert set(made.into("cell")) == {"into", "a"}
@@ -136,7 +133,13 @@ def test_one_layer_for_branches_on_cycles_computes_the_same(graph: Graph) -> Non
 def skip(rng: np.random.Generator) -> Graph:
     edges = (("input", "into"), ("into", "one"), ("one", "mix"), ("mix", "two"), ("two", "output"))
     around = (("input", "skip"), ("skip", "two"))
-    nodes = {"into": dense(rng), "one": lif(rng), "mix": dense(rng), "two": lif(rng), "skip": dense(rng)}
+    nodes = {
+        "into": dense(rng),
+        "one": random_lif(SIZE, rng),
+        "mix": dense(rng),
+        "two": random_lif(SIZE, rng),
+        "skip": dense(rng),
+    }
     return wired((*edges, *around), **nodes)
 
 
@@ -147,7 +150,7 @@ def test_branches_of_other_sources_stay() -> None:
 
 def test_a_branch_that_feeds_another_node_too_stays() -> None:
     rng = np.random.default_rng(0)
-    nodes = {"left": dense(rng), "right": dense(rng), "cell": lif(rng), "other": lif(rng)}
+    nodes = {"left": dense(rng), "right": dense(rng), "cell": random_lif(SIZE, rng), "other": random_lif(SIZE, rng)}
     graph = wired((*FAN[:4], ("right", "other"), ("cell", "output"), ("other", "output")), **nodes)
     assert PASSES["one_affine"].rewrite(graph, SOURCE, MISRUNS) is None
 
@@ -162,7 +165,7 @@ def test_joins_of_a_kind_that_the_probes_saw_go_right_are_left_alone() -> None:
 
 def outputs(rng: np.random.Generator) -> Graph:
     edges = (("input", "into"), ("into", "one"), ("one", "output"), ("input", "two"), ("two", "output"))
-    return wired(edges, into=dense(rng), one=lif(rng), two=dense(rng))
+    return wired(edges, into=dense(rng), one=random_lif(SIZE, rng), two=dense(rng))
 
 
 @given(SEEDS)
@@ -183,7 +186,7 @@ AROUND: Edges = (("input", "into"), ("into", "cell"), ("cell", "back"), ("back",
 
 
 def recurrent(rng: np.random.Generator, into: bool = True, back: bool = True) -> Graph:
-    return wired(AROUND, into=dense(rng, into), cell=lif(rng), back=dense(rng, back))
+    return wired(AROUND, into=dense(rng, into), cell=random_lif(SIZE, rng), back=dense(rng, back))
 
 
 @given(SEEDS, st.booleans())
@@ -228,7 +231,7 @@ def test_a_bias_that_starts_late_cannot_be_written() -> None:
 
 def test_a_bias_without_weights_to_go_to_is_refused() -> None:
     rng = np.random.default_rng(0)
-    nodes = {"cell": lif(rng), "back": dense(rng)}
+    nodes = {"cell": random_lif(SIZE, rng), "back": dense(rng)}
     bare = wired((("input", "cell"), ("cell", "back"), ("back", "cell"), ("cell", "output")), **nodes)
     refused(PASSES["recurrent_bias"], bare, SOURCE, LATE_BIAS, Cause.FEEDBACK_BIAS_AT_START, "back")
     shared = wired((*AROUND, ("into", "output")), into=dense(rng), **nodes)
@@ -238,7 +241,7 @@ def test_a_bias_without_weights_to_go_to_is_refused() -> None:
 def test_a_bias_behind_another_bias_is_refused() -> None:
     rng = np.random.default_rng(0)
     edges = (*AROUND[:3], ("back", "again"), ("again", "cell"), AROUND[4])
-    graph = wired(edges, into=dense(rng), cell=lif(rng), back=dense(rng), again=dense(rng))
+    graph = wired(edges, into=dense(rng), cell=random_lif(SIZE, rng), back=dense(rng), again=dense(rng))
     refused(PASSES["recurrent_bias"], graph, SOURCE, LATE_BIAS, Cause.FEEDBACK_BIAS_AT_START, "again")
 
 
@@ -246,7 +249,7 @@ def test_a_bias_behind_another_bias_is_refused() -> None:
 def test_a_neuron_that_feeds_itself_gets_a_graph_behind_its_source(seed: int, name: str) -> None:
     rng = np.random.default_rng(seed)
     edges = tuple((name if a == "cell" else a, name if b == "cell" else b) for a, b in AROUND)
-    graph = wired(edges, **{name: lif(rng)}, into=dense(rng), back=dense(rng))
+    graph = wired(edges, **{name: random_lif(SIZE, rng)}, into=dense(rng), back=dense(rng))
     called = f"into_1_{name}"
     made = proven("nested_recurrence", graph, REWIRES, seed, {name: f"{called}.lif"})
     assert made is not None
@@ -260,7 +263,7 @@ def test_all_that_leads_to_a_nested_neuron_sorts_in_the_order_in_which_it_is_run
     """A name that is taken is not taken twice."""
     rng = np.random.default_rng(0)
     edges = (("input", "a"), ("a", "input_1_a"), ("input_1_a", "cell"), ("cell", "b"), ("b", "cell"), ("cell", "output"))
-    graph = wired(edges, a=dense(rng), input_1_a=lif(rng), cell=lif(rng), b=dense(rng))
+    graph = wired(edges, a=dense(rng), input_1_a=random_lif(SIZE, rng), cell=random_lif(SIZE, rng), b=dense(rng))
     names = {"input_1_a": "input_2_input_1_a", "cell": "input_3_cell.lif"}
     made = proven("nested_recurrence", graph, REWIRES, names=names)
     assert made is not None
@@ -271,7 +274,14 @@ def layers(rng: np.random.Generator) -> Graph:
     """Two layers that feed themselves, named against the order in which they feed each other."""
     first = (("input", "into"), ("into", "z"), ("z", "back"), ("back", "z"))
     second = (("z", "mix"), ("mix", "a"), ("a", "anew"), ("anew", "a"), ("a", "output"))
-    nodes = {"into": dense(rng), "z": lif(rng), "back": dense(rng), "mix": dense(rng), "a": lif(rng), "anew": dense(rng)}
+    nodes = {
+        "into": dense(rng),
+        "z": random_lif(SIZE, rng),
+        "back": dense(rng),
+        "mix": dense(rng),
+        "a": random_lif(SIZE, rng),
+        "anew": dense(rng),
+    }
     return wired((*first, *second), **nodes)
 
 
@@ -307,7 +317,7 @@ def test_neurons_of_any_graph_of_layers_are_nested(graph: Graph) -> None:
 @pytest.mark.parametrize("edge", [("back", "output"), ("input", "back")])
 def test_weights_that_are_not_only_the_neurons_are_refused(edge: tuple[str, str]) -> None:
     rng = np.random.default_rng(0)
-    graph = wired((*AROUND, edge), into=dense(rng), cell=lif(rng), back=dense(rng))
+    graph = wired((*AROUND, edge), into=dense(rng), cell=random_lif(SIZE, rng), back=dense(rng))
     refused(PASSES["nested_recurrence"], graph, SOURCE, REWIRES, Cause.RECURRENCE_REWIRED, "cell", "back")
 
 
@@ -322,8 +332,7 @@ def test_without_evidence_nothing_is_rewritten(each: Pass) -> None:
 
 def plain(rng: np.random.Generator) -> Node:
     """A neuron that all three libraries run as NIR says."""
-    values = {"tau": 10 * DT, "r": 1.0, "v_leak": 0.0, "v_threshold": float(rng.uniform(0.1, 0.2)), "v_reset": 0.0}
-    return node("LIF", **{name: np.full(SIZE, value) for name, value in values.items()})
+    return lif(SIZE, tau=10 * DT, v_threshold=float(rng.uniform(0.1, 0.2)))
 
 
 def with_plain_neurons(graph: Graph, rng: np.random.Generator) -> Graph:

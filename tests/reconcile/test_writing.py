@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nir_interop.agreement.side import Side
 from nir_interop.explain.probes import OF_NEURONS, STRUCTURAL
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.primitives import ELEMENTWISE
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.writing import ONE, ONE_IN_ARRAY
 from nir_interop.reference import simulate

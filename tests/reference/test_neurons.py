@@ -30,7 +30,7 @@ from nir_interop.rule import (
     UpdateRule,
     Use,
 )
-from tests.strategies import DT, NEURON_KINDS, neuron, node
+from tests.strategies import DT, NEURON_KINDS, lif, neuron, node
 
 
 def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule) -> tuple[list[float], list[float]]:
@@ -133,24 +133,19 @@ def test_every_rule_does_what_its_equations_say(rule: UpdateRule, kind: str, see
         np.testing.assert_allclose(membranes[:, 0, column], expected, rtol=1e-9, atol=1e-9)
 
 
-def lif(**changes: float) -> Node:
-    values = {"tau": 1e-3, "r": 1.0, "v_leak": 0.0, "v_reset": 0.0, "v_threshold": 1.0} | changes
-    return node("LIF", **{name: [value] for name, value in values.items()})
-
-
 def run(cell: Node, x: list[float], rule: UpdateRule = NIR_MEANING, dt: float = DT) -> list[float]:
     subject = Neuron(cell, (1,), dt, rule)
     return list(subject.sequence(torch.tensor(x).reshape(-1, 1, 1), subject.start(1)).output.ravel().numpy())
 
 
 def test_a_membrane_exactly_at_the_threshold_spikes_only_under_at_or_above() -> None:
-    cell = lif(tau=2.0**-9)
+    cell = lif(1, tau=2.0**-9)
     assert run(cell, [2.0], dt=2.0**-10) == [0.0]
     assert run(cell, [2.0], NIR_MEANING.but(comparison=Comparison.AT_OR_ABOVE), dt=2.0**-10) == [1.0]
 
 
 def test_time_constants_read_as_steps_leave_no_memory_of_a_millisecond() -> None:
-    cell = lif(tau=2.0, v_threshold=10.0)
+    cell = lif(1, tau=2.0, v_threshold=10.0)
     unit = Neuron(cell, (1,), DT, NIR_MEANING.but(time_step=TimeStep.UNIT))
     trace = unit.sequence(torch.tensor([[[1.0]], [[1.0]]]), unit.start(1))
     assert [float(v) for v in trace.membrane] == [0.5, 0.75]
@@ -171,7 +166,7 @@ def test_a_collapsed_threshold_is_the_smallest_of_the_layer() -> None:
 
 
 def test_fixed_point_membranes_are_whole_units_and_decay_towards_zero() -> None:
-    subject = Neuron(lif(v_threshold=10.0), (1,), DT, NIR_MEANING.but(precision=Precision.FIXED))
+    subject = Neuron(lif(1, tau=1e-3, v_threshold=10.0), (1,), DT, NIR_MEANING.but(precision=Precision.FIXED))
     trace = subject.sequence(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1), subject.start(1))
     units = [float(v) * 4096 for v in trace.membrane]
     decay = round(0.9 * 4096)
@@ -181,7 +176,7 @@ def test_fixed_point_membranes_are_whole_units_and_decay_towards_zero() -> None:
 
 
 def test_single_precision_computes_in_float32() -> None:
-    subject = Neuron(lif(), (1,), DT, NIR_MEANING.but(precision=Precision.FLOAT32))
+    subject = Neuron(lif(1, tau=1e-3), (1,), DT, NIR_MEANING.but(precision=Precision.FLOAT32))
     assert subject.sequence(torch.zeros(1, 1, 1), subject.start(1)).output.dtype is torch.float32
 
 

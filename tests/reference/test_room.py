@@ -14,12 +14,9 @@ from nir_interop.graphs import Graph, Node, inline, validate
 from nir_interop.memory import OWN, VARIABLE, advice, allowed, checked, memory_limit
 from nir_interop.reference import Simulator
 from nir_interop.reference.room import Demand, check_room, check_time, demand
+from tests.strategies import node
 
 DT = 1e-4
-
-
-def node(kind: str, **params: object) -> Node:
-    return Node(kind, {name: np.asarray(value) for name, value in params.items()})
 
 
 def wide(size: int, *middle: Node) -> Graph:

@@ -16,13 +16,12 @@ from nir_interop.networks import Network
 from nir_interop.store.store import Store
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
 from nir_interop.vocabulary import Idiom, Mode, Readout
-from nir_interop_studies.common import Options, Share
+from nir_interop_studies.common import LIBRARIES, Options, Share
 from nir_interop_studies.csnn_mnist.held_images import held_images
 from nir_interop_studies.csnn_mnist.network import DT
 from nir_interop_studies.csnn_mnist.regimes import Regime, tested_steps
 from nir_interop_studies.deployment import Crossing, Exported, cross, export, knowing, why, with_intended
 from nir_interop_studies.progress import Progress
-from nir_interop_studies.stepping import LIBRARIES
 
 Array = NDArray[Any]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from nir_interop.learning import Surrogate
 from nir_interop.networks import Network
+from nir_interop.training import Settings
 from nir_interop.vocabulary import Idiom, Reset
-from nir_interop_studies.common import Options
+from nir_interop_studies.common import LIBRARIES, Options
 from nir_interop_studies.csnn_mnist.network import GAIN, csnn
-from nir_interop_studies.stepping import LIBRARIES, Surrogate
-from nir_interop_studies.training import Settings
 
 STEPS = 50
 """For which an image is held, as published."""

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from nir_interop.datasets import Images
+from nir_interop.training import Trained
 from nir_interop.vocabulary import Mode
-from nir_interop_studies.common import Options, markdown_table, write_table, write_text
+from nir_interop_studies.common import LIBRARIES, Options, markdown_table, write_table, write_text
 from nir_interop_studies.csnn_mnist import tables
 from nir_interop_studies.csnn_mnist.crossing import Crossed
 from nir_interop_studies.csnn_mnist.exporter import attempts
 from nir_interop_studies.csnn_mnist.regimes import CHOSEN, Regime, tested_steps
 from nir_interop_studies.figures import COLOURS, bars, figure, raster, save
 from nir_interop_studies.provenance import how_made
-from nir_interop_studies.stepping import LIBRARIES
-from nir_interop_studies.training import Trained
 
 Row = Mapping[str, Any]
 

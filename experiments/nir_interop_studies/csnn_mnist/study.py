@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nir_interop.datasets import Images
-from nir_interop_studies.common import Options, Study, device_of, images
+from nir_interop_studies.common import LIBRARIES, Options, Study, device_of, images
 from nir_interop_studies.csnn_mnist.network import SIZE
 from nir_interop_studies.csnn_mnist.regimes import Regime, regimes
 from nir_interop_studies.progress import Progress
-from nir_interop_studies.stepping import LIBRARIES
 from nir_interop_studies.trained_networks import Lessons
 
 QUICK_SAMPLES = (960, 360)

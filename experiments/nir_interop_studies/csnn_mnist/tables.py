@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from nir_interop.datasets import Images
+from nir_interop.training import Trained
 from nir_interop.vocabulary import Idiom, Mode, Status
 from nir_interop_studies.common import Share
 from nir_interop_studies.csnn_mnist.crossing import Crossed, Deployed, accuracy, classes
 from nir_interop_studies.csnn_mnist.exporter import why
 from nir_interop_studies.csnn_mnist.regimes import Regime
-from nir_interop_studies.training import Trained
 
 GOAL = 0.98
 """What one epoch is to reach on MNIST."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.probe_findings import misruns
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Array, read, write
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.planner import replayed
 from nir_interop.store.store import Store
 from nir_interop.transfer.reconciling import NIR, Reconciled, reconcile_with, side_of
@@ -131,22 +130,18 @@ def _verdict(task: Task, target: Side, dt: float, ran: Ran, live: LiveBackend) -
             made = live(graph, task.sample, dt)
         except RunFailed as error:
             failed = error
-    side = Side(target.name, dt, target.rules, target.domain)
+    side = replace(target, dt=dt)
     cell: dict[str, Any] = {
         "intended": None,
         "exported": graph,
-        "source_rule": source(task).rules,
-        "target_rule": side.rules,
+        "source": source(task),
+        "target": side,
         "native": replayed(graph, source(task), task.sample),
         "stimulus": task.sample,
-        "dt_export": task.meant,
-        "dt_import": dt,
-        "names": (NIR, side.name),
-        "likely": sorted(misruns(side.domain)),
     }
     if side.name == CONTINUOUS and made is not None:
-        return explain_continuous(target=made, **cell)
-    verdict = explain_cell(target=made, failure=failed, **cell)
+        return explain_continuous(made=made, **cell)
+    verdict = explain_cell(made=made, failure=failed, **cell)
     return verdict if failed is None else attributed(verdict, failed, graph, side.domain)
 
 

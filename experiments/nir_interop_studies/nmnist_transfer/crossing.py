@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
@@ -18,7 +19,6 @@ from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
 from nir_interop.learning import classify
 from nir_interop.networks import Network, PoolKind
 from nir_interop.networks.layers import Pool2d
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, reconcile
 from nir_interop.recording import Recording
@@ -164,7 +164,7 @@ def targets(sources: Mapping[str, Source], importer: str, options: Options) -> I
     known = import_fingerprint(backend(importer), Store(options.store), kinds=kinds)
     fixed = load_adapter(importer).fixed_dt
     with LiveBackend(backend(importer), limit=LIMIT) as live:
-        yield lambda dt: Target(Side(importer, dt, known.by_primitive(), known.rules), live, fixed)
+        yield lambda dt: Target(Side.of(known, dt), live, fixed)
 
 
 def _through(

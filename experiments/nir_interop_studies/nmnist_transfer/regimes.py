@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nir_interop.learning import Surrogate
 from nir_interop.networks import Network, PoolKind
+from nir_interop.training import Settings
 from nir_interop.vocabulary import Idiom
-from nir_interop_studies.common import Options
+from nir_interop_studies.common import LIBRARIES, Options
 from nir_interop_studies.nmnist_transfer.network import FRAMES_OF_TAU, network
-from nir_interop_studies.stepping import LIBRARIES, Surrogate
-from nir_interop_studies.training import Settings
 
 STEPS, QUICK_STEPS = 300, 60
 """Frames of a test recording."""

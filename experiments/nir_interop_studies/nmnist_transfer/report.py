@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nir_interop.training import Trained
 from nir_interop_studies.common import Options, markdown_table, write_table, write_text
 from nir_interop_studies.nmnist_transfer import figures, tables
 from nir_interop_studies.nmnist_transfer.beyond_sample import elsewhere
@@ -14,7 +15,6 @@ from nir_interop_studies.nmnist_transfer.frames import FILTER_TIME, Frames, Wind
 from nir_interop_studies.nmnist_transfer.regimes import Regime
 from nir_interop_studies.nmnist_transfer.sentences import CASE_WORDS, cases, in_short, limits, opening, share, step, way
 from nir_interop_studies.provenance import how_made
-from nir_interop_studies.training import Trained
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]

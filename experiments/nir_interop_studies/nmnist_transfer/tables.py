@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nir_interop.networks import PoolKind
+from nir_interop.training import Trained
 from nir_interop.transfer.evaluation import Evaluated
 from nir_interop.vocabulary import Cause, Status
 from nir_interop_studies.common import Share
@@ -16,7 +17,6 @@ from nir_interop_studies.nmnist_transfer.frames import Frames, Windows
 from nir_interop_studies.nmnist_transfer.network import FRAME
 from nir_interop_studies.nmnist_transfer.regimes import Regime
 from nir_interop_studies.nmnist_transfer.sentences import step
-from nir_interop_studies.training import Trained
 
 GOAL = 0.85
 """What a network trained on a thousand recordings of N-MNIST is to reach."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.errors import RunFailed
 from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.probe_findings import misruns
 from nir_interop.explain.verdict import Verdict, explain_cell
 from nir_interop.graphs import Graph, from_nir
 from nir_interop.networks import Network
-from nir_interop.reconcile.model import Side
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.capture import Capture, guarded
-from nir_interop.workers.job import reseed
 from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.progress import reseed
 from nir_interop_studies.nmnist_transfer.sources import Source
 
 
@@ -57,19 +55,15 @@ class Target:
             made = self.live(graph, inputs, dts[1])
         except RunFailed as error:
             failed = error
-        cell: dict[str, Any] = {"names": (source.library, self.side.name), "likely": sorted(misruns(self.side.domain))}
         verdict = explain_cell(
             intended=None if intended is None else from_nir(intended.to_nir()),
             exported=graph,
-            source_rule=rules,
-            target_rule=self.side.rules,
+            source=Side(source.library, dts[0], rules),
+            target=replace(self.side, dt=dts[1]),
             native=native_of(source, inputs) if native is None else native,
-            target=made,
+            made=made,
             stimulus=inputs,
-            dt_export=dts[0],
-            dt_import=dts[1],
             failure=failed,
-            **cell,
         )
         return verdict if failed is None else attributed(verdict, failed, graph, self.side.domain)
 

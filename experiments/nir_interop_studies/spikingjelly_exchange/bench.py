@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.agreement.guided import guided
-from nir_interop.arrays import save_arrays
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.compare import compare
 from nir_interop.errors import RunFailed
-from nir_interop.graphs import Graph, inline, write
+from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Comparison, FeedbackBias, Precision, Start
 from nir_interop.vocabulary import Readout, Stage, Status
-from nir_interop.workers.job import RECORDING, failure, import_failure
+from nir_interop.workers.error_messages import failure, import_failure
+from nir_interop.workers.jobs import Compared as Cell
 from nir_interop.workers.live import LiveBackend
 
 Array = NDArray[Any]
@@ -108,13 +108,13 @@ class Bench:
         self.folder, self.seed = folder, seed
         self.adapter = load_adapter(LIBRARY)
         self._stack = ExitStack()
-        self._live: dict[str, _Library] = {}
+        self._live: dict[str, LiveBackend] = {}
         self._files = 0
 
     def __enter__(self) -> Bench:
         for name in OTHERS:
             if not backend(name).missing:
-                self._live[name] = library = _Library(backend(name), limit=LIMIT, seed=self.seed)
+                self._live[name] = library = LiveBackend(backend(name), limit=LIMIT, seed=self.seed)
                 self._stack.callback(library.close)
         return self
 
@@ -137,7 +137,7 @@ class Bench:
     def failed(self, error: BaseException) -> dict[str, Any]:
         """What was raised, as columns; without paths of this run."""
         found = failure(error, Status.RUN_ERROR, Stage.RUN, {str(self.folder): "."})
-        return {name: found[name] for name in ("error_type", "error_message", "error_at")}
+        return {name: getattr(found, name) for name in ("error_type", "error_message", "error_at")}
 
     def attempt(self, baseline: Recording, stage: Stage, make: Callable[[], Recording]) -> Compared:
         """Run something of SpikingJelly's and compare it, or say how it failed."""
@@ -145,7 +145,7 @@ class Bench:
             return compared(baseline, make())
         except Exception as error:
             found = import_failure(self.adapter, error, stage, {str(self.folder): "."})
-            return Compared(Status(found["status"]), failed=self.failed(error))
+            return Compared(Status(found.status), failed=self.failed(error))
 
     def reference(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Compared:
         """The reference beside the original; where it differs, which changes of its rule end that."""
@@ -171,42 +171,27 @@ class Bench:
                 yield name, Compared(Status.ENV_MISSING)
                 continue
             try:
-                found = self._live[name].cell(baseline, graph, stimulus, dt)
+                found, target = self._live[name].beside(baseline, graph, stimulus, dt)
             except RunFailed as error:
-                found = {"status": error.status, "error_type": error.error_type, "error_message": error.message}
+                said = {"error_type": error.error_type, "error_message": error.message, "error_at": ""}
+                yield name, Compared(Status(error.status), failed=said if any(said.values()) else {})
+                continue
             answer = _answered(found)
-            target = found.get("recording")
             if agrees and target is not None and guided(graph, dt, NIR_MEANING, stimulus, target).proven:
                 answer = replace(answer, status=Status.ROUNDING)
             yield name, answer
 
 
-class _Library(LiveBackend):
-    """A library in its own process, which imports and runs a graph as often as it takes to tell chance from an answer."""
-
-    def cell(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Mapping[str, Any]:
-        """How a run ends beside a recording, as a cell of the matrix does; with its own ``recording`` where they differ."""
-        with self._files() as folder:
-            names = {name: folder / file for name, file in (("graph", "graph.nir"), ("stimulus", "stimulus.npz"))}
-            names["source"] = folder / "source.npz"
-            write(names["graph"], graph)
-            save_arrays(names["stimulus"], {"input": stimulus})
-            baseline.save(names["source"])
-            nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
-            job = {"kind": "cell", "dt": dt, "nodes": nodes, "readout": str(Readout.RATE), "order": [], "seed": self.seed}
-            found = self._work({**job, "folder": str(folder), **{name: str(path) for name, path in names.items()}})
-            if found["status"] == Status.MISMATCH:
-                found["recording"] = Recording.load(folder / RECORDING)
-            return found
-
-
-def _answered(found: Mapping[str, Any]) -> Compared:
+def _answered(found: Cell) -> Compared:
     """A cell's outcome in the words of this study."""
-    numbers = found.get("comparison") or {}
-    said = {name: found.get(name) or "" for name in ("error_type", "error_message", "error_at")}
+    numbers = found.comparison
+    said = {"error_type": found.error_type, "error_message": found.error_message, "error_at": found.error_at}
+    failed = said if any(said.values()) else {}
+    if numbers is None:
+        return Compared(Status(found.status), failed=failed)
     return Compared(
-        Status(found["status"]), numbers.get("spikes_source"), numbers.get("spikes_target"), numbers.get("outputs"),
-        numbers.get("mismatched"), numbers.get("first_step"), failed=said if any(said.values()) else {},
+        Status(found.status), numbers.spikes_source, numbers.spikes_target, numbers.outputs, numbers.mismatched,
+        numbers.first_step, failed=failed,
     )  # fmt: skip
 
 

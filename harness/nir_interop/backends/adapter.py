@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.errors import CannotBuild, ReadFailed, UnknownName
-from nir_interop.learning import Samples, TrainingSettings
+from nir_interop.learning import Samples, Surrogate, TrainingSettings
 from nir_interop.networks import Network, Neuron
 from nir_interop.printable import shown
 from nir_interop.recording import Recording
@@ -27,6 +27,9 @@ from nir_interop.vocabulary import Idiom, Stage
 
 if TYPE_CHECKING:
     import nir
+    import torch
+
+    from nir_interop.training import Trainable
 
 Array = NDArray[Any]
 Model = Any
@@ -86,6 +89,13 @@ class Adapter(ABC):
         Layers of one label and one kind are stepped alike.
         """
         return f"{type(layer).__name__}(reset={network.reset})"
+
+    def trainable(self, model: Model, surrogate: Surrogate, device: torch.device) -> Trainable:
+        """A built network with a surrogate gradient, moved to a device: what :mod:`nir_interop.training` trains, in place.
+
+        Raises CannotBuild where the library has no words for training it.
+        """
+        raise CannotBuild(f"{self.name} does not train")
 
     def train(self, model: Model, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
         """Train by surrogate gradient in the library's own idiom, in place.

@@ -56,14 +56,14 @@ def rules(
 def _document(found: Iterable[Fingerprint]) -> dict[str, Any]:
     """Backend → side → primitive → facts, under a native neuron's options; and NIR's own meaning."""
     from nir_interop.explain.rule_text import says
-    from nir_interop.fingerprint import Side
+    from nir_interop.fingerprint import Origin
     from nir_interop.rule import NIR_MEANING
 
     document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
     for fingerprint in found:
-        sides = document.setdefault(fingerprint.backend, {side.value: {} for side in Side})
+        sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
         facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
-        sides[fingerprint.side.value] |= {fingerprint.options: facts} if fingerprint.side is Side.NATIVE else facts
+        sides[fingerprint.origin.value] |= {fingerprint.options: facts} if fingerprint.origin is Origin.NATIVE else facts
     return document
 
 
@@ -93,7 +93,7 @@ def _show_meaning() -> None:
 def _show(fingerprint: Fingerprint) -> None:
     from nir_interop.explain.rule_text import found
 
-    side = f"{fingerprint.side.value}: {fingerprint.options}" if fingerprint.options else fingerprint.side.value
+    side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
     say(f"{fingerprint.backend} ({side})")
     for kind, one in sorted(fingerprint.rules.items()):
         compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""

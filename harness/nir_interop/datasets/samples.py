@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,20 @@ class Images:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     name: str
+    steps: ClassVar[int] = 0
+    """An image has no frames: it is held, for as many steps as whoever shows it likes."""
+
+    @property
+    def sha256(self) -> str:
+        """The start of a sum over images and labels."""
+        return hashlib.sha256(np.ascontiguousarray(self.images).tobytes() + self.labels.tobytes()).hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def pick(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Some of them, axes (B, 1, height, width)."""
+        return self.images[chosen, None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from nir_interop.agreement.replay import Replays, gap
+from nir_interop.agreement.side import DT, Place, Side
 from nir_interop.explain.difference_text import difference
-from nir_interop.explain.settings import DT, Place, Setting
 from nir_interop.fingerprint import differing_axes
 from nir_interop.graphs import SPIKING, Graph
 from nir_interop.rule import (
@@ -129,8 +129,8 @@ class RuleCause:
         return tuple(dict.fromkeys(kind for _, kind in self.places))
 
 
-def differing_causes(source: Setting, target: Setting) -> tuple[RuleCause, ...]:
-    """The causes that a difference between two settings may be, in the order of the axes."""
+def differing_causes(source: Side, target: Side) -> tuple[RuleCause, ...]:
+    """The causes that a difference between two sides may be, in the order of the axes."""
     found: dict[Cause, list[Place]] = {}
     for kind in source.rules:
         for axis, cause in causes_between(source.rules[kind], target.rules[kind], kind):
@@ -171,7 +171,7 @@ def needed(keys: Sequence[Key], whole: int, left: Callable[[tuple[Key, ...]], in
 
 
 def as_found(
-    replays: Replays, graph: Graph, source: Setting, target: Setting, each: RuleCause, counts: tuple[int, int], needed: bool
+    replays: Replays, graph: Graph, source: Side, target: Side, each: RuleCause, counts: tuple[int, int], needed: bool
 ) -> Found:
     """A cause in the rules, with its owner, its nodes and its sentence.
 
@@ -188,7 +188,7 @@ def as_found(
     return Found(Cause.RESET_LOST if lost else each.cause, repaired, nodes, blame, says, changed, needed)
 
 
-def _owner(replays: Replays, graph: Graph, source: Setting, target: Setting, each: RuleCause) -> Blame:
+def _owner(replays: Replays, graph: Graph, source: Side, target: Side, each: RuleCause) -> Blame:
     """Who left NIR's meaning: in its rule, or else in what the rule does on this graph."""
     for same in (_says_nir, partial(_does_nir, replays, graph)):
         if same(source, each.places):
@@ -198,15 +198,15 @@ def _owner(replays: Replays, graph: Graph, source: Setting, target: Setting, eac
     return Blame.BOTH
 
 
-def _says_nir(setting: Setting, places: tuple[Place, ...]) -> bool:
-    return all(setting.value(axis, kind) == getattr(NIR_MEANING, axis) for axis, kind in places)
+def _says_nir(side: Side, places: tuple[Place, ...]) -> bool:
+    return all(side.value(axis, kind) == getattr(NIR_MEANING, axis) for axis, kind in places)
 
 
-def _does_nir(replays: Replays, graph: Graph, setting: Setting, places: tuple[Place, ...]) -> bool:
-    """Whether NIR's value of the axes would do on this graph what the setting's does."""
+def _does_nir(replays: Replays, graph: Graph, side: Side, places: tuple[Place, ...]) -> bool:
+    """Whether NIR's value of the axes would do on this graph what the side's does."""
     plain = {
         kind: rule.but(**{axis: getattr(NIR_MEANING, axis) for axis, where in places if where == kind})
-        for kind, rule in setting.rules.items()
+        for kind, rule in side.rules.items()
     }
-    mask = gap(*(replays.run(graph, setting.dt, rules) for rules in (setting.rules, plain)))
+    mask = gap(*(replays.run(graph, side.dt, rules) for rules in (side.rules, plain)))
     return mask is not None and not mask.any()

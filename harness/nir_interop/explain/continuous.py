@@ -10,9 +10,9 @@ Everything before the last gap is explained as for any importer; the last gap is
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from nir_interop.agreement.replay import Replays, Undoing, count, flat, gap
+from nir_interop.agreement.side import Side
 from nir_interop.compare.nodes import differs, output_of
 from nir_interop.explain.verdict import CauseShare, Verdict, by_share, explain_cell
 from nir_interop.graphs import Array, Graph
@@ -21,21 +21,35 @@ from nir_interop.vocabulary import Blame, Cause, Status
 
 
 def explain_continuous(
-    *, exported: Graph, native: Recording, target: Recording, stimulus: Array, dt_import: float, **cell: Any
+    *,
+    intended: Graph | None,
+    exported: Graph,
+    source: Side,
+    target: Side,
+    native: Recording,
+    made: Recording,
+    stimulus: Array,
 ) -> Verdict:
     """As :func:`nir_interop.explain.verdict.explain_cell`, for a target without an update rule."""
-    stepped = Replays(stimulus).run(flat(exported), dt_import, {})
-    ours, theirs = output_of(native), output_of(target)
+    stepped = Replays(stimulus).run(flat(exported), target.dt, {})
+    ours, theirs = output_of(native), output_of(made)
     if stepped is None or ours is None or theirs is None or ours.shape != theirs.shape:
         return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)
-    cell |= {"exported": exported, "native": native, "stimulus": stimulus, "dt_import": dt_import, "dt_effective": dt_import}
-    before = explain_cell(**(cell | {"target_rule": {}}), target=stepped)
-    differing, apart = count(differs(ours, theirs)), count(gap(stepped, target))
+    before = explain_cell(
+        intended=intended,
+        exported=exported,
+        source=source,
+        target=Side(target.name, target.dt),
+        native=native,
+        made=stepped,
+        stimulus=stimulus,
+    )
+    differing, apart = count(differs(ours, theirs)), count(gap(stepped, made))
     if not differing:
         return Verdict(before.status, Blame.NONE, explained=1.0)
     if not apart:
         return before
-    repaired, changed = Undoing.of(native, target).counts(stepped)
+    repaired, changed = Undoing.of(native, made).counts(stepped)
     says = "NIR's equations in steps are not its equations in continuous time"
     share = CauseShare(Cause.DISCRETISATION, repaired, (), says, changed)
     known = [each for each in before.causes if each.cause is not Cause.ROUNDING]

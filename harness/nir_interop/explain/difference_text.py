@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from nir_interop.explain.settings import Setting
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference.coefficients import FIXED_DT, Memory, membrane_memory, synapse_memory
 from nir_interop.rule import (
@@ -84,19 +84,19 @@ _SAME = 1e-6
 """A factor this close to 1 is no other input."""
 
 
-def difference(graph: Graph, source: Setting, target: Setting, axis: str, kind: str) -> str:
+def difference(graph: Graph, source: Side, target: Side, axis: str, kind: str) -> str:
     """What the target does on an axis with neurons of a primitive, what the source does, and what that comes to.
 
     As in "norse ignores r (here 10), where NIR uses r: LIF gets 0.1 times its input".
     """
     nodes = [node for _, node in graph.primitives() if node.kind == kind]
-    made, meant = (f"{setting.who} {_does(setting, axis, kind)}" for setting in (target, source))
+    made, meant = (f"{side.name} {_does(side, axis, kind)}" for side in (target, source))
     come = "; ".join(_comes_to(nodes, source, target, axis, kind))
     return _with_values(f"{made}, where {meant}", nodes) + (f": {come}" if come else "")
 
 
-def _does(setting: Setting, axis: str, kind: str) -> str:
-    value = getattr(setting.rules[kind], axis)
+def _does(side: Side, axis: str, kind: str) -> str:
+    value = getattr(side.rules[kind], axis)
     if axis in _USED:
         return _USES[value].format(name=_USED[axis])
     if axis in ("gain", "synapse_gain"):
@@ -107,7 +107,7 @@ def _does(setting: Setting, axis: str, kind: str) -> str:
     if axis == "decay" and kind in ("I", "IF") and value is not Decay.NINE_TENTHS:
         return "adds up"
     if value is TimeStep.GIVEN:
-        return f"takes the dt of {setting.dt:g} s it is given"
+        return f"takes the dt of {side.dt:g} s it is given"
     return _DOES[value]
 
 
@@ -121,14 +121,14 @@ def _with_values(sentence: str, nodes: list[Node]) -> str:
     return sentence
 
 
-def _comes_to(nodes: list[Node], source: Setting, target: Setting, axis: str, kind: str) -> Iterator[str]:
+def _comes_to(nodes: list[Node], source: Side, target: Side, axis: str, kind: str) -> Iterator[str]:
     """The factor between the inputs, and the shares that survive a step, where the axis alone makes another."""
     if axis not in _SCALING or not nodes:
         return
-    mended = target.take((axis,), source)
-    here, there = ([_numbers(node, setting, axis, kind) for node in nodes] for setting in (target, mended))
+    mended = target.take_at([(axis, kind)], source)
+    here, there = ([_numbers(node, side, axis, kind) for node in nodes] for side in (target, mended))
     gains, decays = (
-        [np.concatenate([each[number] for each in side]) for side in (here, there)] for number in (0, 1)
+        [np.concatenate([each[number] for each in found]) for found in (here, there)] for number in (0, 1)
     )  # of the target, and of the target with the source's axis
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = gains[0] / gains[1]
@@ -139,11 +139,11 @@ def _comes_to(nodes: list[Node], source: Setting, target: Setting, axis: str, ki
         yield f"{_range(decays[0])} of a {state} survives a step, not {_range(decays[1])}"
 
 
-def _numbers(node: Node, setting: Setting, axis: str, kind: str) -> tuple[Array, Array]:
+def _numbers(node: Node, side: Side, axis: str, kind: str) -> tuple[Array, Array]:
     """What an input of 1 adds, and what becomes of a state of 1, in one step; every neuron's."""
     shape = np.broadcast_shapes(*(np.shape(value) for value in node.params.values())) or (1,)
-    rule: UpdateRule = setting.rules[kind].but(precision=Precision.FLOAT64)
-    memory: Memory = (synapse_memory if axis in _SYNAPTIC else membrane_memory)(node, shape, setting.dt, rule)
+    rule: UpdateRule = side.rules[kind].but(precision=Precision.FLOAT64)
+    memory: Memory = (synapse_memory if axis in _SYNAPTIC else membrane_memory)(node, shape, side.dt, rule)
     one, zero = (torch.full(shape, value, dtype=torch.float64) for value in (1.0, 0.0))
     silent = memory.drive(zero.clone()) + zero
     gain = memory.drive(one.clone()) + zero - silent

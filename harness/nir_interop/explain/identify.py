@@ -30,7 +30,7 @@ from nir_interop.explain.probes.equality import equality
 from nir_interop.explain.probes.evidence import Neighbour, Run, evidence
 from nir_interop.explain.probes.graphs import SINGLE
 from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, separating
-from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Side, Tie, differing_axes
+from nir_interop.fingerprint import Fingerprint, Identified, Origin, Refusal, Tie, differing_axes
 from nir_interop.graphs import NEURONS, SPIKING, Array, Node
 from nir_interop.rule import NIR_MEANING, Axis, Precision, TimeStep, UpdateRule
 from nir_interop.vocabulary import Status
@@ -42,11 +42,13 @@ PLACES = 3
 """At how many places of r and w_in the sub-threshold response is asked for."""
 
 
-def identify(run: Run, *, name: str, side: Side = Side.IMPORT, options: str = "", kinds: Iterable[str] = KINDS) -> Fingerprint:
+def identify(
+    run: Run, *, name: str, origin: Origin = Origin.IMPORT, options: str = "", kinds: Iterable[str] = KINDS
+) -> Fingerprint:
     """The rule of each primitive of a backend.
 
     run : (graph, stimulus with axes (T, B, n), dt [s]) → recording from zero state; raises RunFailed
-    name, side, options : of the fingerprint
+    name, origin, options : of the fingerprint
 
     A primitive that is refused whatever its parameters has no outputs, and its rule says nothing.
     """
@@ -65,7 +67,7 @@ def identify(run: Run, *, name: str, side: Side = Side.IMPORT, options: str = ""
             rules[kind] = replace(found, refuses=_as_a_whole(kind, found.refuses, found.outputs > 0))
         elif probes and not inquiries[kind].rules:
             rules[kind] = _among_others(rules[kind], evidence(run, probes, neighbour))
-    return Fingerprint(name, side, options, {kind: rule for kind, rule in sorted(rules.items())})
+    return Fingerprint(name, origin, options, {kind: rule for kind, rule in sorted(rules.items())})
 
 
 def _neighbour(inquiries: Iterable[Inquiry], rules: dict[str, Identified]) -> Neighbour | None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nir_interop.agreement.replay import Replays, count, gap
+from nir_interop.agreement.side import Side
 from nir_interop.compare.nodes import differs, flatten, match_nodes, output_of
 from nir_interop.explain.rewrites import Candidate, candidates
-from nir_interop.explain.settings import Setting
 from nir_interop.explain.structure import suspects
 from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
@@ -72,7 +72,7 @@ class _Tried:
 def outside_the_rule(
     replays: Replays,
     graph: Graph,
-    setting: Setting,
+    side: Side,
     replay: Recording | None,
     target: Recording,
     likely: Collection[Cause] = (),
@@ -81,7 +81,7 @@ def outside_the_rule(
 
     likely : causes that are tried first, and so named where others would do as well
     """
-    search = _Search(replays, graph, setting, replay, target, likely)
+    search = _Search(replays, graph, side, replay, target, likely)
     best, output = search.best(), output_of(target)
     if best is None or output is None or best.left >= (search.whole or float("inf")) or best.left > CHANCE * output.size:
         return Outside(replay)
@@ -92,7 +92,7 @@ def outside_the_rule(
 class _Search:
     replays: Replays
     graph: Graph
-    setting: Setting
+    side: Side
     replay: Recording | None
     target: Recording
     likely: Collection[Cause]
@@ -122,7 +122,7 @@ class _Search:
 
     def _possible(self, graph: Graph) -> Iterator[Candidate]:
         """The rewrites of a graph: what left a recording ran, and was not left out."""
-        for each in candidates(graph, self.setting.dt):
+        for each in candidates(graph, self.side.dt):
             if each.cause is not Cause.NODE_DROPPED or not {*self.ran} & {*each.nodes}:
                 yield each
 
@@ -159,7 +159,7 @@ class _Search:
 
     def _replayed(self, rewrites: tuple[Candidate, ...]) -> Recording | None:
         again = any(each.again for each in rewrites)
-        return self.replays.run(rewrites[-1].graph, self.setting.dt, self.setting.rules, again=again)
+        return self.replays.run(rewrites[-1].graph, self.side.dt, self.side.rules, again=again)
 
     def _apart(self, recording: Recording) -> float:
         """The mean over the nodes that ran of the share that differs; all of one that a rewrite leaves out."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import Mask, Replays, Rules, count, flat, gap, rules_for
+from nir_interop.agreement.side import Side
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import by_exporter
-from nir_interop.explain.settings import Setting, settle
 from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule, Use
@@ -16,38 +18,38 @@ from nir_interop.vocabulary import Blame, Cause
 
 
 def source_side(
-    replays: Replays, exported: Graph, intended: Graph | None, rules: Rules, dt: float, native: Recording, who: str
-) -> tuple[Setting, Recording | None, list[Found]]:
-    """The source's setting, the recording that its rule makes of the exported graph's origin, and the causes of gaps 1 and 2.
+    replays: Replays, exported: Graph, intended: Graph | None, source: Side, native: Recording
+) -> tuple[Side, Recording | None, list[Found]]:
+    """The source as it reads the exported graph, the recording that its rule makes of the graph's origin, and gaps 1 and 2.
 
     exported : inlined
     intended : the graph that was asked for, None where NIR cannot say it or nobody asked
-    rules, dt, who : the source's own, primitive → rule, its step [s], and its name
+    source : its own rules and step
     """
     tried = [
-        (setting, replays.run(exported, setting.dt, setting.rules))
-        for setting in (settle(exported, dt, reading, who) for reading in _readings(rules, exported))
+        (side, replays.run(exported, side.dt, side.rules))
+        for side in (replace(source, rules=rules).for_graph(exported) for rules in _readings(source.rules, exported))
     ]
     gaps = [distance(gap(native, recording)) for _, recording in tried]
-    source, recording = tried[int(np.argmin(gaps))]
+    reading, recording = tried[int(np.argmin(gaps))]
     if min(gaps) == 0:
-        return source, recording, []
-    proof = guided(exported, source.dt, source.rules, replays.stimulus, native)
+        return reading, recording, []
+    proof = guided(exported, reading.dt, reading.rules, replays.stimulus, native)
     if proof.proven:
-        return source, proof.recording, []
+        return reading, proof.recording, []
     if intended is None:
-        why = f"the exported graph under the rule of {who} is not what {who} computed"
-        return source, recording, [Found(Cause.NOT_EXPRESSIBLE, 0, (), Blame.FORMAT, why)]
-    first, found = _asked_for(replays, exported, intended, rules, dt, native, who)
-    return source, first, found
+        why = f"the exported graph under the rule of {source.name} is not what {source.name} computed"
+        return reading, recording, [Found(Cause.NOT_EXPRESSIBLE, 0, (), Blame.FORMAT, why)]
+    first, found = _asked_for(replays, exported, intended, source, native)
+    return reading, first, found
 
 
 def _asked_for(
-    replays: Replays, exported: Graph, intended: Graph, rules: Rules, dt: float, native: Recording, who: str
+    replays: Replays, exported: Graph, intended: Graph, source: Side, native: Recording
 ) -> tuple[Recording | None, list[Found]]:
     """What the source's rule makes of the graph that was asked for, and what the builder and the exporter changed."""
-    wanted = flat(intended)
-    meant = [(reading, replays.run(wanted, dt, reading)) for reading in _readings(rules, wanted)]
+    wanted, dt = flat(intended), source.dt
+    meant = [(rules, replays.run(wanted, dt, rules)) for rules in _readings(source.rules, wanted)]
     distances = [distance(gap(native, recording)) for _, recording in meant]
     chosen, first = meant[int(np.argmin(distances))]
     found = by_exporter(replays, wanted, exported, dt, chosen)
@@ -55,7 +57,7 @@ def _asked_for(
         proof = guided(wanted, dt, chosen, replays.stimulus, native)
         if proof.proven:
             return proof.recording, found
-        why = f"the network of {who} is not the network that was asked for"
+        why = f"the network of {source.name} is not the network that was asked for"
         found.append(Found(Cause.UNEXPLAINED, 0, (), Blame.BUILDER, why))
     return first, found
 

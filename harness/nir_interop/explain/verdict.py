@@ -11,15 +11,15 @@ looked at.  See "The way of a graph" in the design.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
 from nir_interop.agreement.guided import guided
-from nir_interop.agreement.replay import Mask, Replays, Rules, Undoing, count, flat, gap, rules_for
+from nir_interop.agreement.replay import Mask, Replays, Undoing, count, flat, gap, rules_for
+from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare.comparison import status_of
 from nir_interop.compare.nodes import differs, output_of
@@ -27,9 +27,9 @@ from nir_interop.errors import OwnFailure
 from nir_interop.explain.causes import Found, RuleCause, as_found, differing_causes, needed
 from nir_interop.explain.error_causes import reason, unreadable
 from nir_interop.explain.exporting import exporter_changes
+from nir_interop.explain.probe_findings import misruns, without_rule
 from nir_interop.explain.rewrites import Candidate
 from nir_interop.explain.search import Outside, outside_the_rule
-from nir_interop.explain.settings import Setting, settle
 from nir_interop.explain.source import distance, source_side
 from nir_interop.explain.structure import split_batch
 from nir_interop.graphs import Array, Graph
@@ -90,99 +90,76 @@ def explain_cell(
     *,
     intended: Graph | None,
     exported: Graph,
-    source_rule: Rules,
-    target_rule: Rules,
+    source: Side,
+    target: Side,
     native: Recording,
-    target: Recording | None,
+    made: Recording | None,
     stimulus: Array,
-    dt_export: float,
-    dt_import: float,
     dt_effective: float | None = None,
     failure: Failure | None = None,
-    names: tuple[str, str] = ("the source", "the importer"),
-    likely: Collection[Cause] = (),
-    without_rule: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
     r"""Say who made a target's outputs differ from its source's, and how.
 
     intended : the graph that was asked for, None where NIR cannot say it or nobody asked
-    source_rule, target_rule : primitive → rule, of the source's own neurons and of the importer
+    source, target : the source's own neurons, and the importer with what is known of it; each with the step it was asked for
+    native, made : what the source computed, and what the target did, None where it gave nothing
     stimulus : (T, B, \*shape)
-    dt_effective : the step the library really used, None where unknown
-    names : of the source and of the importer, for the sentences
-    likely : what the importer is known to do outside any rule, see :func:`nir_interop.explain.probe_findings.misruns`
-    without_rule : neurons of which no rule of the importer was found, see there, ``without_rule``
+    dt_effective : the step [s] that the importer really took, None where unknown
+    failure : why the target gave nothing
 
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
-    replays, steps = Replays(stimulus), (dt_export, dt_import, dt_effective)
-    case = _Case(
-        intended,
-        flat(exported),
-        source_rule,
-        target_rule,
-        replays,
-        *steps,
-        names=names,
-        likely=likely,
-        without_rule=without_rule,
-    )
-    if failure is not None or target is None:
+    case = _Case(intended, flat(exported), source, target, Replays(stimulus), dt_effective)
+    if failure is not None or made is None:
         return case.failed(failure)
-    return case.ran(native, target)
+    return case.ran(native, made)
 
 
 @dataclass
 class _Case:
     intended: Graph | None
     exported: Graph
-    source_rule: Rules
-    target_rule: Rules
+    source: Side
+    target: Side
     replays: Replays
-    dt_export: float
-    dt_import: float
     dt_effective: float | None
-    names: tuple[str, str]
-    likely: Collection[Cause]
-    without_rule: Mapping[str, str]
 
-    def ran(self, native: Recording, target: Recording) -> Verdict:
+    def ran(self, native: Recording, made: Recording) -> Verdict:
         """The verdict on two recordings."""
-        ours, theirs = output_of(native), output_of(target)
+        ours, theirs = output_of(native), output_of(made)
         shaped = ours is not None and theirs is not None and ours.shape == theirs.shape
         mismatch = differs(ours, theirs) if shaped and ours is not None and theirs is not None else None
         status = Status.WRONG_SHAPE if ours is None or mismatch is None else status_of(ours, count(mismatch))
         if mismatch is not None and not mismatch.any():
             return Verdict(status, Blame.NONE, explained=1.0)
-        target, swallowing = split_batch(self.exported, target, self.replays.stimulus.shape[1])
-        source, before, found = source_side(
-            self.replays, self.exported, self.intended, self.source_rule, self.dt_export, native, self.names[0]
-        )
-        stepped = self._target_setting(target)
+        made, swallowing = split_batch(self.exported, made, self.replays.stimulus.shape[1])
+        source, before, found = source_side(self.replays, self.exported, self.intended, self.source, native)
+        target = self._target_at_its_step(made)
         rounded = not found and before is not None and count(gap(native, before)) == 0
         if rounded and mismatch is not None:
             agreed = agreement(
-                self.exported, source.dt, source.rules, self.replays.stimulus, native, target, lambda: _comparison(stepped)
+                self.exported, source.dt, source.rules, self.replays.stimulus, native, made, lambda: _comparison(target)
             )
             if agreed.status is Status.ROUNDING:
                 share_of = CauseShare(Cause.ROUNDING, agreed.unequal, (), agreed.rounding(), agreed.unequal)
                 return Verdict(Status.ROUNDING, Blame.NONE, (share_of,), 1.0)
-        outside = self._target_side(stepped, target)
+        outside = self._outside_the_rule(target, made)
         predicted = outside.recording
         undoing = Undoing.of(native, predicted, mismatch)
-        found = [self._recounted(each, stepped, outside, undoing) for each in found]
-        found += [self._renamed(each) for each in self._importing(source, stepped, outside, undoing)]
+        found = [self._recounted(each, target, outside, undoing) for each in found]
+        found += [self._renamed(each) for each in self._importing(source, target, outside, undoing)]
         if swallowing:
             says, whole = "the batch is joined with the features", undoing.wrong.size
-            repaired = whole - count(gap(native, target))
+            repaired = whole - count(gap(native, made))
             found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, says, whole))
         found = [each for each in found if each.counts]
-        share = _explained(mismatch, native, before, predicted, target)
+        share = _explained(mismatch, native, before, predicted, made)
         if share < 1 and (not found or share == 0):
-            open_ = {kind: says for kind, says in self.without_rule.items() if self.exported.of_kind(kind)}
-            nodes = tuple(sorted(name for kind in open_ for name in self.exported.of_kind(kind)))
-            why = "; ".join(open_.values()) or "nothing that is known reproduces it"
-            blame = Blame.IMPORTER if open_ else Blame.UNEXPLAINED
+            known = without_rule(self.target.domain)
+            unruled = {kind: says for kind, says in known.items() if self.exported.of_kind(kind)}
+            nodes = tuple(sorted(name for kind in unruled for name in self.exported.of_kind(kind)))
+            why = "; ".join(unruled.values()) or "nothing that is known reproduces it"
+            blame = Blame.IMPORTER if unruled else Blame.UNEXPLAINED
             found.append(Found(Cause.UNEXPLAINED, 0, nodes, blame, why))
         if not found and rounded:
             why = "close to what the rules give, and further away than rounding comes"
@@ -190,38 +167,36 @@ class _Case:
             share = 0.0
         return Verdict(status, self._blame(found), _shares(found), share)
 
-    def _target_setting(self, target: Recording) -> Setting:
-        """The importer's setting, at the step it took where that is its own choice.
+    def _target_at_its_step(self, made: Recording) -> Side:
+        """The importer, at the step it took where that is its own choice.
 
         Where its neurons take a step of their own, the one it took may count for delays or for nothing: what is closer tells.
         """
-        rules = rules_for(self.exported, self.target_rule)
-        taken = self.dt_import if self.dt_effective is None else self.dt_effective
-        given = all(rule.time_step is TimeStep.GIVEN for rule in rules.values())
-        settings = [
-            settle(self.exported, step, rules, self.names[1])
-            for step in dict.fromkeys([taken] if given else [self.dt_import, taken])
-        ]
-        gaps = [gap(self.replays.run(self.exported, each.dt, each.rules), target) for each in settings[1:] and settings]
-        return settings[int(np.argmin([distance(mask) for mask in gaps]))] if gaps else settings[0]
+        asked = self.target.dt
+        taken = asked if self.dt_effective is None else self.dt_effective
+        given = all(rule.time_step is TimeStep.GIVEN for rule in rules_for(self.exported, self.target.rules).values())
+        steps = dict.fromkeys([taken] if given else [asked, taken])
+        sides = [replace(self.target, dt=step).for_graph(self.exported) for step in steps]
+        gaps = [gap(self.replays.run(self.exported, each.dt, each.rules), made) for each in sides[1:] and sides]
+        return sides[int(np.argmin([distance(mask) for mask in gaps]))] if gaps else sides[0]
 
     def _renamed(self, each: Found) -> Found:
         """A step that nobody asked for is the importer's."""
-        if each.cause is not Cause.DT_REQUESTED or self.dt_import != self.dt_export:
+        if each.cause is not Cause.DT_REQUESTED or self.target.dt != self.source.dt:
             return each
         return replace(each, cause=Cause.DT_DEFAULT, blame=Blame.IMPORTER)
 
-    def _recounted(self, each: Found, setting: Setting, outside: Outside, undoing: Undoing) -> Found:
+    def _recounted(self, each: Found, target: Side, outside: Outside, undoing: Undoing) -> Found:
         """An exporter's change, counted as undone alone, whatever else the importer does."""
         if each.undone is None:
             return each
-        way = outside.applied(each.undone, setting.dt)
+        way = outside.applied(each.undone, target.dt)
         if way is None:
             return replace(each, repaired=0, changed=0)
-        repaired, changed = undoing.counts(self.replays.run(way[0], setting.dt, setting.rules, again=way[1]))
+        repaired, changed = undoing.counts(self.replays.run(way[0], target.dt, target.rules, again=way[1]))
         return replace(each, repaired=repaired, changed=changed)
 
-    def _importing(self, source: Setting, target: Setting, outside: Outside, undoing: Undoing) -> list[Found]:
+    def _importing(self, source: Side, target: Side, outside: Outside, undoing: Undoing) -> list[Found]:
         """The causes of gaps 3 and 4, each undone alone: in the rules, and outside any rule."""
         keys: tuple[RuleCause | Candidate, ...] = (*differing_causes(source, target), *outside.rewrites)
         ways: dict[tuple[Candidate, ...], tuple[Graph, bool] | None] = {}
@@ -256,16 +231,16 @@ class _Case:
                 found.append(Found(each.cause, counts[0], each.nodes, Blame.IMPORTER, each.says, counts[1], need))
         return found
 
-    def _target_side(self, setting: Setting, target: Recording) -> Outside:
+    def _outside_the_rule(self, target: Side, made: Recording) -> Outside:
         """What reproduces the target."""
-        replay = self.replays.run(self.exported, setting.dt, setting.rules)
-        mask = gap(replay, target)
+        replay = self.replays.run(self.exported, target.dt, target.rules)
+        mask = gap(replay, made)
         if mask is not None and not mask.any():
             return Outside(replay)
-        proof = guided(self.exported, setting.dt, setting.rules, self.replays.stimulus, target)
+        proof = guided(self.exported, target.dt, target.rules, self.replays.stimulus, made)
         if proof.proven:
             return Outside(proof.recording)
-        return outside_the_rule(self.replays, self.exported, setting, replay, target, self.likely)
+        return outside_the_rule(self.replays, self.exported, target, replay, made, misruns(target.domain))
 
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""
@@ -275,9 +250,9 @@ class _Case:
         if failure is not None and status is Status.READ_ERROR:
             return _known(status, unreadable(f"{failure.error_type}: {failure.message}", self.exported))
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
-        changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.dt_export)
-        steps = (self.dt_export, self.dt_import, self.dt_effective)
-        found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target_rule, steps, changes)
+        changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.source.dt)
+        steps = (self.source.dt, self.target.dt, self.dt_effective)
+        found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target.rules, steps, changes)
         if found is None:
             return Verdict(status, Blame.UNEXPLAINED)
         return _known(status, found)
@@ -294,9 +269,9 @@ def _known(status: Status, found: Found) -> Verdict:
     return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
 
 
-def _comparison(setting: Setting) -> Comparison | None:
-    """How the neurons of a graph compare under a setting; None where they do not do it alike."""
-    found = {rule.comparison for rule in setting.rules.values()}
+def _comparison(side: Side) -> Comparison | None:
+    """How the neurons of a graph compare on a side; None where they do not do it alike."""
+    found = {rule.comparison for rule in side.rules.values()}
     return found.pop() if len(found) == 1 else None
 
 

@@ -14,14 +14,14 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nir_interop.arrays import save_arrays
 from nir_interop.backends.environments import Backend
-from nir_interop.fingerprint import Fingerprint, Side
+from nir_interop.fingerprint import Fingerprint, Origin
 from nir_interop.matrix.known_issues import load
 from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.matrix.results import CellResult, Results, SourceResult, repeated
@@ -53,7 +53,6 @@ from nir_interop.workers.jobs import (
     Job,
     MakeStimulus,
     O,
-    Outcome,
     Rewrite,
     Rewritten,
     Rules,
@@ -209,9 +208,7 @@ class Campaign:
         if backend.name in (REFERENCE, CONTINUOUS) or not backend.installed:
             return Fingerprinted(imported={"rules": {}})
         job = Identify(backend=backend.as_dict(), store=str(self.store.path))
-        asked = self._ask(
-            job, self._reference, asks=backend, order=(backend.name,), cost=IDENTIFY_COST, limit=IDENTIFY_LIMIT
-        )
+        asked = self._ask(job, self._reference, asks=backend, order=(backend.name,), cost=IDENTIFY_COST, limit=IDENTIFY_LIMIT)
         return (await asked)[0]
 
     # A library's sources of a network.
@@ -532,5 +529,5 @@ def verdict_after(cell: CellResult) -> Explained:
 
 def _known_rules(found: Mapping[str, Any]) -> Rules:
     """Primitive → its rule, where that is known."""
-    known = Fingerprint.from_dict({"backend": "", "side": Side.IMPORT.value, "options": "", "rules": found})
+    known = Fingerprint.from_dict({"backend": "", "side": Origin.IMPORT.value, "options": "", "rules": found})
     return {kind: rule.as_dict() for kind, rule in known.by_primitive().items()}

@@ -19,7 +19,18 @@ from nir_interop.networks import catalogue
 from nir_interop.schema import REPORT, SOURCES
 from nir_interop.schema.columns import SEPARATOR
 from nir_interop.vocabulary import REFERENCE, Against, Blame, Idiom, Mode, Status
-from nir_interop.workers.jobs import GRAPH, OK, PARAMETERS, Compared, Explained, Exported, Outcome, Rewritten, StimulusMade, Trained
+from nir_interop.workers.jobs import (
+    GRAPH,
+    OK,
+    PARAMETERS,
+    Compared,
+    Explained,
+    Exported,
+    Outcome,
+    Rewritten,
+    StimulusMade,
+    Trained,
+)
 
 Row = dict[str, Any]
 
@@ -254,7 +265,7 @@ class Results:
             "samples": outcome.samples,
         }
         row |= {name: getattr(shown, name) or None for name in _ERROR}
-        said = replace(outcome, **{name: row[name] or "" for name in _ERROR})
+        said = replace(outcome, error_type=shown.error_type, error_message=shown.error_message, error_at=shown.error_at)
         row["warned"] = warned(Status(row["status"]), said, _layers(job))
         if row["accuracy"] is not None and row["samples"]:
             right = round(row["accuracy"] * row["samples"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, as_array, validate
 from nir_interop.reconcile.loops import NoWeights, diagonal, refuse_order
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, synapse
 from nir_interop.reference.coefficients import Values, parameter, start_value
 from nir_interop.reference.order import Edge

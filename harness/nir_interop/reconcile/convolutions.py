@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Array, Graph, Node, Shapes, components, padding_of, validate, whole_numbers
 from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE, ELEMENTWISE, POOLS
 from nir_interop.graphs.shapes import is_scalar
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.operators import lossless
 from nir_interop.vocabulary import Cause
 

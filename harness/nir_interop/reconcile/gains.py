@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Graph, Node
 from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, step_of, synapse, with_values
 from nir_interop.reference.coefficients import FIXED_DT, Values, parameter
 from nir_interop.rule import LeakUse, TimeStep, UpdateRule, Use

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, as_array, validate
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.steps import Shape, agree, membrane, step_of
 from nir_interop.rule import Decay, Gain, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, as_array, validate
 from nir_interop.reconcile.inputs import waiting
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, synapse
 from nir_interop.reconcile.wiring import silence
 from nir_interop.reference.coefficients import Values

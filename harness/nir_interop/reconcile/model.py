@@ -1,50 +1,14 @@
-"""What a rewriting is made of: the two sides, a pass, and what a pass answers."""
+"""What a rewriting is made of: a pass, and what a pass answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from nir_interop.fingerprint import Identified
-from nir_interop.graphs import NEURONS, Graph
-from nir_interop.rule import NIR_MEANING, UpdateRule
+from nir_interop.agreement.side import Side
+from nir_interop.graphs import Graph
+from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Cause
-
-
-@dataclass(frozen=True)
-class Side:
-    """How one end runs graphs.
-
-    dt : the step [s]
-    rules : primitive → update rule; NIR's meaning where none is given
-    domain : primitive or wiring → what its importer takes and refuses; empty where that is not known, or of no matter
-    """
-
-    name: str
-    dt: float
-    rules: Mapping[str, UpdateRule] = field(default_factory=dict)
-    domain: Mapping[str, Identified] = field(default_factory=dict)
-
-    def rule(self, kind: str) -> UpdateRule:
-        """The rule of a primitive."""
-        return self.rules.get(kind, NIR_MEANING)
-
-    def takes(self, kind: str) -> bool:
-        """Whether the importer gave an answer to a primitive in any form, whatever comes behind it.
-
-        Of which nothing is known, it is believed to.
-        """
-        known = self.domain.get(kind)
-        return known is None or (known.outputs > 0 and not known.only_last)
-
-    def beside(self, source: Side) -> Side:
-        """This side with the rules of a source for neurons that its importer takes in no form, which others stand for."""
-        return replace(self, rules={**self.rules, **{kind: source.rule(kind) for kind in NEURONS if not self.takes(kind)}})
-
-    def take(self, axes: tuple[str, ...], other: Side, kinds: tuple[str, ...]) -> Side:
-        """This side with some axes of some primitives as another has them."""
-        taken = {kind: self.rule(kind).but(**{axis: getattr(other.rule(kind), axis) for axis in axes}) for kind in kinds}
-        return replace(self, rules={**self.rules, **taken})
 
 
 @dataclass(frozen=True)

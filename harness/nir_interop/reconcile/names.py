@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, components, early, in_order, inline, nested, renamed
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.vocabulary import Cause
 
 _LAYER, _RECURRENCE = "a layer in a graph of its own", "a recurrence in a graph of its own"

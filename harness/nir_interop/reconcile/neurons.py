@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, Graph, Node, validate
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.steps import TO_VALUE, Shape, with_values
 from nir_interop.reference.coefficients import parameter
 from nir_interop.rule import Comparison, Floor, Precision, SpikesPerStep, Timing, UpdateRule, Use

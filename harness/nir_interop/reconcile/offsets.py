@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Graph, Node
 from nir_interop.reconcile.gains import refuses
 from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.pulses import with_pulses
 from nir_interop.reconcile.steps import TO_VALUE, Coefficients, Shape, membrane, synapse, with_values
 from nir_interop.reference.coefficients import Values, parameter

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Array, Graph, Node, padding_of, validate, whole_numbers
 from nir_interop.graphs.flattening import columns_of, joined, reordered
 from nir_interop.graphs.primitives import CONVOLUTIONS, POOLS
 from nir_interop.graphs.shapes import flatten_range
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.vocabulary import Cause
 
 _WEIGHTS = {"Affine": "weight", "Linear": "weight", "Conv1d": "weight", "Conv2d": "weight", "Scale": "scale"}

@@ -7,9 +7,10 @@ from math import prod
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, as_array, components, validate
 from nir_interop.reconcile.inputs import waiting
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.pulses import cyclic
 from nir_interop.reconcile.wiring import misruns
 from nir_interop.reference.neurons import delay_steps

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, validate
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.vocabulary import Cause
 
 OUTPUTS = "several Outputs"

@@ -16,11 +16,12 @@ import numpy as np
 
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import rules_for
+from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import Agreement, agreement
 from nir_interop.compare.nodes import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
-from nir_interop.reconcile.model import Pass, Refused, Side
+from nir_interop.reconcile.model import Pass, Refused
 from nir_interop.reconcile.names import INLINED
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, Graph, Node, as_array, components, validate
-from nir_interop.reconcile.model import Refused, Side, free_name
+from nir_interop.reconcile.model import Refused, free_name
 from nir_interop.reconcile.steps import TO_VALUE, membrane, step_of
 from nir_interop.reconcile.wiring import misruns
 from nir_interop.reference.coefficients import Values

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, validate
 from nir_interop.graphs.primitives import CONVOLUTIONS, ELEMENTWISE
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.vocabulary import Cause
 
 

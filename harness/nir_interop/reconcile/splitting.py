@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from nir_interop.reconcile.gains import refuses
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import PER_NEURON, Shape, agree, membrane
 from nir_interop.reconcile.wiring import misruns
 from nir_interop.reference.coefficients import Values, parameter

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, validate
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reference.coefficients import FIXED_DT, Memory, Values, membrane_memory, start_value, synapse_memory
 from nir_interop.reference.neurons import delay_steps
 from nir_interop.rule import Decay, Gain, LeakUse, Precision, ResetKind, TimeStep, UpdateRule, Use

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import SPIKING, Array, Graph, Node, as_array, validate, whole_numbers
 from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE
 from nir_interop.reconcile.gains import refuses
 from nir_interop.reconcile.inputs import Inputs
 from nir_interop.reconcile.loops import begins_silent
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.operators import lossless
 from nir_interop.reconcile.pulses import NoSpare, cyclic, refuse_first_neurons, refuse_rule, spare_neurons
 from nir_interop.reconcile.steps import Shape, agree, as_precise, membrane, step_of

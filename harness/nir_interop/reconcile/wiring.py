@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Array, Graph, Node, in_order, nest, renamed, validate
 from nir_interop.graphs.primitives import DENSE
-from nir_interop.reconcile.model import Pass, Refused, Rewritten, Side, free_name
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.operators import lossless
 from nir_interop.reference.neurons import delay_steps
 from nir_interop.reference.order import Edge, stages

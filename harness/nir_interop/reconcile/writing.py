@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.agreement.side import Side
 from nir_interop.graphs import Array, Graph, Node, validate
 from nir_interop.graphs.primitives import ELEMENTWISE, WHOLE
 from nir_interop.graphs.shapes import is_scalar
-from nir_interop.reconcile.model import Pass, Rewritten, Side
+from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.vocabulary import Cause
 
 ONE, ONE_IN_ARRAY = "one number for all elements", "an array of one number for all elements"

@@ -79,7 +79,8 @@ def _why(explanation: GraphExplanation, path: Path, input: Path | None) -> Itera
 
 def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
     """What undoing a cause alone repairs; nothing where nothing could be counted."""
-    wrong = (explanation.outcome.get("comparison") or {}).get("mismatched")
+    compared = explanation.outcome.comparison
+    wrong = None if compared is None else compared.mismatched
     if explanation.made is None or share.cause is Cause.UNEXPLAINED:
         return ""
     if not share.repaired:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nir_interop.explain.rule_text import found as found_of
 from nir_interop.explain.rule_text import says
-from nir_interop.fingerprint import Fingerprint, Identified, Side
+from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.report.machine import machine
 from nir_interop.rule import NIR_MEANING
@@ -50,12 +50,12 @@ def write_pages(folder: Path, details: Details | None) -> list[Path]:
 def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
     """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
     kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules if kind in NEURONS})
-    meaning = Fingerprint("NIR", Side.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
+    meaning = Fingerprint("NIR", Origin.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
     rows = [
         {
             "backend": fingerprint.backend,
             "version": version or None,
-            "side": fingerprint.side.value,
+            "side": fingerprint.origin.value,
             "options": fingerprint.options or None,
             "primitive": kind,
             **one.rule.as_dict(),

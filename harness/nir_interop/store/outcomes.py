@@ -94,7 +94,7 @@ class Outcomes:
         """Take what a job left into the store, and its outcome; say what stands in a graph."""
         if job.leaves and outcome.status not in _LEAVES_NOTHING:
             there = [name for name in job.leaves if (folder / name).exists()]
-            facts = {"graph": graph_facts(folder / GRAPH)} if GRAPH in there else {}
+            facts: dict[str, Any] = {"graph": graph_facts(folder / GRAPH)} if GRAPH in there else {}
             outcome = replace(outcome, objects={name: self._store.adopt(folder / name) for name in there}, **facts)
         if outcome.status != Status.ENV_MISSING and not outcome.no_space:
             self._store.put(*place, to_json(outcome))

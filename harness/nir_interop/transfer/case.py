@@ -18,16 +18,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import Agreement, Compares, agreement
 from nir_interop.arrays import Array
 from nir_interop.errors import RunFailed
 from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-from nir_interop.explain.probe_findings import misruns, without_rule
 from nir_interop.explain.verdict import Verdict, explain_cell
-from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Graph, inline
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import CONTINUOUS, Stage
@@ -69,11 +67,6 @@ class Case:
         return replayed(flat, self.source, fitted(self.stimulus, flat))
 
 
-def known_side(fingerprint: Fingerprint, dt: float, name: str | None = None) -> Side:
-    """A side from what is known of an importer: the rules that were found, and its domain."""
-    return Side(name or fingerprint.backend, dt, fingerprint.by_primitive(), fingerprint.rules)
-
-
 def run(case: Case, live: Run) -> Recording | RunFailed:
     """What the target makes of the graph at the step it is asked for."""
     try:
@@ -99,23 +92,20 @@ def explain(case: Case, made: Recording | RunFailed) -> Verdict:
         meaningless = explain_meaningless(case, made)
         if meaningless is not None:
             return meaningless
-    cell: dict[str, Any] = {
+    ends: dict[str, Any] = {
         "intended": case.intended,
         "exported": case.graph,
-        "source_rule": case.source.rules,
-        "target_rule": case.target.rules,
+        "source": case.source,
+        "target": case.target,
         "native": case.meant,
         "stimulus": case.stimulus,
-        "dt_export": case.source.dt,
-        "dt_import": case.target.dt,
-        "dt_effective": case.dt_effective,
-        "names": (case.source.name, case.target.name),
-        "likely": misruns(case.target.domain),
-        "without_rule": without_rule(case.target.domain),
     }
-    if isinstance(made, Recording):
-        return (explain_continuous if case.target.name == CONTINUOUS else explain_cell)(target=made, **cell)
-    return attributed(explain_cell(target=None, failure=made, **cell), made, case.graph, case.target.domain)
+    if isinstance(made, RunFailed):
+        verdict = explain_cell(made=None, failure=made, dt_effective=case.dt_effective, **ends)
+        return attributed(verdict, made, case.graph, case.target.domain)
+    if case.target.name == CONTINUOUS:
+        return explain_continuous(made=made, **ends)
+    return explain_cell(made=made, dt_effective=case.dt_effective, **ends)
 
 
 def explain_meaningless(case: Case, failure: RunFailed) -> Verdict | None:

@@ -69,10 +69,10 @@ def _verdict(job: Explain) -> Verdict:
 
 def case_of(job: Explain | Rewrite) -> Case:
     """The case that a job is about; it has a graph."""
+    from nir_interop.agreement.side import Side
     from nir_interop.fingerprint import Fingerprint
-    from nir_interop.reconcile.model import Side
     from nir_interop.rule import UpdateRule
-    from nir_interop.transfer.case import Case, known_side
+    from nir_interop.transfer.case import Case
 
     known = Fingerprint.from_dict({"backend": job.importer, "side": "import", "options": "", "rules": job.domain})
     own = {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(job.source_rules.items())}
@@ -80,7 +80,7 @@ def case_of(job: Explain | Rewrite) -> Case:
         graph_at(job.path(job.graph or "")),
         stimulus_at(job.path(job.stimulus))["input"],
         Side(job.exporter, job.dt, own),
-        known_side(known, job.dt if job.dt_import is None else job.dt_import),
+        Side.of(known, job.dt if job.dt_import is None else job.dt_import),
         recorded=recording_at(job.path(job.native or "")),
         intended=_intended(job),
         dt_effective=job.dt_effective if isinstance(job, Explain) else None,

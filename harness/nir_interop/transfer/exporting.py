@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ def source(adapter: Adapter, job: Source, progress: JobProgress) -> Exported:
         with progress.library(Stage.EXPORT):
             graph = adapter.export(model, stimulus["input"][0, :1], job.dt)
     except BaseException as error:
-        return _with(found, _source_failure(adapter, error, progress.stage))
+        return found.failed(_source_failure(adapter, error, progress.stage))
     try:
         import nir
 
@@ -76,13 +75,8 @@ def source(adapter: Adapter, job: Source, progress: JobProgress) -> Exported:
             nir.write(job.left(GRAPH), graph)
     except BaseException as error:
         job.left(GRAPH).unlink(missing_ok=True)
-        return _with(found, failure(error, Status.WRITE_ERROR, Stage.WRITE, {job.folder: ""}))
+        return found.failed(failure(error, Status.WRITE_ERROR, Stage.WRITE, {job.folder: ""}))
     return found
-
-
-def _with(found: Exported, failed: Outcome) -> Exported:
-    """As far as a source came, and how it failed."""
-    return replace(found, short_of_memory=failed.short_of_memory, no_space=failed.no_space, **failed.words())
 
 
 def _recorded(recording: Recording, labels: Array | None, readout: Readout) -> Exported:

@@ -16,13 +16,13 @@ from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.graphs import single
 from nir_interop.explain.probes.parameters import SIZE
-from nir_interop.fingerprint import Fingerprint, Identified, Side
+from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
 from nir_interop.networks.documents import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
-from nir_interop.store.keys import fingerprint_key
+from nir_interop.store.keys import made_key
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Reset, Status
 from nir_interop.workers.jobs import Fingerprinted, Identify
@@ -62,7 +62,7 @@ class NativeRules:
             }
             rules = {kind: _merged(ones) for kind, ones in known.items() if ones}
             options = "; ".join(sorted({each for kind in rules for each in written[kind]}))
-            found[way] = Fingerprint(self.backend, Side.NATIVE, options, rules)
+            found[way] = Fingerprint(self.backend, Origin.NATIVE, options, rules)
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def import_fingerprint(
     kinds : neurons that are asked for, beside all primitives that are none; where the store knows all neurons, all are given
     """
     wanted = tuple(kind for kind in KINDS if kind not in NEURONS or kind in {*kinds})
-    whole = fingerprint_key(backend, what="import fingerprint")
-    key = whole if wanted == KINDS else fingerprint_key(backend, what="import fingerprint", kinds=wanted)
+    whole = made_key(__name__, asks=backend, what="import fingerprint")
+    key = whole if wanted == KINDS else made_key(__name__, asks=backend, what="import fingerprint", kinds=wanted)
     for each in dict.fromkeys((whole, key)):
         known = store.get("fingerprints", each)
         if known is not None:
@@ -166,7 +166,7 @@ def native_neurons(
     """
     wanted = tuple(kinds)
     for each in dict.fromkeys((NATIVE_KINDS, wanted)):
-        key = fingerprint_key(backend, what="native fingerprints", kinds=each, recurrent=recurrent)
+        key = made_key(__name__, asks=backend, what="native fingerprints", kinds=each, recurrent=recurrent)
         known = store.get("fingerprints", key)
         if known is not None:
             return NativeRules.from_dict(known)
@@ -196,7 +196,7 @@ def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> Nativ
         identify(
             live.native(*way, options, recurrent=recurrent),
             name=live.backend.name,
-            side=Side.NATIVE,
+            origin=Origin.NATIVE,
             options=options,
             kinds=sorted(each),
         )

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadInput
 from nir_interop.explain.causes import Found
 from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant, validate
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.planner import Plan
 from nir_interop.recording import Recording
 from nir_interop.rule import AXES, UpdateRule
 from nir_interop.store.store import Store
-from nir_interop.transfer.case import Case, known_side
+from nir_interop.transfer.case import Case
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.readings import SourceReading, matched
 from nir_interop.transfer.readings.natives import Natives
@@ -76,7 +76,7 @@ def side_of(name: str, dt: float, store: Store, backends: Mapping[str, Backend])
     """What a backend's importer does at a step; NIR's own meaning for ``nir`` and the reference."""
     if name in (NIR, REFERENCE):
         return Side(name, dt)
-    return known_side(import_fingerprint(backends[name], store), dt, name)
+    return Side.of(import_fingerprint(backends[name], store), dt, name)
 
 
 def side_from_rule(text: str, dt: float) -> Side:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing, InvalidGraph
@@ -12,7 +13,7 @@ from nir_interop.explain.causes import causes_between
 from nir_interop.explain.probe_findings import misruns
 from nir_interop.explain.verdict import CauseShare, Verdict, by_share
 from nir_interop.graphs import NEURONS, Graph, inline
-from nir_interop.reconcile.model import Pass, Side
+from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Applied, Plan
 from nir_interop.reconcile.planner import reconcile as planned

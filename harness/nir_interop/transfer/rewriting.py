@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
+from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.compare.nodes import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
@@ -15,7 +16,6 @@ from nir_interop.explain.exporting import times_factor, with_times
 from nir_interop.explain.source import distance, source_side
 from nir_interop.explain.verdict import CauseShare, Verdict
 from nir_interop.graphs import Graph, inline
-from nir_interop.reconcile.model import Side
 from nir_interop.reconcile.outputs import OUTPUTS
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import Plan, fitted, replayed
@@ -121,12 +121,12 @@ def settled(
 def _settled(
     replays: Replays, plain: Graph, intended: Graph | None, source: Side, native: Recording
 ) -> tuple[Side, tuple[Found, ...]]:
-    setting, _, found = source_side(replays, plain, intended, source.rules, source.dt, native, source.name)
+    reading, _, found = source_side(replays, plain, intended, source, native)
     if found:
         for rules in _dialects(rules_for(plain, source.rules)):
             if distance(gap(native, replays.run(plain, source.dt, rules))) == 0:
                 return replace(source, rules={**source.rules, **rules}), ()
-    return replace(source, dt=setting.dt, rules={**source.rules, **setting.rules}), tuple(found)
+    return replace(reading, rules={**source.rules, **reading.rules}), tuple(found)
 
 
 def _dialects(rules: Rules) -> Iterator[dict[str, UpdateRule]]:

@@ -46,6 +46,4 @@ def make_stimulus(job: MakeStimulus, stimuli: Stimuli) -> StimulusMade:
     made = stimuli.stimulus_for(entry, entry.build(job.seed), job.seed)
     save_arrays(job.left(STIMULUS), {"input": made.input} | ({} if made.labels is None else {"labels": made.labels}))
     steps, batch = made.input.shape[:2]
-    return StimulusMade(
-        dataset=made.dataset, encoding=made.encoding, steps=int(steps), batch=int(batch), digest=made.digest()
-    )
+    return StimulusMade(dataset=made.dataset, encoding=made.encoding, steps=int(steps), batch=int(batch), digest=made.digest())

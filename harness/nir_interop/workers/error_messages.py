@@ -8,6 +8,7 @@ import sysconfig
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, OwnFailure, ReadFailed
@@ -180,7 +181,8 @@ def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[s
     if short:
         described["error_message"] = one_line(f"{SHORT_OF_MEMORY}: {described['error_message']}".removesuffix(": "))
     full = not short and says_no_space(described["error_message"])
-    return Outcome(status=str(status), stage=str(stage), short_of_memory=short, no_space=full, **described)
+    words: dict[str, Any] = described
+    return Outcome(status=str(status), stage=str(stage), short_of_memory=short, no_space=full, **words)
 
 
 def import_failure(

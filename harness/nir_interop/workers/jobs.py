@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -34,6 +33,9 @@ Document = Mapping[str, Any]
 
 
 # What a job comes to.
+
+O = TypeVar("O", bound="Outcome")  # noqa: E741
+OutcomeT = TypeVar("OutcomeT", bound="Outcome", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +76,14 @@ class Outcome:
     no_space: bool = False
     timing: Timing = Timing()
 
+    def failed(self: O, how: Outcome) -> O:
+        """This one, as far as it came, and how it failed."""
+        words: dict[str, Any] = how.words()
+        return replace(self, short_of_memory=how.short_of_memory, no_space=how.no_space, **words)
+
     def words(self) -> dict[str, str]:
         """How it failed: status, stage, and the three columns of an error."""
         return {name: str(getattr(self, name)) for name in ("status", "stage", "error_type", "error_message", "error_at")}
-
-
-O = TypeVar("O", bound=Outcome)  # noqa: E741
-OutcomeT = TypeVar("OutcomeT", bound=Outcome, covariant=True)
 
 
 def ended(kind: type[O], outcome: Outcome, **more: Any) -> O:
@@ -595,10 +598,15 @@ def _kind(job: Job[O]) -> type[O]:
     return type(job).outcome  # type: ignore[return-value]  # a class variable cannot have the type that its class is of
 
 
-@cache
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
 def _hints(kind: type) -> dict[str, Any]:
-    names = {each.name for each in fields(kind)}
-    return {name: hint for name, hint in get_type_hints(kind).items() if name in names}
+    """Field → its type."""
+    if kind not in _HINTS:
+        names = {each.name for each in fields(kind)}
+        _HINTS[kind] = {name: hint for name, hint in get_type_hints(kind).items() if name in names}
+    return _HINTS[kind]
 
 
 def _read(hint: Any, value: Any) -> Any:

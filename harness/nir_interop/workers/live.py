@@ -19,8 +19,8 @@ from nir_interop.graphs import Graph, inline, write
 from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
-from nir_interop.vocabulary import Idiom, Reset, Status
-from nir_interop.workers.jobs import OK, Job, Meaning, Native, NativeLabels, O
+from nir_interop.vocabulary import Idiom, Readout, Reset, Status
+from nir_interop.workers.jobs import OK, RECORDING, Cell, Compared, Job, Meaning, Native, NativeLabels, O
 from nir_interop.workers.network_of_graph import layered
 from nir_interop.workers.pool import Died, TimedOut, Worker
 
@@ -54,11 +54,30 @@ class LiveBackend:
 
     def __call__(self, graph: Graph, stimulus: Array, dt: float) -> Recording:
         r"""The recording of an imported graph; stimulus with axes (T, B, \*shape)."""
-        nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
         with self._files() as folder:
             write(folder / "graph.nir", graph)
-            job = Meaning(graph=str(folder / "graph.nir"), stimulus="", dt=dt, nodes=tuple(nodes))
+            job = Meaning(graph=str(folder / "graph.nir"), stimulus="", dt=dt, nodes=_nodes(graph))
             return self._recorded(job, stimulus, folder)
+
+    def beside(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[Compared, Recording | None]:
+        """How an import, run as often as a cell of the matrix, ends beside a recording; and its own where that differs."""
+        with self._files() as folder:
+            write(folder / "graph.nir", graph)
+            save_arrays(folder / "stimulus.npz", {"input": stimulus})
+            baseline.save(folder / "source.npz")
+            found = self._work(
+                Cell(
+                    graph=str(folder / "graph.nir"),
+                    stimulus=str(folder / "stimulus.npz"),
+                    source=str(folder / "source.npz"),
+                    dt=dt,
+                    readout=str(Readout.RATE),
+                    seed=self.seed,
+                    nodes=_nodes(graph),
+                    folder=str(folder),
+                )
+            )
+            return found, Recording.load(folder / RECORDING) if found.status == Status.MISMATCH else None
 
     def native(
         self, reset: Reset, idiom: Idiom, label: str = "", *, recurrent: bool = False
@@ -142,3 +161,7 @@ class LiveBackend:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+
+def _nodes(graph: Graph) -> tuple[str, ...]:
+    return tuple(name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output"))

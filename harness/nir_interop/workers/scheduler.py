@@ -59,11 +59,11 @@ class Task:
     order: tuple[Any, ...]
     cost: float
     limit: float
-    prepare: Callable[[Path], Job[Any]]
+    prepare: Callable[[Path], Job[Outcome]]
     finish: Callable[[Outcome, Path], Outcome] = lambda outcome, folder: outcome
-    done: Callable[[Outcome], None] = lambda outcome: None
+    done: Callable[[Any], None] = lambda outcome: None
     option: str = ""
-    here: Callable[[Job[Any]], Outcome] | None = None
+    here: Callable[[Any], Outcome] | None = None
 
     def __lt__(self, other: Task) -> bool:
         return (self.urgency, self.order) < (other.urgency, other.order)
@@ -222,7 +222,7 @@ class Scheduler:
                 worker = self._worker(slot, task.backend)
                 if isinstance(job, Describe):
                     return worker.described
-                outcome: Outcome = worker.work(job, task.limit)
+                outcome = worker.work(job, task.limit)
                 taken = not (worker.folder.exists() and folder.exists())
                 if worker.spent or taken:
                     self._drop(slot, task.backend)
@@ -327,6 +327,11 @@ class Answer(Generic[T]):
         awaited, self._awaited = self._awaited, []
         for each in awaited:
             each()
+
+    @property
+    def known(self) -> T:
+        """What it is, once that is known."""
+        return self._given[0]
 
     def then(self, go_on: Callable[[], None]) -> None:
         """Call this when it is known, which it is not yet."""

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.conformance.primitives.case import Array
 from nir_interop.conformance.primitives.judging import EXPORT, Judged, Row, compared, failed, row
@@ -15,11 +16,11 @@ from nir_interop.explain.exporting import exporter_changes
 from nir_interop.graphs import Graph, inline, read, write
 from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of
-from nir_interop.reconcile.model import Side
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.transfer.case import Case, explain
 from nir_interop.vocabulary import Cause, Idiom, Outcome, Status
+from nir_interop.workers.jobs import Meaning, Native
 from nir_interop.workers.live import LiveBackend
 
 Export = Callable[[Network, Idiom, Array], Graph]
@@ -47,7 +48,7 @@ class Exporting(LiveBackend):
             self._last = graph, stimulus, folder
         folder = self._last[2]
         nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
-        job = {"kind": "meaning", "dt": dt, "nodes": nodes, "graph": str(folder / "graph.nir")}
+        job = Meaning(graph=str(folder / "graph.nir"), stimulus="", dt=dt, nodes=tuple(nodes))
         return self._recorded(job, stimulus, folder)
 
     def export(self, network: Network, idiom: Idiom, stimulus: Array) -> Graph:
@@ -57,8 +58,8 @@ class Exporting(LiveBackend):
         """
         with self._files() as folder:
             path = folder / "graph.nir"
-            asked = {"network": document_of(network), "idiom": idiom.value, "label": "", "graph": str(path)}
-            self._recorded({"kind": "native", **asked}, stimulus, folder)
+            job = Native(network=document_of(network), idiom=idiom.value, stimulus="", graph=str(path))
+            self._recorded(job, stimulus, folder)
             return read(path)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing import get_context
 
+from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.backends.environments import backend as find
 from nir_interop.conformance.primitives.axes import by_axes
@@ -18,14 +19,12 @@ from nir_interop.conformance.primitives.exporting import Exporting, exported_row
 from nir_interop.conformance.primitives.judging import IMPORT, Judged, Row, Run, judge, row
 from nir_interop.conformance.primitives.networks import networks
 from nir_interop.fingerprint import Fingerprint
-from nir_interop.reconcile.model import Side
-from nir_interop.store.keys import primitives_key
+from nir_interop.store.keys import backend_key, made_key
 from nir_interop.store.store import Store
 from nir_interop.transfer import case as transfer
-from nir_interop.transfer.case import known_side
 from nir_interop.transfer.fingerprints import LIMIT as PROBE_LIMIT
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.vocabulary import Cause, Outcome
+from nir_interop.vocabulary import REFERENCE, Cause, Outcome
 from nir_interop.workers.confinement import die_with
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.pool import SAME_SUMS
@@ -77,7 +76,8 @@ def _one_thread(parent: int) -> None:
 
 
 def _key(backend: Backend, limit: float) -> str:
-    return primitives_key(find("reference"), backend, what="primitives", suite=SUITE, limit=limit)
+    reference = backend_key(find(REFERENCE))
+    return made_key(__name__, asks=backend, reference=reference, what="primitives", suite=SUITE, limit=limit)
 
 
 def measure(backend: Backend, store: Store, *, limit: float = LIMIT) -> list[Row]:
@@ -130,6 +130,6 @@ def _row(case: Case, judged: Judged, fingerprint: Callable[[], Fingerprint]) -> 
 
 def _causes(case: Case, judged: Judged, fingerprint: Fingerprint) -> Sequence[str]:
     """Why outputs differ, most outputs first."""
-    known = known_side(fingerprint, case.dt)
+    known = Side.of(fingerprint, case.dt)
     meant = transfer.Case(case.graph, case.stimulus, Side("NIR", case.dt), known, recorded=case.meant)
     return () if judged.recording is None else transfer.explain(meant, judged.recording).codes

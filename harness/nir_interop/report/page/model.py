@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nir_interop.errors import BadInput
-from nir_interop.fingerprint import Side
+from nir_interop.fingerprint import Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.matrix.known_issues import Issue, load
 from nir_interop.matrix.plan import is_cell_id
@@ -124,7 +124,7 @@ class Page:
     def rules_for(self, primitive: str) -> list[Row]:
         """NIR's own meaning first, then importers, then the libraries' own neurons."""
         own = [row for row in self.rules if row["primitive"] == primitive]
-        native = Side.NATIVE.value
+        native = Origin.NATIVE.value
         return sorted(
             own, key=lambda row: (row["backend"] != "NIR", row["side"] == native, row["backend"], row["options"] or "")
         )

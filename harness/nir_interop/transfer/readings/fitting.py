@@ -12,13 +12,13 @@ import torch
 
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import Mask, Replays, count, gap
+from nir_interop.agreement.side import Side
 from nir_interop.compare.comparison import status_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.causes import Found
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Array, Graph, inline, validate
-from nir_interop.reconcile.model import Side
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import Precision

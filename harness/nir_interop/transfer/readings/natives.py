@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from nir_interop.backends.environments import Backend
-from nir_interop.fingerprint import Fingerprint, Side
+from nir_interop.fingerprint import Fingerprint, Origin
 from nir_interop.graphs import NEURONS, Graph, components
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import NativeRules, native_neurons
@@ -45,4 +45,4 @@ def _combined(known: NativeRules, kinds: Iterable[str]) -> Iterator[Fingerprint]
         if all(kind in written for kind in wanted):
             for options in itertools.product(*(written[kind] for kind in wanted)):
                 together = {kind: rules[named].rules[kind] for kind, named in zip(wanted, options, strict=True)}
-                yield Fingerprint(known.backend, Side.NATIVE, " and ".join(dict.fromkeys(options)), together)
+                yield Fingerprint(known.backend, Origin.NATIVE, " and ".join(dict.fromkeys(options)), together)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from nir_interop.agreement.replay import Rules, rules_for
+from nir_interop.agreement.replay import Rules
+from nir_interop.agreement.side import Side
 from nir_interop.explain.causes import causes_between
 from nir_interop.explain.rule_text import says
-from nir_interop.explain.settings import settle
 from nir_interop.graphs import Graph, Shapes, components
 from nir_interop.reference.coefficients import Values, membrane_memory, parameter, start_value, synapse_memory
 from nir_interop.rule import NIR_MEANING, Precision, ResetKind, Timing, UpdateRule, Use
@@ -109,7 +109,7 @@ def reading(
     graph: Graph, dt: float, rules: Rules, asked: float, whose: tuple[str, ...] = (), changes: tuple[str, ...] = ()
 ) -> Reading:
     """A reading of an inlined graph, with NIR's value on each axis that is of no matter to it."""
-    settled = settle(graph, dt, rules_for(graph, rules), "").rules
+    settled = Side("", dt, rules).for_graph(graph).rules
     fed_back = _has_feedback(graph)
     kept: dict[str, UpdateRule] = {}
     for kind, rule in settled.items():
