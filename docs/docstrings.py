@@ -34,6 +34,13 @@ def markdown(docstring: str, links: dict[str, str] | None = None) -> str:
     return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 
+def source(module: ModuleType) -> str:
+    """A module as Markdown: its docstring, then its code as it stands in the file."""
+    text = inspect.getsource(module)
+    code = text.splitlines()[ast.parse(text).body[0].end_lineno :]
+    return "\n".join([markdown(module.__doc__ or ""), "", "```py", *code, "```", ""])
+
+
 def summary(docstring: str | None) -> str:
     """A docstring's first paragraph on one line, as Markdown."""
     return " ".join(markdown(docstring or "").split("\n\n")[0].split())

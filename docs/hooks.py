@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import re
@@ -14,12 +15,14 @@ from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from docstrings import source
 from generated import PAGES, RESULTS
 from mathml import BadMath, mathml, parts
 
 log = logging.getLogger("mkdocs.hooks.nir_interop")
 
 _INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+_MODULE = re.compile(r"^<!-- module: ([\w.]+) -->$", re.MULTILINE)
 _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
 _WORKER = """if (location.protocol === "file:") {
   const source = SOURCE;
@@ -58,6 +61,11 @@ def on_files(files: Files, *, config: Any) -> Files:
         else:
             files.append(File.generated(config, address, abs_src_path=str(each)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Modules that a page names in a comment, as they stand in the program."""
+    return _MODULE.sub(lambda found: source(importlib.import_module(found[1])), markdown)
 
 
 def on_page_content(html: str, *, page: Any, **_: Any) -> str:

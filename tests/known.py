@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from nir_interop.backends.environments import backend
+import pytest
+
+from nir_interop.backends.environments import Backend, backend
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import import_fingerprint
@@ -29,6 +31,14 @@ def one_at_a_time(what: str) -> Iterator[None]:
     with (STORE / f"{what}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def installed(name: str) -> Backend:
+    """A library; a test that asks for one that is not installed is skipped."""
+    library = backend(name)
+    if library.missing:
+        pytest.skip(library.hint)
+    return library
 
 
 @cache

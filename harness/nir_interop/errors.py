@@ -15,6 +15,7 @@
     ├── TooSlow                 the reference gave no answer within the time limit; command line: exit 2
     ├── OwnFailure              nir-interop itself failed, not what it was given; command line: exit 70
     ├── NoAnswer                a library's model returned something that is no output
+    ├── NotReconciled           no rewriting known makes a backend give every output
     ├── RunFailed               a backend gave no recording of a graph; says why, in the library's words
     └── BackendMissing          the backend is not installed where it should be
 
@@ -91,6 +92,10 @@ class RunFailed(NirInteropError):
     def __init__(self, status: str, error_type: str = "", message: str = "") -> None:
         super().__init__(": ".join(text for text in (status, error_type, message) if text))
         self.status, self.error_type, self.message = status, error_type, message
+
+
+class NotReconciled(NirInteropError):
+    """No rewriting that is known makes a backend give every output."""
 
 
 class BackendMissing(NirInteropError):

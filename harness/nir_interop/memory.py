@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,18 +45,36 @@ def checked(text: str | float, where: str = OPTION) -> float:
     return limit
 
 
+_lock = threading.Lock()
+_in_force: list[str] = []
+_outside: str | None = None
+"""What the environment said before anybody allowed anything."""
+
+
 @contextmanager
 def allowed(limit: float) -> Iterator[None]:
-    """Let runs hold so many GiB, here and in the processes that are started meanwhile."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = repr(checked(limit))
+    """Let runs hold so many GiB, here and in the processes that are started meanwhile.
+
+    Threads may overlap: the limit that was said last holds, and once all have ended the environment says what it said before.
+    """
+    global _outside
+    said = repr(checked(limit))
+    with _lock:
+        if not _in_force:
+            _outside = os.environ.get(VARIABLE)
+        _in_force.append(said)
+        os.environ[VARIABLE] = said
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(VARIABLE, None)
-        else:
-            os.environ[VARIABLE] = before
+        with _lock:
+            _in_force.remove(said)
+            if _in_force:
+                os.environ[VARIABLE] = _in_force[-1]
+            elif _outside is None:
+                os.environ.pop(VARIABLE, None)
+            else:
+                os.environ[VARIABLE] = _outside
 
 
 def machine_gib() -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nir_interop.errors import BadStimulus
 from nir_interop.npz import Archive
-from nir_interop.printable import shape_text, shown
+from nir_interop.printable import listed, printable, shape_text, shown
 
 Array = NDArray[Any]
 
@@ -25,7 +25,7 @@ MEMBRANE_SAMPLES = 4
 _SECTIONS = ("outputs", "spikes", "membranes")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recording:
     """Spikes, membranes and outputs of one run.
 
@@ -46,6 +46,14 @@ class Recording:
         """All outputs, flattened and laid side by side in the order of their names: (T, B, n)."""
         parts = [self.outputs[name] for name in sorted(self.outputs)]
         return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
+
+    def __repr__(self) -> str:
+        steps, samples = next((array.shape[:2] for array in self.outputs.values()), (0, 0))
+        lines = [f"Recording of {steps} steps, {samples} samples"]
+        for section in _SECTIONS:
+            shapes = [f"{printable(name)} {shape_text(array.shape)}" for name, array in sorted(getattr(self, section).items())]
+            lines += [f"{section}: {listed(shapes)}"] if shapes else []
+        return "\n".join(lines)
 
     def digest(self) -> str:
         """SHA-256 of everything recorded; equal recordings have equal digests."""

@@ -14,13 +14,8 @@ import pytest
 from nir_interop.graphs import Graph, write
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator, read
+from tests.command_line import run
 from tests.strategies import node, port
-
-
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """``nir-interop`` with these arguments."""
-    command = [sys.executable, "-m", "nir_interop", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
 
 
 def lif_graph(**changes: list[float]) -> Graph:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,9 @@ import pytest
 
 from nir_interop.graphs import write
 from tests.cli.test_cli import lif_graph
+from tests.command_line import run
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nir_interop", "explain", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +26,7 @@ def ignored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(ignored: Path) -> tuple[int, dict[str, Any]]:
-    done = run(str(ignored), "--backend", "norse", "--json", cwd=ignored.parent)
+    done = run("explain", str(ignored), "--backend", "norse", "--json", cwd=ignored.parent)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -69,7 +63,7 @@ def test_the_claim_holds_with_the_library_itself(ignored: Path, found: tuple[int
 
 
 def test_on_a_terminal_it_is_a_short_text_with_the_spikes_around_the_first_difference(ignored: Path) -> None:
-    done = run(str(ignored), "--backend", "norse", cwd=ignored.parent)
+    done = run("explain", str(ignored), "--backend", "norse", cwd=ignored.parent)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[0].startswith("norse 1.1.0: ")
@@ -90,7 +84,7 @@ def test_on_a_terminal_it_is_a_short_text_with_the_spikes_around_the_first_diffe
 def test_a_graph_that_is_run_as_meant_has_nothing_to_explain_and_exits_0(tmp_path: Path) -> None:
     path = tmp_path / "plain.nir"
     write(path, lif_graph())
-    done = run(str(path), "--backend", "norse", cwd=tmp_path)
+    done = run("explain", str(path), "--backend", "norse", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "computes what NIR means by plain.nir" in done.stdout.splitlines()[0]
     assert "Blame" not in done.stdout
@@ -99,7 +93,7 @@ def test_a_graph_that_is_run_as_meant_has_nothing_to_explain_and_exits_0(tmp_pat
 def test_what_a_library_declines_is_told_in_its_words(tmp_path: Path) -> None:
     path = tmp_path / "leak.nir"
     write(path, lif_graph(v_leak=[0.25] * 3))
-    done = run(str(path), "--backend", "snntorch", "--json", cwd=tmp_path)
+    done = run("explain", str(path), "--backend", "snntorch", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert (done.returncode, document["status"], document["blame"]) == (1, "refused", "importer")
     assert [each["cause"] for each in document["causes"]] == ["unsupported"]
@@ -112,7 +106,7 @@ def test_what_a_library_declines_is_told_in_its_words(tmp_path: Path) -> None:
 )
 def test_bad_usage_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     write(tmp_path / "graph.nir", lif_graph())
-    done = run(*arguments, cwd=tmp_path)
+    done = run("explain", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

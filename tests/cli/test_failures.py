@@ -15,6 +15,7 @@ from nir_interop.cli.options import say, say_line
 from nir_interop.errors import BadInput, OwnFailure, TooSlow
 from nir_interop.graphs import Graph, renamed, write
 from nir_interop.printable import printable, shell_word
+from tests.command_line import run
 from tests.fuzz import seeds
 from tests.places import PYTHONPATH
 
@@ -117,10 +118,7 @@ def test_names_in_what_reconcile_says_are_shown_as_text(
 @pytest.mark.parametrize("verb", [("check", "--backend", "norse"), ("explain", "--backend", "norse")])
 def test_names_in_what_a_verb_says_of_a_library_are_shown_as_text(verb: tuple[str, ...], tmp_path: Path) -> None:
     hostile(tmp_path / "a\x1b[2J\nb.nir", 1)
-    done = subprocess.run(
-        [sys.executable, "-m", "nir_interop", *verb, "a\x1b[2J\nb.nir"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": PYTHONPATH},
-    )  # fmt: skip
+    done = run(*verb, "a\x1b[2J\nb.nir", cwd=tmp_path)
     assert done.returncode in (0, 1), done.stderr
     assert "a\\x1b[2J\\nb.nir" in done.stdout
     assert_shown_as_text(done.stdout + done.stderr)

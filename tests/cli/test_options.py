@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nir_interop.cli import main
-from nir_interop.cli.places import check_file, check_folder
 from nir_interop.errors import BadInput
 from nir_interop.graphs import Graph, Node, write
+from nir_interop.interface.places import check_file, check_folder
 
 
 @pytest.fixture(autouse=True)

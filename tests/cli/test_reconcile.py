@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nir_interop.backends.environments import backend
 from nir_interop.graphs import read, write
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Gain
 from nir_interop.stimuli import bernoulli
 from nir_interop.workers.live import LiveBackend
 from tests.cli.test_cli import lif_graph
+from tests.command_line import run
+from tests.known import installed
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nir_interop", "reconcile", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
 
 
 @pytest.fixture
@@ -56,7 +50,7 @@ def test_a_bad_call_writes_nothing_and_says_in_one_line_what_to_do(name: str, gr
     np.savez(graph.parent / "x.npz", input=nothing)
     np.savez(graph.parent / "more.npz", input=nothing, output=np.zeros((5, 2, 7), dtype=np.float32))
     before = graph.read_bytes()
-    done = run(*arguments, cwd=graph.parent)
+    done = run("reconcile", *arguments, cwd=graph.parent)
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("nir-interop: ")
@@ -66,7 +60,7 @@ def test_a_bad_call_writes_nothing_and_says_in_one_line_what_to_do(name: str, gr
 
 
 def test_a_graph_that_needs_nothing_is_written_as_it_is(graph: Path) -> None:
-    done = run("graph.nir", "--to", "reference", "-o", "out.nir", "--json", cwd=graph.parent)
+    done = run("reconcile", "graph.nir", "--to", "reference", "-o", "out.nir", "--json", cwd=graph.parent)
     document = json.loads(done.stdout)
     assert (done.returncode, document["passes"], document["exact"], document["basis"]) == (0, [], True, "proof")
     assert read(graph.parent / "out.nir").edges == read(graph).edges
@@ -74,16 +68,14 @@ def test_a_graph_that_needs_nothing_is_written_as_it_is(graph: Path) -> None:
 
 def test_what_norse_ignores_is_put_where_norse_reads_it(graph: Path) -> None:
     """The promise, held with the library's own importer and nothing else of this project's."""
-    installed = backend("norse")
-    if installed.missing:
-        pytest.skip(installed.hint)
-    done = run("graph.nir", "--to", "norse", "-o", "out.nir", "--json", cwd=graph.parent)
+    library = installed("norse")
+    done = run("reconcile", "graph.nir", "--to", "norse", "-o", "out.nir", "--json", cwd=graph.parent)
     document = json.loads(done.stdout)
     assert (done.returncode, document["exact"], document["basis"], document["mismatched"]) == (0, True, "measured", 0)
     assert document["mismatched_before"] > 0
     assert [each["name"] for each in document["passes"]] == ["fold_resistance"]
     stimulus = bernoulli((4,), 80, 4, 0.3, 7)
-    with LiveBackend(installed) as norse:
+    with LiveBackend(library) as norse:
         made = norse(read(graph.parent / "out.nir"), stimulus, 1e-4)
     meant = simulate(read(graph), stimulus, 1e-4)
     assert meant.output.sum() > 20
@@ -95,7 +87,18 @@ def test_what_a_library_computed_tells_how_the_file_that_it_wrote_is_to_be_read(
     stimulus = bernoulli((4,), 80, 4, 0.3, 7)
     made = simulate(read(graph), stimulus, 1e-4, {"LIF": NIR_MEANING.but(gain=Gain.ONE)})
     np.savez(graph.parent / "native.npz", input=stimulus, output=made.output)
-    done = run("graph.nir", "--to", "reference", "--from-recording", "native.npz", "-o", "out.nir", "--json", cwd=graph.parent)
+    done = run(
+        "reconcile",
+        "graph.nir",
+        "--to",
+        "reference",
+        "--from-recording",
+        "native.npz",
+        "-o",
+        "out.nir",
+        "--json",
+        cwd=graph.parent,
+    )
     document = json.loads(done.stdout)
     assert (done.returncode, document["exact"], document["mismatched"]) == (0, True, None)
     assert document["mismatched_before"] > 0
@@ -124,7 +127,18 @@ def test_a_soft_reset_is_named_by_whose_it_is_and_nothing_is_called_inexpressibl
             output.append(spikes.numpy())
     write(graph, lif_graph(r=[20.0] * 3))
     np.savez(graph.parent / "native.npz", input=stimulus, output=np.stack(output))
-    done = run("graph.nir", "--to", "reference", "--from-recording", "native.npz", "-o", "out.nir", "--json", cwd=graph.parent)
+    done = run(
+        "reconcile",
+        "graph.nir",
+        "--to",
+        "reference",
+        "--from-recording",
+        "native.npz",
+        "-o",
+        "out.nir",
+        "--json",
+        cwd=graph.parent,
+    )
     reading = json.loads(done.stdout)["source_reading"]
     assert (reading["fits"], reading["options"]) == (True, "--from-rule reset=subtract,timing=late")
     assert "snntorch's Leaky(reset_mechanism='subtract', reset_delay=True)" in reading["whose"]

@@ -21,7 +21,6 @@ class Block:
 
     line : where it begins, from 1
     shown : the text block right behind it; None where there is none
-    before : Python that stands above a block of Python on the same page
     """
 
     page: str
@@ -29,7 +28,6 @@ class Block:
     language: str
     code: str
     shown: str | None = None
-    before: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -48,7 +46,6 @@ def blocks_of(path: Path, page: str) -> list[Block]:
     """
     tokens = MarkdownIt("commonmark").enable("table").parse(path.read_text(encoding="utf-8"))
     found: list[Block] = []
-    python = ""
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "code_block":
             raise ValueError(f"{page}:{_line(token.map)}: indented code says nothing of its language; use a fence")
@@ -56,9 +53,7 @@ def blocks_of(path: Path, page: str) -> list[Block]:
             continue
         if token.info in RUNNABLE:
             shown = after.content if after is not None and after.type == "fence" and after.info == "text" else None
-            before = python if token.info == "python" else ""
-            found.append(Block(page, _line(token.map), token.info, token.content, shown, before))
-            python += token.content if token.info == "python" else ""
+            found.append(Block(page, _line(token.map), token.info, token.content, shown))
         elif token.info not in NOT_RUNNABLE:
             raise ValueError(
                 f"{page}:{_line(token.map)}: {token.info or 'no language'}: use {', '.join(RUNNABLE + NOT_RUNNABLE)}"

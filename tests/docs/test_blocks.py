@@ -23,7 +23,7 @@ import pytest
 
 from nir_interop.reference import Simulator, read
 from tests.docs.blocks import ANYTHING, Block, blocks_of, first_difference, options_of
-from tests.places import ROOT
+from tests.places import PYTHONPATH, ROOT
 
 Completed = subprocess.CompletedProcess[str]
 PAGES = (Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")))
@@ -84,6 +84,7 @@ class Reader:
 
     folder: Path
     ran: dict[str, Completed] = field(default_factory=dict)
+    printed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def run(self, command: str) -> Completed:
         """Run a command as a shell does where it is no terminal; what was run already answers as it did."""
@@ -100,7 +101,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def shell(command: str, folder: Path) -> Completed:
     known = {name: value for name, value in os.environ.items() if name not in UNKNOWN}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known.get('PATH', os.defpath)}"
-    environment = known | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    environment = known | {"PATH": path, "PYTHONPATH": PYTHONPATH, "PYTHONIOENCODING": "utf-8"}
     bash = ["bash", "-o", "pipefail", "-c", command]
     return subprocess.run(bash, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300)
 
@@ -130,13 +131,18 @@ def run_sh(block: Block, reader: Reader) -> str:
 
 
 def run_python(block: Block, reader: Reader) -> str:
-    """What a block of Python prints, behind those that stand above it."""
-    mark = "--- here it begins"
-    script = reader.folder / "block.py"
-    script.write_text(f"{block.before}\nprint({mark!r})\n{block.code}", encoding="utf-8")
-    ran = shell("python -W error block.py", reader.folder)
-    assert ran.returncode == 0, f"{block}: {ran.stderr}"
-    return ran.stdout.split(f"{mark}\n", 1)[1]
+    """What a block of Python prints, behind those that stand above it; a page's blocks are run together, once."""
+    if block.page not in reader.printed:
+        blocks = [each for each in BLOCKS if each.page == block.page and each.language == "python"]
+        marks = [f"--- {each} begins" for each in blocks]
+        script = reader.folder / "block.py"
+        parts = (f"print({mark!r}, flush=True)\n{each.code}" for mark, each in zip(marks, blocks, strict=True))
+        script.write_text("\n".join(parts), encoding="utf-8")
+        ran = shell("python -W error block.py", reader.folder)
+        assert ran.returncode == 0, f"{block.page}: {ran.stdout}{ran.stderr}"
+        printed = re.split("|".join(f"{re.escape(mark)}\n" for mark in marks), ran.stdout)[1:]
+        reader.printed[block.page] = dict(zip(map(str, blocks), printed, strict=True))
+    return reader.printed[block.page][str(block)]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -20,10 +21,11 @@ from typer.main import get_command
 from nir_interop import vocabulary
 from nir_interop.cli import app
 from nir_interop.reconcile.passes import PASSES
+from nir_interop.reference import steps
 from nir_interop.rule import AXES
 from nir_interop.schema import REPORT, TABLES, read_table
 from nir_interop.vocabulary import Word
-from tests.places import ROOT
+from tests.places import PYTHONPATH, ROOT
 from tests.report.test_browser import AXE, browser, missing  # noqa: F401  browser is a fixture
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ PAGES = ("index", "adapters", "reference/passes")
 def build(source: Path, site: Path) -> subprocess.CompletedProcess[str]:
     """Build the site of a checkout, as ``make docs`` does."""
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(source / "mkdocs.yml"), "-d", str(site)]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": PYTHONPATH}
     return subprocess.run(words, env=environment, capture_output=True, text=True, cwd=source)
 
 
@@ -92,6 +94,12 @@ def test_every_axis_of_a_rule_and_every_value_is_there(site: Path) -> None:
         assert axis.name in page.text
         assert all(str(value.value) in page.text for value in axis.type)
     assert {"decay", "gain", "what-each-library-does"} <= page.ids
+
+
+def test_the_steps_stand_in_concepts_as_they_stand_in_the_program(site: Path) -> None:
+    shown = words_of(site, "concepts").text
+    code = inspect.getsource(steps).partition("\n\n\n")[2]
+    assert code.startswith("def i_step(") and code.strip() in shown
 
 
 def test_an_axis_is_not_said_of_a_neuron_that_it_says_nothing_of(site: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import signal
 import subprocess
 import sys
@@ -13,7 +12,8 @@ import nir
 import pytest
 
 from nir_interop.backends.environments import backend
-from tests.known import knowing_store
+from tests.known import installed, knowing_store
+from tests.tables import rows_of
 
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 TABLES = ("training", "exports", "deployment", "flips", "curves", "snntorch_exporter")
@@ -25,17 +25,11 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
 
 
-def table(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a quick run on the embedded digits."""
     for name in LIBRARIES:
-        if backend(name).missing:
-            pytest.skip(backend(name).hint)
+        installed(name)
     folder = tmp_path_factory.mktemp("quick")
     run = started(folder, "--store", str(knowing_store(folder)))
     said, errors = run.communicate(timeout=300)
@@ -47,39 +41,39 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_table_says_which_data_it_is_from(quick: Path) -> None:
     for name in TABLES:
-        assert {row["dataset"] for row in table(quick, name)} <= {"digits", "digits, training"}, name
-    assert {len(table(quick, name)) for name in ("training", "deployment")} == {4, 24}
+        assert {row["dataset"] for row in rows_of(quick, name)} <= {"digits", "digits, training"}, name
+    assert {len(rows_of(quick, name)) for name in ("training", "deployment")} == {4, 24}
 
 
 def test_every_accuracy_has_its_samples_and_an_interval(quick: Path) -> None:
     for name in ("training", "exports", "deployment"):
-        for row in table(quick, name):
+        for row in rows_of(quick, name):
             if row["accuracy"]:
                 assert (row["samples"], row["comparable"]) == ("360", "false")
                 assert float(row["accuracy_low"]) < float(row["accuracy"]) < float(row["accuracy_high"])
-    for row in table(quick, "curves"):
+    for row in rows_of(quick, "curves"):
         assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
-    chosen = [row for row in table(quick, "curves") if row["settings"] == "chosen" and row["library"] == "norse"]
+    chosen = [row for row in rows_of(quick, "curves") if row["settings"] == "chosen" and row["library"] == "norse"]
     assert sum(int(row["samples"]) for row in chosen) == 960
 
 
 def test_the_networks_learn_even_from_a_few_digits(quick: Path) -> None:
-    for row in table(quick, "training"):
+    for row in rows_of(quick, "training"):
         if row["settings"] == "chosen":
             assert float(row["accuracy_low"]) > 0.4, row
 
 
 def test_rewritten_graphs_classify_every_image_as_their_source_does(quick: Path) -> None:
-    rows = [row for row in table(quick, "deployment") if row["mode"] == "reconciled" and row["source"].endswith("_chosen")]
+    rows = [row for row in rows_of(quick, "deployment") if row["mode"] == "reconciled" and row["source"].endswith("_chosen")]
     assert len(rows) == 9
     for row in rows:
         assert (row["status"], row["mismatched"], row["right"]) == ("exact", "0", row["right_source"]), row
         assert row["sample_exact"] == "true"
-    assert table(quick, "flips") == []
+    assert rows_of(quick, "flips") == []
 
 
 def test_what_fails_natively_says_at_which_stage_and_why(quick: Path) -> None:
-    rows = {(row["source"], row["importer"]): row for row in table(quick, "deployment") if row["mode"] == "native"}
+    rows = {(row["source"], row["importer"]): row for row in rows_of(quick, "deployment") if row["mode"] == "native"}
     assert rows["snntorch_chosen", "snntorch"]["causes"] == "flatten_batch"
     assert rows["spikingjelly_chosen", "norse"]["stage"] == "import"
     assert rows["snntorch_chosen", "spikingjelly"]["status"] == "exact"
@@ -88,23 +82,23 @@ def test_what_fails_natively_says_at_which_stage_and_why(quick: Path) -> None:
 
 
 def test_a_reset_that_the_exporter_loses_is_put_together_again(quick: Path) -> None:
-    rows = [row for row in table(quick, "deployment") if row["source"] == "snntorch_published_worked_around"]
+    rows = [row for row in rows_of(quick, "deployment") if row["source"] == "snntorch_published_worked_around"]
     lost = [row for row in rows if row["mode"] == "reconciled"]
     assert len(lost) == 3
     assert all("soft_reset_as_composition" in row["remedy"] and row["sample_exact"] == "true" for row in lost)
 
 
 def test_the_exporter_takes_tensors_and_a_sample_without_its_batch(quick: Path) -> None:
-    good = [row for row in table(quick, "snntorch_exporter") if row["status"] == "ok"]
+    good = [row for row in rows_of(quick, "snntorch_exporter") if row["status"] == "ok"]
     assert {(row["parameters"], row["ignore_dims"]) for row in good} == {("tensor per neuron", "[0]")}
-    bad = [row for row in table(quick, "snntorch_exporter") if row["status"] != "ok"]
+    bad = [row for row in rows_of(quick, "snntorch_exporter") if row["status"] != "ok"]
     assert all(row["error_message"] and row["error_at"] and row["why"] for row in bad)
 
 
 def test_every_graph_that_was_given_to_an_importer_is_there(quick: Path) -> None:
     graphs = {path.stem for path in (quick / "graphs").glob("*.nir")}
     assert {f"{library}_chosen" for library in LIBRARIES} < graphs
-    rewritten = [row for row in table(quick, "deployment") if row["remedy"]]
+    rewritten = [row for row in rows_of(quick, "deployment") if row["remedy"]]
     assert {f"{row['source']}_for_{row['importer']}" for row in rewritten} < graphs
     assert set(nir.read(quick / "graphs" / "norse_chosen.nir").nodes) >= {"conv1", "lif1", "lif3"}
 
@@ -146,7 +140,9 @@ def test_an_interrupted_run_goes_on_and_ends_in_the_same_bytes(quick: Path, tmp_
         assert (tmp_path / "parts" / "out" / "graphs" / name).read_bytes() == (quick / "graphs" / name).read_bytes()
     for name in TABLES:
         ours = [
-            row for row in table(quick, name) if (row.get("library") or row.get("source") or "snntorch").startswith("snntorch")
+            row
+            for row in rows_of(quick, name)
+            if (row.get("library") or row.get("source") or "snntorch").startswith("snntorch")
         ]
-        assert table(tmp_path / "parts" / "out", name) == ours, name
+        assert rows_of(tmp_path / "parts" / "out", name) == ours, name
     assert (tmp_path / "parts" / "out" / "rasters.png").read_bytes() == (quick / "rasters.png").read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import os
 import shutil
@@ -14,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nir_interop.backends.environments import backend
 from nir_interop.errors import BadData
 from nir_interop.graphs import Node, read, validate
 from nir_interop.reference import exact_simulator
@@ -24,7 +22,8 @@ from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIAB
 from nir_interop_studies.nir_paper.running import first_layer, first_neurons
 from nir_interop_studies.nir_paper.similarity import pair_rows
 from nir_interop_studies.progress import Progress
-from tests.known import knowing_store
+from tests.known import installed, knowing_store
+from tests.tables import rows_of
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 TABLES = {
@@ -43,17 +42,11 @@ def call(folder: Path, named: Path | None, *arguments: str) -> subprocess.Comple
     return subprocess.run([*words, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=500)
 
 
-def table(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory, paper: Path, data: Path) -> Path:
     """The folder of a quick run on the real data."""
     for name in LIBRARIES:
-        if backend(name).missing:
-            pytest.skip(backend(name).hint)
+        installed(name)
     folder = tmp_path_factory.mktemp("quick")
     run = call(folder, paper, "--data-dir", str(data))
     assert run.returncode == 0, run.stderr
@@ -145,7 +138,7 @@ def test_rows_that_say_the_same_at_several_steps_are_one() -> None:
 
 def test_reconciled_backends_give_one_accuracy_on_each_network(quick: Path) -> None:
     for name in ("cnn", "braille"):
-        rows = [row for row in table(quick, name) if row["mode"] == "reconciled"]
+        rows = [row for row in rows_of(quick, name) if row["mode"] == "reconciled"]
         assert {row["backend"] for row in rows} == {"reference", *LIBRARIES}
         assert len({row["right"] for row in rows}) == 1
         assert {row["mismatched"] for row in rows} == {"0"}, rows
@@ -153,14 +146,14 @@ def test_reconciled_backends_give_one_accuracy_on_each_network(quick: Path) -> N
 
 def test_every_accuracy_has_its_samples_an_interval_and_says_whether_it_compares(quick: Path) -> None:
     for name, samples in (("cnn", "10"), ("braille", "28"), ("cnn_rules", "10"), ("braille_rules", "28")):
-        for row in table(quick, name):
+        for row in rows_of(quick, name):
             assert (row["samples"], row["comparable"]) == (samples, "false")
             if row["accuracy"]:
                 assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
 
 
 def test_what_the_imports_of_the_recurrence_do_is_named(quick: Path) -> None:
-    rows = {row["backend"]: row for row in table(quick, "braille") if row["mode"] == "native"}
+    rows = {row["backend"]: row for row in rows_of(quick, "braille") if row["mode"] == "native"}
     assert rows["norse"]["causes"] == rows["spikingjelly"]["causes"] == "feedback_bias_at_start"
     assert int(rows["norse"]["mismatched"]) > 0
     assert rows["snntorch"]["status"] == "import_error"
@@ -168,7 +161,7 @@ def test_what_the_imports_of_the_recurrence_do_is_named(quick: Path) -> None:
 
 
 def test_the_gain_of_every_importer_is_stated(quick: Path) -> None:
-    rows = {(row["backend"], float(row["dt"])): row for row in table(quick, "cnn_gain")}
+    rows = {(row["backend"], float(row["dt"])): row for row in rows_of(quick, "cnn_gain")}
     assert float(rows["reference", 1e-3]["gain"]) == 1e-3
     assert rows["reference", 1e-3]["first_layer_spikes"] == "0"
     for dt in (1e-3, 1.0):
@@ -197,8 +190,7 @@ def test_the_page_states_the_claim_and_what_it_cannot_compare(quick: Path) -> No
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a quick run with nothing at all."""
     for name in LIBRARIES:
-        if backend(name).missing:
-            pytest.skip(backend(name).hint)
+        installed(name)
     folder = tmp_path_factory.mktemp("own")
     run = call(folder, None)
     assert run.returncode == 0, run.stderr
@@ -209,7 +201,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_without_the_paper_the_claim_is_tested_on_networks_of_our_own(own: Path) -> None:
     for name in ("own_cnn", "own_recurrent"):
-        rows = table(own, name)
+        rows = rows_of(own, name)
         assert {(row["dataset"], row["network"], row["comparable"]) for row in rows} == {
             ("digits-events", f"{name}.nir", "false")
         }
@@ -221,7 +213,7 @@ def test_without_the_paper_the_claim_is_tested_on_networks_of_our_own(own: Path)
         # Far above chance, so that backends that agree agree about something.
         assert all(float(row["accuracy_low"]) > 0.3 for row in rewritten)
         assert any(row["mismatched"] != "0" for row in rows if row["mode"] == "native")
-    (steps,) = {row["spikes_backend"] for row in table(own, "lif_backends") if row["backend"] in LIBRARIES}
+    (steps,) = {row["spikes_backend"] for row in rows_of(own, "lif_backends") if row["backend"] in LIBRARIES}
     assert len(steps.split()) > 10
 
 
@@ -237,7 +229,7 @@ def test_without_the_paper_the_page_says_that_nothing_was_published(own: Path) -
 def test_every_table_says_which_data_it_is_from(table_of: set[str], request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue("quick" if table_of is TABLES else "own")
     for name in table_of:
-        rows = table(folder, name)
+        rows = rows_of(folder, name)
         assert rows and all(row["dataset"] for row in rows), name
 
 

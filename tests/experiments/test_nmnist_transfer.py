@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,8 @@ from nir_interop_studies.nmnist_transfer.crossing import TREATMENTS, stretched
 from nir_interop_studies.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
 from nir_interop_studies.nmnist_transfer.network import FRAME, SHORT, network, summed, written_for
 from nir_interop_studies.nmnist_transfer.regimes import POOLINGS, Regime, regimes
-from tests.known import knowing_store
+from tests.known import installed, knowing_store
+from tests.tables import rows_of
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 TABLES = ("training", "sources", "exports", "steps", "transfer", "flips")
@@ -259,17 +259,11 @@ def test_a_checkpoint_of_another_network_is_refused(
     assert path.read_bytes() == before
 
 
-def table(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a quick run on the embedded digits."""
     for name in ("snntorch", "norse", "spikingjelly"):
-        if backend(name).missing:
-            pytest.skip(backend(name).hint)
+        installed(name)
     folder = tmp_path_factory.mktemp("quick")
     store = str(knowing_store(folder))
     words = [sys.executable, "-m", "nir_interop", "experiment", "nmnist_transfer", "--quick", "--store", store]
@@ -282,41 +276,41 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_table_says_which_data_it_is_from(quick: Path) -> None:
     for name in TABLES:
-        assert {row["dataset"] for row in table(quick, name)} <= {"digits-events"}, name
-    assert {len(table(quick, name)) for name in ("training", "sources", "transfer")} == {3, 12, 90}
+        assert {row["dataset"] for row in rows_of(quick, name)} <= {"digits-events"}, name
+    assert {len(rows_of(quick, name)) for name in ("training", "sources", "transfer")} == {3, 12, 90}
 
 
 def test_every_accuracy_has_its_samples_and_an_interval(quick: Path) -> None:
     for name in ("training", "sources", "transfer"):
-        for row in table(quick, name):
+        for row in rows_of(quick, name):
             if row["accuracy"]:
                 assert row["samples"] == "20"
                 assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
 
 
 def test_max_pooling_is_refused_and_says_where(quick: Path) -> None:
-    rows = {row["library"]: row for row in table(quick, "exports") if row["pooling"] == "max"}
+    rows = {row["library"]: row for row in rows_of(quick, "exports") if row["pooling"] == "max"}
     assert (rows["norse"]["stage"], rows["norse"]["status"]) == ("write", "write_error")
     assert rows["norse"]["declined_at"].startswith("norse/torch/utils/export_nir.py:")
     assert (rows["snntorch"]["stage"], rows["spikingjelly"]["stage"]) == ("export", "export")
-    ways = [row for row in table(quick, "transfer") if row["pooling"] == "max"]
+    ways = [row for row in rows_of(quick, "transfer") if row["pooling"] == "max"]
     assert len(ways) == 2 * 3 * len(TREATMENTS)
     assert {(row["accuracy"], row["causes"]) for row in ways} == {("", "not_expressible")}
     assert all(row["accuracy_source"] and row["remedy"] for row in ways)
 
 
 def test_rewritten_graphs_give_every_spike_of_their_source(quick: Path) -> None:
-    rows = [row for row in table(quick, "transfer") if row["treatment"] == "reconciled" and row["pooling"] != "max"]
+    rows = [row for row in rows_of(quick, "transfer") if row["treatment"] == "reconciled" and row["pooling"] != "max"]
     assert len(rows) == 24
     for row in rows:
         assert (row["status"], row["mismatched"], row["right"]) == ("exact", "0", row["right_source"]), row
         assert row["sample_exact"] == "true"
         assert int(row["spikes_source"]) > 20
-    assert table(quick, "flips") == []
+    assert rows_of(quick, "flips") == []
 
 
 def test_a_step_that_is_not_the_file_s_is_named_as_the_cause(quick: Path) -> None:
-    rows = {(row["source"], row["importer"], row["case"], row["treatment"]): row for row in table(quick, "transfer")}
+    rows = {(row["source"], row["importer"], row["case"], row["treatment"]): row for row in rows_of(quick, "transfer")}
     fixed = rows["norse_sum", "snntorch", "1e-3", "native"]
     assert (fixed["causes"], fixed["asked_by"], fixed["status"]) == ("dt_fixed", "nobody", "mismatch")
     default = rows["norse_sum", "spikingjelly", "1e-3", "native"]
@@ -326,7 +320,7 @@ def test_a_step_that_is_not_the_file_s_is_named_as_the_cause(quick: Path) -> Non
 
 
 def test_exporters_say_which_step_they_write(quick: Path) -> None:
-    rows = {(row["library"], row["exporter_call"], row["dt_written"]): row for row in table(quick, "steps")}
+    rows = {(row["library"], row["exporter_call"], row["dt_written"]): row for row in rows_of(quick, "steps")}
     assert float(rows["snntorch", "no dt", "0.001"]["dt_of_file"]) == pytest.approx(1e-4)
     assert float(rows["norse", "dt = 1", "0.001"]["dt_of_file"]) == pytest.approx(1e-3)
     assert float(rows["norse", "no dt", "0.001"]["dt_of_file"]) == pytest.approx(1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,28 +10,22 @@ from typing import Any
 
 import pytest
 
-from nir_interop.backends.environments import backend
 from nir_interop.errors import BadInput
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop_studies.common import Options
-from nir_interop_studies.spikingjelly_exchange.bench import SIDES, Bench, Case, recorded
+from nir_interop_studies.spikingjelly_exchange.bench import SIDES, Bench, Trial, recorded
 from nir_interop_studies.spikingjelly_exchange.promises import PROMISES
 from nir_interop_studies.spikingjelly_exchange.report import Measured, promise_row, write_report
+from tests.tables import rows_of
 
 TABLES = ("promises", "cases", "comparisons", "example")
 KEYS = {promise.key: promise for promise in PROMISES}
 
 
-def table(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
     for name in ("spikingjelly", "norse", "snntorch"):
-        if backend(name).missing:
-            pytest.skip(backend(name).hint)
+        installed(name)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +64,7 @@ def test_two_runs_write_the_same_tables(twice: tuple[Path, Path]) -> None:
 
 
 def test_every_promise_has_a_row_with_its_words_and_its_place(twice: tuple[Path, Path]) -> None:
-    rows = table(twice[0], "promises")
+    rows = rows_of(twice[0], "promises")
     assert [row["promise"] for row in rows] == list(KEYS)
     for row in rows:
         assert row["kept"] in ("kept", "broken", "not measured")
@@ -82,14 +75,14 @@ def test_every_promise_has_a_row_with_its_words_and_its_place(twice: tuple[Path,
 
 
 def test_what_is_quoted_of_the_package_stands_in_the_package(twice: tuple[Path, Path]) -> None:
-    quoted = {row["promise"]: row["in_package"] for row in table(twice[0], "promises") if row["in_package"]}
+    quoted = {row["promise"]: row["in_package"] for row in rows_of(twice[0], "promises") if row["in_package"]}
     assert set(quoted.values()) == {"true"}
     assert set(quoted) == {promise.key for promise in PROMISES if promise.found}
 
 
 def test_every_conversion_stands_beside_both_modes_the_reference_and_two_libraries(twice: tuple[Path, Path]) -> None:
     exports = {promise.key for promise in PROMISES if promise.direction == "SpikingJelly to NIR"}
-    rows = [row for row in table(twice[0], "comparisons") if row["promise"] in exports]
+    rows = [row for row in rows_of(twice[0], "comparisons") if row["promise"] in exports]
     sides: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         sides.setdefault((row["promise"], row["case"]), []).append(row["side"])
@@ -100,9 +93,9 @@ def test_every_conversion_stands_beside_both_modes_the_reference_and_two_librari
 
 
 def test_an_import_is_judged_by_the_reference(twice: tuple[Path, Path]) -> None:
-    rows = [row for row in table(twice[0], "comparisons") if row["promise"].startswith("import nir.")]
+    rows = [row for row in rows_of(twice[0], "comparisons") if row["promise"].startswith("import nir.")]
     assert {row["baseline"] for row in rows} == {"reference"}
-    kept = {row["promise"]: row["kept"] for row in table(twice[0], "promises") if row["promise"].startswith("import nir.")}
+    kept = {row["promise"]: row["kept"] for row in rows_of(twice[0], "promises") if row["promise"].startswith("import nir.")}
     assert len(kept) == 9
     assert all(kept[f"import nir.{name}"] == "kept" for name in ("Linear", "Affine", "Flatten", "IF", "LIF", "CubaLIF"))
 
@@ -110,7 +103,7 @@ def test_an_import_is_judged_by_the_reference(twice: tuple[Path, Path]) -> None:
 def test_a_library_whose_answers_are_chance_is_said_to_be_unstable(twice: tuple[Path, Path]) -> None:
     rows = [
         row
-        for row in table(twice[0], "comparisons")
+        for row in rows_of(twice[0], "comparisons")
         if row["promise"] == "export torch.nn.AvgPool2d" and row["side"] == "norse"
     ]
     assert {row["status"] for row in rows} == {"unstable"}
@@ -119,7 +112,7 @@ def test_a_library_whose_answers_are_chance_is_said_to_be_unstable(twice: tuple[
 
 def test_the_names_of_two_layers_that_feed_each_other_decide_what_is_imported(twice: tuple[Path, Path]) -> None:
     rows = [
-        row for row in table(twice[0], "comparisons") if row["promise"] == "import recurrent" and row["side"] == "imported_s"
+        row for row in rows_of(twice[0], "comparisons") if row["promise"] == "import recurrent" and row["side"] == "imported_s"
     ]
     found = {row["case"]: row for row in rows}
     direct = [found["two layers directly, a and b"], found["the same two directly, named b and a"]]
@@ -128,13 +121,13 @@ def test_the_names_of_two_layers_that_feed_each_other_decide_what_is_imported(tw
 
 
 def test_what_is_called_rounding_is_little(twice: tuple[Path, Path]) -> None:
-    for row in table(twice[0], "comparisons"):
+    for row in rows_of(twice[0], "comparisons"):
         if row["status"] == "rounding":
             assert row["side"] in ("norse", "snntorch") and 0 < int(row["mismatched"]) <= 3, row
 
 
 def test_the_example_as_first_printed_is_refused_and_one_change_is_enough(twice: tuple[Path, Path]) -> None:
-    rows = table(twice[0], "example")
+    rows = rows_of(twice[0], "example")
     failed = {row["variant"]: row["error_message"] for row in rows if row["error_type"]}
     assert failed["as printed in 0.0.0.1.0"] == "NIR does not distinguish soft reset."
     assert {row["variant"] for row in rows} - set(failed) == {"v_reset left out", "as printed in 2.0.0"}
@@ -148,7 +141,7 @@ def test_the_example_as_first_printed_is_refused_and_one_change_is_enough(twice:
 
 def test_the_page_names_what_is_broken_the_command_the_versions_and_the_time(twice: tuple[Path, Path]) -> None:
     page = (twice[0] / "README.md").read_text(encoding="utf-8")
-    broken = [row for row in table(twice[0], "promises") if row["kept"] == "broken"]
+    broken = [row for row in rows_of(twice[0], "promises") if row["kept"] == "broken"]
     assert f", {len(broken)} broken, " in page
     part = page[page.index("## Broken") : page.index("## All promises")]
     for row in broken:
@@ -243,7 +236,7 @@ def test_silence_proves_nothing(bench: Bench) -> None:
     case = verdict("quiet", "original", {"imported_s": compared(quiet, quiet)}, ("imported_s",))
     assert case.kept is None and "0 spikes prove nothing" in case.remark
     assert Measured(PROMISES[0], [case]).kept is None
-    assert Measured(PROMISES[0], [case, Case("loud", True)]).kept is True
+    assert Measured(PROMISES[0], [case, Trial("loud", True)]).kept is True
     assert Measured(PROMISES[0], []).kept is False
 
 

@@ -6,7 +6,6 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import JOIN, NESTING, RECURRENCE
@@ -39,7 +38,7 @@ from nir_interop.rule import (
 )
 from nir_interop.vocabulary import Cause
 from tests.explain.fake_backend import FakeBackend
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 
 
 def unlike(identified: Identified, rule: UpdateRule) -> list[str]:
@@ -232,9 +231,7 @@ def test_a_neuron_that_is_refused_alone_and_dropped_among_layers_says_both() -> 
 
 @pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
 def library(request: pytest.FixtureRequest) -> Fingerprint:
-    installed = backend(request.param)
-    if installed.missing:
-        pytest.skip(installed.hint)
+    installed(request.param)
     return fingerprint_of(request.param)
 
 

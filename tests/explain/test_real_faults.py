@@ -19,7 +19,7 @@ from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference import simulate
 from nir_interop.vocabulary import Blame, Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 from tests.strategies import chain, cuba_lif, lif, node, port
 
 DT = 1e-4
@@ -132,9 +132,7 @@ def ended() -> Iterator[None]:
 
 
 def explained(fault: Fault, seed: int = 0) -> Verdict:
-    installed = backend(fault.library)
-    if installed.missing:
-        pytest.skip(installed.hint)
+    installed(fault.library)
     rng = np.random.default_rng(seed)
     graph = fault.build(rng)
     stimulus: Array = rng.binomial(1, 0.4, (60, 5, *fault.shape)).astype(np.float32)
@@ -167,16 +165,14 @@ def test_the_sentence_says_which_value_is_ignored_and_what_it_comes_to() -> None
 
 def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> None:
     """SpikingJelly fires where v = threshold; at tau = 2 dt and weights on a half grid that is often."""
-    installed = backend("spikingjelly")
-    if installed.missing:
-        pytest.skip(installed.hint)
+    library = installed("spikingjelly")
     dt = 2.0**-13
     rng = np.random.default_rng(3)
     weight = rng.integers(-2, 5, (SIZE, SIZE)) / 2
     neuron = leaky(tau=2 * dt, r=1.0, v_threshold=1.0)
     graph = chain(node("Linear", weight=weight), neuron, size=SIZE)
     stimulus = rng.binomial(1, 0.5, (60, 5, SIZE)).astype(np.float32)
-    with LiveBackend(installed) as run:
+    with LiveBackend(library) as run:
         made = run(graph, stimulus, dt)
     verdict = explain_cell(
         intended=graph,

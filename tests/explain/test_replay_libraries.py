@@ -10,7 +10,6 @@ import pytest
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import Replays, flat, gap
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import differs, output_of
 from nir_interop.errors import RunFailed
 from nir_interop.explain.verdict import explain_cell
@@ -20,7 +19,7 @@ from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain, Draw
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 
 WIRED = 200
 """Graphs for each library that it runs as they are wired: on these its rules are judged.
@@ -54,13 +53,11 @@ class Tally:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
 def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    installed = backend(name)
-    if installed.missing:
-        pytest.skip(installed.hint)
+    library = installed(name)
     fingerprint = fingerprint_of(name)
     rules = fingerprint.by_primitive()
     tally = Tally()
-    with LiveBackend(installed) as run:
+    with LiveBackend(library) as run:
         for seed in range(MOST_TRIES):
             graph, stimulus, dt = Draw(Domain(fingerprint), seed).case()
             try:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from nir_interop.graphs import write
 from tests.fuzz import mutators, seeds, targets
 from tests.fuzz.campaign import MOST_GIB, MOST_SECONDS, PLAN, Maker, Tried, run, try_here
 from tests.fuzz.targets import SHORT, WHOLE, Wrong, feed
-from tests.places import PYTHONPATH
 
 FILES, PARTS = 200, 8
 
@@ -105,10 +101,7 @@ def test_through_the_command_line_a_bad_file_is_one_line_and_exit_2(maker: Maker
             refused = path
             break
     assert refused is not None
-    ended = subprocess.run(
-        [sys.executable, "-m", "nir_interop", verb, refused.name, *more],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": PYTHONPATH},
-    )  # fmt: skip
+    ended = run(verb, refused.name, *more, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     assert ended.stderr.startswith("nir-interop: ")
     assert ended.stderr.count("\n") == 1

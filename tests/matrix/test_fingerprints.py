@@ -21,6 +21,7 @@ from nir_interop.transfer.fingerprints import native_fingerprints, native_neuron
 from nir_interop.vocabulary import Idiom, Reset, Status
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
+from tests.known import installed
 
 SOFT, HARD = Reset.SUBTRACT, Reset.VALUE
 
@@ -32,9 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def found(name: str, store: Store, *kinds: str, recurrent: bool = False) -> dict[str, Fingerprint]:
     """Options → fingerprint of an installed library, for some primitives."""
-    library = backend(name)
-    if not library.installed:
-        pytest.skip(f"{name} is not installed")
+    library = installed(name)
     rules = native_neurons(library, store, kinds=kinds, recurrent=recurrent)
     return {fingerprint.options: fingerprint for fingerprint in rules.fingerprints}
 
@@ -146,8 +145,7 @@ def test_a_threshold_alone_is_no_layer_and_is_refused() -> None:
 
 
 def test_a_neuron_that_is_written_otherwise_is_refused_with_how() -> None:
-    if not backend("spikingjelly").installed:
-        pytest.skip("spikingjelly is not installed")
+    installed("spikingjelly")
     graph: Graph = single(neuron("LIF", 2.0**-13, Gains("one"), Variation()), 3)
     with LiveBackend(backend("spikingjelly")) as live, pytest.raises(RunFailed, match="written as LIFNode") as refused:
         live.native(HARD, Idiom.PORTABLE, "LIFNode(decay_input=False, v_reset=float)")(graph, np.zeros((4, 1, 3)), 2.0**-13)

@@ -23,6 +23,7 @@ from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of, network_from
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom, Status
+from tests.known import installed
 
 ALL = networks()
 SIMPLE = {(each.meant.primitive, each.meant.aspect): each for each in ALL}
@@ -223,9 +224,7 @@ def test_the_references_own_exporter_is_run_in_its_process() -> None:
 
 
 def test_a_librarys_own_exporter_is_quoted_where_it_fails_and_blamed_where_it_is_wrong() -> None:
-    norse = backend("norse")
-    if not norse.installed:
-        pytest.skip("norse is not installed")
+    norse = installed("norse")
     wanted: Mapping[tuple[str, str], str] = {
         ("Affine", "5 to 2"): "exact",
         ("LIF", "r = 1"): "exact",

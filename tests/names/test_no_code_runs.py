@@ -9,7 +9,6 @@ import os
 import pickle
 import shlex
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from nir_interop.arrays import save_arrays
 from nir_interop.backends.adapter import load_adapter, read_graph
 from nir_interop.backends.environments import backend as find
 from nir_interop.cli import app
-from nir_interop.cli.inputs import inputs_of, renamed_of
 from nir_interop.errors import BadInput
 from nir_interop.graphs import from_nir, inline, read, write
+from nir_interop.interface.arguments import inputs_of, renamed_of
 from nir_interop.matrix.campaign import run as run_matrix
 from nir_interop.matrix.plan import make_plan
 from nir_interop.networks.documents import document_of, network_from
@@ -41,9 +40,10 @@ from nir_interop.workers.jobs import OK, Cell, Meaning
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
 from nir_interop.workers.progress import JobProgress
+from tests.command_line import run
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.naming_fakes import Executing, HostileExporter, backend
-from tests.places import PYTHONPATH, ROOT
+from tests.places import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -56,13 +56,6 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that a payload would write, in this process and in all that it starts."""
     path = tmp_path / "canary"
     monkeypatch.setenv(CANARY, str(path))
-    return path
-
-
-@pytest.fixture
-def evil(tmp_path: Path) -> Path:
-    path = tmp_path / "evil.nir"
-    write(path, hostile_graph())
     return path
 
 
@@ -217,12 +210,6 @@ def test_matrix_and_repro_give_a_library_safe_names(canary: Path, tmp_path: Path
     assert not canary.exists()
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
-    command = [sys.executable, "-m", "nir_interop", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=1200, env=environment)
-
-
 def assert_plain(done: subprocess.CompletedProcess[str]) -> None:
     """Nothing that a terminal would act on, and no traceback."""
     for text in (done.stdout, done.stderr):
@@ -297,14 +284,15 @@ def test_a_text_in_the_place_of_a_type_or_a_number_is_a_line(
     assert not canary.exists()
 
 
-def test_a_user_is_told_of_names_that_are_code_and_not_of_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_is_told_of_names_that_are_code_and_not_of_numbers(tmp_path: Path) -> None:
+    told: list[str] = []
     write(tmp_path / "numbers.nir", hostile_graph(["0", "1.lif", "2"]))
-    inputs_of(tmp_path / "numbers.nir", None, DT, 0, 5, time_limit=60)
-    assert capsys.readouterr().err == ""
+    inputs_of(tmp_path / "numbers.nir", None, DT, 0, 5, time_limit=60, tell=told.append)
+    assert told == []
     assert set(renamed_of(tmp_path / "numbers.nir")) == {"0", "1.lif", "2"}
     write(tmp_path / "evil.nir", hostile_graph(["0", IN_A_STRING, "training"]))
-    inputs_of(tmp_path / "evil.nir", None, DT, 0, 5, time_limit=60)
-    (line,) = capsys.readouterr().err.splitlines()
+    inputs_of(tmp_path / "evil.nir", None, DT, 0, 5, time_limit=60, tell=told.append)
+    (line,) = told
     assert line.isprintable() and "'training" in line and "and 1 more" in line
 
 

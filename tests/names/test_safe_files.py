@@ -48,13 +48,6 @@ def without_edges(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if "/edges" not in name}
 
 
-@pytest.fixture
-def evil(tmp_path: Path) -> Path:
-    path = tmp_path / "evil.nir"
-    write(path, hostile_graph())
-    return path
-
-
 def test_a_file_of_safe_names_is_given_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "plain.nir"
     write(path, hostile_graph(["fc1", "lif1", "block.fc2", "block.lif2"]))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.stimuli import bernoulli
 from nir_interop.workers.live import LiveBackend
+from tests.command_line import run
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
@@ -91,12 +90,6 @@ def test_a_recording_without_the_batch_fits_a_file_with_it(tmp_path: Path) -> No
     write(tmp_path / "graph.nir", batched(graph))
     np.savez(tmp_path / "x.npz", input=stimulus, output=simulate(graph, stimulus, DT).output)
     command = ["reconcile", "graph.nir", "--to", "norse", "--from-recording", "x.npz", "-o", "out.nir", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "nir_interop", *command],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=240,
-    )
+    done = run(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [each["name"] for each in json.loads(done.stdout)["passes"]] == ["unbatched_input"]

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node, digest, validate
@@ -24,7 +23,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 from tests.reconcile.replays import refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, lif, node
@@ -242,9 +241,7 @@ def plain(shape: Shape, rng: np.random.Generator) -> Node:
 
 def test_norse_runs_the_convolution_that_it_drops() -> None:
     """Evidence is what its own probes found; the rewritten graph goes through its own importer."""
-    installed = backend("norse")
-    if installed.missing:
-        pytest.skip(installed.hint)
+    library = installed("norse")
     rng, found = np.random.default_rng(5), fingerprint_of("norse")
     first = convolved(3, (3,), padding=1, stride=2)
     graph = built(LINE, rng, first, plain, of(flatten()), full(4), plain)
@@ -261,7 +258,7 @@ def test_norse_runs_the_convolution_that_it_drops() -> None:
     assert applied == ["convolution_as_dense", "negative_flatten_dims"]
     expected = simulate(graph, stimulus, DT).output
     assert expected.any()
-    with LiveBackend(installed) as run:
+    with LiveBackend(library) as run:
         with pytest.raises(RunFailed):
             run(graph, stimulus, DT)
         np.testing.assert_array_equal(run(rewritten, stimulus, DT).output, expected)

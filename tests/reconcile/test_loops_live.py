@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import output_of
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reconcile.passes import PASSES
@@ -22,15 +19,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 TAU = 2e-3
 SOFT = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
-
-
-@pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
-def library(request: pytest.FixtureRequest) -> Iterator[LiveBackend]:
-    installed = backend(request.param)
-    if installed.missing:
-        pytest.skip(installed.hint)
-    with LiveBackend(installed) as live:
-        yield live
 
 
 def layers(last: Node) -> tuple[Graph, list[tuple[Array, Array]]]:

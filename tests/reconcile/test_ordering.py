@@ -11,7 +11,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.compare.nodes import output_of
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, inline, validate
@@ -22,7 +21,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 from tests.reconcile.replays import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
@@ -146,10 +145,8 @@ SKIPS = {
 
 @pytest.fixture(scope="module")
 def norse() -> Iterator[LiveBackend]:
-    installed = backend("norse")
-    if installed.missing:
-        pytest.skip(installed.hint)
-    with LiveBackend(installed) as live:
+    library = installed("norse")
+    with LiveBackend(library) as live:
         yield live
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Refused, Rewritten
@@ -34,7 +33,7 @@ from nir_interop.rule import (
 )
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 from tests.reconcile.replays import proven, rules, side
 from tests.reconcile.test_offsets import one_layer, with_values, without
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
@@ -172,9 +171,7 @@ def test_neurons_of_a_feature_map_are_refused() -> None:
 @pytest.mark.parametrize("dt", [1e-4, 1e-3])
 @pytest.mark.parametrize("name", ["snntorch", "spikingjelly"])
 def test_libraries_that_start_at_the_reset_start_at_zero_with_a_pulse(name: str, dt: float) -> None:
-    installed = backend(name)
-    if installed.missing:
-        pytest.skip(installed.hint)
+    library = installed(name)
     rng, found = np.random.default_rng(3), fingerprint_of(name)
     cell = {"tau": 2e-3, "r": 1.0, "v_leak": 0.1, "v_threshold": 1.0, "v_reset": -0.3}
     weights = [rng.normal(2.0, 6.0, shape).astype(np.float32) for shape in ((6, 4), (3, 6))]
@@ -184,7 +181,7 @@ def test_libraries_that_start_at_the_reset_start_at_zero_with_a_pulse(name: str,
     ]
     graph = chain(*(each for pair in parts for each in pair), size=4)
     stimulus = rng.binomial(1, 0.4, (60, 3, 4)).astype(np.float32)
-    with LiveBackend(installed) as live:
+    with LiveBackend(library) as live:
         target = Side(name, dt, found.by_primitive(), found.rules)
         plan = reconcile(inline(graph), Side("nir", DT), target, stimulus, PASSES, run=live)
     assert plan.exact and plan.asked and not plan.remaining

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.passes import PASSES
@@ -32,15 +29,6 @@ def ordered() -> tuple[Pass, ...]:
     others = [each for each in PASSES if each not in SUBSTITUTES]
     place = others.index(SPLITTING[0])
     return (*SCALES, *others[:place], *STAND_INS, *others[place:])
-
-
-@pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
-def library(request: pytest.FixtureRequest) -> Iterator[LiveBackend]:
-    installed = backend(request.param)
-    if installed.missing:
-        pytest.skip(installed.hint)
-    with LiveBackend(installed) as live:
-        yield live
 
 
 def small(*parts: Node) -> Graph:

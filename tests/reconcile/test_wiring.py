@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, Array, Graph, Node, digest, inline
@@ -21,7 +20,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, installed
 from tests.reconcile.replays import refused
 from tests.reconcile.sample_graphs import random_lif
 from tests.strategies import DT, cyclic_graphs, graphs, lif, node, port
@@ -362,9 +361,7 @@ LIBRARIES = (
 @pytest.mark.parametrize(("name", "build", "changes"), LIBRARIES, ids=lambda each: getattr(each, "__name__", str(each)))
 def test_a_library_runs_what_it_misran(name: str, build: Callable[[np.random.Generator], Graph], changes: list[str]) -> None:
     """Evidence is what its own probes found; the rewritten graph goes through its own importer."""
-    installed = backend(name)
-    if installed.missing:
-        pytest.skip(installed.hint)
+    library = installed(name)
     rng, found = np.random.default_rng(5), fingerprint_of(name)
     graph, stimulus = with_plain_neurons(build(rng), rng), drive(5).astype(np.float32)
     side = Side(name, DT, {"LIF": found.rules["LIF"].rule}, found.rules)
@@ -376,7 +373,7 @@ def test_a_library_runs_what_it_misran(name: str, build: Callable[[np.random.Gen
             applied.append(each.name)
     assert applied == changes
     (expected,) = simulate(graph, stimulus, DT).outputs.values()
-    with LiveBackend(installed) as run:
+    with LiveBackend(library) as run:
         assert misrun(run, graph, stimulus, expected)
         (output,) = run(rewritten, stimulus, DT).outputs.values()
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5)

@@ -2,81 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
-from nir_interop_studies.spikingjelly_exchange.bench import Bench, Case
-from nir_interop_studies.spikingjelly_exchange.running import crossed, seeded, set_mode
+from nir_interop_studies.spikingjelly_exchange.bench import Bench, Trial
+from nir_interop_studies.spikingjelly_exchange.nodes import FRAME, IMAGE, LINE
+from nir_interop_studies.spikingjelly_exchange.running import crossed, in_mode, seeded
 
-LINE, IMAGE, FRAME = (12,), (3, 16), (3, 8, 8)
-"""Shapes of a sample: for Linear, Conv1d, Conv2d."""
+MODES = {"s": "single-step", "m": "multi-step"}
+SINGLE, BOTH = ("s",), ("s", "m")
+_KINDS = {"IFNode": "IF", "LIFNode": "LIF", "ParametricLIFNode": "LIF", "CUBALIFNode": "CubaLIF"}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A network around one module.
+    """A network on which a promise is tried.
 
-    kinds : of the nodes that it becomes; modes : the step modes in which the original is run and exported
-    scale : the largest input; without weights it has to be more than 1 for spikes
-    tail : whether a neuron with r = 1 follows, which all libraries know, so that there are spikes to compare
+    parts : make its modules, one after the other
+    modes : the step modes in which the original is run and exported
+    scale : the largest input; where no weights are learnt it has to be more than 1 for spikes
     """
 
+    promise: str
     name: str
-    make: Callable[[], nn.Module]
-    shape: tuple[int, ...]
-    kinds: tuple[str, ...]
-    modes: tuple[str, ...] = ("s",)
+    parts: tuple[Callable[[], nn.Module], ...]
+    modes: tuple[str, ...] = BOTH
     scale: float = 1.0
-    tail: bool = True
 
 
-def _linears(make: Callable[..., nn.Module]) -> tuple[Spec, ...]:
-    return (
-        Spec("with bias", lambda: make(12, 20), LINE, ("Affine", "LIF"), ("s", "m")),
-        Spec("without bias", lambda: make(12, 20, bias=False), LINE, ("Linear", "LIF"), ("s", "m")),
-    )
+def _layers(name: str, package: Any, modes: tuple[str, ...]) -> Iterator[Spec]:
+    """A package's layers, before a neuron with r = 1, which all libraries know, so that there are spikes to compare."""
+    spiking = neuron.LIFNode
+
+    def specs(kind: str, *makers: tuple[str, Callable[[], nn.Module]], modes: Any = modes, **more: Any) -> Iterator[Spec]:
+        return (Spec(f"export {name}.{kind}", each, (make, spiking), modes, **more) for each, make in makers)
+
+    yield from specs(
+        "Linear",
+        ("with bias", partial(package.Linear, 12, 20)), ("without bias", partial(package.Linear, 12, 20, bias=False)),
+        modes=BOTH,
+    )  # fmt: skip
+    for kind, kernel in (("Conv1d", 3), ("Conv2d", (3, 3))):
+        make = partial(getattr(package, kind), 3, 5)
+        yield from specs(
+            kind,
+            ("padding 1", partial(make, kernel, padding=1)),
+            ("stride 2, dilation 2", partial(make, kernel, stride=2, padding=2, dilation=2)),
+            ("padding 'same'", partial(make, kernel, padding="same")),
+            ("without bias", partial(make, kernel, bias=False)),
+        )
+    yield from specs("Conv2d", ("kernel 3×2", partial(make, (3, 2))), ("kernel 3×2, stride 1×2", partial(make, (3, 2), (1, 2))))
+    pool, flatten, first = package.AvgPool2d, package.Flatten, partial(layer.Conv2d, 3, 4, 3, padding=1)
+    pools = {"2": partial(pool, 2), "3, stride 2, padding 1": partial(pool, 3, 2, 1), "2×4": partial(pool, (2, 4))}
+    for each, make in pools.items():
+        yield Spec(f"export {name}.AvgPool2d", f"{each}, behind a convolution", (first, make, spiking), modes, 4.0)
+    yield from specs("AvgPool2d", ("2, as the first module", partial(pool, 2)), scale=4.0)
+    flat = (("all", flatten), ("1 to 2", partial(flatten, 1, 2)), ("-2 to -1", partial(flatten, -2, -1)))
+    yield from specs("Flatten", *flat, scale=4.0)
 
 
-def _convolutions(make: Callable[..., nn.Module], dimensions: int, modes: tuple[str, ...]) -> tuple[Spec, ...]:
-    shape, kinds = (IMAGE if dimensions == 1 else FRAME), (f"Conv{dimensions}d", "LIF")
-    specs = [
-        Spec("padding 1", lambda: make(3, 5, 3, padding=1), shape, kinds, modes),
-        Spec("stride 2, dilation 2", lambda: make(3, 5, 3, stride=2, padding=2, dilation=2), shape, kinds, modes),
-        Spec("padding 'same'", lambda: make(3, 5, 3, padding="same"), shape, kinds, modes),
-        Spec("without bias", lambda: make(3, 5, 3, bias=False), shape, kinds, modes),
-    ]
-    if dimensions == 2:
-        specs.append(Spec("kernel 3×2", lambda: make(3, 5, (3, 2)), shape, kinds, modes))
-        specs.append(Spec("kernel 3×2, stride 1×2", lambda: make(3, 5, (3, 2), stride=(1, 2)), shape, kinds, modes))
-    return tuple(specs)
-
-
-def _pools(make: Callable[..., nn.Module], modes: tuple[str, ...]) -> tuple[Spec, ...]:
-    kinds = ("Conv2d", "AvgPool2d", "LIF")
-
-    def behind(*size: Any, **options: Any) -> Callable[[], nn.Module]:
-        return lambda: nn.Sequential(layer.Conv2d(3, 4, 3, padding=1), make(*size, **options))
-
-    return (
-        Spec("2, behind a convolution", behind(2), FRAME, kinds, modes, 4.0),
-        Spec("3, stride 2, padding 1, behind a convolution", behind(3, stride=2, padding=1), FRAME, kinds, modes, 4.0),
-        Spec("2×4, behind a convolution", behind((2, 4)), FRAME, kinds, modes, 4.0),
-        Spec("2, as the first module", lambda: make(2), FRAME, ("AvgPool2d", "LIF"), modes, 4.0),
-    )
-
-
-def _flattens(make: Callable[..., nn.Module], modes: tuple[str, ...]) -> tuple[Spec, ...]:
-    kinds = ("Flatten", "LIF")
-    return (
-        Spec("all", lambda: make(), FRAME, kinds, modes, 4.0),
-        Spec("1 to 2", lambda: make(1, 2), FRAME, kinds, modes, 4.0),
-        Spec("-2 to -1", lambda: make(-2, -1), FRAME, kinds, modes, 4.0),
-    )
+def _neurons() -> Iterator[Spec]:
+    """Neurons behind a dense layer."""
+    lif, parametric, cuba = neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode
+    for promise, name, make in (
+        ("export IFNode", "threshold 1", neuron.IFNode),
+        ("export IFNode", "threshold 0.7", partial(neuron.IFNode, v_threshold=0.7)),
+        ("export LIFNode", "tau 2", lif),
+        ("export LIFNode", "tau 10, decay_input=False", partial(lif, 10.0, decay_input=False)),
+        ("export LIFNode", "tau 3.7, threshold 0.5", partial(lif, 3.7, v_threshold=0.5)),
+        ("export ParametricLIFNode", "init_tau 2", parametric),
+        ("export ParametricLIFNode", "init_tau 10, decay_input=False", partial(parametric, 10.0, decay_input=False)),
+        ("export ParametricLIFNode", "w = -0.8, as if trained", _trained),
+        ("export CUBALIFNode", "0.5, 0.75", cuba),
+        ("export CUBALIFNode", "0.9, 0.8, threshold 3", partial(cuba, 0.9, 0.8, v_threshold=3.0)),
+        ("export CUBALIFNode", "0, 0", partial(cuba, 0.0, 0.0)),
+        *(
+            ("export hard reset", f"{kind.__name__}, v_reset {value:g}", partial(kind, v_reset=value))
+            for kind in (neuron.IFNode, lif, cuba)
+            for value in (-0.2, 0.3)
+        ),
+    ):
+        yield Spec(promise, name, (partial(nn.Linear, 12, 20), make))
 
 
 def _trained() -> nn.Module:
@@ -86,78 +98,35 @@ def _trained() -> nn.Module:
     return node
 
 
-def _neurons(kind: str, *specs: tuple[str, Callable[[], nn.Module]]) -> tuple[Spec, ...]:
-    return tuple(
-        Spec(
-            name, lambda make=make: nn.Sequential(nn.Linear(12, 20), make()),  # type: ignore[misc]
-            LINE, ("Affine", kind), ("s", "m"), tail=False,
-        )
-        for name, make in specs
-    )  # fmt: skip
+_MIXED = (
+    partial(layer.Conv2d, 3, 6, 3, padding=1), neuron.IFNode, partial(nn.AvgPool2d, 2), layer.Flatten,
+    partial(nn.Linear, 96, 20), neuron.LIFNode,
+)  # fmt: skip
+
+SPECS = (
+    *_layers("torch.nn", nn, SINGLE),
+    Spec("export torch.nn.Flatten", "2 to -1, behind the time", (partial(nn.Flatten, 2), neuron.LIFNode), ("m",), 4.0),
+    *_layers("layer", layer, BOTH),
+    *_neurons(),
+    Spec("export mixed", "convolutional", _MIXED, SINGLE),
+)
 
 
-def _mixed() -> nn.Module:
-    return nn.Sequential(layer.Conv2d(3, 6, 3, padding=1), neuron.IFNode(), nn.AvgPool2d(2), layer.Flatten(), nn.Linear(96, 20))
+def _kind(module: nn.Module) -> str:
+    """The kind of node that a module is to become."""
+    if isinstance(module, nn.Linear):
+        return "Linear" if module.bias is None else "Affine"
+    name = type(module).__name__
+    return _KINDS.get(name, name)
 
 
-SPECS: Mapping[str, tuple[Spec, ...]] = {
-    "export torch.nn.Linear": _linears(nn.Linear),
-    "export layer.Linear": _linears(layer.Linear),
-    "export torch.nn.Conv1d": _convolutions(nn.Conv1d, 1, ("s",)),
-    "export layer.Conv1d": _convolutions(layer.Conv1d, 1, ("s", "m")),
-    "export torch.nn.Conv2d": _convolutions(nn.Conv2d, 2, ("s",)),
-    "export layer.Conv2d": _convolutions(layer.Conv2d, 2, ("s", "m")),
-    "export torch.nn.AvgPool2d": _pools(nn.AvgPool2d, ("s",)),
-    "export layer.AvgPool2d": _pools(layer.AvgPool2d, ("s", "m")),
-    "export torch.nn.Flatten": (
-        *_flattens(nn.Flatten, ("s",)),
-        Spec("2 to -1, behind the time", lambda: nn.Flatten(2), FRAME, ("Flatten", "LIF"), ("m",), 4.0),
-    ),
-    "export layer.Flatten": _flattens(layer.Flatten, ("s", "m")),
-    "export IFNode": _neurons(
-        "IF", ("threshold 1", lambda: neuron.IFNode()), ("threshold 0.7", lambda: neuron.IFNode(v_threshold=0.7))
-    ),
-    "export LIFNode": _neurons(
-        "LIF",
-        ("tau 2", lambda: neuron.LIFNode()),
-        ("tau 10, decay_input=False", lambda: neuron.LIFNode(10.0, decay_input=False)),
-        ("tau 3.7, threshold 0.5", lambda: neuron.LIFNode(3.7, v_threshold=0.5)),
-    ),
-    "export ParametricLIFNode": _neurons(
-        "LIF",
-        ("init_tau 2", lambda: neuron.ParametricLIFNode()),
-        ("init_tau 10, decay_input=False", lambda: neuron.ParametricLIFNode(10.0, decay_input=False)),
-        ("w = -0.8, as if trained", _trained),
-    ),
-    "export CUBALIFNode": _neurons(
-        "CubaLIF",
-        ("0.5, 0.75", lambda: neuron.CUBALIFNode()),
-        ("0.9, 0.8, threshold 3", lambda: neuron.CUBALIFNode(0.9, 0.8, v_threshold=3.0)),
-        ("0, 0", lambda: neuron.CUBALIFNode(0.0, 0.0)),
-    ),
-    "export mixed": (Spec("convolutional", _mixed, FRAME, ("Conv2d", "IF", "AvgPool2d", "Flatten", "Affine", "LIF")),),
-    "export hard reset": tuple(
-        spec
-        for kind, make in (("IF", neuron.IFNode), ("LIF", neuron.LIFNode), ("CubaLIF", neuron.CUBALIFNode))
-        for spec in _neurons(
-            kind,
-            (f"{make.__name__}, v_reset -0.2", lambda make=make: make(v_reset=-0.2)),  # type: ignore[misc]
-            (f"{make.__name__}, v_reset 0.3", lambda make=make: make(v_reset=0.3)),  # type: ignore[misc]
-        )
-    ),
-}
-"""Key of a promise → the networks that it is tried on."""
-
-
-def conversions(bench: Bench, key: str) -> Iterator[Case]:
+def conversions(bench: Bench, promise: str) -> Iterator[Trial]:
     """A promise of conversion: every network, in every step mode that its modules have."""
-    for spec in SPECS[key]:
+    for spec in (each for each in SPECS if each.promise == promise):
+        what = f"{promise} {spec.name}"
         for mode in spec.modes:
-            made = spec.make()
-            parts = [*(made if isinstance(made, nn.Sequential) else [made]), *([neuron.LIFNode()] if spec.tail else [])]
-            what = f"{key} {spec.name}"
-            net = set_mode(seeded(nn.Sequential(*parts), bench.numbers(what)), mode)
-            yield crossed(
-                bench, f"{spec.name}, {'single' if mode == 's' else 'multi'}-step",
-                net, bench.stimulus(what, spec.shape, spec.scale), mode=mode, kinds=spec.kinds,
-            )  # fmt: skip
+            parts = [make() for make in spec.parts]
+            shape = LINE if isinstance(parts[0], nn.Linear) else IMAGE if isinstance(parts[0], nn.Conv1d) else FRAME
+            net, stimulus = nn.Sequential(*parts), bench.stimulus(what, shape, spec.scale)
+            in_mode(seeded(net, bench.numbers(what)), mode)
+            yield crossed(bench, f"{spec.name}, {MODES[mode]}", net, stimulus, mode=mode, kinds=[*map(_kind, parts)])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import nir
@@ -13,47 +13,43 @@ from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import nn
 
-from nir_interop.graphs import Graph, Node, write
-from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Case
-from nir_interop_studies.spikingjelly_exchange.nodes import LINE, affine, biases, chain, cuba, if_, lif, recurrent, weights
+from nir_interop.graphs import Graph, write
+from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Numbers, Trial, biases, weights
+from nir_interop_studies.spikingjelly_exchange.nodes import (
+    LINE,
+    MakeGraph,
+    chain,
+    cuba,
+    dense,
+    if_,
+    lif,
+    linear,
+    node,
+    recurrent,
+)
 
-_NOTHING = "nothing is raised"
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A call that is to raise."""
-
-    name: str
-    call: Callable[[Bench], Any]
-    kind: type[Exception]
-
-
-def _refused(bench: Bench, refusal: Refusal) -> Case:
-    try:
-        refusal.call(bench)
-    except Exception as error:
-        found = bench.failed(error)
-        if isinstance(error, refusal.kind):
-            return Case(refusal.name, True, remark=f"{refusal.kind.__name__}, as stated", failed=found)
-        return Case(refusal.name, False, remark=f"{type(error).__name__} where {refusal.kind.__name__} is stated", failed=found)
-    return Case(refusal.name, False, remark=f"{_NOTHING} where {refusal.kind.__name__} is stated")
+Call = Callable[[Bench], Any]
+FRAME = (4, 8, 8)
 
 
-def _export(make: Callable[[], nn.Module], shape: tuple[int, ...] = LINE, **options: Any) -> Callable[[Bench], Any]:
-    return lambda bench: export_to_nir(make(), torch.from_numpy(bench.stimulus("refusals", shape)[0]), **options)
+def _export(*parts: Callable[[], nn.Module], shape: tuple[int, ...] = LINE, **options: Any) -> Call:
+    def call(bench: Bench) -> Any:
+        net = nn.Sequential(*(make() for make in parts))
+        return export_to_nir(net, torch.from_numpy(bench.stimulus("refusals", shape)[0]), **options)
+
+    return call
 
 
-def _dense(node: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-    return lambda: nn.Sequential(nn.Linear(12, 20), node())
+def _neurons(make: Callable[[], nn.Module], **options: Any) -> Call:
+    return _export(partial(nn.Linear, 12, 20), make, **options)
 
 
-def _frames(make: Callable[[], nn.Module]) -> Callable[[Bench], Any]:
+def _frames(make: Callable[..., nn.Module], *arguments: Any, **options: Any) -> Call:
     # A pool cannot be a network's first module, whatever its configuration.
-    return _export(lambda: nn.Sequential(nn.Conv2d(4, 4, 1), make(), neuron.LIFNode()), (4, 8, 8))
+    return _export(partial(nn.Conv2d, 4, 4, 1), partial(make, *arguments, **options), neuron.LIFNode, shape=FRAME)
 
 
-def _import(make: Callable[[np.random.Generator], Graph], **options: Any) -> Callable[[Bench], Any]:
+def _import(make: MakeGraph, **options: Any) -> Call:
     def call(bench: Bench) -> Any:
         path = bench.file()
         write(path, make(bench.numbers("refusals")))
@@ -62,117 +58,87 @@ def _import(make: Callable[[np.random.Generator], Graph], **options: Any) -> Cal
     return call
 
 
-def _node(make: Callable[[], Node]) -> Callable[[Bench], Any]:
-    return _import(lambda numbers: chain(LINE, (20,), affine(numbers), make()))
-
-
-def _grouped(bench: Bench) -> Graph:
-    numbers = bench.numbers("refusals")
-    node = {"weight": weights(numbers, 4, 2, 3, 3), "bias": biases(numbers, 4), "input_shape": np.array((8, 8))}
-    whole = {"stride": np.array((1, 1)), "padding": np.array((1, 1)), "dilation": np.array((1, 1)), "groups": np.array(2)}
-    return chain((4, 8, 8), (4, 8, 8), Node("Conv2d", {**node, **whole}), lif((4, 8, 8)))
-
-
-def _grouped_file(bench: Bench) -> Any:
-    path = bench.file()
-    write(path, _grouped(bench))
-    return import_from_nir(path)
+def _grouped(numbers: Numbers) -> Graph:
+    params = {"weight": weights(numbers, 4, 2, 3, 3), "bias": biases(numbers, 4), "input_shape": (8, 8), "groups": 2}
+    return chain(FRAME, FRAME, node("Conv2d", **params, stride=(1, 1), padding=(1, 1), dilation=(1, 1)), lif(FRAME))
 
 
 def _grouped_object(bench: Bench) -> Any:
     """A graph of the nir package, whose own types have to be left unchecked to make it."""
-    first = next(node for name, node in _grouped(bench).primitives() if name == "n0")
-    params = {
-        name: tuple(value.tolist()) if value.ndim == 1 and name != "bias" else value for name, value in first.params.items()
-    }
-    nodes = {
-        "input": nir.Input(np.array((4, 8, 8))), "conv": nir.Conv2d(**{**params, "groups": 2}),
-        "output": nir.Output(np.array((4, 8, 8))),
-    }  # fmt: skip
+    params: dict[str, Any] = dict(
+        next(each for name, each in _grouped(bench.numbers("refusals")).primitives() if name == "n0").params
+    )
+    for name in ("input_shape", "stride", "padding", "dilation"):
+        params[name] = tuple(params[name].tolist())
+    convolution = nir.Conv2d(**{**params, "groups": 2})
+    nodes = {"input": nir.Input(np.array(FRAME)), "conv": convolution, "output": nir.Output(np.array(FRAME))}
     return import_from_nir(nir.NIRGraph(nodes, [("input", "conv"), ("conv", "output")], type_check=False))
 
 
-def _linear(numbers: np.random.Generator) -> Node:
-    return Node("Linear", {"weight": weights(numbers, 20, 20)})
-
-
+_GROUPED_ROWS = partial(layer.Conv1d, 4, 4, 3, groups=2)
+_CIRCULAR = partial(nn.Conv2d, 4, 4, 3, padding=1, padding_mode="circular")
 _TWO = np.linspace(1.0, 2.0, 20)
 """One number per neuron."""
+_STEPS = {"0": 0.0, "-1e-4": -1e-4, "nan": float("nan")}
 
-REFUSALS: Mapping[str, tuple[Refusal, ...]] = {
-    "refuse dt of export": (
-        Refusal("0", _export(_dense(neuron.LIFNode), dt=0.0), ValueError),
-        Refusal("-1e-4", _export(_dense(neuron.LIFNode), dt=-1e-4), ValueError),
-        Refusal("nan", _export(_dense(neuron.LIFNode), dt=float("nan")), ValueError),
-    ),
-    "refuse CUBALIF decay": (
-        Refusal("c_decay 1", _export(_dense(lambda: neuron.CUBALIFNode(1.0, 0.5))), ValueError),
-        Refusal("v_decay 1", _export(_dense(lambda: neuron.CUBALIFNode(0.5, 1.0))), ValueError),
-        Refusal("c_decay -0.1", _export(_dense(lambda: neuron.CUBALIFNode(-0.1, 0.5))), ValueError),
-    ),
-    "refuse soft reset": tuple(
-        Refusal(kind.__name__, _export(_dense(lambda kind=kind: kind(v_reset=None))), NotImplementedError)  # type: ignore[misc]
+_UNSAID = NotImplementedError
+"""What is stated for all that NIR, or the exchange, has no words for."""
+
+REFUSALS: tuple[tuple[str, type[Exception], str, Call], ...] = (
+    *(("refuse dt of export", ValueError, name, _neurons(neuron.LIFNode, dt=dt)) for name, dt in _STEPS.items()),
+    ("refuse CUBALIF decay", ValueError, "c_decay 1", _neurons(partial(neuron.CUBALIFNode, 1.0, 0.5))),
+    ("refuse CUBALIF decay", ValueError, "v_decay 1", _neurons(partial(neuron.CUBALIFNode, 0.5, 1.0))),
+    ("refuse CUBALIF decay", ValueError, "c_decay -0.1", _neurons(partial(neuron.CUBALIFNode, -0.1, 0.5))),
+    *(
+        ("refuse soft reset", _UNSAID, kind.__name__, _neurons(partial(kind, v_reset=None)))
         for kind in (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode)
     ),
-    "refuse grouped convolution": (
-        Refusal("torch.nn.Conv2d", _frames(lambda: nn.Conv2d(4, 4, 3, groups=2)), NotImplementedError),
-        Refusal("layer.Conv2d", _frames(lambda: layer.Conv2d(4, 4, 3, groups=2)), NotImplementedError),
-        Refusal(
-            "layer.Conv1d",
-            _export(lambda: nn.Sequential(layer.Conv1d(4, 4, 3, groups=2), neuron.LIFNode()), (4, 16)), NotImplementedError,
-        ),
+    ("refuse grouped convolution", _UNSAID, "torch.nn.Conv2d", _frames(nn.Conv2d, 4, 4, 3, groups=2)),
+    ("refuse grouped convolution", _UNSAID, "layer.Conv2d", _frames(layer.Conv2d, 4, 4, 3, groups=2)),
+    ("refuse grouped convolution", _UNSAID, "layer.Conv1d", _export(_GROUPED_ROWS, neuron.LIFNode, shape=(4, 16))),
+    ("refuse other layers", _UNSAID, "AvgPool2d, ceil_mode", _frames(nn.AvgPool2d, 3, ceil_mode=True)),
+    ("refuse other layers", _UNSAID, "AvgPool2d, divisor_override", _frames(nn.AvgPool2d, 2, divisor_override=3)),
+    ("refuse other layers", _UNSAID, "AvgPool2d, count_include_pad=False", _frames(nn.AvgPool2d, 3, 3, 1, False, False)),
+    (
+        "refuse other layers",
+        _UNSAID,
+        "Conv2d, padding_mode circular",
+        _frames(_CIRCULAR),
     ),
-    "refuse other layers": (
-        Refusal("AvgPool2d, ceil_mode", _frames(lambda: nn.AvgPool2d(3, ceil_mode=True)), NotImplementedError),
-        Refusal("AvgPool2d, divisor_override", _frames(lambda: nn.AvgPool2d(2, divisor_override=3)), NotImplementedError),
-        Refusal(
-            "AvgPool2d, count_include_pad=False",
-            _frames(lambda: nn.AvgPool2d(3, padding=1, count_include_pad=False)), NotImplementedError,
-        ),
-        Refusal(
-            "Conv2d, padding_mode circular",
-            _frames(lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")), NotImplementedError,
-        ),
-    ),
-    "refuse other modules": (
-        Refusal("torch.nn.MaxPool2d", _frames(lambda: nn.MaxPool2d(2)), NotImplementedError),
-        Refusal("layer.BatchNorm2d", _frames(lambda: layer.BatchNorm2d(4)), NotImplementedError),
-    ),
-    "refuse dt of import": tuple(
-        Refusal(f"{dt:g}", _import(lambda numbers: chain(LINE, (20,), affine(numbers), lif((20,))), dt=dt), ValueError)
-        for dt in (0.0, -1e-4, float("nan"))
-    ),
-    "refuse step_mode": (
-        Refusal("'x'", _import(lambda numbers: chain(LINE, (20,), affine(numbers), lif((20,))), step_mode="x"), ValueError),
-    ),
-    "refuse differing neurons": (
-        Refusal("LIF, v_threshold", _node(lambda: lif((20,), v_threshold=_TWO)), ValueError),
-        Refusal("LIF, tau", _node(lambda: lif((20,), tau=3 * DT * _TWO)), ValueError),
-        Refusal("LIF, r", _node(lambda: lif((20,), r=_TWO)), ValueError),
-        Refusal("IF, v_threshold", _node(lambda: if_((20,), v_threshold=_TWO)), ValueError),
-        Refusal("CubaLIF, v_threshold", _node(lambda: cuba((20,), v_threshold=_TWO)), ValueError),
-        Refusal("CubaLIF, w_in", _node(lambda: cuba((20,), w_in=_TWO)), ValueError),
-    ),
-    "refuse discretization": (
-        Refusal("IF, r 1", _node(lambda: if_((20,), r=1.0)), ValueError),
-        Refusal("LIF, r 2.5", _node(lambda: lif((20,), r=2.5)), ValueError),
-        Refusal("LIF, tau of one step", _node(lambda: lif((20,), tau=DT)), ValueError),
-        Refusal("LIF, v_leak 0.3", _node(lambda: lif((20,), v_leak=0.3)), ValueError),
-        Refusal("CubaLIF, r 1", _node(lambda: cuba((20,), r=1.0)), ValueError),
-        Refusal("CubaLIF, w_in 1", _node(lambda: cuba((20,), w_in=1.0)), ValueError),
-        Refusal("CubaLIF, v_leak 0.3", _node(lambda: cuba((20,), v_leak=0.3)), ValueError),
-        Refusal("CubaLIF, tau_syn of half a step", _node(lambda: cuba((20,), synapse=0.5)), ValueError),
-    ),
-    "refuse grouped nodes": (
-        Refusal("in a file", _grouped_file, NotImplementedError),
-        Refusal("a nir.NIRGraph, its types unchecked", _grouped_object, NotImplementedError),
-    ),
-    "refuse recurrent in m": (Refusal("through Linear", _import(recurrent(_linear), step_mode="m"), NotImplementedError),),
-}  # fmt: skip
-"""Key of a promise → the calls that are to raise."""
+    ("refuse other modules", _UNSAID, "torch.nn.MaxPool2d", _frames(nn.MaxPool2d, 2)),
+    ("refuse other modules", _UNSAID, "layer.BatchNorm2d", _frames(layer.BatchNorm2d, 4)),
+    *(("refuse dt of import", ValueError, f"{dt:g}", _import(dense(lif()), dt=dt)) for dt in _STEPS.values()),
+    ("refuse step_mode", ValueError, "'x'", _import(dense(lif()), step_mode="x")),
+    ("refuse differing neurons", ValueError, "LIF, v_threshold", _import(dense(lif(v_threshold=_TWO)))),
+    ("refuse differing neurons", ValueError, "LIF, tau", _import(dense(lif(tau=3 * DT * _TWO)))),
+    ("refuse differing neurons", ValueError, "LIF, r", _import(dense(lif(r=_TWO)))),
+    ("refuse differing neurons", ValueError, "IF, v_threshold", _import(dense(if_(v_threshold=_TWO)))),
+    ("refuse differing neurons", ValueError, "CubaLIF, v_threshold", _import(dense(cuba(v_threshold=_TWO)))),
+    ("refuse differing neurons", ValueError, "CubaLIF, w_in", _import(dense(cuba(w_in=_TWO)))),
+    ("refuse discretization", ValueError, "IF, r 1", _import(dense(if_(r=1.0)))),
+    ("refuse discretization", ValueError, "LIF, r 2.5", _import(dense(lif(r=2.5)))),
+    ("refuse discretization", ValueError, "LIF, tau of one step", _import(dense(lif(tau=DT)))),
+    ("refuse discretization", ValueError, "LIF, v_leak 0.3", _import(dense(lif(v_leak=0.3)))),
+    ("refuse discretization", ValueError, "CubaLIF, r 1", _import(dense(cuba(r=1.0)))),
+    ("refuse discretization", ValueError, "CubaLIF, w_in 1", _import(dense(cuba(w_in=1.0)))),
+    ("refuse discretization", ValueError, "CubaLIF, v_leak 0.3", _import(dense(cuba(v_leak=0.3)))),
+    ("refuse discretization", ValueError, "CubaLIF, tau_syn of half a step", _import(dense(cuba(synapse=0.5)))),
+    ("refuse grouped nodes", _UNSAID, "in a file", _import(_grouped)),
+    ("refuse grouped nodes", _UNSAID, "a nir.NIRGraph, its types unchecked", _grouped_object),
+    ("refuse recurrent in m", _UNSAID, "through Linear", _import(recurrent(linear), step_mode="m")),
+)
+"""Promise, the exception that it states, name of a call, the call that is to raise it."""
 
 
-def refusals(bench: Bench, key: str) -> Iterator[Case]:
+def refusals(bench: Bench, promise: str) -> Iterator[Trial]:
     """A promise to refuse: every call."""
-    for refusal in REFUSALS[key]:
-        yield _refused(bench, refusal)
+    for _, kind, name, call in (each for each in REFUSALS if each[0] == promise):
+        stated = f"{kind.__name__} is stated"
+        try:
+            call(bench)
+        except Exception as error:
+            right = isinstance(error, kind)
+            remark = f"{kind.__name__}, as stated" if right else f"{type(error).__name__} where {stated}"
+            yield Trial(name, right, remark=remark, failed=bench.failed(error))
+        else:
+            yield Trial(name, False, remark=f"nothing is raised where {stated}")

@@ -13,12 +13,22 @@ from nir_interop.vocabulary import Status
 from nir_interop_studies.common import Options, write_table, write_text
 from nir_interop_studies.pages import page
 from nir_interop_studies.provenance import how_made
-from nir_interop_studies.spikingjelly_exchange.bench import BATCH, DATASET, DT, OTHERS, REFERENCE, SIDES, STEPS, Case, Compared
+from nir_interop_studies.spikingjelly_exchange.bench import (
+    BATCH,
+    DATASET,
+    DT,
+    ERROR,
+    OTHERS,
+    REFERENCE,
+    SIDES,
+    STEPS,
+    Compared,
+    Trial,
+)
 from nir_interop_studies.spikingjelly_exchange.promises import PROMISES, Promise
 
 Row = Mapping[str, Any]
 
-ERROR = ("error_type", "error_message", "error_at")
 PROMISE_COLUMNS = (
     "dataset", "promise", "direction", "subject", "says", "place", "version", "in_package", "kept", "cases", "cases_kept",
     "cases_not_measured", "found", *ERROR, *(column for side in SIDES for column in (side, f"{side}_exact")),
@@ -41,7 +51,7 @@ class Measured:
     """
 
     promise: Promise
-    cases: Sequence[Case]
+    cases: Sequence[Trial]
     in_package: bool | None = None
 
     @property
@@ -51,7 +61,7 @@ class Measured:
         return False if False in verdicts or not verdicts else (True if True in verdicts else None)
 
     @property
-    def broken(self) -> list[Case]:
+    def broken(self) -> list[Trial]:
         """The cases that speak against it."""
         return [case for case in self.cases if case.kept is False]
 
@@ -99,12 +109,12 @@ def promise_row(each: Measured) -> dict[str, Any]:
     return row
 
 
-def _case_row(promise: Promise, case: Case) -> dict[str, Any]:
+def _case_row(promise: Promise, case: Trial) -> dict[str, Any]:
     named = {"dataset": DATASET, "promise": promise.key, "case": case.name}
     return vars(case) | named | {"kept": _KEPT[case.kept], **_failed(case.failed)}
 
 
-def _comparison_rows(promise: Promise, case: Case) -> Iterator[dict[str, Any]]:
+def _comparison_rows(promise: Promise, case: Trial) -> Iterator[dict[str, Any]]:
     """Every side beside the baseline."""
     for side, found in case.sides.items():
         named = {"dataset": DATASET, "promise": promise.key, "case": case.name, "baseline": case.baseline, "side": side}
@@ -196,7 +206,7 @@ def _elsewhere(measured: Sequence[Measured]) -> list[Sequence[str]]:
     return list(rows)
 
 
-def _named(measured: Sequence[Measured]) -> Iterator[tuple[tuple[str, str], Case]]:
+def _named(measured: Sequence[Measured]) -> Iterator[tuple[tuple[str, str], Trial]]:
     for each in measured:
         for case in each.cases:
             yield (each.promise.key, case.name.removesuffix(", single-step").removesuffix(", multi-step")), case

@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+import nir_interop
 from nir_interop.cli.backends import backends
 from nir_interop.cli.check import check
 from nir_interop.cli.diff import diff
@@ -85,8 +86,17 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nir-interop {nir_interop.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _first(context: typer.Context) -> None:
+def _first(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")] = False,
+) -> None:
     if context.invoked_subcommand is None:
         typer.echo(FIRST, nl=False)
 

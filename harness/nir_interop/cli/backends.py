@@ -15,21 +15,15 @@ backends = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=Fal
 @backends.callback()
 def show(context: typer.Context, json: Json = False) -> None:
     """List the backends, their versions and whether they are installed; or install another version of one."""
-    from nir_interop.backends.environments import backends as find
+    from nir_interop.interface.functions import backends as every
 
     if context.invoked_subcommand is not None:
         return
-    found = find()
+    found = every()
     if json:
-        print_json(
-            {"backends": [{"name": each.name, "installed": each.installed, "versions": each.versions} for each in found]}
-        )
-        return
-    width = max(len(each.name) for each in found)
-    for each in found:
-        versions = ", ".join(f"{name} {version}" for name, version in each.versions.items())
-        absent = f"not installed: nir-interop backends install {each.name}"
-        say(f"{each.name:<{width}}  {versions if each.installed else absent}")
+        print_json(found.to_dict())
+    else:
+        say(str(found))
 
 
 @backends.command()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nir_interop.cli.inputs import check_step, inputs_of, notes_of, quiet_hint, renamed_of
 from nir_interop.cli.options import (
     STORE,
     Backends,
@@ -19,13 +18,14 @@ from nir_interop.cli.options import (
     Store,
     TimeLimit,
     a_folder,
+    complain,
     print_json,
     say,
 )
 from nir_interop.memory import USUAL
 
 if TYPE_CHECKING:
-    from nir_interop.transfer.check import Checked
+    from nir_interop.interface.results import Check
 
 
 def check(
@@ -55,52 +55,33 @@ def check(
     means exact on all of them. Rounding is no difference, where it is proven. Continuous time always differs from steps:
     ``exact`` is shown, and counts only where it is asked for by --backend.
     """
-    import os
+    from nir_interop.interface.arguments import check_step
+    from nir_interop.interface.functions import backends as every
+    from nir_interop.interface.functions import check as run
 
-    from nir_interop.backends.environments import backend as find
-    from nir_interop.backends.environments import backends
-    from nir_interop.store.store import Store as Cells
-    from nir_interop.transfer.check import run_graph
-    from nir_interop.vocabulary import Status
-
-    check_step(dt)
-    chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
-    inputs = inputs_of(graph, input, dt, seed, time_limit=time_limit)
-    found = run_graph(
-        graph, inputs.input, dt, chosen, find("reference"), Cells(store),
-        jobs=jobs or os.cpu_count() or 1, time_limit=time_limit, seed=seed, save=save,
+    check_step(dt, "--dt")
+    found = run(
+        graph, input=input, dt=dt, backends=backend or [each.name for each in every()], seed=seed, jobs=jobs, store=store,
+        time_limit=time_limit, save=save, tell=complain,
     )  # fmt: skip
     if json:
-        facts: dict[str, Any] = {"graph": str(graph), "read_as": notes_of(graph), "renamed": renamed_of(graph)}
-        facts |= {"dt": dt, "inputs": inputs.as_dict()}
-        print_json(facts | {"cells": [each.as_dict() for each in found]})
+        print_json(found.to_dict())
     elif not quiet:
-        _show(graph, dt, found)
-        say(f"On {inputs.says()}.")
-        hint = quiet_hint(inputs, any(each.status is Status.VACUOUS for each in found))
-        if hint:
-            say(hint)
-    counted = [each for each in found if backend or each.importer != "exact"]
-    if not all(each.agrees for each in counted):
+        _show(found)
+        for line in filter(None, (f"On {found.inputs.says()}.", found.hint)):
+            say(line)
+    if not (all(each.agrees for each in found.values()) if backend else found.agrees):
         raise typer.Exit(1)
 
 
-def _show(graph: Path, dt: float, found: list[Checked]) -> None:
+def _show(found: Check) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from nir_interop.printable import printable
-
-    title = f"{printable(graph.name)} at {dt:g} s, against NIR's own meaning in steps"
-    table = Table(title=escape(title), title_justify="left")
-    for name in ("backend", "status", "differ", "first at", "what it said"):
+    table = Table(title=escape(found.title), title_justify="left")
+    for name in found.HEADS:
         table.add_column(name, justify="right" if name == "differ" else "left")
-    for each in found:
-        cell = each.as_dict()
-        differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
-        first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
-        error = ": ".join(text for text in (cell["error_type"], cell["error_message"]) if text)
-        said = error or cell["rounding"] or ("warned" if cell["warned"] else "")
-        table.add_row(*(escape(printable(text)) for text in (each.importer, cell["status"], differ, first, said)))
+    for row in found.rows():
+        table.add_row(*map(escape, row))
     Console(highlight=False).print(table)

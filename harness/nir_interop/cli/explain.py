@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from nir_interop.cli.inputs import check_step, inputs_of, quiet_hint, renamed_of
-from nir_interop.cli.options import STORE, Json, MemoryLimit, Quiet, Seed, Store, TimeLimit, complete_backend, print_json, say
+from nir_interop.cli.options import (
+    STORE,
+    Json,
+    MemoryLimit,
+    Quiet,
+    Seed,
+    Store,
+    TimeLimit,
+    complain,
+    complete_backend,
+    print_json,
+    say,
+)
 from nir_interop.memory import USUAL
 
 
@@ -25,27 +36,15 @@ def explain(
     json: Json = False,
 ) -> None:
     """Run a graph in one library and say why it differs from NIR's own meaning in steps; exit 1 if it does."""
-    from nir_interop.backends.environments import backend as find
-    from nir_interop.errors import BackendMissing
-    from nir_interop.report.explanation import paragraphs
-    from nir_interop.store.store import Store as Cells
-    from nir_interop.transfer.graph_explanation import explain_graph
-    from nir_interop.vocabulary import Status
+    from nir_interop.interface.arguments import check_step
+    from nir_interop.interface.functions import explain as run
 
-    check_step(dt)
-    chosen = find(backend)
-    if not chosen.installed:
-        raise BackendMissing(chosen.hint)
-    inputs = inputs_of(graph, input, dt, seed, time_limit=time_limit)
-    found = explain_graph(graph, inputs.input, dt, chosen, find("reference"), Cells(store), time_limit=time_limit, seed=seed)
+    check_step(dt, "--dt")
+    options: dict[str, Any] = {"seed": seed, "store": store, "time_limit": time_limit, "tell": complain}
+    found = run(graph, backend=backend, input=input, dt=dt, **options)
     if json:
-        print_json(found.as_dict() | {"renamed": renamed_of(graph), "inputs": inputs.as_dict()})
+        print_json(found.to_dict())
     elif not quiet:
-        for text in paragraphs(found, graph, input):
-            say(text)
-        say(f"On {inputs.says()}.")
-        hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
-        if hint:
-            say(hint)
+        say(found.text)
     if not found.agrees:
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nir_interop.cli.places import check_file, check_folder
+from nir_interop.interface.places import check_file, check_folder
 from nir_interop.memory import VARIABLE
 
 

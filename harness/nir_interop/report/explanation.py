@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,13 @@ NEURONS = 6
 """Neurons shown at most, those that differ first."""
 
 
-def paragraphs(explanation: GraphExplanation, path: Path, input: Path | None = None) -> Iterator[str]:
-    """What there is to say about the graph in a file, in order.
+def paragraphs(explanation: GraphExplanation, name: str, command: str) -> Iterator[str]:
+    """What there is to say about a graph of some name, in order.
 
-    input : the file that it was fed from, None where its inputs were made for it
+    command : by which it is rewritten, as :func:`command_of` gives it
     """
-    yield printable(_headline(explanation, path.name))
-    yield from _why(explanation, path, input)
+    yield printable(_headline(explanation, name))
+    yield from _why(explanation, command)
     for kind, (_, sentence) in explanation.rules().items():
         yield printable(f"{explanation.backend.name}'s rule for {kind}: {sentence}.")
     if explanation.made is not None and not explanation.verdict.status.agrees:
@@ -58,7 +59,7 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     return f"{who}: {differ} ({status}: {status.meaning}). {warned}."
 
 
-def _why(explanation: GraphExplanation, path: Path, input: Path | None) -> Iterator[str]:
+def _why(explanation: GraphExplanation, command: str) -> Iterator[str]:
     verdict = explanation.verdict
     if verdict.status.agrees and not verdict.causes:
         return
@@ -74,7 +75,7 @@ def _why(explanation: GraphExplanation, path: Path, input: Path | None) -> Itera
         yield f"Replayed with {'these causes' if len(known) > 1 else 'this cause'}, {_share(verdict.explained)}."
     if explanation.remedy is not None:
         passes = ", ".join(each.name for each in explanation.remedy.passes)
-        yield f"Every output is right once the graph is rewritten ({passes}):\n  {_command(explanation, path, input)}"
+        yield f"Every output is right once the graph is rewritten ({passes}):\n  {command}"
 
 
 def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
@@ -88,12 +89,15 @@ def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
     return f"repairs {share.repaired} of {wrong} outputs" if wrong else f"repairs {share.repaired} outputs"
 
 
-def _command(explanation: GraphExplanation, path: Path, input: Path | None) -> str:
-    """How the graph is rewritten."""
-    step = "" if explanation.dt == STEP else f" --dt {explanation.dt:g}"
+def command_of(backend: str, path: Path, dt: float, input: Path | None = None) -> str:
+    """The verb that rewrites the graph in a file for a backend.
+
+    dt : the step [s]
+    input : the file that the graph is fed from, None where its inputs are made for it
+    """
+    step = "" if dt == STEP else f" --dt {dt:g}"
     fed = "" if input is None else f" --input {path_word(input)}"
-    to = shell_word(explanation.backend.name)
-    return f"nir-interop reconcile {path_word(path)} --to {to}{step}{fed} -o OUT.nir"
+    return f"nir-interop reconcile {path_word(path)} --to {shell_word(backend)}{step}{fed} -o OUT.nir"
 
 
 def _share(explained: float) -> str:
@@ -102,20 +106,58 @@ def _share(explained: float) -> str:
     return f"the reference gives {explained:.1%} of the outputs that differ"
 
 
-def raster(meant: Recording, made: Recording, first: Divergence, who: str) -> Iterator[str]:
-    """Lines of text: spikes of the node that diverges first, both sides, around that step; ``!`` marks a difference."""
-    node, (ours, theirs) = first.node, _pair(meant, made, first.node)
+@dataclass(frozen=True)
+class Window:
+    """What both sides did in the steps around the first divergence, at the node and in the sample that it is in.
+
+    begin, end : steps, the last excluded
+    neurons : those that differ, first ones first
+    ours, theirs : spikes or values, axes (T, n)
+    unequal : where they differ, axes (T, n)
+    """
+
+    first: Divergence
+    begin: int
+    end: int
+    neurons: tuple[int, ...]
+    ours: Array
+    theirs: Array
+    unequal: Array
+
+    @property
+    def spikes(self) -> bool:
+        """Whether all that is shown are numbers of spikes."""
+        chosen = list(self.neurons)
+        return _is_spikes(self.ours[:, chosen]) and _is_spikes(self.theirs[:, chosen])
+
+    @property
+    def title(self) -> str:
+        """Where it is, in words."""
+        first = self.first
+        where = f"step {first.step}, node {printable(first.node)}, sample {first.sample}"
+        return f"First divergence: {where}; steps {self.begin} to {self.end - 1}:"
+
+
+def window(meant: Recording, made: Recording, first: Divergence) -> Window:
+    """The steps on either side of a divergence."""
+    ours, theirs = _pair(meant, made, first.node)
     begin, end = max(0, first.step - AROUND), min(len(ours), first.step + AROUND + 1)
     a, b = ours[begin:end, first.sample], theirs[begin:end, first.sample]
     unequal = a.astype(np.float32) != b.astype(np.float32)
     neurons = sorted(np.flatnonzero(unequal.any(0)), key=lambda number: (int(unequal[:, number].argmax()), int(number)))
+    return Window(first, begin, end, tuple(int(number) for number in neurons[:NEURONS]), a, b, unequal)
+
+
+def raster(meant: Recording, made: Recording, first: Divergence, who: str) -> Iterator[str]:
+    """Lines of text: spikes of the node that diverges first, both sides, around that step; ``!`` marks a difference."""
+    found = window(meant, made, first)
     width = max(len("NIR"), len(who))
-    yield f"First divergence: step {first.step}, node {printable(node)}, sample {first.sample}; steps {begin} to {end - 1}:"
-    for number in neurons[:NEURONS]:
+    yield found.title
+    for number in found.neurons:
         yield f"  neuron {number}"
-        yield f"    {'NIR':{width}}  {_row(a[:, number])}"
-        yield f"    {who:{width}}  {_row(b[:, number])}"
-        yield f"    {'':{width}}  {_marks(a[:, number], unequal[:, number])}".rstrip()
+        yield f"    {'NIR':{width}}  {_row(found.ours[:, number])}"
+        yield f"    {who:{width}}  {_row(found.theirs[:, number])}"
+        yield f"    {'':{width}}  {_marks(found.ours[:, number], found.unequal[:, number])}".rstrip()
 
 
 def _pair(meant: Recording, made: Recording, node: str) -> tuple[Array, Array]:

@@ -47,11 +47,11 @@ def write_pages(folder: Path, details: Details | None) -> list[Path]:
     return [write_page(page, folder), *write_summary(page, folder)]
 
 
-def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
-    """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
+def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
+    """The rows of rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
     kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules if kind in NEURONS})
     meaning = Fingerprint("NIR", Origin.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
-    rows = [
+    return [
         {
             "backend": fingerprint.backend,
             "version": version or None,
@@ -68,6 +68,11 @@ def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
         for version, fingerprint in (*found, ("", meaning))
         for kind, one in sorted(fingerprint.rules.items())
     ]
+
+
+def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
+    """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
+    rows = rule_rows(found)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RULES.name
     write_table(path, rows, RULES)

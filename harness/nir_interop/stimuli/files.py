@@ -1,15 +1,16 @@
-"""A user's own input, and what came out for it: npz files with the keys ``input`` and ``output``."""
+"""A user's own input, and what came out for it: npz files with the keys ``input`` and ``output``, or arrays."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.errors import BadStimulus
-from nir_interop.npz import Archive, Check
-from nir_interop.printable import shape_text
+from nir_interop.npz import REAL, Archive, Check
+from nir_interop.printable import printable, shape_text
 from nir_interop.stimuli.stimulus import Stimulus
 
 KEY = "input"
@@ -25,18 +26,7 @@ def load_stimulus(path: Path, shape: tuple[int, ...]) -> Stimulus:
     Raises BadStimulus where the file is none of that, holds values that are not finite, no steps or samples, or more
     than ``--memory-limit`` allows; what its header declares is checked before anything of its size is allocated.
     """
-    shown = repr(str(path))
-
-    def check(found: tuple[int, ...]) -> None:
-        if len(found) != 2 + len(shape):
-            raise BadStimulus(
-                f"{KEY!r} in {shown} has {len(found)} axes, the graph needs {2 + len(shape)}: (T, B, {_axes(shape)})"
-            )
-        if found[2:] != shape:
-            raise BadStimulus(
-                f"{KEY!r} in {shown} has samples of shape {shape_text(found[2:])}, the graph's input takes {shape_text(shape)}"
-            )
-
+    check = _fits(f"{KEY!r} in {str(path)!r}", shape)
     return Stimulus(_array(path, (KEY,), _HOW, check), None, "file", "given", 0)
 
 
@@ -45,13 +35,60 @@ def load_output(path: Path, stimulus: NDArray[np.float32]) -> NDArray[np.float32
 
     Raises BadStimulus as :func:`load_stimulus` does, and where it is not of the input's steps and samples.
     """
+    check = _of_input(f"the output in {str(path)!r}", stimulus)
+    return _array(path, ("output", "expected"), "write what was computed with numpy.savez(path, input=…, output=…)", check)
 
+
+def given_stimulus(values: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    r"""An input that a caller gave as an array or a tensor of any real numbers, axes (T, B, \*shape); float32 from here on.
+
+    Raises BadStimulus as :func:`load_stimulus` does.
+    """
+    return _given(values, "the input", _fits("the input", shape))
+
+
+def given_output(values: Any, stimulus: NDArray[np.float32]) -> NDArray[np.float32]:
+    r"""What came out for an input, as an array or a tensor, axes (T, B, \*shape).
+
+    Raises BadStimulus as :func:`load_output` does.
+    """
+    return _given(values, "the output", _of_input("the output", stimulus))
+
+
+def _fits(what: str, shape: tuple[int, ...]) -> Check:
+    def check(found: tuple[int, ...]) -> None:
+        if len(found) != 2 + len(shape):
+            raise BadStimulus(f"{what} has {len(found)} axes, the graph needs {2 + len(shape)}: (T, B, {_axes(shape)})")
+        if found[2:] != shape:
+            raise BadStimulus(
+                f"{what} has samples of shape {shape_text(found[2:])}, the graph's input takes {shape_text(shape)}"
+            )
+
+    return check
+
+
+def _of_input(what: str, stimulus: NDArray[np.float32]) -> Check:
     def check(found: tuple[int, ...]) -> None:
         if found[:2] != stimulus.shape[:2] or len(found) < 3:
             wanted = f"the input has {stimulus.shape}: write (T, B, *shape)"
-            raise BadStimulus(f"the output in {str(path)!r} has axes {shape_text(found)}; {wanted}")
+            raise BadStimulus(f"{what} has axes {shape_text(found)}; {wanted}")
 
-    return _array(path, ("output", "expected"), "write what was computed with numpy.savez(path, input=…, output=…)", check)
+    return check
+
+
+def _given(values: Any, what: str, check: Check) -> NDArray[np.float32]:
+    """A float32 copy of an array or a tensor, looked at as one in a file is."""
+    try:
+        array = np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
+    except Exception as error:  # a tensor without memory, of a type that numpy lacks; anything that is no array
+        why = printable(" ".join(str(error).split())[:100])
+        raise BadStimulus(f"{what} is {type(values).__name__}, no array of numbers ({why}); give float32") from error
+    if array.dtype.kind not in REAL:
+        raise BadStimulus(f"{what} holds {array.dtype}, not real numbers; give float32")
+    check(array.shape)
+    if not array.size:
+        raise BadStimulus(f"{what} has axes {shape_text(array.shape)}: one of them is empty; give (T, B, *shape)")
+    return _single(array, what)
 
 
 def _array(path: Path, keys: tuple[str, ...], how: str, check: Check) -> NDArray[np.float32]:
@@ -59,10 +96,15 @@ def _array(path: Path, keys: tuple[str, ...], how: str, check: Check) -> NDArray
     with Archive(path, how) as archive:
         key = archive.first(keys)
         given = archive.read(key, check, copies=_COPIES)
+    return _single(given, f"{key!r} in {archive.name}")
+
+
+def _single(given: NDArray[Any], what: str) -> NDArray[np.float32]:
+    """A copy in single precision.  Raises BadStimulus for values that are not finite there."""
     with np.errstate(over="ignore"):
         values: NDArray[np.float32] = given.astype(np.float32)
     if not np.all(np.isfinite(values)):
-        raise BadStimulus(f"{key!r} in {archive.name} holds NaN or values beyond float32; remove them")
+        raise BadStimulus(f"{what} holds NaN or values beyond float32; remove them")
     return values
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.arrays import Array, save_arrays
@@ -18,7 +21,7 @@ from nir_interop.store.graph_facts import graph_facts
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import REFERENCE, Readout, Status
 from nir_interop.workers.error_messages import OWN
-from nir_interop.workers.jobs import OK, RECORDING, Cell, Compared, Job, Meaning, O, Outcome
+from nir_interop.workers.jobs import OK, Cell, Compared, Job, Meaning, O, Outcome
 from nir_interop.workers.scheduler import TIME_LIMIT, Answer, Scheduler, Task, start
 
 if TYPE_CHECKING:
@@ -32,19 +35,42 @@ AGAIN = "install nir-interop again, and if that does not help report this line w
 _SHOWN = ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
 
 
+class Recordings:
+    """Recordings in temporary files, which last as long as somebody holds this; or until a block fails that uses them."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="nir-interop-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Recordings:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.close()
+
+    def of(self, backend: str) -> Recording | None:
+        """A backend's, read anew at each call; None where it gave none."""
+        path = self.folder / f"{backend}.npz"
+        return Recording.load(path) if path.is_file() else None
+
+
 @dataclass(frozen=True)
 class Checked:
     """What one backend made of a graph.
 
+    importer : the backend's name
     outcome : status, error and ``comparison``, as a cell's
     rounding : what rounding comes to, in words, where the status is that
     suspects : what may be at fault, None where nobody knows
+    kept : where its recording is, None where nobody asked for that
     """
 
     importer: str
     outcome: Compared = field(default_factory=Compared)
     rounding: str = ""
     suspects: Suspects | None = None
+    kept: Recordings | None = field(default=None, repr=False)
 
     @property
     def warned(self) -> bool:
@@ -77,6 +103,26 @@ class Checked:
         """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
         return self.status.agrees or self.status is Status.VACUOUS
 
+    @property
+    def outputs(self) -> int | None:
+        """Outputs that were compared: over all steps, samples and elements; None where there are none."""
+        return None if self.outcome.comparison is None else self.outcome.comparison.outputs
+
+    @property
+    def mismatched(self) -> int | None:
+        """Outputs that are not the reference's number, in single precision; None where none could be compared."""
+        return None if self.outcome.comparison is None else self.outcome.comparison.mismatched
+
+    @property
+    def error(self) -> str:
+        """Why there is no output to compare, in the library's words; empty where there is one."""
+        return ": ".join(text for text in (self.outcome.error_type, self.outcome.error_message) if text)
+
+    @property
+    def recording(self) -> Recording | None:
+        r"""Outputs, spikes and membranes, axes (T, B, \*shape), read anew at each call; None where the library gave none."""
+        return None if self.kept is None else self.kept.of(self.importer)
+
 
 def run_graph(
     graph: Path,
@@ -90,6 +136,7 @@ def run_graph(
     time_limit: float = 20.0,
     seed: int = 0,
     save: Path | None = None,
+    kept: Recordings | None = None,
 ) -> list[Checked]:
     """Run a graph in each backend's worker and compare it with the reference's recording.
 
@@ -97,7 +144,8 @@ def run_graph(
 
     stimulus : axes (T, B, \\*shape)
     store : keeps the backends' fingerprints, which are asked where ties leave a status open; without one it stays a mismatch
-    save : a folder for the recordings, ``<backend>.npz`` each, with ``input`` and ``output`` as other verbs read them
+    kept : holds the recordings
+    save : a folder for them, ``<backend>.npz`` each, with ``input`` and ``output`` as other verbs read them
 
     Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
     reference is not done within the limit, and OwnFailure where it fails in any other way.
@@ -106,10 +154,8 @@ def run_graph(
 
     graph = graph.resolve()
     meant_graph, notes = read_meant(graph)
-    if save is not None:
-        save.mkdir(parents=True, exist_ok=True)
-        save = save.resolve()
-    with tempfile.TemporaryDirectory() as folder:
+    kept = kept or Recordings()
+    with kept, tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         clear = here / "meant.nir" if notes else graph
         if notes:
@@ -117,8 +163,7 @@ def run_graph(
         facts = graph_facts(clear)
         save_arrays(here / "stimulus.npz", {"input": stimulus})
         scheduler = Scheduler({one.name: one for one in (*backends, reference)}, jobs, lambda: _made(here / "run"))
-        kept = save if save is not None else _made(here / "kept")
-        meant = kept / f"{REFERENCE}.npz" if save is not None else here / RECORDING
+        meant = kept.folder / f"{REFERENCE}.npz"
         given, found = str(here / "stimulus.npz"), dict[str, Compared]()
 
         def ask(backend: Backend, job: Job[O]) -> Answer[O]:
@@ -142,7 +187,7 @@ def run_graph(
                     source=str(meant),
                     nodes=facts.nodes,
                     order=facts.order,
-                    save=str(kept / f"{backend.name}.npz") if backend != reference else "",
+                    save=str(kept.folder / f"{backend.name}.npz") if backend != reference else "",
                 ),
             )
 
@@ -160,10 +205,14 @@ def run_graph(
         if meaning.known.status != OK:
             raise _unmeant(graph.name, meaning.known)
         flat = inline(meant_graph)
-        checked = [_judged(flat, stimulus, dt, backend, found[backend.name], kept, meant, store) for backend in backends]
-        for path in sorted(save.glob("*.npz")) if save is not None else ():
-            Recording.load(path).save(path, input=stimulus)
-        return checked
+        checked = [_judged(flat, stimulus, dt, backend, found[backend.name], kept, store) for backend in backends]
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)
+        for name in dict.fromkeys((reference.name, *(backend.name for backend in backends))):
+            recording = kept.of(name)
+            if recording is not None:
+                recording.save(save / f"{name}.npz", input=stimulus)
+    return checked
 
 
 _OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
@@ -183,20 +232,20 @@ def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
 
 
 def _judged(
-    flat: Graph, stimulus: Array, dt: float, backend: Backend, outcome: Compared, kept: Path, meant: Path, store: Store | None
+    flat: Graph, stimulus: Array, dt: float, backend: Backend, outcome: Compared, kept: Recordings, store: Store | None
 ) -> Checked:
     """What a backend made of a graph, inlined, with a mismatch held against what rounding may do."""
-    made, first = kept / f"{backend.name}.npz", outcome.first_node
-    suspects = None if first is None else before(flat, first)
-    if outcome.status != Status.MISMATCH or not made.exists():
-        return Checked(backend.name, outcome, suspects=suspects)
+    suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
+    meant, made = (kept.of(REFERENCE), kept.of(backend.name)) if outcome.status == Status.MISMATCH else (None, None)
+    if meant is None or made is None:
+        return Checked(backend.name, outcome, suspects=suspects, kept=kept)
     from nir_interop.agreement.side import Side
     from nir_interop.transfer.case import Case, judge
     from nir_interop.transfer.fingerprints import comparison_of
 
-    case = Case(flat, stimulus, Side(REFERENCE, dt), Side(backend.name, dt), recorded=Recording.load(meant))
-    agreed = judge(case, Recording.load(made), partial(comparison_of, backend, store, flat))
-    return Checked(backend.name, replace(outcome, status=str(agreed.status)), agreed.rounding(), suspects)
+    case = Case(flat, stimulus, Side(REFERENCE, dt), Side(backend.name, dt), recorded=meant)
+    agreed = judge(case, made, partial(comparison_of, backend, store, flat))
+    return Checked(backend.name, replace(outcome, status=str(agreed.status)), agreed.rounding(), suspects, kept)
 
 
 def _made(path: Path) -> Path:

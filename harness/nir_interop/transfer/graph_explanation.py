@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
-from nir_interop.errors import RunFailed
+from nir_interop.errors import OwnFailure, RunFailed
 from nir_interop.explain.rule_text import found as found_of
 from nir_interop.explain.rule_text import says
 from nir_interop.explain.structure import has_biased_feedback
@@ -22,7 +21,7 @@ from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case, explain
-from nir_interop.transfer.check import run_graph
+from nir_interop.transfer.check import Recordings, run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Status
@@ -117,13 +116,12 @@ def explain_graph(
     Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
     """
     graph, notes = read_meant(path)
-    with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "save": here}
-        (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)
-        meant = Recording.load(here / f"{REFERENCE}.npz")
-        saved = here / f"{backend.name}.npz"
-        made = Recording.load(saved) if saved.exists() else meant if backend.name == REFERENCE else None
+    kept = Recordings()
+    options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "kept": kept}
+    (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)
+    meant, made = kept.of(REFERENCE), kept.of(backend.name)
+    if meant is None:
+        raise OwnFailure(f"{path.name}: the reference's recording is gone; is something removing temporary files?")
     own = backend.name in (REFERENCE, CONTINUOUS)
     fingerprint = Fingerprint(backend.name) if own else import_fingerprint(backend, store)
     target = Side.of(fingerprint, dt, backend.name)

@@ -20,7 +20,7 @@ from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom, Readout, Reset, Status
-from nir_interop.workers.jobs import OK, RECORDING, Cell, Compared, Job, Meaning, Native, NativeLabels, O
+from nir_interop.workers.jobs import GRAPH, OK, RECORDING, STIMULUS, Cell, Compared, Job, Meaning, Native, NativeLabels, O
 from nir_interop.workers.network_of_graph import layered
 from nir_interop.workers.pool import Died, TimedOut, Worker
 
@@ -59,26 +59,6 @@ class LiveBackend:
             job = Meaning(graph=str(folder / "graph.nir"), stimulus="", dt=dt, nodes=_nodes(graph))
             return self._recorded(job, stimulus, folder)
 
-    def beside(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[Compared, Recording | None]:
-        """How an import, run as often as a cell of the matrix, ends beside a recording; and its own where that differs."""
-        with self._files() as folder:
-            write(folder / "graph.nir", graph)
-            save_arrays(folder / "stimulus.npz", {"input": stimulus})
-            baseline.save(folder / "source.npz")
-            found = self._work(
-                Cell(
-                    graph=str(folder / "graph.nir"),
-                    stimulus=str(folder / "stimulus.npz"),
-                    source=str(folder / "source.npz"),
-                    dt=dt,
-                    readout=str(Readout.RATE),
-                    seed=self.seed,
-                    nodes=_nodes(graph),
-                    folder=str(folder),
-                )
-            )
-            return found, Recording.load(folder / RECORDING) if found.status == Status.MISMATCH else None
-
     def native(
         self, reset: Reset, idiom: Idiom, label: str = "", *, recurrent: bool = False
     ) -> Callable[[Graph, Array, float], Recording]:
@@ -105,6 +85,34 @@ class LiveBackend:
         """Of each network, how its neurons are written in each of the library's idioms; None where it cannot be built."""
         outcome = self._work(NativeLabels(networks=tuple(document_of(network) for network in networks)))
         return {Idiom(idiom): labels for idiom, labels in outcome.labels.items()}
+
+    def beside(self, source: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[Compared, Recording | None]:
+        r"""How an import ends beside a recording, as a cell of the matrix does, and its own recording where it differs.
+
+        The graph is imported and run as often as it takes to tell chance from an answer.
+
+        stimulus : axes (T, B, \*shape)
+
+        Raises RunFailed where the process does not come back.
+        """
+        with self._files() as folder:
+            write(folder / GRAPH, graph)
+            save_arrays(folder / STIMULUS, {"input": stimulus})
+            source.save(folder / "source.npz")
+            outcome = self._work(
+                Cell(
+                    graph=GRAPH,
+                    stimulus=STIMULUS,
+                    source="source.npz",
+                    dt=dt,
+                    readout=str(Readout.RATE),
+                    seed=self.seed,
+                    nodes=_nodes(graph),
+                    objects=str(folder),
+                    folder=str(folder),
+                )
+            )
+            return outcome, Recording.load(folder / RECORDING) if outcome.status == Status.MISMATCH else None
 
     @contextmanager
     def _files(self) -> Iterator[Path]:

@@ -22,6 +22,12 @@ def check_file(path: Path, option: str) -> None:
         raise BadInput(f"{option} {path}: that is a link to nothing; name a file")
 
 
+def check_other(path: Path, given: Path | None, option: str) -> None:
+    """Raise BadInput for the path of the graph that was given."""
+    if given is not None and path.exists() and given.exists() and path.samefile(given):
+        raise BadInput(f"{option} {path}: that is the graph itself; name another file")
+
+
 def check_folder(path: Path, option: str) -> None:
     """Raise BadInput for a path at which no folder can be made, or in which no file can be written."""
     status = _status(path, option)

@@ -1,0 +1,357 @@
+r"""Check, explain, reconcile, simulate, and what is known of backends: what a user calls, and what the command line calls.
+
+Common to all: a graph is the path of a ``.nir`` file or a ``nir.NIRGraph``; an input is a NumPy array or a torch tensor, axes
+(T, B, \*shape), or the path of an npz file that holds one under ``input``, and without one a seeded set of inputs is made for
+the graph; ``dt`` is a step in seconds.  Libraries run in processes of their own.  What goes wrong raises an exception of
+:mod:`nir_interop.errors`, in one line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nir_interop.errors import BadInput
+from nir_interop.interface.arguments import (
+    MOST_JOBS,
+    MOST_SEED,
+    check_limit,
+    check_step,
+    check_whole,
+    graph_file,
+    inputs_of,
+    installed,
+    memory,
+    names_in,
+    notes_of,
+    output_of,
+    path_of,
+    renamed_of,
+    store_of,
+    untold,
+)
+from nir_interop.interface.places import check_folder
+from nir_interop.interface.results import Backends, Check, Explanation, Reconciliation, Rules, quiet_hint
+from nir_interop.printable import printable
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenPath, Tell
+    from nir_interop.recording import Recording
+
+DT = 1e-4
+"""The step [s] where none is asked for."""
+LIMIT = 20.0
+"""Seconds that one run of a library may take where nothing is asked for."""
+
+
+def check(
+    graph: GivenGraph,
+    *,
+    input: GivenArray | None = None,
+    dt: float = DT,
+    backends: Iterable[str] | None = None,
+    seed: int = 0,
+    jobs: int = 0,
+    store: GivenPath | None = None,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+    save: GivenPath | None = None,
+    tell: Tell = untold,
+) -> Check:
+    r"""Run a graph in every library, and compare each with NIR's own meaning in steps.
+
+    graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
+    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    dt : the step [s]
+    backends : names; by default every installed one
+    seed : of the inputs that are made
+    jobs : worker processes at a time; 0 for one a core
+    store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
+    time_limit : seconds that one run may take
+    memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+    save : a folder for the recordings, an npz each
+    tell : told each line about how the graph was read, as soon as it is known
+
+    Returns what each backend made of it, by name: its ``status``, ``mismatched`` of ``outputs``, ``recording``, ``error``.
+
+    Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus, UnknownName), TooSlow, BackendMissing and OwnFailure.
+
+    >>> import nir_interop as ni
+    >>> checked = ni.check(graph, backends=["norse", "snntorch"])
+    >>> checked["snntorch"].status, checked["snntorch"].mismatched
+    (<Status.EXACT: 'exact'>, 0)
+    >>> checked["norse"].mismatched == (checked["norse"].recording.output != checked.meant.output).sum()
+    True
+    """
+    from nir_interop.backends.environments import backend  # fmt: skip
+    from nir_interop.backends.environments import backends as every
+    from nir_interop.transfer.check import Recordings, run_graph
+
+    check_step(dt)
+    names = _names(backends)
+    chosen = [backend(name) for name in names] if names is not None else [each for each in every() if each.installed]
+    folder = _folder(save)
+    with _called(graph, seed, time_limit, memory_limit) as file:
+        inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
+        kept = Recordings()
+        found = run_graph(
+            file, inputs.input, dt, chosen, backend(REFERENCE), store_of(store),
+            jobs=check_whole(jobs, "jobs", 0, MOST_JOBS) or os.cpu_count() or 1, time_limit=time_limit, seed=seed,
+            save=folder, kept=kept,
+        )  # fmt: skip
+        meant = kept.of(REFERENCE)
+        assert meant is not None, "run_graph raises where the reference gives nothing"
+        name = str(file) if isinstance(graph, (str, os.PathLike)) else file.name
+        return Check(name, dt, inputs, tuple(found), meant, tuple(notes_of(file)), renamed_of(file))
+
+
+def explain(
+    graph: GivenGraph,
+    *,
+    backend: str,
+    input: GivenArray | None = None,
+    dt: float = DT,
+    seed: int = 0,
+    store: GivenPath | None = None,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+    tell: Tell = untold,
+) -> Explanation:
+    r"""Run a graph in one library, and say who makes it differ from NIR's own meaning in steps, and why.
+
+    graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
+    backend : the library's name
+    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    dt : the step [s]
+    seed : of the inputs that are made
+    store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
+    time_limit : seconds that one run may take
+    memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+    tell : told each line about how the graph was read, as soon as it is known
+
+    The first call probes the library, which takes some seconds; what is found is kept in the store.
+
+    Returns ``status``, ``blame``, ``causes`` and ``text``, with both recordings.
+
+    Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus, UnknownName), TooSlow, BackendMissing and OwnFailure.
+
+    >>> import nir_interop as ni
+    >>> why = ni.explain(graph, backend="norse")
+    >>> why.blame, [(cause.cause, cause.nodes) for cause in why.causes]
+    (<Blame.IMPORTER: 'importer'>, [(<Cause.RESISTANCE_IGNORED: 'resistance_ignored'>, ('lif1',))])
+    >>> why.text.splitlines()[1]
+    'Blame: importer (the importer changed the meaning).'
+    """
+    from nir_interop.backends.environments import backend as find
+    from nir_interop.report.explanation import command_of, paragraphs
+    from nir_interop.transfer.graph_explanation import explain_graph
+    from nir_interop.vocabulary import Status
+
+    check_step(dt)
+    (chosen,) = installed([backend])
+    with _called(graph, seed, time_limit, memory_limit) as file:
+        inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
+        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed}
+        found = explain_graph(file, inputs.input, dt, chosen, find(REFERENCE), store_of(store), **options)
+        fed = Path(input) if isinstance(input, (str, os.PathLike)) else None
+        if isinstance(graph, (str, os.PathLike)) and (input is None or fed is not None):
+            command = command_of(chosen.name, file, dt, fed)
+        else:
+            step = "" if dt == DT else f", dt={dt:g}"
+            command = f"nir_interop.reconcile(graph, to={chosen.name!r}{'' if input is None else ', input=input'}{step})"
+        said = [*paragraphs(found, file.name, command), f"On {inputs.says()}."]
+        hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
+        lines = "\n".join([*said, *filter(None, [hint])]).split("\n")
+        return Explanation(found, inputs, "\n".join(map(printable, lines)), renamed_of(file))
+
+
+def reconcile(
+    graph: GivenGraph,
+    *,
+    to: str,
+    source: str = "nir",
+    input: GivenArray | None = None,
+    output: GivenArray | None = None,
+    rule: str = "",
+    dt: float = DT,
+    dt_from: float | None = None,
+    dt_to: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    store: GivenPath | None = None,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+    tell: Tell = untold,
+    progress: Tell = untold,
+) -> Reconciliation:
+    r"""Rewrite a graph so that a library's own importer computes what the source computed.
+
+    graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
+    to : the library that is to run it
+    source : the library whose importer has it right; ``nir`` for NIR's own meaning
+    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    output : what the source computed for this input, axes (T, B, \*shape) or (T, B, n); a path is an npz file with ``output``
+    rule : a source of ``axis=value`` pairs instead: ``reset=subtract,timing=late``
+    dt, dt_from, dt_to : the step [s] of both sides, of the source where it is another, and of the target
+    steps : of the inputs that are made, if not as the graph suggests
+    seed : of the inputs that are made
+    store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
+    time_limit : seconds that one run may take
+    memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+    tell : told each line about how the graph was read, as soon as it is known
+    progress : told what takes some seconds, before it begins
+
+    Returns ``graph``, ``passes``, ``exact``, ``right`` and ``remaining``; ``write(path)`` writes the file.
+
+    Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus, UnknownName), TooSlow, BackendMissing and OwnFailure.  That a
+    graph cannot be reconciled raises nothing until its ``graph`` is asked for.
+
+    >>> import nir_interop as ni
+    >>> fixed = ni.reconcile(graph, to="norse")
+    >>> fixed.right, [each.name for each in fixed.passes], fixed.remaining
+    (True, ['fold_resistance'], ())
+    >>> type(fixed.graph).__name__, ni.check(fixed.graph, backends=["norse"]).agrees
+    ('NIRGraph', True)
+    """
+    from nir_interop.backends.environments import backends as every
+    from nir_interop.recording import Recording
+    from nir_interop.transfer.readings.natives import natives_of
+    from nir_interop.transfer.reconciling import NIR, reconcile_graph, side_from_rule, side_of
+
+    before = check_step(dt) if dt_from is None else check_step(dt_from, "dt_from")
+    after = check_step(dt) if dt_to is None else check_step(dt_to, "dt_to")
+    known = {each.name: each for each in every()}
+    installed([to, *([] if source == NIR else [source])])
+    if output is not None and input is None:
+        raise BadInput("output: that is of an input; give both")
+    if steps is not None:
+        check_whole(steps, "steps", 1)
+    cells = store_of(store)
+    with _called(graph, seed, time_limit, memory_limit) as file:
+        inputs = inputs_of(file, input, before, seed, steps, time_limit=time_limit, tell=tell)
+        wanted = Recording({"output": output_of(output, inputs.input)}) if output is not None else None
+        left = side_from_rule(rule, before) if rule else side_of(source, before, cells, known)
+        right = side_of(to, after, cells, known)
+        natives = natives_of(known.values(), cells, progress)
+        options: dict[str, Any] = {"wanted": wanted, "natives": natives, "limit": time_limit}
+        found = reconcile_graph(file, inputs.input, left, right, known[to], **options)
+        given = file if isinstance(graph, (str, os.PathLike)) else None
+        return Reconciliation(found, inputs, given, frozenset(names_in(file)), tuple(notes_of(file)))
+
+
+def simulate(
+    graph: GivenGraph,
+    input: GivenArray | None = None,
+    *,
+    dt: float = DT,
+    seed: int = 0,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+    tell: Tell = untold,
+) -> Recording:
+    r"""What NIR means by a graph in steps: the reference's recording, made in this process.
+
+    graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
+    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made for the graph
+    dt : the step [s]
+    seed : of the inputs that are made
+    time_limit : seconds that the run may be expected to take most of
+    memory_limit : GiB that the run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+    tell : told each line about how the graph was read
+
+    Returns ``outputs`` by Output node, ``spikes`` and ``membranes`` [V] by neuron, axes (T, B, \*shape), and ``output``, all
+    outputs side by side, (T, B, n).
+
+    Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus) and TooSlow.
+
+    >>> import nir_interop as ni
+    >>> recording = ni.simulate(graph, x)
+    >>> x.shape, recording.output.shape, recording.spikes["lif1"].shape
+    ((100, 4, 8), (100, 4, 4), (100, 4, 4))
+    """
+    check_step(dt)
+    with _called(graph, seed, time_limit, memory_limit) as file:
+        from nir_interop.graphs import read_meant
+        from nir_interop.reference import Simulator
+
+        inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
+        return Simulator(read_meant(file)[0], dt).run(inputs.input)[0]
+
+
+def rules(*backends: str, store: GivenPath | None = None) -> Rules:
+    """The update rules of backends, identified by probing them: how their importers and their own neurons step.
+
+    backends : names; every installed one by default, continuous time aside
+    store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
+
+    The first call for a library takes some seconds to a minute; what is found is kept in the store.
+
+    Returns fingerprints, with ``text``, ``to_dict()`` and ``to_frame()``.
+
+    Raises UnknownName, and BackendMissing for one that is not installed.
+
+    >>> import nir_interop as ni
+    >>> found = ni.rules("norse").to_dict()["norse"]["import"]["LIF"]
+    >>> found["resistance"], found["timing"]
+    ('ignored', 'same_step')
+    """
+    from nir_interop.backends.environments import backends as every
+    from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
+    from nir_interop.workers.live import LiveBackend
+
+    chosen = installed(backends) if backends else [each for each in every() if each.installed and each.name != CONTINUOUS]
+    cells = store_of(store)
+    found = []
+    for each in chosen:
+        with LiveBackend(each, limit=LIMIT) as live:
+            imported = import_fingerprint(each, cells, live=live)
+            own = [native_neurons(each, cells, recurrent=recurrent, live=live).fingerprints for recurrent in (False, True)]
+        found += [(each.version, fingerprint) for fingerprint in (imported, *own[0], *own[1])]
+    return Rules(tuple(found))
+
+
+def backends() -> Backends:
+    """Every backend that there is an adapter for, with its versions and whether it is installed; no library is imported.
+
+    Returns them sorted by name; ``backends()["norse"]`` is one of them.
+
+    >>> import nir_interop as ni
+    >>> [each.name for each in ni.backends() if each.installed]
+    ['exact', 'norse', 'reference', 'snntorch', 'spikingjelly']
+    """
+    from nir_interop.backends.environments import backends as every
+
+    return Backends(every())
+
+
+def _names(backends: Iterable[str] | None) -> list[str] | None:
+    """Names of backends, each once; one name alone is one name."""
+    if backends is None:
+        return None
+    names = [backends] if isinstance(backends, str) else list(dict.fromkeys(backends))
+    if not names:
+        raise BadInput("backends: none is named; leave it out for every installed one")
+    return names
+
+
+def _folder(save: GivenPath | None) -> Path | None:
+    if save is None:
+        return None
+    folder = path_of(save)
+    check_folder(folder, "save")
+    return folder
+
+
+@contextmanager
+def _called(graph: GivenGraph, seed: int, time_limit: float, memory_limit: float | None) -> Iterator[Path]:
+    """The file of a graph, with what a run may take being in force."""
+    check_whole(seed, "seed", 0, MOST_SEED)
+    check_limit(time_limit)
+    with memory(memory_limit), graph_file(graph) as file:
+        yield file
