@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nir_interop.agreement.side import Side
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
-from nir_interop.compare import Comparison as Numbers
+from nir_interop.compare import Comparison as OfRecordings
 from nir_interop.compare import compare
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph
@@ -78,7 +78,7 @@ class Compared:
     @classmethod
     def of(cls, outcome: Cell) -> Compared:
         """From the outcome of a cell."""
-        numbers = outcome.comparison or Numbers(Status(outcome.status))
+        numbers = outcome.comparison or OfRecordings(Status(outcome.status))
         failed = {name: getattr(outcome, name) for name in ERROR}
         return cls(
             Status(outcome.status), numbers.spikes_source, numbers.spikes_target, numbers.outputs, numbers.mismatched,
