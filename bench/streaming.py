@@ -70,9 +70,11 @@ def measure(count: int) -> Measured:
 
     from nir_interop.backends.environments import backend
     from nir_interop.graphs import read
+    from nir_interop.store.store import Store
+    from nir_interop.workers.live import LiveBackend
     from nir_interop_studies.nir_paper.cnn import MEANT
+    from nir_interop_studies.nir_paper.crossing import LIMIT, Runner
     from nir_interop_studies.nir_paper.inputs import Frames
-    from nir_interop_studies.nir_paper.running import Runner, live_backend
 
     begun = time.perf_counter()
 
@@ -85,12 +87,12 @@ def measure(count: int) -> Measured:
             return super().batch(start, stop)
 
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder, live_backend(backend(LIBRARY)) as live:
+    with tempfile.TemporaryDirectory() as folder, LiveBackend(backend(LIBRARY), limit=LIMIT) as live:
         path, there = _given(Path(folder))
         frames = Until(there.recordings, np.resize(there.chosen, count), there.steps)
         begun = time.perf_counter()
         try:
-            ran = Runner(Path(folder) / "runs").backend(live, read(path), frames, MEANT)
+            ran = Runner(Store(Path(folder) / "runs")).backend(live, read(path), frames, MEANT)
         except _Enough as enough:
             count = int(enough.args[0])
         else:
@@ -101,7 +103,7 @@ def measure(count: int) -> Measured:
 
 def _given(folder: Path) -> tuple[Path, Frames]:
     """A network, and the recordings that there are for it."""
-    from nir_interop_studies.nir_paper import substitute_networks as own
+    from nir_interop_studies.nir_paper import substitute_networks
     from nir_interop_studies.nir_paper.inputs import test_recordings
     from nir_interop_studies.nir_paper.paper import CNN_GRAPH, PaperOptions, find_paper
 
@@ -109,8 +111,8 @@ def _given(folder: Path) -> tuple[Path, Frames]:
     paper = find_paper(options)
     if paper is not None:
         return paper.graph(CNN_GRAPH), test_recordings(options)
-    task = own.convolutional(options, folder)
-    return task.path, own.tested(options)
+    task = substitute_networks.convolutional(options, folder)
+    return task.path, substitute_networks.tested(options)
 
 
 def _peaks() -> Iterator[float]:

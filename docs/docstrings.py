@@ -1,15 +1,13 @@
-"""Docstrings as Markdown, those of attributes and enum members too; and tables."""
+"""Docstrings as Markdown, those of attributes too; and tables."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Iterable
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
 
 _MATH_BLOCK = re.compile(r"^( *)\.\. math:: *((?:.+\n?)+)", re.MULTILINE)
 _INLINE_MATH = re.compile(r":math:`([^`]+)`")
@@ -44,13 +42,6 @@ def source(module: ModuleType) -> str:
 def summary(docstring: str | None) -> str:
     """A docstring's first paragraph on one line, as Markdown."""
     return " ".join(markdown(docstring or "").split("\n\n")[0].split())
-
-
-def members(kind: type[Any]) -> dict[str, str]:
-    """Name of a class's attribute → the docstring that stands behind it."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    return _behind(tree.body)
 
 
 def constants(module: ModuleType) -> dict[str, str]:

@@ -8,28 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from command_line import cli
-from docstrings import constants, markdown, members, summary, table
+from docstrings import constants, markdown, summary, table
 
 import nir_interop.rule
 import nir_interop.schema.tables
 import nir_interop.vocabulary
-from nir_interop.graphs import NEURONS
+from nir_interop.graphs import NEURONS, SPIKING
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.reconcile.passes import PASSES
-from nir_interop.rule import AXES, NIR_MEANING
+from nir_interop.rule import AXES, AXIS, NIR_MEANING
 from nir_interop.schema import SEPARATOR, TABLES
 from nir_interop.schema.columns import Column, Kind
 from nir_interop.vocabulary import Word
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 HOLDS = {Kind.TEXT: "text", Kind.INTEGER: "whole number", Kind.REAL: "number", Kind.FLAG: "`true` or `false`"}
-TAU, SYNAPSE, THRESHOLD = ("tau", "tau_mem"), ("w_in",), ("v_threshold",)
-SPEAKS_OF: Mapping[str, tuple[str, ...]] = {
-    "decay": TAU, "gain": ("r",), "resistance": ("r",), "leak": ("v_leak",), "synapse_gain": SYNAPSE, "order": SYNAPSE,
-    "input_weight": SYNAPSE, "comparison": THRESHOLD, "reset": THRESHOLD, "timing": THRESHOLD, "spikes": THRESHOLD,
-    "floor": THRESHOLD, "spike_from": THRESHOLD, "feedback_bias": THRESHOLD, "threshold": THRESHOLD,
-}  # fmt: skip
-"""Axis → parameters of which a neuron has to have one for the axis to say anything of it; every neuron, if it is not here."""
 WORDS = "words.md"
 
 
@@ -81,12 +74,12 @@ def rules() -> str:
     for axis in AXES:
         by_type.setdefault(axis.type, []).append(axis.name)
     for kind, axes in by_type.items():
-        says, meant = members(kind), {getattr(NIR_MEANING, axis) for axis in axes}
+        meant = {getattr(NIR_MEANING, axis) for axis in axes}
         lines += [f"## {', '.join(f'`{axis}`' for axis in axes)} {{ #{axes[0]} }}", "", summary(kind.__doc__), ""]
         rows = []
         for one in kind:
             name = f"**`{one.value}`**" if one in meant else f"`{one.value}`"
-            rows.append((name, summary(says[one.name]), _who(measured, axes, one.value)))
+            rows.append((name, summary(one.equation), _who(measured, axes, one.value)))
         lines += [*table(("value", "is", "measured in"), rows), ""]
     lines += ["## What each library does", "", "From `results/rules.csv`, which `nir-interop rules` writes.", ""]
     for backend in ("NIR", *_libraries(measured)):
@@ -126,11 +119,16 @@ def _who(rows: list[dict[str, str]], axes: Iterable[str], value: str) -> str:
         for side in ("import", "native"):
             neurons = {
                 row["primitive"] for row in rows if row["backend"] == backend and row["side"] == side for axis in axes
-                if row[axis] == value and (axis not in SPEAKS_OF or {*SPEAKS_OF[axis]} & {*PARAMETERS[row["primitive"]]})
+                if row[axis] == value and _says_of(axis, row["primitive"])
             }  # fmt: skip
             sides += [f"{side}: {', '.join(sorted(neurons))}"] if neurons else []
         parts += [f"{backend} ({'; '.join(sides)})"] if sides else []
     return "<br>".join(parts)
+
+
+def _says_of(axis: str, kind: str) -> bool:
+    """Whether an axis says anything of a neuron; a feedback's bias is looked for where there are spikes to feed back."""
+    return AXIS[axis].says_of(PARAMETERS[kind]) and (axis != "feedback_bias" or kind in SPIKING)
 
 
 def passes() -> str:

@@ -1,20 +1,14 @@
-"""What all studies share: how they are called, the images they run on, and how tables and accuracies are written."""
+"""What all studies share: how they are called, the images they run on, and how tables are written."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nir_interop.datasets import Images, find_data, load_digits_images, load_mnist
 from nir_interop.errors import BadInput, UnknownName
-from nir_interop.learning import wilson_interval
 
 if TYPE_CHECKING:
     import torch
@@ -124,80 +118,3 @@ def images(options: Options, size: int, most: tuple[int, int] | None = None) -> 
 
 def _first(split: Images, limit: int | None) -> Images:
     return split if limit is None else Images(split.images[:limit], split.labels[:limit], split.name)
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many right of so many."""
-
-    right: int
-    samples: int
-
-    @classmethod
-    def of(cls, hits: Any) -> Share:
-        """Of an array of truths."""
-        return cls(int(np.count_nonzero(hits)), int(np.size(hits)))
-
-    @property
-    def value(self) -> float:
-        """0–1."""
-        return self.right / self.samples
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval, 0–1."""
-        return wilson_interval(self.right, self.samples)
-
-    def columns(self, prefix: str) -> dict[str, Any]:
-        """``<prefix>``, ``<prefix>_low``, ``<prefix>_high`` of a table that has ``samples``."""
-        low, high = self.interval
-        return {prefix: self.value, f"{prefix}_low": low, f"{prefix}_high": high}
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{100 * self.value:.2f} % ({100 * low:.2f}–{100 * high:.2f}, n = {self.samples})"
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
-    passing.write_text(text, encoding="utf-8")
-    os.replace(passing, path)
-    return path
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write a CSV table; None is an empty field, a fraction has six digits, a truth is ``true`` or ``false``.
-
-    A text that a spreadsheet would take for a formula has an apostrophe before it.
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_field(row[name]) for name in columns])
-    return write_text(path, file.getvalue())
-
-
-def _field(value: Any) -> Any:
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value)).lower()
-    if isinstance(value, (float, np.floating)):
-        return f"{float(value):.6g}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
-
-
-_FORMULA = ("=", "@", "\t", "\r", "\n")
-
-
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """A table of a page, line by line."""
-    shown = [["" if value is None else str(value).replace("|", "\\|") for value in row] for row in rows]
-    return [
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(columns),
-        *("| " + " | ".join(row) + " |" for row in shown),
-    ]

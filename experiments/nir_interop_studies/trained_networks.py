@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import torch
 
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.networks import Network
+from nir_interop.store.store import Store
 from nir_interop.training import (
     NamedData,
     Settings,
@@ -24,8 +25,8 @@ from nir_interop_studies.common import Options
 from nir_interop_studies.progress import Progress
 
 
-class Lesson(Protocol):
-    """A network that is to be trained.
+class Regime(Protocol):
+    """A way to train a network in a library.
 
     key : names its files; start : the network before training
     """
@@ -40,41 +41,52 @@ class Lesson(Protocol):
     def start(self) -> Network: ...
 
 
-class Lessons:
+class TrainedNetworks:
     """All networks of a study, on the same samples.
+
+    trained : key → the network as it came out
 
     Raises BadInput where a checkpoint is of another network.
     """
 
-    def __init__(self, options: Options, lessons: Sequence[Lesson], samples: NamedData, device: torch.device) -> None:
-        self.lessons, self.samples, self.device = lessons, samples, device
-        self.paths = {each.key: _checkpoint(options, each, samples) for each in lessons}
-        for each in lessons:
-            load_checkpoint(self.paths[each.key], about(each.start, samples, each.settings))
+    def __init__(self, options: Options, regimes: Sequence[Regime], samples: NamedData, device: torch.device) -> None:
+        self.store, self.regimes, self.samples, self.device = options.store, regimes, samples, device
+        self.trained: dict[str, Trained] = {}
+        self.paths = {each.key: self._path(options, each) for each in regimes}
+        for each in regimes:
+            load_checkpoint(self.paths[each.key], self._about(each))
 
-    def train(self, progress: Progress) -> dict[str, Trained]:
-        """Key → the network as it came out; one whose checkpoint is complete is not trained again."""
-        return {each.key: self._train(each, progress) for each in self.lessons}
+    def train(self, progress: Progress) -> None:
+        """One after another; a network whose checkpoint is complete is not trained again."""
+        for each in self.regimes:
+            settings, path = each.settings, self.paths[each.key]
+            updates, adapter = updates_of(settings, len(self.samples)), load_adapter(settings.library)
+            with progress.task(f"train {each.key}", updates) as advance:
+                found = train_from_checkpoint(adapter, each.start, self.samples, settings, self.device, path, advance)
+            took = f"{updates} updates in {found.seconds:.1f} s on {found.device}"
+            progress.say(f"{each.key}: {took}, last loss {found.curve[-1, 0]:.3f}")
+            self.trained[each.key] = found
 
-    def networks(self, trained: Mapping[str, Trained]) -> dict[str, Network]:
+    def train_and_identify(self, importers: Sequence[str], progress: Progress) -> None:
+        """The same, while the rules of importers and of the libraries that train are identified, if they are not known."""
+        # What only a whole run needs is imported where one happens: training has to do with torch and one library.
+        from nir_interop.transfer.deployment import identifying
+
+        own = {each.settings.library: each.start for each in self.regimes}
+        with identifying(own, importers, Store(self.store)) as wait:
+            self.train(progress)
+            progress.say("waiting until the libraries' rules are known")
+            wait()
+
+    def networks(self) -> dict[str, Network]:
         """Key → the network with what it has learned."""
-        return {each.key: each.start.with_parameters(trained[each.key].parameters) for each in self.lessons}
+        return {each.key: each.start.with_parameters(self.trained[each.key].parameters) for each in self.regimes}
 
-    def _train(self, lesson: Lesson, progress: Progress) -> Trained:
-        settings = lesson.settings
-        updates = updates_of(settings, len(self.samples))
-        with progress.task(f"train {lesson.key}", updates) as advance:
-            adapter, path = load_adapter(settings.library), self.paths[lesson.key]
-            found = train_from_checkpoint(adapter, lesson.start, self.samples, settings, self.device, path, advance)
-        progress.say(
-            f"{lesson.key}: {updates} updates in {found.seconds:.1f} s on {found.device}, last loss {found.curve[-1, 0]:.3f}"
-        )
-        return found
+    def _about(self, regime: Regime) -> object:
+        return about(regime.start, self.samples, regime.settings)
 
-
-def _checkpoint(options: Options, lesson: Lesson, samples: NamedData) -> Path:
-    """In the folder that was named, else under a name of its own fingerprint."""
-    if options.checkpoints is not None:
-        return options.checkpoints / f"{lesson.key}.pt"
-    key = checkpoint_fingerprint(about(lesson.start, samples, lesson.settings))
-    return options.work / "checkpoints" / f"{lesson.key}-{key[:12]}.pt"
+    def _path(self, options: Options, regime: Regime) -> Path:
+        """In the folder that was named, else under a name of its own fingerprint."""
+        if options.checkpoints is not None:
+            return options.checkpoints / f"{regime.key}.pt"
+        return options.work / "checkpoints" / f"{regime.key}-{checkpoint_fingerprint(self._about(regime))[:12]}.pt"

@@ -9,8 +9,8 @@
     │   ├── BadStimulus         an input file that does not fit the graph
     │   ├── BadData             a data set that is missing, partial or wrong
     │   └── UnknownName         no network, backend or cell of that name
-    ├── NotExpressible          NIR has no words for this network
-    ├── CannotBuild             this library has no words for this network
+    ├── NotExpressible          NIR cannot express this network
+    ├── CannotBuild             this library cannot build this network
     ├── ReadFailed              the library's own NIR reader refused the file
     ├── TooSlow                 the reference gave no answer within the time limit; command line: exit 2
     ├── OwnFailure              nir-interop itself failed, not what it was given; command line: exit 70
@@ -59,11 +59,11 @@ class UnknownName(BadInput):
 
 
 class NotExpressible(NirInteropError):
-    """NIR has no words for this network (max pooling, for instance)."""
+    """NIR cannot express this network (max pooling, for instance)."""
 
 
 class CannotBuild(NirInteropError):
-    """The library has no words for this network."""
+    """The library cannot build this network."""
 
 
 class ReadFailed(NirInteropError):
@@ -71,7 +71,7 @@ class ReadFailed(NirInteropError):
 
 
 class NoAnswer(NirInteropError):
-    """A library's model returned something that is no output: nobody who calls it as documented gets one."""
+    """A library's model returned something that is no output: the documented call gives none."""
 
 
 class TooSlow(NirInteropError):

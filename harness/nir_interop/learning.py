@@ -95,3 +95,35 @@ def wilson_interval(right: int, samples: int, z: float = 1.96) -> tuple[float, f
     half = z * math.sqrt(share * (1 - share) / samples + z * z / (4 * samples * samples))
     scale = 1 + z * z / samples
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+@dataclass(frozen=True)
+class Share:
+    """An accuracy: so many right of so many samples."""
+
+    right: int
+    samples: int
+
+    @classmethod
+    def of(cls, hits: Any) -> Share:
+        """Of an array of truths."""
+        return cls(int(np.count_nonzero(hits)), int(np.size(hits)))
+
+    @property
+    def value(self) -> float:
+        """0–1."""
+        return self.right / self.samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval, 0–1."""
+        return wilson_interval(self.right, self.samples)
+
+    def columns(self, prefix: str) -> dict[str, Any]:
+        """``<prefix>``, ``<prefix>_low``, ``<prefix>_high`` of a table that has ``samples``."""
+        low, high = self.interval
+        return {prefix: self.value, f"{prefix}_low": low, f"{prefix}_high": high}
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{100 * self.value:.2f} % ({100 * low:.2f}–{100 * high:.2f}, n = {self.samples})"

@@ -82,7 +82,7 @@ class Stage(Word):
 
 
 class Blame(Word):
-    """Whose deed a difference is."""
+    """Who is to blame for a difference."""
 
     NONE = "none", "nothing to blame"
     BUILDER = "builder", "the library's network is not the network that was asked for"
@@ -104,7 +104,7 @@ class Blame(Word):
 
     @property
     def beside_a_setting(self) -> Blame:
-        """The same where the caller asked for another time step as well; of nobody's fault and of none known, the setting's."""
+        """The same where the caller also asked for another step: the setting's, where no library is known to be at fault."""
         found = {
             Blame.EXPORTER: Blame.SETTING_AND_EXPORTER,
             Blame.IMPORTER: Blame.SETTING_AND_IMPORTER,

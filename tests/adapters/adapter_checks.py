@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.backends.adapter import Adapter
+from nir_interop.compare import assert_same_spikes
 from nir_interop.networks import LIF, Affine, Network
 from nir_interop.networks.layers import per_neuron
 from nir_interop.recording import Recording
@@ -62,7 +63,7 @@ def assert_computes_euler(recording: Recording, network: Network, stimulus: Arra
         assert different == 0, f"{network.name} {name}: {different} of {expected.size} spikes differ"
         assert expected.sum() >= 20, f"{network.name} {name}: too quiet to prove anything"
         np.testing.assert_allclose(recording.membranes[name], membranes[name][:, :4], atol=2e-5)
-    np.testing.assert_array_equal(recording.output, spikes[network.layers[-1].name])
+    assert_same_spikes(recording.output, spikes[network.layers[-1].name])
 
 
 def sent_through_a_file(adapter: Adapter, model: Any, network: Network, folder: Path, dt: float) -> tuple[nir.NIRGraph, Any]:

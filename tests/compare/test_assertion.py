@@ -56,6 +56,29 @@ def test_a_hidden_difference_fails_too():
     assert "0 of 150 outputs differ, first at step 4, node l1" in said
 
 
+def test_arrays_of_spikes_are_compared_as_they_are():
+    spikes = recording().spikes["l1"]
+    assert_same_spikes(spikes, spikes.astype(float))
+    other = spikes.copy()
+    other[7, 4, 2] ^= 1
+    other[8] ^= 1
+    with pytest.raises(AssertionError) as caught:
+        assert_same_spikes(other, spikes, node="l1")
+    assert str(caught.value) == "16 of 150 spikes differ, first at step 7, node l1, sample 4, neuron 2"
+    with pytest.raises(AssertionError) as caught:
+        assert_same_spikes(other.reshape(10, 5, 1, 3), spikes.reshape(10, 5, 1, 3), **CALL)
+    assert str(caught.value) == "norse · mlp_lif · dt 1e-4: 16 of 150 spikes differ, first at step 7, sample 4, neuron 2"
+    with pytest.raises(AssertionError) as caught:
+        assert_same_spikes(other[:, 4, 2], spikes[:, 4, 2])
+    assert str(caught.value) == "2 of 10 spikes differ, first at step 7"
+
+
+def test_arrays_of_other_axes_are_one_line_with_both():
+    with pytest.raises(AssertionError) as caught:
+        assert_same_spikes(np.zeros((4, 2, 3)), np.zeros((4, 2)))
+    assert str(caught.value) == "the array has axes (4, 2, 3), not (4, 2)"
+
+
 def test_the_helper_hides_its_own_frame():
     with pytest.raises(AssertionError) as caught:
         assert_same_spikes(recording((7, 4, 2)), recording(), **CALL)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nir_interop.cli import main
-from nir_interop_studies import checkpoints
+from nir_interop.training import save_checkpoint
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -104,7 +104,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(
     path = tmp_path / "kept" / "spikingjelly_chosen.pt"
     path.parent.mkdir()
     if found == "of another network":
-        checkpoints.save(path, {"network": {"name": "another"}}, {"updates": 1, "parameters": {}})
+        save_checkpoint(path, {"network": {"name": "another"}}, {"updates": 1, "parameters": {}})
     elif found == "damaged":
         path.write_bytes(b"PK\x03\x04 and no more")
     else:

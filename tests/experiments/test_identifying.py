@@ -15,11 +15,11 @@ from nir_interop.networks import CubaLIF, Network
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
 from nir_interop.transfer import fingerprints
+from nir_interop.transfer.deployment import neurons_in
 from nir_interop.transfer.fingerprints import NATIVE_KINDS, NativeRules, import_fingerprint, native_neurons, native_rules
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.csnn_mnist.network import csnn
-from nir_interop_studies.identifying import neurons_in
 
 PLAIN = ("I", "IF", "LI", "LIF")
 

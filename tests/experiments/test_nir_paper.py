@@ -17,9 +17,9 @@ from nir_interop.errors import BadData
 from nir_interop.graphs import Node, read, validate
 from nir_interop.reference import exact_simulator
 from nir_interop_studies.nir_paper import braille, lif, study
-from nir_interop_studies.nir_paper.cell_text import merged
+from nir_interop_studies.nir_paper.crossing import first_layer, first_neurons
+from nir_interop_studies.nir_paper.page import merged
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, PaperOptions, find_paper, spike_steps
-from nir_interop_studies.nir_paper.running import first_layer, first_neurons
 from nir_interop_studies.nir_paper.similarity import pair_rows
 from nir_interop_studies.progress import Progress
 from tests.known import installed, knowing_store
@@ -76,7 +76,7 @@ def test_a_trace_that_no_rule_gives_is_not_explained(paper: Path) -> None:
     found = Paper(paper)
     trace = found.traces()["norse"].copy()
     trace[300:, 1] *= 1.01
-    (row,) = lif.rule_rows(lif.published(found), {"bent": trace}, lif.Made(None, None))
+    (row,) = lif.rule_rows(lif.published(found), {"bent": trace}, lif.Made())
     assert row["explained"] is False
     assert row["steps_differing"] == 0
     assert row["v_max_abs"] > lif.SAME
@@ -84,7 +84,7 @@ def test_a_trace_that_no_rule_gives_is_not_explained(paper: Path) -> None:
 
 def test_published_accuracies_are_shares_of_the_paper_s_samples(paper: Path) -> None:
     found = Paper(paper)
-    shares = {(each.network, each.platform): each.share for each in (*found.cnn_accuracies(), *found.braille_accuracies())}
+    shares = {(each.network, each.platform): each.share for each in found.accuracies()}
     assert (shares["cnn", "Speck"].right, shares["cnn", "Speck"].samples) == (9540, 10_000)
     # One is written as 0.95, the other as 94.29.
     assert shares["bias, reset to zero", "snnTorch"].right == 133

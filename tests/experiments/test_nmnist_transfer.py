@@ -16,19 +16,18 @@ import torch
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.cli import main
+from nir_interop.compare import assert_same_spikes
 from nir_interop.datasets import load_digits_events
 from nir_interop.graphs import from_nir
 from nir_interop.networks import LIF, PoolKind
 from nir_interop.stimuli import events_to_frames
-from nir_interop.training import SAVE_EVERY, Trained, train_from_checkpoint
+from nir_interop.training import SAVE_EVERY, Trained, save_checkpoint, train_from_checkpoint
 from nir_interop.vocabulary import Idiom
-from nir_interop_studies import checkpoints
 from nir_interop_studies import trained_networks as lessons
 from nir_interop_studies.common import Options
 from nir_interop_studies.nmnist_transfer.crossing import TREATMENTS, stretched
 from nir_interop_studies.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
-from nir_interop_studies.nmnist_transfer.network import FRAME, SHORT, network, summed, written_for
-from nir_interop_studies.nmnist_transfer.regimes import POOLINGS, Regime, regimes
+from nir_interop_studies.nmnist_transfer.network import FRAME, POOLINGS, SHORT, Regime, network, regimes, summed, written_for
 from tests.known import installed, knowing_store
 from tests.tables import rows_of
 
@@ -160,7 +159,7 @@ def test_a_frame_in_training_is_a_step_of_the_adapter(library: str, frames: Fram
     for _ in range(2):  # The second time from zero state again.
         fired = training.outputs(torch.from_numpy(inputs)).detach().numpy()
         assert fired.sum() > 20
-        np.testing.assert_array_equal(fired, tested)
+        assert_same_spikes(fired, tested)
 
 
 def test_recordings_of_another_length_than_the_settings_are_refused(frames: Frames, tmp_path: Path) -> None:
@@ -250,7 +249,7 @@ def test_a_checkpoint_of_another_network_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "kept" / "norse_max.pt"
-    checkpoints.save(path, {"network": {"name": "another"}}, {"updates": 1, "parameters": {}})
+    save_checkpoint(path, {"network": {"name": "another"}}, {"updates": 1, "parameters": {}})
     before = path.read_bytes()
     code, said = call(monkeypatch, capsys, "--quiet", "--checkpoints", "kept")
     (line,) = said.strip().splitlines()

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nir_interop.compare import assert_same_spikes
 from nir_interop.datasets import Recordings, load_digits_events
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.rule import NIR_MEANING
-from nir_interop_studies.nir_paper import running
+from nir_interop.store.store import Store
+from nir_interop.transfer import evaluation
+from nir_interop_studies.nir_paper.crossing import BATCH, Runner
 from nir_interop_studies.nir_paper.inputs import Frames
-from nir_interop_studies.nir_paper.running import BATCH, Runner
 
 STEPS, CLASSES = 40, 10
 
@@ -44,7 +46,7 @@ def peak(count: int, work: Path) -> tuple[int, Array]:
     frames, graph = repeated(count), rows_to_classes()
     tracemalloc.start()
     try:
-        ran = Runner(work).rule(graph, frames, 1.0, NIR_MEANING)
+        ran = Runner(Store(work)).rule(graph, frames, 1.0, NIR_MEANING)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -65,10 +67,10 @@ def test_memory_does_not_grow_with_the_recordings(tmp_path: Path) -> None:
 def test_chunks_are_kept_and_joined_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole = peak(3 * BATCH, tmp_path / "whole")
     assert whole.sum() > 20
-    monkeypatch.setattr(running, "CHUNK", BATCH)
+    monkeypatch.setattr(evaluation, "CHUNK", BATCH)
     _, parts = peak(3 * BATCH, tmp_path / "parts")
-    np.testing.assert_array_equal(parts, whole)
-    kept = sorted((tmp_path / "parts").glob("run-*.npz"))
+    assert_same_spikes(parts, whole)
+    kept = sorted((tmp_path / "parts" / "evaluations").rglob("*.json"))
     assert len(kept) == 3
     kept[1].unlink()
     made: list[tuple[int, int]] = []
@@ -80,5 +82,5 @@ def test_chunks_are_kept_and_joined_in_their_order(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Frames, "batch", counted)
     _, again = peak(3 * BATCH, tmp_path / "parts")
-    np.testing.assert_array_equal(again, whole)
+    assert_same_spikes(again, whole)
     assert len(made) == 1

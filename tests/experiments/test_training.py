@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from nir_interop.backends.adapter import load_adapter
+from nir_interop.compare import assert_same_spikes
 from nir_interop.datasets import Images, load_digits_images
 from nir_interop.errors import BadInput
 from nir_interop.networks import Network
 from nir_interop.training import SAVE_EVERY, Trained, about, load_checkpoint, save_checkpoint, train_from_checkpoint
 from nir_interop_studies.common import LIBRARIES, Options
-from nir_interop_studies.csnn_mnist.regimes import CHOSEN, Regime, regimes
+from nir_interop_studies.csnn_mnist.network import CHOSEN, Regime, regimes
 
 CPU = torch.device("cpu")
 SAMPLES = 2 * (SAVE_EVERY + 5)
@@ -77,7 +78,7 @@ def test_a_step_in_training_is_a_step_of_the_adapter(library: str, images: Image
     for _ in range(2):  # The second time from zero state again.
         fired = training.outputs_of_held(torch.from_numpy(pictures), 12).detach().numpy()
         assert fired.sum() > 20
-        np.testing.assert_array_equal(fired, tested)
+        assert_same_spikes(fired, tested)
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(images: Images, tmp_path: Path) -> None:

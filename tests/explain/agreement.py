@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nir_interop.compare import assert_same_spikes
 from nir_interop.recording import Recording
 
 
@@ -13,7 +14,7 @@ def assert_same(actual: Recording, expected: Recording) -> None:
     assert list(actual.spikes) == list(expected.spikes)
     assert list(actual.membranes) == list(expected.membranes)
     for name, spikes in expected.spikes.items():
-        np.testing.assert_array_equal(actual.spikes[name], spikes, err_msg=f"spikes of {name}")
+        assert_same_spikes(actual.spikes[name], spikes, node=name)
     for name, values in expected.outputs.items():
         np.testing.assert_allclose(actual.outputs[name], values, rtol=1e-9, atol=1e-9, err_msg=f"output {name}")
     for name, values in expected.membranes.items():

@@ -14,8 +14,8 @@ from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.graphs.shapes import output_shape
-from nir_interop.reference.coefficients import FIXED_DT, membrane_memory, synapse_memory
-from nir_interop.rule import TimeStep, UpdateRule
+from nir_interop.reference.coefficients import membrane_memory, synapse_memory
+from nir_interop.rule import FIXED_DT, TimeStep, UpdateRule
 from tests.strategies import node
 
 Shape = tuple[int, ...]

@@ -11,7 +11,7 @@ from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import JOIN, NESTING, RECURRENCE
 from nir_interop.explain.probes.battery import STAGES
 from nir_interop.explain.probes.candidates import axes
-from nir_interop.explain.rule_text import says
+from nir_interop.explain.rules_in_words import rule_in_words
 from nir_interop.explain.structure import without
 from nir_interop.fingerprint import Fingerprint, Identified, differing_axes
 from nir_interop.graphs import NEURONS, Array, Graph
@@ -294,7 +294,7 @@ def test_each_librarys_rules_are_those_that_were_measured_by_hand(library: Finge
 def test_a_rule_is_a_sentence() -> None:
     rule = NIR_MEANING.but(resistance=Use.IGNORED, reset=ResetKind.TO_ZERO, start=Start.LEAK)
     sentence = "forward Euler at the dt it is given; ignores r; resets to 0 in the same step; fires above the threshold"
-    assert says(rule, "LIF") == f"{sentence}; starts at v_leak"
+    assert rule_in_words(rule, "LIF") == f"{sentence}; starts at v_leak"
 
 
 def test_every_value_of_every_axis_but_nirs_own_changes_the_sentence() -> None:
@@ -303,4 +303,4 @@ def test_every_value_of_every_axis_but_nirs_own_changes_the_sentence() -> None:
         for value in type(axis.default):
             rule = NIR_MEANING.but(**{axis.name: value})
             if rule != NIR_MEANING and f"{axis.name}={value.value}" not in mute:
-                assert says(rule) != says(NIR_MEANING), f"{axis.name}={value.value}"
+                assert rule_in_words(rule) != rule_in_words(NIR_MEANING), f"{axis.name}={value.value}"

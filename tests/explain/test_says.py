@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nir_interop.explain.rule_text import found, says
+from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.explain.structure import has_biased_feedback
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, Node
@@ -16,9 +16,9 @@ CLAUSE = "a feedback's bias is missing at the first step"
 
 
 def test_a_feedback_is_spoken_of_where_there_is_one() -> None:
-    assert says(ABSENT, "LIF").endswith(CLAUSE)
-    assert CLAUSE not in says(ABSENT, "LIF", feedback=False)
-    assert CLAUSE not in says(ABSENT, "LI")
+    assert rule_in_words(ABSENT, "LIF").endswith(CLAUSE)
+    assert CLAUSE not in rule_in_words(ABSENT, "LIF", feedback=False)
+    assert CLAUSE not in rule_in_words(ABSENT, "LI")
 
 
 def test_a_feedback_with_a_bias_is_found_by_the_neuron_it_feeds() -> None:
@@ -39,15 +39,15 @@ def test_a_feedback_with_a_bias_is_found_by_the_neuron_it_feeds() -> None:
 
 
 def test_no_rule_is_told_of_what_is_not_taken_or_does_not_reproduce_its_evidence() -> None:
-    assert found("LIF", Identified(NIR_MEANING)) == "not taken"
+    assert found_in_words("LIF", Identified(NIR_MEANING)) == "not taken"
     closest = Identified(NIR_MEANING.but(gain=Gain.ONE), outputs=385_704, mismatched=50_441)
-    assert found("IF", closest) == "no rule found: the closest differs in 50441 of 385704 outputs"
-    assert found("LIF", Identified(NIR_MEANING, outputs=929_880, mismatched=3)) == says(NIR_MEANING, "LIF")
+    assert found_in_words("IF", closest) == "no rule found: the closest differs in 50441 of 385704 outputs"
+    assert found_in_words("LIF", Identified(NIR_MEANING, outputs=929_880, mismatched=3)) == rule_in_words(NIR_MEANING, "LIF")
 
 
 def test_an_integrator_that_leaks_does_not_add_up() -> None:
     leaky = NIR_MEANING.but(decay=Decay.NINE_TENTHS, gain=Gain.ONE)
-    assert says(leaky, "IF").startswith("keeps 0.9 of the membrane in a step; adds the input as it is; resets")
+    assert rule_in_words(leaky, "IF").startswith("keeps 0.9 of the membrane in a step; adds the input as it is; resets")
 
 
 def test_a_setting_beside_a_fault_names_both() -> None:

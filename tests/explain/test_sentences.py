@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nir_interop.agreement.side import Side
-from nir_interop.explain.difference_text import difference
+from nir_interop.explain.rules_in_words import difference_in_words
 from nir_interop.graphs import Graph
 from nir_interop.rule import AXES, NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, TimeStep, UpdateRule, Use
 from tests.strategies import chain, cuba_lif, lif
@@ -22,7 +22,7 @@ def said(graph: Graph, axis: str, value: Axis, *, dt: float = DT) -> str:
     kind = next(each.kind for _, each in graph.primitives() if each.kind in ("LIF", "CubaLIF"))
     source = Side("NIR", dt, {kind: NIR_MEANING})
     target = Side("norse", dt, {kind: NIR_MEANING.but(**{axis: value})})
-    return difference(graph, source, target, axis, kind)
+    return difference_in_words(graph, source, target, axis, kind)
 
 
 def test_a_parameter_that_is_ignored_is_told_with_its_value_and_what_is_lost() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
+from nir_interop.compare import assert_same_spikes
 from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
+from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Decay, Precision, TimeStep, UpdateRule
 from nir_interop.vocabulary import Cause
@@ -47,7 +51,7 @@ def proven(one: Pass, graph: Graph, source: Side, target: Side, seed: int = 0) -
     dt = target.dt if "time_step" in one.axes else source.dt
     made = simulate(rewritten.graph if rewritten else flat, x, dt, {**taken.rules, **(rewritten.rules if rewritten else {})})
     for name in flat.of_kind(*SPIKING):
-        np.testing.assert_array_equal(made.spikes[name], wanted.spikes[name], err_msg=name)
+        assert_same_spikes(made.spikes[name], wanted.spikes[name], node=name)
     np.testing.assert_allclose(made.output, wanted.output, rtol=1e-7, atol=1e-9)
     return rewritten
 
@@ -69,3 +73,17 @@ def refused(one: Pass, graph: Graph, source: Side, target: Side, cause: Cause | 
     assert cause is None or caught.value.cause is cause
     assert not nodes or caught.value.nodes == nodes
     return caught.value
+
+
+def assert_agree(
+    actual: Recording, expected: Recording, names: Mapping[str, str] = {}, *, rtol: float = 1e-9, atol: float = 1e-9
+) -> None:
+    """Check that all spikes are the same, and values and membranes but for rounding; names: of nodes that were renamed."""
+    called = {name: names.get(name, name) for name in (*expected.spikes, *expected.membranes)}
+    assert {called[name] for name in expected.spikes} == actual.spikes.keys()
+    for name, spikes in expected.spikes.items():
+        assert_same_spikes(actual.spikes[called[name]], spikes, node=name)
+    for name, membrane in expected.membranes.items():
+        np.testing.assert_allclose(actual.membranes[called[name]], membrane, rtol=rtol, atol=atol, err_msg=name)
+    for name, output in expected.outputs.items():
+        np.testing.assert_allclose(actual.outputs[name], output, rtol=rtol, atol=atol, err_msg=name)

@@ -15,13 +15,12 @@ from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import Array, Graph, Node, canonical, digest
 from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.reconcile.operators import OPERATORS
-from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
-from tests.reconcile.replays import refused
+from tests.reconcile.replays import assert_agree, refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, node
 
@@ -54,17 +53,6 @@ def drive(graph: Graph, seed: int = 0, steps: int = 25) -> Array:
     return np.random.default_rng(seed).normal(0.3, 1.0, (steps, 3, *graph.nodes["input"]["shape"]))
 
 
-def agrees(one: Recording, other: Recording) -> None:
-    """The same spikes, and the same values up to rounding."""
-    assert one.spikes.keys() == other.spikes.keys()
-    for name, spikes in one.spikes.items():
-        np.testing.assert_array_equal(spikes, other.spikes[name])
-    for name, output in one.outputs.items():
-        np.testing.assert_allclose(other.outputs[name], output, rtol=0, atol=1e-12)
-    for name, membrane in one.membranes.items():
-        np.testing.assert_allclose(other.membranes[name], membrane, rtol=0, atol=1e-12)
-
-
 def proven(name: str, graph: Graph, side: Side, seed: int = 0) -> Graph:
     """What a pass makes of a graph; it means the same under several rules, and the graph itself is as it was."""
     before, stimulus = digest(graph), drive(graph, seed)
@@ -74,7 +62,7 @@ def proven(name: str, graph: Graph, side: Side, seed: int = 0) -> Graph:
     assert digest(graph) == before
     for each in SIDES:
         one, other = (simulate(content, stimulus, DT, each.rules) for content in (graph, rewritten.graph))
-        agrees(one, other)
+        assert_agree(other, one, rtol=0, atol=1e-12)
         assert all(0 < spikes.mean() < 1 for spikes in one.spikes.values())
     assert PASSES[name].rewrite(rewritten.graph, SOURCE, side) is None
     return rewritten.graph
@@ -257,7 +245,8 @@ def test_one_after_another_they_make_a_graph_of_plain_nodes() -> None:
         rewritten = each.rewrite(graph, SOURCE, target(**domain))
         assert (rewritten is None) == (each.name == "flatten_order"), each.name  # no probe saw another order
         graph = graph if rewritten is None else rewritten.graph
-    agrees(simulate(before, drive(before), DT), simulate(graph, drive(graph), DT))
+    made, meant = simulate(graph, drive(graph), DT), simulate(before, drive(before), DT)
+    assert_agree(made, meant, rtol=0, atol=1e-12)
     assert canonical(graph) != canonical(before)
     assert [graph.nodes[f"n{number}"].kind for number in range(4)] == ["Conv2d", "Conv2d", "SumPool2d", "Flatten"]
     assert all(each.rewrite(graph, SOURCE, target(**domain)) is None for each in OPERATORS)

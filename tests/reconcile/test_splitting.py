@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
+from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
 from nir_interop.reconcile.gains import GAINS
@@ -52,7 +53,7 @@ def divided(graph: Graph, source: Side, target: Side, seed: int = 0) -> Rewritte
     wanted, made = simulate(flat, x, DT, source.rules), simulate(rewritten.graph, x, DT, source.rules)
     np.testing.assert_array_equal(made.output, wanted.output)
     for name in set(flat.of_kind(*SPIKING)) - set(rewritten.nodes):
-        np.testing.assert_array_equal(made.spikes[name], wanted.spikes[name], err_msg=name)
+        assert_same_spikes(made.spikes[name], wanted.spikes[name], node=name)
     new = rewritten.graph.nodes.keys() - flat.nodes.keys()
     spikes = sum(int(made.spikes[name].sum()) for name in new & made.spikes.keys())
     assert spikes == sum(int(wanted.spikes[name].sum()) for name in set(rewritten.nodes) & wanted.spikes.keys())

@@ -21,7 +21,7 @@ from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, 
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
-from tests.reconcile.replays import refused
+from tests.reconcile.replays import assert_agree, refused
 from tests.reconcile.sample_graphs import random_lif
 from tests.strategies import DT, cyclic_graphs, graphs, lif, node, port
 
@@ -60,18 +60,6 @@ def drive(seed: int = 0, size: int = SIZE, steps: int = 40) -> Array:
     return np.random.default_rng(seed).normal(0.3, 1.0, (steps, 3, size))
 
 
-def agrees(one: Recording, other: Recording, names: dict[str, str] | None = None) -> None:
-    """The same spikes, and the same values up to rounding, under other names."""
-    called = names or {}
-    assert {called.get(name, name) for name in one.spikes} == other.spikes.keys()
-    for name, spikes in one.spikes.items():
-        np.testing.assert_array_equal(spikes, other.spikes[called.get(name, name)])
-    for name, membrane in one.membranes.items():
-        np.testing.assert_allclose(other.membranes[called.get(name, name)], membrane, rtol=1e-9, atol=1e-9)
-    for name, output in one.outputs.items():
-        np.testing.assert_allclose(other.outputs[name], output, rtol=1e-9, atol=1e-9)
-
-
 def proven(name: str, graph: Graph, target: Side, seed: int = 0, names: dict[str, str] | None = None) -> Graph | None:
     """What a pass makes of a graph; under the source's rules, with its axes as the target has them, it computes the same."""
     flat, stimulus = inline(graph), drive(seed, int(graph.nodes["input"]["shape"][0]))
@@ -83,7 +71,8 @@ def proven(name: str, graph: Graph, target: Side, seed: int = 0, names: dict[str
     for rules in (dict.fromkeys(NEURONS, NIR_MEANING), dict.fromkeys(NEURONS, LATE)):
         source = Side("nir", DT, rules)
         side = source.take(PASSES[name].axes, target, NEURONS)
-        agrees(simulate(flat, stimulus, DT, rules), simulate(inline(rewritten.graph), stimulus, DT, side.rules), names)
+        expected = simulate(flat, stimulus, DT, rules)
+        assert_agree(simulate(inline(rewritten.graph), stimulus, DT, side.rules), expected, names)
     assert set(rewritten.nodes) <= set(flat.nodes)
     return rewritten.graph
 
@@ -308,7 +297,7 @@ def test_neurons_of_any_graph_of_layers_are_nested(graph: Graph) -> None:
     rewritten = PASSES["nested_recurrence"].rewrite(flat, SOURCE, REWIRES)
     assert rewritten is not None
     one, other = (simulate(content, drive(size=3), DT) for content in (flat, rewritten.graph))
-    agrees(Recording(outputs=one.outputs), Recording(outputs=other.outputs))
+    assert_agree(Recording(outputs=other.outputs), Recording(outputs=one.outputs))
     for name, inner in rewritten.graph.nodes.items():
         assert not isinstance(inner, Graph) or name > max(before(rewritten.graph, name))
 

@@ -188,7 +188,7 @@ def test_a_cell_opens_and_says_what_why_and_how_to_see_it_again(opened: Opened) 
     text = page.locator("#cell").inner_text()
     assert CELL in text
     assert "mismatch" in text and "outputs" in text and "differ from what reference computed" in text
-    assert "discretisation" in text and "of what differs" in text
+    assert "discretisation" in text and "of the outputs that differ" in text
     assert f"nir-interop repro '{CELL}'" in text
     assert page.locator("#cell svg[role=img]").count() >= 2
     assert "threshold" in page.locator("#cell").inner_text()

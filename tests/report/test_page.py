@@ -170,7 +170,7 @@ def test_the_page_and_the_tables_count_the_same_silent_wrong_answers() -> None:
     ]
     assert sum(count["silent"] for count in summary(rows).values()) == len(worst(rows)) == 2
     assert not is_silent(rows[1])
-    assert "said nothing" not in headline(rows[1])
+    assert "gave no warning" not in headline(rows[1])
 
 
 def test_a_letter_says_whether_a_wrong_answer_came_without_a_word() -> None:
@@ -184,7 +184,7 @@ def test_a_letter_says_whether_a_wrong_answer_came_without_a_word() -> None:
 def test_a_cell_is_told_in_sentences() -> None:
     lost = row(accuracy_source=0.92, accuracy_target=0.09, accuracy_delta=-0.83)
     assert headline(lost) == (
-        "250 of 1,000 outputs (25.0%) differ from what snntorch computed, and norse said nothing. "
+        "250 of 1,000 outputs (25.0%) differ from what snntorch computed, and norse gave no warning. "
         "Accuracy goes from 0.92 to 0.09."
     )
     assert blame(lost) == "Blame: importer (norse) — the importer changed the meaning."
@@ -199,7 +199,7 @@ def test_a_remedy_is_told_in_a_sentence() -> None:
     after = row(mode="reconciled", status="exact", remedy="fold_resistance;same_start")
     assert remedy(row(), after) == "The graph rewritten by fold_resistance, same_start gives the source's outputs (exact)."
     left = row(mode="reconciled", forbidden="node_dropped")
-    assert remedy(row(), left) == "No rewriting of a graph takes this away: node_dropped."
+    assert remedy(row(), left) == "No graph rewrite can repair this: node_dropped."
     assert remedy(row(status="exact"), None) == ""
 
 

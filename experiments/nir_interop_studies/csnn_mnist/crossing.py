@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nir_interop.arrays import Array
 from nir_interop.datasets import Images
-from nir_interop.learning import classify
+from nir_interop.explain.verdict import Verdict
+from nir_interop.graphs import from_nir, read, write
 from nir_interop.networks import Network
 from nir_interop.store.store import Store
+from nir_interop.transfer.case import Case
+from nir_interop.transfer.deployment import (
+    Exported,
+    Importer,
+    export,
+    importing,
+    knowing,
+    native,
+    native_side,
+    with_intended,
+)
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
-from nir_interop.vocabulary import Idiom, Mode, Readout
-from nir_interop_studies.common import LIBRARIES, Options, Share
-from nir_interop_studies.csnn_mnist.held_images import held_images
-from nir_interop_studies.csnn_mnist.network import DT
-from nir_interop_studies.csnn_mnist.regimes import Regime, tested_steps
-from nir_interop_studies.deployment import Crossing, Exported, cross, export, knowing, why, with_intended
+from nir_interop.transfer.rewriting import Reconciliation
+from nir_interop.vocabulary import Idiom, Mode, Status
+from nir_interop_studies.common import LIBRARIES, Options
+from nir_interop_studies.csnn_mnist.network import DT, Regime, tested_steps
 from nir_interop_studies.progress import Progress
-
-Array = NDArray[Any]
 
 SAMPLE, QUICK_SAMPLE = 64, 8
 """Test images on which a difference is explained and a rewriting is checked, before all of them are run."""
@@ -56,6 +65,29 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class Crossing:
+    """A graph in an importer, on the sample.
+
+    verdict : on the graph as it is; rewritten : the case with another graph, None where it needs none
+    graph : the rewritten file, None where no pass was needed
+    """
+
+    verdict: Verdict
+    rewritten: Reconciliation | None = None
+    graph: Path | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the importer computes what the source computed, after rewriting where that is needed."""
+        return self.rewritten is None or self.rewritten.plan.exact
+
+    @property
+    def left(self) -> Verdict | None:
+        """The verdict on the rewritten graph where it is not exact."""
+        return None if self.rewritten is None else self.rewritten.verdict
+
+
+@dataclass(frozen=True, eq=False)
 class Deployed:
     """A source's graph in an importer, natively or rewritten, on all test images."""
 
@@ -84,29 +116,33 @@ class Crossed:
     test: Images
 
 
-def sources_of(regimes: Sequence[Regime], networks: Mapping[str, Network]) -> Iterator[Source]:
-    """Every network as a tutorial writes it, and as those do who know how."""
-    for regime in regimes:
-        for idiom in (Idiom.TUTORIAL, knowing(regime.settings.library)):
-            yield Source(regime, idiom, networks[regime.key])
-
-
 def run_all(
     options: Options, regimes: Sequence[Regime], networks: Mapping[str, Network], test: Images, progress: Progress
 ) -> Crossed:
     """Export, import, explain, rewrite, and run all of it on the test images."""
-    sources = {source.name: source for source in sources_of(regimes, networks)}
-    steps = tested_steps(options)
-    held = _held(test.images[: QUICK_SAMPLE if options.quick else SAMPLE], steps)
-    graphs = options.out / "graphs"
+    found = [
+        Source(regime, idiom, networks[regime.key])
+        for regime in regimes
+        for idiom in (Idiom.TUTORIAL, knowing(regime.settings.library))
+    ]
+    sources = {source.name: source for source in found}
+    steps, store, graphs = tested_steps(options), Store(options.store), options.out / "graphs"
+    sample = _held(test.images[: QUICK_SAMPLE if options.quick else SAMPLE], steps)
     exports: dict[str, Exported] = {}
     with progress.task("export", len(sources)) as advance:
         for name, source in sources.items():
-            exports[name] = export(source.network, source.library, source.idiom, held, graphs / f"{name}.nir")
+            exports[name] = export(source.network, source.library, source.idiom, sample, graphs / f"{name}.nir")
             advance()
     crossers = dict(_crossers(sources, exports, graphs))
+    crossings: dict[tuple[str, str], Crossing] = {}
     with progress.task("import, explain, rewrite", len(crossers) * len(LIBRARIES)) as advance:
-        crossings = cross(crossers, LIBRARIES, held, options.store, graphs, advance)
+        for importer in LIBRARIES:
+            with importing(importer, [each.network for each in crossers.values()], store) as target:
+                for name, each in crossers.items():
+                    if each.graph is not None and each.native is not None:
+                        path = graphs / f"{name}_for_{importer}.nir"
+                        crossings[name, importer] = _crossing(each, each.graph, target, sample, store, path)
+                    advance()
 
     runs: dict[tuple[str, str, str], Evaluation] = {
         (name, "", ""): Evaluation(source.library, DT, network=source.network, idiom=source.idiom)
@@ -118,8 +154,7 @@ def run_all(
         if crossing.graph is not None:
             runs[name, importer, Mode.RECONCILED.value] = Evaluation(importer, DT, graph=crossing.graph.resolve())
     with progress.task("test images", parts(len(runs), len(test))) as advance:
-        images = held_images(test.images[:, None], steps, options.work / "runs")
-        outcomes = evaluate(runs, images, Store(options.store), advance=advance)
+        outcomes = evaluate(runs, held_images(test.images[:, None], steps, options.work), store, advance=advance)
 
     deployed = []
     for (name, importer), crossing in crossings.items():
@@ -129,7 +164,7 @@ def run_all(
             outcome = outcomes[key if key in outcomes else (name, importer, Mode.NATIVE.value)]
             deployed.append(Deployed(sources[name], importer, mode, crossing, outcome))
     natives = {name: outcome for (name, importer, _), outcome in outcomes.items() if not importer}
-    whys = dict(_whys(options, deployed, natives, crossers, test, steps))
+    whys = dict(_whys(deployed, natives, crossers, test, steps, store))
     return Crossed(sources, exports, crossers, natives, deployed, whys, test)
 
 
@@ -142,39 +177,86 @@ def _crossers(sources: Mapping[str, Source], exports: Mapping[str, Exported], gr
             found.graph.unlink()
 
 
+def _crossing(source: Exported, graph: Path, target: Importer, sample: Array, store: Store, path: Path) -> Crossing:
+    network = source.network
+    own = native_side(network, source.library, source.idiom, store)
+    case = Case(read(graph), sample, own, target.side(own.dt), source.native, from_nir(network.to_nir()))
+    verdict = target.explain(case)
+    if verdict.status.agrees and verdict.status is not Status.ROUNDING:
+        return Crossing(verdict)
+    found = target.rewrite(case)
+    if not found.plan.passes:
+        return Crossing(verdict, found)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, found.plan.graph)
+    return Crossing(verdict, found, path)
+
+
+def _whys(
+    deployed: Sequence[Deployed],
+    natives: Mapping[str, Evaluated],
+    crossers: Mapping[str, Exported],
+    test: Images,
+    steps: int,
+    store: Store,
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """What makes rewritten graphs differ on images outside the sample."""
+    for each in deployed:
+        name, crossing, ours, theirs = each.source.name, each.crossing, natives[each.source.name].output, each.outcome.output
+        if each.mode is not Mode.RECONCILED or not crossing.exact or ours is None or theirs is None:
+            continue
+        differing = np.flatnonzero((ours != theirs).any(axis=(0, 2)))[:EXPLAINED]
+        source = crossers[name]
+        graph = crossing.graph or source.graph
+        if len(differing) and graph is not None:
+            held = _held(test.images[differing], steps)
+            own = native_side(source.network, source.library, source.idiom, store)
+            if crossing.rewritten is not None:
+                own = crossing.rewritten.plan.side
+            recorded = native(source.network, source.library, source.idiom, held)
+            with importing(each.importer, [source.network], store) as target:
+                verdict = target.explain(Case(read(graph), held, own, target.side(source.network.dt), recorded))
+            yield (name, each.importer), f"{verdict.status}: {', '.join(verdict.codes) or 'no cause'}"
+
+
 def _held(images: Array, steps: int) -> Array:
     held: Array = np.repeat(images[None, :, None], steps, axis=0)
     return held
 
 
-def _whys(
-    options: Options,
-    deployed: Sequence[Deployed],
-    natives: Mapping[str, Evaluated],
-    exports: Mapping[str, Exported],
-    test: Images,
-    steps: int,
-) -> Iterator[tuple[tuple[str, str], str]]:
-    """What makes rewritten graphs differ on images outside the sample."""
-    for each in deployed:
-        if each.mode is not Mode.RECONCILED or not each.crossing.exact:
-            continue
-        ours, theirs = natives[each.source.name].output, each.outcome.output
-        if ours is None or theirs is None:
-            continue
-        differing = np.flatnonzero((ours != theirs).any(axis=(0, 2)))[:EXPLAINED]
-        if len(differing):
-            held = _held(test.images[differing], steps)
-            verdict = why(exports[each.source.name], each.crossing, each.importer, held, options.store)
-            yield (each.source.name, each.importer), f"{verdict.status}: {', '.join(verdict.codes) or 'no cause'}"
+@dataclass(frozen=True)
+class HeldImages:
+    """Images of intensity 0–1, each there for ``steps`` steps, where other processes find them.
+
+    path : of an array with axes (N, \\*shape), mapped into memory
+    """
+
+    path: Path
+    samples: int
+    steps: int
+
+    @property
+    def key(self) -> str:
+        """See :class:`nir_interop.transfer.evaluation.Recordings`."""
+        return f"{self.path.name} held {self.steps}"
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def batch(self, start: int, stop: int) -> Array:
+        """See :class:`nir_interop.transfer.evaluation.Recordings`."""
+        images = np.array(np.load(self.path, mmap_mode="r")[start:stop])
+        return np.repeat(images[None], self.steps, axis=0)
 
 
-def classes(outcome: Evaluated) -> Array | None:
-    """The class of each image, None where there is no output."""
-    return None if outcome.output is None else classify(outcome.output, Readout.RATE)
-
-
-def accuracy(outcome: Evaluated, test: Images) -> Share | None:
-    """On the test images."""
-    found = classes(outcome)
-    return None if found is None else Share.of(found == test.labels)
+def held_images(images: Array, steps: int, work: Path) -> HeldImages:
+    """Put images (N, \\*shape) where other processes find them."""
+    work.mkdir(parents=True, exist_ok=True)
+    array = np.ascontiguousarray(images, dtype=np.float32)
+    sha = hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+    path = work.resolve() / f"images-{sha[:16]}.npy"
+    if not path.exists():
+        passing = path.with_name(f".{os.getpid()}-{path.name}")
+        np.save(passing, array)
+        os.replace(passing, path)
+    return HeldImages(path, len(array), steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,57 @@ from typing import Any
 import numpy as np
 
 from nir_interop.datasets import Images
+from nir_interop.learning import Share
+from nir_interop.schema import write_text
 from nir_interop.training import Trained
-from nir_interop.vocabulary import Mode
-from nir_interop_studies.common import LIBRARIES, Options, markdown_table, write_table, write_text
-from nir_interop_studies.csnn_mnist import tables
-from nir_interop_studies.csnn_mnist.crossing import Crossed
-from nir_interop_studies.csnn_mnist.exporter import attempts
-from nir_interop_studies.csnn_mnist.regimes import CHOSEN, Regime, tested_steps
+from nir_interop.vocabulary import Idiom, Mode, Status
+from nir_interop_studies.common import LIBRARIES, Options
+from nir_interop_studies.csnn_mnist.crossing import Crossed, Deployed
+from nir_interop_studies.csnn_mnist.exporter import attempts, why
+from nir_interop_studies.csnn_mnist.network import CHOSEN, Regime, tested_steps
 from nir_interop_studies.figures import COLOURS, bars, figure, raster, save
-from nir_interop_studies.provenance import how_made
+from nir_interop_studies.pages import how_made, page
+from nir_interop_studies.tables import (
+    Row,
+    accuracy_columns,
+    comparison_columns,
+    differing_rows,
+    failure_text,
+    settings_columns,
+    share_text,
+    write_table,
+)
 
-Row = Mapping[str, Any]
+GOAL = 0.98
+"""What one epoch is to reach on MNIST."""
+MNIST_SAMPLES, TEST_SAMPLES = 60_000, 10_000
+"""Training and test images of MNIST."""
+BINS = 60
+"""Points of a training curve."""
 
-SHOWN = 20
-"""Images that flip and are on the page; the table has all."""
+ERROR = ("status", "stage", "error_type", "error_message", "error_at")
+SHARE = ("accuracy", "accuracy_low", "accuracy_high")
+COLUMNS = {
+    "training": (
+        "dataset", "library", "settings", "idiom", "reset", "surrogate", "slope", "loss", "sharpness", "learning_rate",
+        "falling", "batch", "epochs", "steps", "seed", "starting_scale", "training_samples", "updates", "last_loss", *SHARE,
+        "right", "samples", "comparable", "goal", "reached", "rate_lif1", "rate_lif2", "rate_lif3",
+    ),
+    "exports": ("dataset", "library", "settings", "idiom", "reset", *ERROR, "why", *SHARE, "samples", "comparable"),
+    "deployment": (
+        "dataset", "source", "exporter", "importer", "mode", *ERROR, "accuracy_source", "accuracy_source_low",
+        "accuracy_source_high", *SHARE, "right_source", "right", "samples", "comparable", "agreement", "agreement_low",
+        "agreement_high", "outputs", "mismatched", "images_differing", "classes_differing", "blame", "causes", "sample_exact",
+        "remedy", "remains", "says", "why_elsewhere",
+    ),
+    "flips": (
+        "dataset", "source", "importer", "mode", "image", "label", "class_source", "class_target", "outputs_differing", "flips",
+    ),
+    "curves": ("dataset", "library", "settings", "update", "loss", *SHARE, "right", "samples", "comparable"),
+    "snntorch_exporter": (
+        "dataset", "parameters", "ignore_dims", "state", "status", "error_type", "error_message", "error_at", "why",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,37 +71,163 @@ class Done:
     """
 
     regimes: Sequence[Regime]
-    trained: Mapping[str, Trained]
+    trained: dict[str, Trained]
     data: tuple[Images, Images]
     crossed: Crossed
+
+    @property
+    def asked(self) -> bool:
+        """Whether GOAL is asked of these images: of all of MNIST."""
+        return self.data[0].name == "mnist" and len(self.data[0]) == MNIST_SAMPLES
+
+    @property
+    def comparable(self) -> bool:
+        """Whether these are the test images on which the published "about 95 %" is."""
+        return self.data[1].name == "mnist" and len(self.data[1]) == TEST_SAMPLES
 
 
 def write_report(options: Options, done: Done, seconds: Callable[[], float]) -> list[Path]:
     """Write everything; the page comes first in what is returned."""
-    out, regimes, crossed, dataset = options.out, done.regimes, done.crossed, done.data[1].name
+    out, crossed = options.out, done.crossed
     rows: dict[str, list[Row]] = {
-        "training": list(tables.training_rows(regimes, done.trained, done.data, crossed)),
-        "exports": list(tables.export_rows(crossed)),
-        "deployment": list(tables.deployment_rows(crossed)),
-        "flips": list(tables.flip_rows(crossed)),
-        "curves": list(tables.curve_rows(regimes, done.trained, done.data[0])),
+        "training": list(_training_rows(done)),
+        "exports": list(_export_rows(done)),
+        "deployment": [_deployment_row(done, each) for each in crossed.deployed],
+        "flips": list(_flip_rows(crossed)),
+        "curves": list(_curve_rows(done)),
     }
-    if "snntorch" in {regime.settings.library for regime in regimes}:
-        network = crossed.sources[tables.tutorial_settings(regimes).key].network
-        rows["snntorch_exporter"] = [{"dataset": dataset, **row} for row in attempts(network)]
-    columns = {
-        "training": tables.TRAINING, "exports": tables.EXPORTS, "deployment": tables.DEPLOYMENT, "flips": tables.FLIPS,
-        "curves": tables.CURVES, "snntorch_exporter": tables.ATTEMPTS,
-    }  # fmt: skip
-    written = [write_table(out / f"{name}.csv", columns[name], found) for name, found in rows.items()]
+    if "snntorch" in {regime.settings.library for regime in done.regimes}:
+        network = crossed.sources[_tutorial(done.regimes).key].network
+        rows["snntorch_exporter"] = [{"dataset": crossed.test.name, **row} for row in attempts(network)]
+    written = [write_table(out / f"{name}.csv", COLUMNS[name], found) for name, found in rows.items()]
     written += [
         _accuracies(rows["training"], rows["deployment"], out / "accuracy.png"),
         _curves(rows["curves"], out / "training.png"),
     ]
     drawn = _rasters(crossed, out / "rasters.png")
     written += [drawn] if drawn is not None else []
-    text = "\n".join(_page(options, done, rows, seconds())) + "\n"
-    return [write_text(out / "README.md", text), *written]
+    return [write_text(out / "README.md", _page(options, done, rows, seconds())), *written]
+
+
+def _training_rows(done: Done) -> Iterator[Row]:
+    """One row a trained network."""
+    test = done.crossed.test
+    for regime in done.regimes:
+        outcome, curve = done.crossed.natives[regime.key], done.trained[regime.key].curve
+        found = accuracy_columns(outcome, test.labels)
+        if not found:
+            raise ValueError(f"{regime.key} does not run in its own library: {outcome.failed}")
+        yield {
+            "dataset": test.name,
+            "settings": regime.name,
+            "reset": regime.reset.value,
+            **settings_columns(regime.settings),
+            "starting_scale": regime.scale,
+            "training_samples": len(done.data[0]),
+            "updates": len(curve),
+            "last_loss": curve[-1, 0],
+            **found,
+            "comparable": done.comparable,
+            "goal": GOAL if done.asked else None,
+            "reached": found["accuracy"] >= GOAL if done.asked else None,
+            **{f"rate_{name}": outcome.rates[name] for name in ("lif1", "lif2", "lif3")},
+        }
+
+
+def _export_rows(done: Done) -> Iterator[Row]:
+    """What each library's own exporter made of each network, in each idiom."""
+    crossed = done.crossed
+    for name, found in crossed.exports.items():
+        source, native = crossed.sources[name], crossed.natives.get(name)
+        yield {
+            **dict.fromkeys(COLUMNS["exports"]),
+            "dataset": crossed.test.name,
+            "library": source.library,
+            "settings": source.regime.name,
+            "idiom": str(source.idiom),
+            "reset": source.regime.reset.value,
+            **{key: found.failed.get(key, "ok" if key == "status" else "") for key in ERROR},
+            "why": why(found.failed.get("error_message", "")),
+            **({} if native is None else accuracy_columns(native, crossed.test.labels)),
+            "comparable": done.comparable,
+        }
+
+
+def _deployment_row(done: Done, each: Deployed) -> Row:
+    """A graph in an importer, as it is or rewritten."""
+    crossed, crossing, labels = done.crossed, each.crossing, done.crossed.test.labels
+    native, outcome = crossed.natives[each.source.name], each.outcome
+    row: dict[str, Any] = {
+        **dict.fromkeys(COLUMNS["deployment"]),
+        "dataset": crossed.test.name,
+        "source": each.source.name,
+        "exporter": crossed.crossers[each.source.name].exporter,
+        "importer": each.importer,
+        "mode": str(each.mode),
+        "comparable": done.comparable,
+        **{key: outcome.failed.get(key, "") for key in ERROR},
+        **accuracy_columns(native, labels, "_source"),
+        **accuracy_columns(outcome, labels),
+        **comparison_columns(native, outcome, labels, "image"),
+        "samples": len(crossed.test),
+    }
+    verdict = crossing.verdict
+    if each.mode is Mode.RECONCILED:
+        plan, left = None if crossing.rewritten is None else crossing.rewritten.plan, crossing.left
+        row |= {
+            "sample_exact": crossing.exact,
+            "remedy": None if plan is None else "; ".join(one.name for one in plan.passes),
+            "remains": None if left is None else "; ".join(left.codes),
+            "why_elsewhere": crossed.whys.get((each.source.name, each.importer)),
+        }
+        if left is None:
+            return row
+        verdict = left
+    else:
+        row |= {"blame": str(verdict.blame), "causes": "; ".join(verdict.codes), "sample_exact": verdict.status is Status.EXACT}
+    return row | {"says": "; ".join(f"{each.cause}: {each.says}" for each in verdict.causes if each.says)}
+
+
+def _flip_rows(crossed: Crossed) -> Iterator[Row]:
+    """Images with another output where the sample was exact."""
+    for each in crossed.deployed:
+        if each.mode is Mode.RECONCILED and each.crossing.exact:
+            about = {
+                "dataset": crossed.test.name,
+                "source": each.source.name,
+                "importer": each.importer,
+                "mode": str(each.mode),
+            }
+            for row in differing_rows(crossed.natives[each.source.name], each.outcome, crossed.test.labels, "image"):
+                yield {**about, **row}
+
+
+def _curve_rows(done: Done) -> Iterator[Row]:
+    """Loss and accuracy on the batches of training images, each before its update, over stretches of updates."""
+    training = done.data[0]
+    for regime in done.regimes:
+        curve, settings = done.trained[regime.key].curve, regime.settings
+        firsts = np.arange(0, len(training), settings.batch)
+        sizes = np.tile(np.minimum(settings.batch, len(training) - firsts), settings.epochs)
+        for stretch in np.array_split(np.arange(len(curve)), min(BINS, len(curve))):
+            share = Share(int(np.rint(curve[stretch, 1] * sizes[stretch]).sum()), int(sizes[stretch].sum()))
+            yield {
+                "dataset": f"{training.name}, training",
+                "library": settings.library,
+                "settings": regime.name,
+                "update": int(stretch[-1]) + 1,
+                "loss": curve[stretch, 0].mean(),
+                **share.columns("accuracy"),
+                "right": share.right,
+                "samples": share.samples,
+                "comparable": False,
+            }
+
+
+def _tutorial(regimes: Sequence[Regime]) -> Regime:
+    """The published one of the library whose tutorial it is, else the first."""
+    wanted = [one for one in regimes if one.settings.idiom is Idiom.TUTORIAL and one.settings.library == "snntorch"]
+    return (wanted or list(regimes))[0]
 
 
 def _accuracies(training: Sequence[Row], deployment: Sequence[Row], path: Path) -> Path:
@@ -129,136 +292,49 @@ def _rasters(crossed: Crossed, path: Path) -> Path | None:
     return save(made, path)
 
 
-def _page(options: Options, done: Done, rows: Mapping[str, Sequence[Row]], seconds: float) -> Iterator[str]:
-    (train, test), crossed = done.data, done.crossed
-    yield "# csnn_mnist: trained in one library, deployed in all"
-    yield ""
-    what = "the embedded digits of scikit-learn, resampled to 28 × 28, not MNIST" if test.name == "digits" else "MNIST"
-    size = " A quick run: few images and steps, so its accuracies are no result." if options.quick else ""
-    steps = tested_steps(options)
-    yield f"Data: {what}; {len(train)} training and {len(test)} test images, each held for {steps} steps.{size}"
-    yield "The network is 12C5-P2-64C5-P2-1024FC10 with average pooling and leaky neurons (beta 0.5, threshold 1), as in"
-    yield "snnTorch's tutorial 6. Accuracies are on the test images, with Wilson's 95 % interval."
-    yield ""
-    yield "## Training"
-    yield ""
-    heads: tuple[str, ...] = ("library", "settings", "rate, batch, loss", "steps", "reset", "accuracy", "98 % reached")
-    yield from markdown_table(heads, (_training(row) for row in rows["training"]))
-    yield ""
-    yield "*published* are the tutorial's settings (Adam 1e-2, batches of 128, cross-entropy of each step's spikes, one"
-    yield "number beta, snnTorch's own reset by subtraction one step late); the other libraries have none. *chosen* are those"
-    yield "with which this study crosses (a tensor per parameter, reset to 0 in the same step). An image is held for *steps* in"
-    yield f"training, and for {steps} in every test. The chosen settings were found without a validation split, with a look at"
-    yield "what SpikingJelly's network makes of MNIST's test images: of the accuracies, that one is the best of several tries."
-    yield from _goal(rows["training"], tables.asked(done.data))
-    if not tables.comparable(test):
-        yield '**No accuracy here is comparable** with the published "about 95 %", which is of the 10,000 test images of MNIST.'
-        yield ""
-    yield "![training](training.png)"
-    yield ""
-    yield "## What the exporters answer"
-    yield ""
-    heads = ("library", "settings", "idiom", "answer", "why")
-    yield from markdown_table(heads, ((r["library"], r["settings"], r["idiom"], _answer(r), r["why"]) for r in rows["exports"]))
-    yield ""
-    if "snntorch_exporter" in rows:
-        yield "snnTorch's exporter, step by step (the state of hidden layers made no difference to it):"
-        yield ""
-        heads = ("beta", "ignore_dims", "state", "answer", "why")
-        yield from markdown_table(
-            heads, ((r["parameters"], r["ignore_dims"], r["state"], _answer(r), r["why"]) for r in rows["snntorch_exporter"])
-        )
-        yield ""
-    by_reference = [name for name, found in crossed.crossers.items() if found.exporter != found.library]
-    if by_reference:
-        yield f"Where a library writes no graph ({', '.join(by_reference)}) the reference wrote the one that was meant."
-        yield ""
-    yield "## Deployment"
-    yield ""
-    heads = ("graph", "importer", "mode", "accuracy", "agreement", "spikes that differ", "causes, or what remains", "remedy")
-    yield from markdown_table(heads, (_deployment(row) for row in rows["deployment"]))
-    yield ""
-    yield from _claims(rows)
-    yield "![accuracies](accuracy.png)"
-    yield ""
-    if (options.out / "rasters.png").exists():
-        yield "![rasters](rasters.png)"
-        yield ""
-    yield from how_made(options.command, seconds, done.trained)
-
-
-def _training(row: Row) -> Sequence[Any]:
-    how = f"{row['learning_rate']:g}{' falling' if row['falling'] else ''}, {row['batch']}, {row['loss']}"
-    reached = {True: "yes", False: "no", None: "–"}[row["reached"]]
-    return row["library"], row["settings"], how, row["steps"], row["reset"], _share(row, "accuracy"), reached
-
-
-def _goal(rows: Sequence[Row], asked: bool) -> Iterator[str]:
-    if not asked:
-        yield "98 % after one epoch is asked of the 60,000 images of MNIST; these cannot tell."
-        yield ""
-        return
-    mine = [row for row in rows if row["settings"] == CHOSEN]
-    short = [f"{row['library']} ({100 * row['accuracy']:.2f} %)" for row in mine if not row["reached"]]
-    epochs = {row["epochs"] for row in mine}
-    after = "one epoch" if epochs == {1} else f"{'/'.join(map(str, sorted(epochs)))} epochs"
-    yield f"**98 % after {after}: {'not reached in ' + ', '.join(short) if short else 'reached in every library'}.**"
-    yield ""
-
-
-def _answer(row: Row) -> str:
-    if row["status"] == "ok":
-        return "a graph"
-    where = f" ({row['error_at']})" if row["error_at"] else ""
-    return f"{row['status']}: {row['error_type']}: {row['error_message']}{where}"
-
-
-def _deployment(row: Row) -> Sequence[Any]:
-    who = f"{row['source']} (by {row['exporter']})"
-    if row["accuracy"] is None:
-        said = f"none: {row['status']} at {row['stage']}: {row['error_type']}: {row['error_message']}"
-        return who, row["importer"], row["mode"], said, "", "", row["causes"] or row["remains"], row["remedy"]
-    differ = f"{row['mismatched']} of {row['outputs']}"
-    cause = row["causes"] or row["remains"] or row["why_elsewhere"] or ""
-    return (
-        who,
-        row["importer"],
-        row["mode"],
-        _share(row, "accuracy"),
-        f"{100 * row['agreement']:.2f} %",
-        differ,
-        cause,
-        row["remedy"],
+def _page(options: Options, done: Done, rows: dict[str, list[Row]], seconds: float) -> str:
+    chosen = [row for row in rows["training"] if row["settings"] == CHOSEN]
+    rewritten = [row for row in rows["deployment"] if row["mode"] == str(Mode.RECONCILED)]
+    claimed = [row for row in rewritten if row["sample_exact"]]
+    tried = ("parameters", "ignore_dims", "state")
+    return page(
+        "csnn_mnist",
+        training=done.data[0],
+        test=done.data[1],
+        quick=options.quick,
+        steps=tested_steps(options),
+        asked=done.asked,
+        comparable=done.comparable,
+        epochs=sorted({row["epochs"] for row in chosen}),
+        short=[f"{row['library']} ({100 * row['accuracy']:.2f} %)" for row in chosen if not row["reached"]],
+        trainings=map(_training_line, rows["training"]),
+        exports=[[row[each] for each in ("library", "settings", "idiom")] + _answer(row) for row in rows["exports"]],
+        attempts=[[row[each] for each in tried] + _answer(row) for row in rows.get("snntorch_exporter", ())],
+        by_reference=[name for name, found in done.crossed.crossers.items() if found.exporter != found.library],
+        deployment=map(_deployment_line, rows["deployment"]),
+        rewritten=rewritten,
+        claimed=claimed,
+        same=[row for row in claimed if row["right"] == row["right_source"] and not row["classes_differing"]],
+        flips=[row for row in rows["flips"] if row["flips"]],
+        rasters=(options.out / "rasters.png").exists(),
+        how_made="\n".join(how_made(options.command, seconds, done.trained)),
     )
 
 
-def _share(row: Row, name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{100 * row[name]:.2f} % ({100 * low:.2f}–{100 * high:.2f}, n = {row['samples']})"
+def _training_line(row: Row) -> Sequence[Any]:
+    how = f"{row['learning_rate']:g}{' falling' if row['falling'] else ''}, {row['batch']}, {row['loss']}"
+    reached = {True: "yes", False: "no", None: "–"}[row["reached"]]
+    return row["library"], row["settings"], how, row["steps"], row["reset"], share_text(row, "accuracy", 2), reached
 
 
-def _claims(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """Where reconciling claims exactness on the sample: whether it holds for all test images."""
-    claimed = [row for row in rows["deployment"] if row["mode"] == str(Mode.RECONCILED) and row["sample_exact"]]
-    same = [row for row in claimed if row["right"] == row["right_source"] and not row["classes_differing"]]
-    flips = [row for row in rows["flips"] if row["flips"]]
-    all_rewritten = [row for row in rows["deployment"] if row["mode"] == str(Mode.RECONCILED)]
-    whole = [row for row in claimed if row["mismatched"] == 0]
-    yield f"Reconciling claims exactness for {len(claimed)} of {len(all_rewritten)} graphs and importers, from a sample of"
-    yield f"the test images; in {len(same)} of these every test image has the source's class, and in {len(whole)} every output"
-    yield "of every step is the source's."
-    if flips:
-        yield f"Images that flip ({len(flips)}; the first are below, all that differ are in flips.csv):"
-        yield ""
-        for row in flips[:SHOWN]:
-            yield f"- {row['source']} in {row['importer']}: image {row['image']}, {row['class_source']} → {row['class_target']}"
-    else:
-        yield "No image flips."
-    yield ""
-    unclaimed = [row for row in all_rewritten if not row["sample_exact"]]
-    if unclaimed:
-        yield "Not reconciled:"
-        yield ""
-        for row in unclaimed:
-            yield f"- {row['source']} in {row['importer']}: {row['says'] or row['remains'] or row['error_message']}"
-        yield ""
+def _answer(row: Row) -> list[str]:
+    return ["a graph" if row["status"] == "ok" else failure_text(row, stage=False), row["why"]]
+
+
+def _deployment_line(row: Row) -> Sequence[Any]:
+    first = f"{row['source']} (by {row['exporter']})", row["importer"], row["mode"]
+    cause = row["causes"] or row["remains"]
+    if row["accuracy"] is None:
+        return *first, f"none: {failure_text(row, where=False)}", "", "", cause, row["remedy"]
+    agreement, differ = f"{100 * row['agreement']:.2f} %", f"{row['mismatched']} of {row['outputs']}"
+    return *first, share_text(row, "accuracy", 2), agreement, differ, cause or row["why_elsewhere"] or "", row["remedy"]

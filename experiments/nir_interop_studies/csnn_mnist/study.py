@@ -6,12 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nir_interop.datasets import Images
 from nir_interop_studies.common import LIBRARIES, Options, Study, device_of, images
-from nir_interop_studies.csnn_mnist.network import SIZE
-from nir_interop_studies.csnn_mnist.regimes import Regime, regimes
+from nir_interop_studies.csnn_mnist.network import SIZE, regimes
 from nir_interop_studies.progress import Progress
-from nir_interop_studies.trained_networks import Lessons
+from nir_interop_studies.trained_networks import TrainedNetworks
 
 QUICK_SAMPLES = (960, 360)
 """Training and test images of a quick run, of the embedded digits or of MNIST."""
@@ -26,32 +24,18 @@ def act(options: Options, progress: Progress) -> Sequence[Path]:
     device = device_of(options.device)
     training, test = images(options, SIZE, QUICK_SAMPLES if options.quick else None)
     chosen = regimes(options)
-    lessons = Lessons(options, chosen, training, device)
+    networks = TrainedNetworks(options, chosen, training, device)
     if options.train_only:
-        lessons.train(progress)
-        return list(lessons.paths.values())
-    return _deploy(options, chosen, lessons, (training, test), progress, started)
-
-
-def _deploy(
-    options: Options,
-    chosen: Sequence[Regime],
-    lessons: Lessons,
-    data: tuple[Images, Images],
-    progress: Progress,
-    started: float,
-) -> Sequence[Path]:
+        networks.train(progress)
+        return list(networks.paths.values())
     # What only a whole run needs is imported where one happens: training has to do with torch and one library.
     from nir_interop_studies.csnn_mnist.crossing import run_all
     from nir_interop_studies.csnn_mnist.report import Done, write_report
-    from nir_interop_studies.identifying import identifying
 
-    with identifying({regime.settings.library: regime.start for regime in chosen}, LIBRARIES, options.store) as wait:
-        trained = lessons.train(progress)
-        progress.say("waiting until the libraries' rules are known")
-        wait()
-    crossed = run_all(options, chosen, lessons.networks(trained), data[1], progress)
-    return write_report(options, Done(chosen, trained, data, crossed), lambda: time.perf_counter() - started)
+    networks.train_and_identify(LIBRARIES, progress)
+    crossed = run_all(options, chosen, networks.networks(), test, progress)
+    done = Done(chosen, networks.trained, (training, test), crossed)
+    return write_report(options, done, lambda: time.perf_counter() - started)
 
 
 STUDY = Study(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,91 +19,74 @@ from nir_interop.rule import (
     SpikesPerStep,
     UpdateRule,
 )
-from nir_interop.vocabulary import Mode
-from nir_interop_studies.nir_paper.crossing import Crossed, Task
+from nir_interop_studies.nir_paper.crossing import Runner, Task, classes_differing, first_neurons, scored, spikes_of
 from nir_interop_studies.nir_paper.inputs import Held
+from nir_interop_studies.nir_paper.lif import DT
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, Paper
-from nir_interop_studies.nir_paper.running import Ran, Runner, first_neurons
-from nir_interop_studies.nir_paper.similarity import pair_rows
+from nir_interop_studies.nir_paper.similarity import cosines
 
-DT = 1e-4
 SAMPLE_LETTERS = 20
 
-PLAIN = "NIR's meaning"
+Change = Callable[[Graph], Graph]
 
 
 def _same(graph: Graph) -> Graph:
     return graph
 
 
-def _without_feedback_bias(graph: Graph) -> Graph:
-    (name,) = _feedback(graph)
-    node = graph.nodes[name]
-    return _with(graph, name, "bias", np.zeros_like(node["bias"]))  # type: ignore[index]
+def _feedback_without(parameter: str) -> Change:
+    """With 0 for a parameter of the Affine node that feeds what feeds it."""
 
+    def change(graph: Graph) -> Graph:
+        (name,) = (name for name in graph.of_kind("Affine") if set(graph.into(name)) & set(graph.out_of(name)))
+        return _with(graph, name, parameter, np.zeros_like)
 
-def _without_feedback(graph: Graph) -> Graph:
-    (name,) = _feedback(graph)
-    node = graph.nodes[name]
-    return _with(graph, name, "weight", np.zeros_like(node["weight"]))  # type: ignore[index]
+    return change
 
 
 def _eight_bits(graph: Graph) -> Graph:
     """Weights and biases of each layer in 255 equal steps, as chips store them."""
-    for name in graph.of_kind("Affine"):
-        node = graph.nodes[name]
-        step = max(float(np.abs(node[each]).max()) for each in ("weight", "bias")) / 127  # type: ignore[index]
+    for name, node in [(name, node) for name, node in graph.primitives() if node.kind == "Affine"]:
+        step = max(float(np.abs(node[each]).max()) for each in ("weight", "bias")) / 127
         for each in ("weight", "bias"):
-            graph = _with(graph, name, each, np.rint(node[each] / step) * step)  # type: ignore[index]
+            graph = _with(graph, name, each, lambda value, step=step: np.rint(value / step) * step)  # type: ignore[misc]
     return graph
 
 
-def _feedback(graph: Graph) -> tuple[str, ...]:
-    """Affine nodes that feed what feeds them."""
-    return tuple(name for name in graph.of_kind("Affine") if set(graph.into(name)) & set(graph.out_of(name)))
-
-
-def _with(graph: Graph, name: str, parameter: str, value: Array) -> Graph:
+def _with(graph: Graph, name: str, parameter: str, change: Callable[[Array], Array]) -> Graph:
     node = graph.nodes[name]
     if not isinstance(node, Node):
         raise ValueError(f"{name} is a graph")
-    changed = Node(node.kind, {**node.params, parameter: value.astype(node[parameter].dtype)})
-    return Graph({**graph.nodes, name: changed}, graph.edges, graph.metadata)
+    value = change(node[parameter]).astype(node[parameter].dtype)
+    return Graph({**graph.nodes, name: Node(node.kind, {**node.params, parameter: value})}, graph.edges, graph.metadata)
 
 
-Change = Callable[[Graph], Graph]
+_SUBTRACT = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
+_EXPONENTIAL = NIR_MEANING.but(decay=Decay.EXPONENTIAL)
 
 CHANGES: dict[str, tuple[UpdateRule, Change, str]] = {
-    PLAIN: (NIR_MEANING, _same, ""),
+    "NIR's meaning": (NIR_MEANING, _same, ""),
     "the recurrent bias is missing at the first step": (
-        NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT),
-        _same,
-        "Norse, SpikingJelly",
+        NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT), _same, "Norse, SpikingJelly",
     ),
-    "the recurrent bias is dropped": (NIR_MEANING, _without_feedback_bias, "Spyx, of several changes"),
-    "the recurrence is dropped": (NIR_MEANING, _without_feedback, ""),
-    "reset by subtraction": (NIR_MEANING.but(reset=ResetKind.SUBTRACT), _same, "Spyx, of several changes"),
+    "the recurrent bias is dropped": (NIR_MEANING, _feedback_without("bias"), "Spyx, of several changes"),
+    "the recurrence is dropped": (NIR_MEANING, _feedback_without("weight"), ""),
+    "reset by subtraction": (_SUBTRACT, _same, "Spyx, of several changes"),
     "a step late in each layer": (NIR_MEANING.but(spike_from=SpikeFrom.PREVIOUS), _same, "Spyx, of several changes"),
     "by subtraction, a step late, no recurrent bias": (
-        NIR_MEANING.but(reset=ResetKind.SUBTRACT, spike_from=SpikeFrom.PREVIOUS),
-        _without_feedback_bias,
-        "Spyx",
+        _SUBTRACT.but(spike_from=SpikeFrom.PREVIOUS), _feedback_without("bias"), "Spyx",
     ),
     "membrane before synapse": (NIR_MEANING.but(order=Order.MEMBRANE_FIRST), _same, ""),
     "exponential decay": (
-        NIR_MEANING.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, synapse_gain=Gain.COMPLEMENT),
-        _same,
-        "Nengo, in the LIF task",
+        _EXPONENTIAL.but(gain=Gain.COMPLEMENT, synapse_gain=Gain.COMPLEMENT), _same, "Nengo, in the LIF task",
     ),
-    "exponential decay, Euler's gain": (NIR_MEANING.but(decay=Decay.EXPONENTIAL), _same, "Sinabs, Rockpool, in the LIF task"),
+    "exponential decay, Euler's gain": (_EXPONENTIAL, _same, "Sinabs, Rockpool, in the LIF task"),
     "several spikes a step, by subtraction": (
-        NIR_MEANING.but(spikes=SpikesPerStep.MANY, reset=ResetKind.SUBTRACT_ALL),
-        _same,
-        "Rockpool, of several changes",
+        NIR_MEANING.but(spikes=SpikesPerStep.MANY, reset=ResetKind.SUBTRACT_ALL), _same, "Rockpool, of several changes",
     ),
     "weights of 8 bits": (NIR_MEANING, _eight_bits, "chips, of several changes"),
-}
-"""What is changed → rule, change of the graph, and whose change it is known to be from elsewhere."""
+}  # fmt: skip
+"""What is changed → rule, change of the graph, and whose change it is known to be from elsewhere; the first is none."""
 
 
 def task_of(paper: Paper, letters: Held) -> Task:
@@ -126,30 +109,16 @@ def change_rows(task: Task, runner: Runner) -> Iterator[dict[str, Any]]:
     plain = runner.rule(graph, task.inputs, task.meant, NIR_MEANING, task.keep)
     for words, (rule, change, known) in CHANGES.items():
         ran = runner.rule(change(graph), task.inputs, task.meant, rule, task.keep)
-        yield _row(task, words, known, ran, plain)
-
-
-def _row(task: Task, words: str, known: str, ran: Ran, plain: Ran) -> dict[str, Any]:
-    share = ran.accuracy(task.inputs.labels)
-    if share is None or ran.output is None or plain.output is None or ran.layer is None or plain.layer is None:
-        raise ValueError(f"the reference gives nothing: {ran.failed}")
-    (pair,) = pair_rows("", "", "", {"ours": plain.layer, "theirs": ran.layer})
-    return {
-        "dataset": task.inputs.name,
-        "change": words,
-        "known_of": known or None,
-        **share.columns("accuracy"),
-        "right": share.right,
-        "samples": share.samples,
-        "comparable": False,
-        "outputs": ran.output.size,
-        "mismatched": int((ran.output != plain.output).sum()),
-        "classes_differing": ran.read_otherwise(plain),
-        "first_layer_rate_cosine": pair["rate_cosine"],
-        "first_layer_time_cosine": pair["time_cosine"],
-    }
-
-
-def first_layers(crossed: Sequence[Crossed], mode: Mode) -> dict[str, Array]:
-    """Backend → first layer on all letters, axes (T, N, neurons), of those that run."""
-    return {each.backend.name: each.ran.layer for each in crossed if each.mode is mode and each.ran.layer is not None}
+        if ran.output is None or plain.output is None:
+            raise ValueError(f"the reference gives nothing: {dict(ran.failed or plain.failed)}")
+        yield {
+            "dataset": task.inputs.name,
+            "change": words,
+            "known_of": known or None,
+            **scored(ran, task.inputs),
+            "comparable": False,
+            "outputs": ran.output.size,
+            "mismatched": int((ran.output != plain.output).sum()),
+            "classes_differing": classes_differing(ran, plain),
+            **{f"first_layer_{name}": value for name, value in cosines(spikes_of(plain), spikes_of(ran)).items()},
+        }

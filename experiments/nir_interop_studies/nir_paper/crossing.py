@@ -1,36 +1,77 @@
-"""A network through every backend: as its file is, and rewritten; with what makes it differ."""
+"""A network through every backend: as its file is, and rewritten; on all recordings, with what makes it differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
-from nir_interop.explain.continuous import explain_continuous
-from nir_interop.explain.failed_cells import attributed
-from nir_interop.explain.verdict import Verdict, explain_cell
-from nir_interop.graphs import Array, read, write
-from nir_interop.reconcile.planner import replayed
+from nir_interop.explain.verdict import CauseShare
+from nir_interop.graphs import Array, Graph, Node, digest, inline, read, write
+from nir_interop.learning import Share, classify
+from nir_interop.reconcile.planner import Plan
+from nir_interop.reference import Simulator
+from nir_interop.rule import UpdateRule
+from nir_interop.store.keys import backend_key, sources_key
 from nir_interop.store.store import Store
-from nir_interop.transfer.reconciling import NIR, Reconciled, reconcile_with, side_of
-from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
+from nir_interop.transfer.case import Case, explain, run
+from nir_interop.transfer.evaluation import Evaluated, evaluate_with
+from nir_interop.transfer.fingerprints import import_fingerprint
+from nir_interop.transfer.reconciling import NIR
+from nir_interop.transfer.rewriting import reconcile
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Readout
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nir_paper.inputs import Inputs
-from nir_interop_studies.nir_paper.running import Ran, Runner
+
+BATCH = 10
+"""Recordings a run: 300 steps of all layers of the paper's network are then some 30 MB."""
+LIMIT = 120.0
+"""Seconds that a batch may take."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs a graph on any number of recordings; what was run is in the store, and not run again."""
+
+    store: Store
+
+    def backend(self, live: LiveBackend, graph: Graph, inputs: Inputs, dt: float, node: str = "") -> Evaluated:
+        """In a library's own process, at a step [s]; ``node`` : whose spikes are wanted too."""
+        about = {"backend": backend_key(live.backend), "graph": _key(graph), "dt": dt}
+        return evaluate_with(lambda batch: live(graph, batch, dt), about, inputs, self.store, batch=BATCH, node=node)
+
+    def rule(self, graph: Graph, inputs: Inputs, dt: float, rule: UpdateRule, node: str = "") -> Evaluated:
+        """By the reference under a rule, in this process."""
+        simulator = Simulator(graph, dt, rule)
+        about = {"reference": sources_key("nir_interop.reference"), "rule": rule.as_dict(), "graph": _key(graph), "dt": dt}
+        return evaluate_with(
+            lambda batch: simulator.run(batch, membranes=False)[0], about, inputs, self.store, batch=BATCH, node=node
+        )
+
+
+def _key(graph: Graph) -> list[Any]:
+    """Which graph it is, and which of its nodes are in graphs of their own."""
+
+    def names(part: Graph) -> dict[str, Any]:
+        return {name: names(node) if isinstance(node, Graph) else node.kind for name, node in part.nodes.items()}
+
+    return [digest(graph), names(graph)]
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A network and what it is fed.
+    r"""A network and what it is fed.
 
     meant : the step [s] at which the graph, in NIR's meaning, is the network that was trained
     asked : the step that importers are asked for with the rewritten graph
     natives : the steps that they are asked for with the graph as it is
-    sample : of the inputs, on which a difference is explained and a rewriting is checked; axes (T, B, \\*shape)
+    sample : of the inputs, on which a difference is explained and a rewriting is checked; axes (T, B, \*shape)
     keep : the node whose spikes of all recordings are kept, empty for none
     """
 
@@ -43,106 +84,62 @@ class Task:
     sample: Array
     keep: str = ""
 
+    def case(self, target: Side) -> Case:
+        """The sample through a target, held against what the graph means."""
+        return Case(read(self.path), self.sample, Side(NIR, self.meant), target)
+
 
 @dataclass(frozen=True, eq=False)
 class Crossed:
     """A graph in a backend.
 
-    verdict : on the graph as it is; reconciled : how it was rewritten, None in the other mode
+    causes : why it differs, or what is left of that; plan : how it was rewritten, None of the graph as it is
     """
 
     backend: Backend
-    mode: Mode
     dt: float
-    ran: Ran
-    verdict: Verdict | None
-    reconciled: Reconciled | None = None
+    ran: Evaluated
+    causes: Sequence[CauseShare]
+    plan: Plan | None = None
 
     @property
-    def causes(self) -> str | None:
-        """Why it differs, or what is left of that."""
-        if self.reconciled is not None:
-            return "; ".join(dict.fromkeys(str(each.cause) for each in self.reconciled.remaining)) or None
-        return "; ".join(dict.fromkeys(self.verdict.codes)) or None if self.verdict is not None else None
-
-    @property
-    def why(self) -> str | None:
-        """The same in sentences."""
-        shares = self.reconciled.remaining if self.reconciled is not None else self.verdict.causes if self.verdict else ()
-        return "; ".join(dict.fromkeys(each.says for each in shares)) or None
-
-    @property
-    def remedy(self) -> str | None:
-        """The passes."""
-        return "; ".join(each.name for each in self.reconciled.plan.passes) or None if self.reconciled is not None else None
+    def mode(self) -> Mode:
+        """Whether it was rewritten."""
+        return Mode.NATIVE if self.plan is None else Mode.RECONCILED
 
 
-def target_side(live: LiveBackend, dt: float, store: Path) -> Side:
-    """What is known of a backend's importer; nothing of the one that solves the equations."""
+def target_side(live: LiveBackend, dt: float, store: Store) -> Side:
+    """What is known of a backend's importer; of our own there is nothing to find out."""
     name = live.backend.name
-    return Side(name, dt) if name == CONTINUOUS else side_of(name, dt, Store(store), {name: live.backend})
+    return Side(name, dt) if name in (CONTINUOUS, REFERENCE) else Side.of(import_fingerprint(live.backend, store), dt, name)
 
 
-def cross(
-    task: Task, live: LiveBackend, store: Path, runner: Runner, graphs: Path, advance: Callable[[], None]
-) -> list[Crossed]:
+def cross(task: Task, live: LiveBackend, runner: Runner, graphs: Path, advance: Callable[[], None]) -> Iterator[Crossed]:
     """Run the graph in a backend, natively at each step and rewritten; ``advance`` is called after each.
 
     graphs : where rewritten graphs go
     """
-    found, target = [], target_side(live, task.asked, store)
+    graph, backend = read(task.path), live.backend
     for dt in task.natives:
-        ran = runner.backend(live, read(task.path), task.inputs, dt, task.keep)
-        found.append(Crossed(live.backend, Mode.NATIVE, dt, ran, _verdict(task, target, dt, ran, live)))
+        case, ran = task.case(target_side(live, dt, runner.store)), runner.backend(live, graph, task.inputs, dt, task.keep)
+        words = ran.failed
+        made = RunFailed(words["status"], words["error_type"], words["error_message"]) if words else run(case, live)
+        yield Crossed(backend, dt, ran, explain(case, made).causes)
         advance()
-    if live.backend.name != CONTINUOUS:
-        found.append(_rewritten(task, target, live, runner, graphs))
-        advance()
-    return found
+    if backend.name == CONTINUOUS:
+        return
+    found = reconcile(task.case(target_side(live, task.asked, runner.store)), live)
+    if found.plan.passes:
+        graphs.mkdir(parents=True, exist_ok=True)
+        write(graphs / f"{task.name}_for_{backend.name}.nir", found.plan.graph)
+    ran = runner.backend(live, found.plan.graph, task.inputs, task.asked, task.keep)
+    yield Crossed(backend, task.asked, ran, found.remaining, found.plan)
+    advance()
 
 
-def steps(task: Task, backends: Sequence[Backend]) -> int:
+def parts(task: Task, backends: Sequence[Backend]) -> int:
     """How often :func:`cross` advances."""
     return sum(len(task.natives) + (backend.name != CONTINUOUS) for backend in backends)
-
-
-def source(task: Task) -> Side:
-    """What the graph means."""
-    return Side(NIR, task.meant)
-
-
-def _rewritten(task: Task, target: Side, live: LiveBackend, runner: Runner, graphs: Path) -> Crossed:
-    reconciled = reconcile_with(live, read(task.path), task.sample, source(task), target)
-    if reconciled.plan.passes:
-        graphs.mkdir(parents=True, exist_ok=True)
-        write(graphs / f"{task.name}_for_{live.backend.name}.nir", reconciled.plan.graph)
-    ran = runner.backend(live, reconciled.plan.graph, task.inputs, task.asked, task.keep)
-    return Crossed(live.backend, Mode.RECONCILED, task.asked, ran, None, reconciled)
-
-
-def _verdict(task: Task, target: Side, dt: float, ran: Ran, live: LiveBackend) -> Verdict:
-    """Why a backend's run of the graph as it is differs from what the graph means."""
-    graph, made, failed = read(task.path), None, None
-    if ran.output is None:
-        failed = ran.error()
-    else:
-        try:
-            made = live(graph, task.sample, dt)
-        except RunFailed as error:
-            failed = error
-    side = replace(target, dt=dt)
-    cell: dict[str, Any] = {
-        "intended": None,
-        "exported": graph,
-        "source": source(task),
-        "target": side,
-        "native": replayed(graph, source(task), task.sample),
-        "stimulus": task.sample,
-    }
-    if side.name == CONTINUOUS and made is not None:
-        return explain_continuous(made=made, **cell)
-    verdict = explain_cell(made=made, failure=failed, **cell)
-    return verdict if failed is None else attributed(verdict, failed, graph, side.domain)
 
 
 COLUMNS = (
@@ -155,24 +152,20 @@ COLUMNS = (
 def rows(task: Task, crossed: Sequence[Crossed]) -> list[dict[str, Any]]:
     """The table of a task; differences are from what the graph means, as the reference computes it."""
     meant = next(
-        each.ran.output
-        for each in crossed
-        if each.backend.name == REFERENCE and each.mode is Mode.NATIVE and each.dt == task.meant
+        each.ran for each in crossed if each.backend.name == REFERENCE and each.mode is Mode.NATIVE and each.dt == task.meant
     )
-    helped = {each.backend.name: _passes(each) for each in crossed if each.reconciled is not None}
+    helped = {
+        each.backend.name: "; ".join(applied.why for applied in each.plan.passes)
+        for each in crossed
+        if each.plan is not None and each.plan.exact
+    }
     return [_row(task, each, meant, helped.get(each.backend.name, "")) for each in crossed]
 
 
-def _passes(each: Crossed) -> str:
-    """What made a graph run, in the words of the passes; empty where nothing did."""
-    if each.reconciled is None or not each.reconciled.plan.exact:
-        return ""
-    return "; ".join(applied.why for applied in each.reconciled.plan.passes)
-
-
-def _row(task: Task, each: Crossed, meant: Array | None, helped: str) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {
+def _row(task: Task, each: Crossed, meant: Evaluated, helped: str) -> dict[str, Any]:
+    """helped : what made the graph run in the same backend, in the words of the passes; empty where nothing did."""
+    plan, failed = each.plan, each.ran.failed
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {
         "dataset": task.inputs.name,
         "network": task.path.name,
         "backend": each.backend.name,
@@ -181,28 +174,88 @@ def _row(task: Task, each: Crossed, meant: Array | None, helped: str) -> dict[st
         "dt": each.dt,
         "comparable": task.inputs.comparable,
         "samples": len(task.inputs),
-        "causes": each.causes,
-        "why": each.why,
-        "remedy": each.remedy,
-        "sample_exact": None if each.reconciled is None else each.reconciled.plan.exact,
-        **_failed(each.ran.failed),
+        "causes": _listed(str(share.cause) for share in each.causes),
+        "why": _listed(share.says for share in each.causes),
+        "remedy": "; ".join(applied.name for applied in plan.passes) or None if plan is not None else None,
+        "sample_exact": None if plan is None else plan.exact,
+        **{name: words for name, words in failed.items() if name in COLUMNS},
     }
-    if each.ran.output is None and not each.causes and helped:
-        row["why"] = f"no probe fails so; it runs once rewritten, because {helped}"
-    share, output = each.ran.accuracy(task.inputs.labels), each.ran.output
-    if share is not None and output is not None:
-        row |= {"status": "ran", "right": share.right, **share.columns("accuracy")}
-        if meant is not None and meant.shape == output.shape:
-            differs = meant != output
-            row |= {
-                "outputs": differs.size,
-                "mismatched": int(differs.sum()),
-                "recordings_differing": int(differs.any(axis=(0, 2)).sum()),
-                "classes_differing": each.ran.read_otherwise(Ran(meant)),
-                "status": "mismatch" if differs.any() else "exact",
-            }
+    output = each.ran.output
+    if output is None:
+        if helped and not each.causes:
+            row["why"] = f"no probe fails so; it runs once rewritten, because {helped}"
+        return row
+    row |= {"status": "ran", **scored(each.ran, task.inputs)}
+    if meant.output is not None and meant.output.shape == output.shape:
+        differs = meant.output != output
+        row |= {
+            "outputs": differs.size,
+            "mismatched": int(differs.sum()),
+            "recordings_differing": int(differs.any(axis=(0, 2)).sum()),
+            "classes_differing": classes_differing(each.ran, meant),
+            "status": "mismatch" if differs.any() else "exact",
+        }
     return row
 
 
-def _failed(words: Mapping[str, str]) -> dict[str, str]:
-    return {name: words[name] for name in ("status", "error_type", "error_message") if name in words}
+def _listed(words: Iterable[str]) -> str | None:
+    return "; ".join(dict.fromkeys(words)) or None
+
+
+def classes(ran: Evaluated) -> Array:
+    """The class of each recording.
+
+    Raises ValueError where there is no output.
+    """
+    if ran.output is None:
+        raise ValueError(f"a run without output has no classes: {dict(ran.failed)}")
+    return classify(ran.output, Readout.RATE)
+
+
+def classes_differing(ran: Evaluated, other: Evaluated) -> int:
+    """How many recordings are of another class than another run says."""
+    return int((classes(ran) != classes(other)).sum())
+
+
+def scored(ran: Evaluated, inputs: Inputs) -> dict[str, Any]:
+    """How many are right: the columns of a table."""
+    return share_columns(Share.of(classes(ran) == inputs.labels))
+
+
+def share_columns(share: Share) -> dict[str, Any]:
+    """The columns of a table that say how many of how many are right."""
+    return {**share.columns("accuracy"), "right": share.right, "samples": share.samples}
+
+
+def spikes_of(ran: Evaluated) -> Array:
+    r"""Spikes of the node that was asked for, axes (T, N, \*shape).
+
+    Raises ValueError where there are none.
+    """
+    if ran.node is None:
+        raise ValueError(f"no spikes were kept: {dict(ran.failed)}")
+    return ran.node
+
+
+def first_layers(crossed: Sequence[Crossed], mode: Mode) -> dict[str, Array]:
+    """Backend → first layer on all recordings, axes (T, N, neurons), of those that run."""
+    return {each.backend.name: each.ran.node for each in crossed if each.mode is mode and each.ran.node is not None}
+
+
+def first_neurons(graph: Graph) -> str:
+    """The first neurons of a chain."""
+    flat = inline(graph)
+    (name,) = flat.of_kind("Input")
+    while not flat.nodes[name].kind.endswith("IF"):
+        name = flat.out_of(name)[0]
+    return name
+
+
+def first_layer(graph: Graph, shape: tuple[int, ...]) -> Graph:
+    """The graph up to its first neurons, of a shape."""
+    last, flat = first_neurons(graph), inline(graph)
+    chain = list(flat.of_kind("Input"))
+    while chain[-1] != last:
+        chain.append(flat.out_of(chain[-1])[0])
+    nodes = {each: flat.nodes[each] for each in chain} | {"output": Node("Output", {"shape": np.array(shape)})}
+    return Graph(nodes, tuple(zip(chain, (*chain[1:], "output"), strict=True)))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nir_interop.graphs import Array
 from nir_interop.vocabulary import Mode
 from nir_interop_studies.figures import COLOURS, bars, figure, save
-from nir_interop_studies.nir_paper import substitute_networks as own
-from nir_interop_studies.nir_paper.cell_text import PUBLISHED, title
 from nir_interop_studies.nir_paper.lif import Made, volts
-
-Row = Mapping[str, Any]
+from nir_interop_studies.nir_paper.page import PUBLISHED, Row, Rows, published, title
 
 
 def lif_traces(traces: Mapping[str, Array], made: Mapping[str, Made], path: Path) -> Path:
@@ -42,24 +38,21 @@ def lif_traces(traces: Mapping[str, Array], made: Mapping[str, Made], path: Path
     return save(made_figure, path)
 
 
-def accuracies(tables: Mapping[str, Sequence[Row]], path: Path) -> Path:
-    """What was published, and what every backend gives here, natively and rewritten."""
+def accuracies(tables: Rows, path: Path) -> Path:
+    """What was published, and what every backend gives here, natively at its best step and rewritten."""
     made, (top, bottom) = figure(1, 2, width=9.0, height=6.0)
-    shown = [name for name in PUBLISHED if name in tables]
-    for axes, name in zip((top, bottom), shown, strict=True):
-        theirs = [row for row in tables.get("published", ()) if row["network"] == PUBLISHED[name]]
-        groups = [f"{row['platform']}\n(published)" for row in theirs]
-        series: dict[str, list[float | None]] = {"published": [row["accuracy"] for row in theirs]}
-        rows = tables[name]
+    none = float("nan")
+    for axes, name in zip((top, bottom), (name for name in PUBLISHED if name in tables), strict=True):
+        theirs, rows = published(tables, name), tables[name]
         backends = list(dict.fromkeys(row["backend"] for row in rows))
-        for mode in (Mode.NATIVE, Mode.RECONCILED):
-            series[str(mode)] = [float("nan")] * len(theirs)
+        groups = [*(f"{row['platform']}\n(published)" for row in theirs), *backends]
+        series: dict[str, list[float | None]] = {"published": [row["accuracy"] for row in theirs] + [none] * len(backends)}
+        for mode in map(str, (Mode.NATIVE, Mode.RECONCILED)):
+            series[mode] = [none] * len(theirs)
             for backend in backends:
-                mine = [row["accuracy"] for row in rows if (row["backend"], row["mode"]) == (backend, str(mode))]
-                best = [value for value in mine if value is not None]
-                series[str(mode)].append(max(best) if best else float("nan") if not mine else None)
-        series["published"] += [float("nan")] * len(backends)
-        bars(axes, [*groups, *backends], series)
+                mine = [row["accuracy"] for row in rows if (row["backend"], row["mode"]) == (backend, mode)]
+                series[mode].append(max((each for each in mine if each is not None), default=None if mine else none))
+        bars(axes, groups, series)
         axes.set_ylim(0, 1.05)
         axes.set_ylabel("accuracy")
         same = any(row["comparable"] for row in rows)
@@ -69,18 +62,21 @@ def accuracies(tables: Mapping[str, Sequence[Row]], path: Path) -> Path:
     return save(made, path)
 
 
+_PAIRS = {
+    "published, Braille": ("braille", "published"),
+    "here, Braille, native": ("braille", str(Mode.NATIVE)),
+    "here, Braille, reconciled": ("braille", str(Mode.RECONCILED)),
+    "here, N-MNIST, reconciled": ("cnn", str(Mode.RECONCILED)),
+    "here, our own recurrent network, native": ("own_recurrent", str(Mode.NATIVE)),
+    "here, our own recurrent network, reconciled": ("own_recurrent", str(Mode.RECONCILED)),
+}
+"""In the legend → task and mode."""
+
+
 def cosines(rows: Sequence[Row], path: Path) -> Path:
     """First layers in pairs: alike rate-wise, less so step by step."""
-    groups = {
-        "published, Braille": ("braille", "published"),
-        "here, Braille, native": ("braille", str(Mode.NATIVE)),
-        "here, Braille, reconciled": ("braille", str(Mode.RECONCILED)),
-        "here, N-MNIST, reconciled": ("cnn", str(Mode.RECONCILED)),
-        "here, our own recurrent network, native": (own.RECURRENT, str(Mode.NATIVE)),
-        "here, our own recurrent network, reconciled": (own.RECURRENT, str(Mode.RECONCILED)),
-    }
     made, (axes,) = figure(width=5.5, height=4.5)
-    for number, (label, key) in enumerate(groups.items()):
+    for number, (label, key) in enumerate(_PAIRS.items()):
         mine = [row for row in rows if (row["task"], row["mode"]) == key and row["time_cosine"] is not None]
         if not mine:
             continue

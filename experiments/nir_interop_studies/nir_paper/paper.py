@@ -6,18 +6,16 @@ Source: Pedersen et al., *Neuromorphic intermediate representation*, Nat. Commun
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nir_interop.errors import BadData
-from nir_interop_studies.common import Options, Share
-
-Array = NDArray[Any]
+from nir_interop.graphs import Array
+from nir_interop.learning import Share
+from nir_interop_studies.common import Options
 
 VARIABLE = "NIR_INTEROP_PAPER"
 """The environment variable that names the folder where no option does."""
@@ -36,24 +34,23 @@ class PaperOptions(Options):
 LIF_GRAPH, CNN_GRAPH, BRAILLE_GRAPH = "lif_norse.nir", "cnn_sinabs.nir", "braille_noDelay_bias_zero.nir"
 
 NAMES = {
-    "lava": "Lava",
-    "nengo": "Nengo",
-    "norse": "Norse",
-    "rockpool": "Rockpool",
-    "s2": "SpiNNaker2",
-    "sinabs": "Sinabs",
-    "snntorch": "snnTorch",
-    "speck": "Speck",
-    "spyx": "Spyx",
-    "xylo": "Xylo",
-}
+    "lava": "Lava", "nengo": "Nengo", "norse": "Norse", "rockpool": "Rockpool", "s2": "SpiNNaker2", "sinabs": "Sinabs",
+    "snntorch": "snnTorch", "speck": "Speck", "spyx": "Spyx", "xylo": "Xylo",
+}  # fmt: skip
 """Platform as in file names → as the paper writes it."""
 
 CNN_SAMPLES, BRAILLE_SAMPLES = 10_000, 140
 """Test samples of the published accuracies."""
 
-_TRACES = "lif_*.csv"
 _TASKS = ("01_lif", "02_cnn", "03_rnn")
+_NMNIST = f"N-MNIST, the paper's {CNN_SAMPLES} test samples"
+_BRAILLE = f"Braille, the paper's {BRAILLE_SAMPLES} test samples"
+_ACCURACIES = (
+    ("", "cnn", _NMNIST, CNN_SAMPLES),
+    ("_noDelay_bias_zero", "bias, reset to zero", _BRAILLE, BRAILLE_SAMPLES),
+    ("_noDelay_noBias_subtract", "no bias, reset by subtraction", _BRAILLE, BRAILLE_SAMPLES),
+)
+"""End of the files' names, the network, the data set, its samples."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,14 @@ class Published:
     platform: str
     network: str
     share: Share
+
+
+PUBLISHED_COLUMNS = ("dataset", "network", "platform", "accuracy", "accuracy_low", "accuracy_high", "right", "samples")
+
+
+def published_row(each: Published) -> dict[str, Any]:
+    """A published accuracy, with its interval from the size of the test set."""
+    return vars(each) | each.share.columns("accuracy") | vars(each.share)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Paper:
         Raises BadData for a file that is none.
         """
         found = {}
-        for path in sorted(self.graph("lif_norse.csv").parent.glob(_TRACES)):
+        for path in sorted(self.graph("lif_norse.csv").parent.glob("lif_*.csv")):
             try:
                 trace = np.loadtxt(path, delimiter=",")
             except (OSError, ValueError) as error:
@@ -104,20 +109,11 @@ class Paper:
             raise BadData(f"the traces in {str(self.folder)!r} have different numbers of steps; copy them again")
         return found
 
-    def cnn_accuracies(self) -> list[Published]:
-        """On the 10,000 test recordings of N-MNIST, the best first."""
-        found = [self._accuracy(platform, f"{platform}_accuracy.npy", "cnn", CNN_SAMPLES) for platform in NAMES]
-        return _sorted(found)
-
-    def braille_accuracies(self) -> list[Published]:
-        """On the paper's 140 test samples, of both networks, the best first."""
-        networks = {"noDelay_bias_zero": "bias, reset to zero", "noDelay_noBias_subtract": "no bias, reset by subtraction"}
-        found = [
-            self._accuracy(platform, f"{platform}_accuracy_{suffix}.npy", name, BRAILLE_SAMPLES)
-            for suffix, name in networks.items()
-            for platform in NAMES
-        ]
-        return _sorted(found)
+    def accuracies(self) -> list[Published]:
+        """Those that are there: on N-MNIST, then of both networks on Braille, each the best first."""
+        found = [self._accuracy(platform, *network) for network in _ACCURACIES for platform in NAMES]
+        there = [each for each in found if each is not None]
+        return sorted(there, key=lambda each: (each.dataset != _NMNIST, each.network, -each.share.value, each.platform))
 
     def braille_activity(self) -> dict[str, Array]:
         """Platform → spikes of the first layer on the paper's first test sample, axes (T, neurons)."""
@@ -138,14 +134,13 @@ class Paper:
         counts: Array = _array(path)[0]
         return counts
 
-    def _accuracy(self, platform: str, file: str, network: str, samples: int) -> Published | None:
-        path = self.file(file)
+    def _accuracy(self, platform: str, suffix: str, network: str, dataset: str, samples: int) -> Published | None:
+        path = self.file(f"{platform}_accuracy{suffix}.npy")
         if path is None:
             return None
         value = float(_array(path))
         # Some are written as per cent.
         share = value / 100 if value > 1 else value
-        dataset = f"{'N-MNIST' if network == 'cnn' else 'Braille'}, the paper's {samples} test samples"
         return Published(dataset, NAMES[platform], network, Share(round(share * samples), samples))
 
 
@@ -181,12 +176,3 @@ def _array(path: Path) -> Array:
     except (OSError, ValueError, EOFError) as error:
         raise BadData(f"{str(path)!r} is no array; copy it again") from error
     return found
-
-
-def _sorted(found: list[Published | None]) -> list[Published]:
-    there = [each for each in found if each is not None]
-    return sorted(there, key=lambda each: (each.network, -each.share.value, each.platform))
-
-
-Rows = list[dict[str, Any]]
-Row = Mapping[str, Any]

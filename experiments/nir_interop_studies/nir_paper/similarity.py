@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def pair_rows(task: str, dataset: str, mode: str, layers: Mapping[str, Array]) -> Iterator[dict[str, Any]]:
-    """One row a pair; layers have axes (T, N, \\*shape)."""
+    r"""One row a pair; layers have axes (T, N, \*shape)."""
     for (one, ours), (other, theirs) in itertools.combinations(layers.items(), 2):
         yield {
             "task": task,
@@ -33,32 +33,28 @@ def pair_rows(task: str, dataset: str, mode: str, layers: Mapping[str, Array]) -
             "spikes_other": int(theirs.sum()),
             "outputs": ours.size,
             "mismatched": int(np.count_nonzero(ours != theirs)),
-            "rate_cosine": rate_cosine(counts(ours), counts(theirs)),
-            "time_cosine": _mean(_flat(ours), _flat(theirs)),
+            **cosines(ours, theirs),
             "recordings": ours.shape[1],
         }
 
 
+def cosines(ours: Array, theirs: Array) -> dict[str, float | None]:
+    r"""Of two layers, axes (T, N, \*shape): ``rate_cosine`` and ``time_cosine``."""
+    step_by_step = (np.moveaxis(each, 1, 0) for each in (ours, theirs))
+    return {"rate_cosine": cosine(counts(ours), counts(theirs)), "time_cosine": cosine(*step_by_step)}
+
+
 def counts(layer: Array) -> Array:
-    """Spikes a neuron, axes (N, \\*shape), of a layer with axes (T, N, \\*shape)."""
+    r"""Spikes a neuron, axes (N, \*shape), of a layer with axes (T, N, \*shape)."""
     found: Array = layer.sum(axis=0, dtype=np.int64)
     return found
 
 
-def rate_cosine(ours: Array, theirs: Array) -> float | None:
-    """The mean over recordings of the cosine of their counts, axes (N, \\*shape)."""
-    return _mean(ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1))
-
-
-def _flat(layer: Array) -> Array:
-    return np.moveaxis(layer, 1, 0).reshape(layer.shape[1], -1)
-
-
-def _mean(ours: Array, theirs: Array) -> float | None:
-    """None where no recording has spikes on both sides, a cosine being without meaning there."""
+def cosine(ours: Array, theirs: Array) -> float | None:
+    """The mean over recordings, axis 0; None where none has spikes on both sides, a cosine being without meaning there."""
     found = []
     for a, b in zip(ours, theirs, strict=True):
-        a, b = a.astype(np.float64), b.astype(np.float64)
+        a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
         size = float(np.sqrt((a @ a) * (b @ b)))
         if size:
             found.append(float(a @ b) / size)

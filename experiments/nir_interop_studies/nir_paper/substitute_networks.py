@@ -14,22 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
+from nir_interop.graphs import Array, Graph, Node, as_array, from_nir, read, write
 from nir_interop.networks import IF, Affine, Conv, CubaLIF, Feedback, Flatten, Network, Pool2d, PoolKind
 from nir_interop.reference import Simulator, exact_simulator, simulate
 from nir_interop_studies.common import Options
 from nir_interop_studies.nir_paper import cnn
-from nir_interop_studies.nir_paper.crossing import Task
+from nir_interop_studies.nir_paper.crossing import Task, first_neurons
 from nir_interop_studies.nir_paper.inputs import Frames, Held, embedded, first_of_each
-from nir_interop_studies.nir_paper.lif import DT, Neuron
-from nir_interop_studies.nir_paper.running import first_neurons
-
-Array = NDArray[Any]
+from nir_interop_studies.nir_paper.lif import DT, PaperNeuron
 
 CNN, RECURRENT = "own_cnn", "own_recurrent"
 """Names of the tasks."""
@@ -51,7 +46,7 @@ _OTHERS = -0.2
 DATASET = "a spike train of our own"
 
 
-def neuron(seed: int) -> Neuron:
+def neuron(seed: int) -> PaperNeuron:
     """The paper's neuron under seeded spikes of our own, one in ten steps of 0.1 ms."""
     params = {"tau": 2.5e-3, "r": 1.0, "v_leak": 0.0, "v_reset": 0.0, "v_threshold": 0.1}
     nodes = {
@@ -60,10 +55,10 @@ def neuron(seed: int) -> Neuron:
         "output": Node("Output", {"shape": np.array([1])}),
     }
     current = (np.random.default_rng([seed, 1]).random((1000, 1, 1)) < 0.1).astype(np.float32)
-    return Neuron(Graph(nodes, (("input", "lif"), ("lif", "output"))), current, DATASET)
+    return PaperNeuron(Graph(nodes, (("input", "lif"), ("lif", "output"))), current, DATASET)
 
 
-def traces(given: Neuron) -> dict[str, Array]:
+def traces(given: PaperNeuron) -> dict[str, Array]:
     """What stands in for published traces, columns input, membrane and spike: the equation in steps, and solved exactly."""
     found = {}
     for name, simulator in (("continuous", exact_simulator(given.graph, DT)), ("in steps", Simulator(given.graph, DT))):

@@ -2,59 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
-from nir_interop.backends.adapter import load_adapter
-from nir_interop.backends.environments import backend
+from nir_interop.errors import NotExpressible
 from nir_interop.explain.verdict import Verdict
 from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
-from nir_interop.learning import classify
 from nir_interop.networks import Network, PoolKind
 from nir_interop.networks.layers import Pool2d
-from nir_interop.reconcile.passes import PASSES
-from nir_interop.reconcile.planner import Plan, reconcile
-from nir_interop.recording import Recording
-from nir_interop.rule import UpdateRule
 from nir_interop.store.store import Store
+from nir_interop.transfer.case import Case
+from nir_interop.transfer.deployment import (
+    Exported,
+    Importer,
+    export,
+    importing,
+    knowing,
+    native,
+    native_side,
+    with_intended,
+)
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
-from nir_interop.transfer.fingerprints import import_fingerprint, native_rules
-from nir_interop.transfer.rewriting import remains, settled
-from nir_interop.vocabulary import Idiom, Readout
-from nir_interop.workers.live import LiveBackend
-from nir_interop_studies.common import Options, Share
-from nir_interop_studies.identifying import neurons_in
+from nir_interop.transfer.rewriting import Reconciliation
+from nir_interop.vocabulary import Idiom, Stage, Status
+from nir_interop_studies.common import Options
 from nir_interop_studies.nmnist_transfer.frames import Frames
-from nir_interop_studies.nmnist_transfer.network import FRAME, SHORT, written_for
-from nir_interop_studies.nmnist_transfer.regimes import IMPORTERS, POOLINGS
-from nir_interop_studies.nmnist_transfer.sources import Source, sources_of
-from nir_interop_studies.nmnist_transfer.verdicts import Target
+from nir_interop_studies.nmnist_transfer.network import FRAME, IMPORTERS, POOLINGS, SHORT, summed, written_for
 from nir_interop_studies.progress import Progress
 
 NATIVE, HAND, RECONCILED = "native", "by hand", "reconciled"
 TREATMENTS = (NATIVE, HAND, RECONCILED)
 
+STEP_NAMES = {SHORT: "1e-4", FRAME: "1e-3"}
 DEFAULTS = {"norse": FRAME, "snntorch": SHORT, "spikingjelly": SHORT}
 """The step [s] of an importer that is given none; snnTorch's takes none."""
 
 SAMPLE, SAMPLE_STEPS = 6, 80
 QUICK_SAMPLE, QUICK_SAMPLE_STEPS = 3, 40
 """Test recordings, and frames of them, on which a difference is explained and a rewriting is checked."""
-LIMIT = 60.0
-"""Seconds that one run of the sample may take."""
+EXPLAINED = 4
+"""Of the recordings outside the sample that differ, so many are explained."""
 BATCH = 25
 """Recordings a run: 300 frames of 25 are 70 MB."""
 
 
 @dataclass(frozen=True)
-class Case:
+class Stepping:
     """What a step is said to be.
 
     written : the step [s] that the network is written for; deployed : the one that importers are to take
@@ -65,13 +63,46 @@ class Case:
     deployed: float
 
 
-CASES = (Case("1e-4", SHORT, SHORT), Case("1e-3", FRAME, FRAME), Case("frames", SHORT, FRAME))
+CASES = (Stepping("1e-4", SHORT, SHORT), Stepping("1e-3", FRAME, FRAME), Stepping("frames", SHORT, FRAME))
 QUICK_CASES = CASES[1:]
 
 
-def cases(options: Options) -> tuple[Case, ...]:
-    """The cases of a run."""
-    return QUICK_CASES if options.quick else CASES
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A trained network, written for a step.
+
+    network : what a graph is to say; own : what runs in its library, which is the same to the last bit
+    exported : the graph, by the library's exporter or, where it writes none, the one that was meant; without a file where NIR
+        has no words for the network
+    refused : what the library's own exporter answered, empty where it wrote the graph
+    """
+
+    library: str
+    pooling: PoolKind
+    network: Network
+    own: Network
+    exported: Exported
+    refused: Mapping[str, str]
+
+    @property
+    def dt(self) -> float:
+        """The step [s] that it is written for."""
+        return self.network.dt
+
+    @property
+    def key(self) -> str:
+        """Library and pooling."""
+        return f"{self.library}_{self.pooling.value}"
+
+    @property
+    def name(self) -> str:
+        """Names its files."""
+        return f"{self.key}_{STEP_NAMES[self.dt]}"
+
+    @property
+    def file_dt(self) -> float:
+        """The step [s] at which its graph is the network: snnTorch's exporter knows one alone."""
+        return SHORT if self.exported.exporter == "snntorch" else self.dt
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,19 +113,26 @@ class Crossing:
     asked : the step [s] that it is asked for; taken : the one that it takes, where it knows one alone
     asked_by : ``caller``, ``default`` where nobody named a step, ``nobody`` where the importer takes none
     verdict : on it; of a rewritten one on what is left, None where it is exact
-    plan : of the rewriting
+    rewritten : how it was rewritten
     """
 
     source: Source
     importer: str
-    case: Case
+    case: Stepping
     treatment: str
     graph: Path | None
     asked: float
     taken: float
     asked_by: str = "caller"
     verdict: Verdict | None = None
-    plan: Plan | None = None
+    rewritten: Reconciliation | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every output of the sample is the source's."""
+        if self.rewritten is not None:
+            return self.rewritten.plan.exact
+        return self.verdict is not None and self.verdict.status is Status.EXACT
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +141,7 @@ class Crossed:
 
     natives : source → outcome in its own library; outcomes : of crossings, in their order, None where there is no graph
     swapped : pooling → outcome of the network that was trained with max pooling, with this one instead, in its own library
+    outside : number of a crossing → causes on recordings outside the sample, where none was found on it
     """
 
     sources: Mapping[str, Source]
@@ -110,42 +149,69 @@ class Crossed:
     crossings: Sequence[Crossing]
     outcomes: Sequence[Evaluated | None]
     swapped: Mapping[PoolKind, Evaluated]
+    outside: Mapping[int, str]
     test: Frames
 
 
 def run_all(options: Options, networks: Mapping[str, Network], test: Frames, progress: Progress) -> Crossed:
     """Export, import, explain, rewrite, and run all of it on the test recordings."""
+    store, cases = Store(options.store), QUICK_CASES if options.quick else CASES
     count, frames = (QUICK_SAMPLE, QUICK_SAMPLE_STEPS) if options.quick else (SAMPLE, SAMPLE_STEPS)
     sample = test.cut(frames).pick(np.unique(np.linspace(0, len(test) - 1, count).astype(int)))
-    sources = {found.name: found for found in sources_of(networks, sample, options.out / "graphs")}
+    sources = {found.name: found for found in _sources(networks, sample, options.out / "graphs")}
+    ways = [(source, case) for source in sources.values() for case in cases if case.written == source.dt]
     crossings: list[Crossing] = []
-    total = sum(case.written == source.dt for source in sources.values() for case in cases(options)) * len(IMPORTERS)
-    with progress.task("import, explain, rewrite", total) as advance:
+    with progress.task("import, explain, rewrite", len(ways) * len(IMPORTERS)) as advance:
         for importer in IMPORTERS:
-            crossings += _through(sources, importer, sample, options, advance)
+            with importing(importer, [source.network for source in sources.values()], store) as target:
+                for source, case in ways:
+                    crossings += _crossings(source, case, target, sample, options)
+                    advance()
 
     swapped = dict(_swapped(networks.get("norse_max")))
     runs: dict[Hashable, Evaluation] = {name: Evaluation(one.library, one.dt, network=one.own) for name, one in sources.items()}
     runs |= {kind: Evaluation("norse", FRAME, network=other) for kind, other in swapped.items()}
-    same = [_same(each) for each in crossings]
+    same = [None if each.graph is None else (each.importer, each.taken, each.graph.read_bytes()) for each in crossings]
     for each, key in zip(crossings, same, strict=True):
         if each.graph is not None:
             runs[key] = Evaluation(each.importer, each.taken, graph=each.graph.resolve())
     with progress.task("test recordings", parts(len(runs), len(test))) as advance:
-        outcomes = evaluate(runs, test, Store(options.store), batch=BATCH, advance=advance)
-    return Crossed(
-        sources,
-        {name: outcomes[name] for name in sources},
-        crossings,
-        [outcomes.get(key) for key in same],
-        {kind: outcomes[kind] for kind in swapped},
-        test,
-    )
+        found = evaluate(runs, test, store, batch=BATCH, advance=advance)
+    natives, outcomes = {name: found[name] for name in sources}, [found.get(key) for key in same]
+    outside = dict(_outside(sources, crossings, natives, outcomes, test, store))
+    return Crossed(sources, natives, crossings, outcomes, {kind: found[kind] for kind in swapped}, outside, test)
 
 
-def _same(each: Crossing) -> Hashable:
-    """What crossings with one outcome have in common."""
-    return None if each.graph is None else (each.importer, each.taken, each.graph.read_bytes())
+def _sources(networks: Mapping[str, Network], sample: Array, graphs: Path) -> Iterator[Source]:
+    """Every trained network, with sum pooling also where it was trained with average pooling, for both steps.
+
+    networks : ``<library>_<pooling>`` → network, as it was trained
+    sample : axes (T, B, \\*shape); graphs : where files go
+    """
+    for key, trained in networks.items():
+        library, _, pooling = key.partition("_")
+        for dt in STEP_NAMES:
+            plain = written_for(trained, dt)
+            found = _source(library, PoolKind(pooling), plain, sample, graphs)
+            yield found
+            if found.pooling is PoolKind.AVERAGE:
+                sums = _source(library, PoolKind.SUM, summed(plain), sample, graphs)
+                built = sums.refused.get("stage") != str(Stage.BUILD)
+                # A library without sum pooling runs the same network with average pooling.
+                recorded = sums.exported.native if built else found.exported.native
+                yield replace(sums, own=sums.network if built else plain, exported=replace(sums.exported, native=recorded))
+
+
+def _source(library: str, pooling: PoolKind, wanted: Network, sample: Array, graphs: Path) -> Source:
+    path = graphs / f"{library}_{pooling.value}_{STEP_NAMES[wanted.dt]}.nir"
+    exported = export(wanted, library, knowing(library), sample, path)
+    refused = exported.failed
+    if exported.graph is None:
+        try:
+            exported = with_intended(exported, path)
+        except NotExpressible as error:
+            exported = replace(exported, failed={**refused, "not_expressible": str(error)})
+    return Source(library, pooling, wanted, wanted, exported, refused)
 
 
 def _swapped(trained: Network | None) -> Iterator[tuple[PoolKind, Network]]:
@@ -157,104 +223,54 @@ def _swapped(trained: Network | None) -> Iterator[tuple[PoolKind, Network]]:
         yield kind, replace(trained, layers=layers)
 
 
-@contextmanager
-def targets(sources: Mapping[str, Source], importer: str, options: Options) -> Iterator[Callable[[float], Target]]:
-    """An importer in a process of its own: step [s] that it is asked for → what is run."""
-    kinds = neurons_in(source.network for source in sources.values())
-    known = import_fingerprint(backend(importer), Store(options.store), kinds=kinds)
-    fixed = load_adapter(importer).fixed_dt
-    with LiveBackend(backend(importer), limit=LIMIT) as live:
-        yield lambda dt: Target(Side.of(known, dt), live, fixed)
+def _crossings(source: Source, case: Stepping, target: Importer, sample: Array, options: Options) -> Iterator[Crossing]:
+    """A graph with each treatment through an importer."""
+    own = native_side(source.own, source.library, Idiom.PORTABLE, Store(options.store))
+    path, recorded, fixed = source.exported.graph, source.exported.native, target.fixed_dt
+
+    def crossing(treatment: str, graph: Path | None, asked: float, by: str = "caller", **more: Any) -> Crossing:
+        taken, asked_by = (asked, by) if fixed is None else (fixed, "nobody")
+        return Crossing(source, target.name, case, treatment, graph, asked, taken, asked_by, **more)
+
+    def wanted(graph: Graph, intended: Network, asked: float) -> Case:
+        side = replace(own, dt=intended.dt)
+        return Case(graph, sample, side, target.side(asked), recorded, from_nir(intended.to_nir()))
+
+    if path is None:
+        yield from (crossing(treatment, None, case.deployed) for treatment in TREATMENTS)
+        return
+    if recorded is None:
+        raise ValueError(f"{source.name} has no native recording")
+    graph = read(path)
+
+    # Natively: the graph as it is, and no step named, or the frames' own where that is the case.
+    named = case.deployed != case.written
+    asked = case.deployed if named or fixed is not None else DEFAULTS[target.name]
+    verdict = target.explain(wanted(graph, source.network, asked))
+    yield crossing(NATIVE, path, asked, "caller" if named else "default", verdict=verdict)
+
+    # By hand: the importer asked for the step of the case, and the file's time constants made to be of that step.
+    asked = case.deployed if fixed is None else fixed
+    file, other = path, graph
+    if asked != source.file_dt:
+        other = stretched(graph, asked / source.file_dt)
+        file = _written(other, options.work / "by_hand" / f"{source.name}_{asked:g}.nir")
+    yield crossing(HAND, file, asked, verdict=target.explain(wanted(other, written_for(source.network, asked), asked)))
+
+    # What ``nir-interop reconcile`` makes of the graph, from the step at which the graph is the network.
+    found = target.rewrite(wanted(graph, written_for(source.network, source.file_dt), case.deployed))
+    if found.plan.passes:
+        # Of one library for another that trains, at their own step: these are results.
+        shown = target.name in POOLINGS and target.name != source.library and case.written == case.deployed
+        folder = options.out / "graphs" if shown else options.work / "rewritten"
+        path = _written(found.plan.graph, folder / f"{source.name}_for_{target.name}{'' if shown else f'_{case.name}'}.nir")
+    yield crossing(RECONCILED, path, case.deployed, verdict=found.verdict, rewritten=found)
 
 
-def _through(
-    sources: Mapping[str, Source], importer: str, sample: Array, options: Options, advance: Callable[[], None]
-) -> Iterator[Crossing]:
-    """All graphs through one importer."""
-    libraries = {source.library: backend(source.library) for source in sources.values()}
-    with targets(sources, importer, options) as target:
-        for source in sources.values():
-            rules = native_rules(libraries[source.library], source.own, Idiom.PORTABLE, Store(options.store))
-            for case in cases(options):
-                if case.written != source.dt:
-                    continue
-                way = _Way(source, case, rules, target(case.deployed), sample)
-                if source.exported.graph is None:
-                    yield from (way.crossing(treatment, None, case.deployed) for treatment in TREATMENTS)
-                else:
-                    yield way.native()
-                    yield way.by_hand(options.work / "by_hand")
-                    yield way.reconciled(options.out / "graphs", options.work / "rewritten")
-                advance()
-
-
-@dataclass(frozen=True, eq=False)
-class _Way:
-    source: Source
-    case: Case
-    rules: Mapping[str, UpdateRule]
-    target: Target
-    sample: Array
-
-    def crossing(self, treatment: str, graph: Path | None, asked: float, **more: Any) -> Crossing:
-        """A crossing of this way."""
-        taken = asked
-        if self.target.fixed is not None:
-            taken, more["asked_by"] = self.target.fixed, "nobody"
-        return Crossing(self.source, self.target.side.name, self.case, treatment, graph, asked, taken, **more)
-
-    def native(self) -> Crossing:
-        """The graph as it is, and no step named, or the frames' own where that is the case."""
-        named = self.case.deployed != self.case.written
-        asked = self.case.deployed if named or self.target.fixed is not None else DEFAULTS[self.target.side.name]
-        verdict = self._verdict(read(self._path()), self.source.network, asked)
-        return self.crossing(NATIVE, self._path(), asked, asked_by="caller" if named else "default", verdict=verdict)
-
-    def by_hand(self, folder: Path) -> Crossing:
-        """The importer asked for the step of the case, and the file's time constants made to be of that step."""
-        asked = self.case.deployed if self.target.fixed is None else self.target.fixed
-        path, graph = self._path(), read(self._path())
-        if asked != self.source.file_dt:
-            graph = stretched(graph, asked / self.source.file_dt)
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder.resolve() / f"{self.source.name}_{asked:g}.nir"
-            write(path, graph)
-        verdict = self._verdict(graph, written_for(self.source.network, asked), asked)
-        return self.crossing(HAND, path, asked, verdict=verdict)
-
-    def reconciled(self, kept: Path, others: Path) -> Crossing:
-        """What ``nir-interop reconcile`` makes of the graph, from the step at which the graph is the network.
-
-        kept : where rewritten graphs of one library for another that trains go, at their own step; others : where all others go
-        """
-        source, path, native = self.source, self._path(), self._native()
-        own = Side(source.library, source.file_dt, self.rules)
-        graph, intended = read(path), from_nir(written_for(source.network, source.file_dt).to_nir())
-        side, lost = settled(graph, intended, own, self.sample, native)
-        plan = reconcile(graph, side, self.target.side, self.sample, PASSES, wanted=native, run=self.target.live)
-        left = None if plan.exact else remains(plan, self.target.side, self.sample, lost)
-        if plan.passes:
-            name = self.target.side.name
-            shown = name in POOLINGS and name != source.library and self.case.written == self.case.deployed
-            folder = kept if shown else others
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder.resolve() / f"{source.name}_for_{name}{'' if shown else f'_{self.case.name}'}.nir"
-            write(path, plan.graph)
-        return self.crossing(RECONCILED, path, self.case.deployed, verdict=left, plan=plan)
-
-    def _native(self) -> Recording:
-        if self.source.exported.native is None:
-            raise ValueError(f"{self.source.name} has no native recording")
-        return self.source.exported.native
-
-    def _path(self) -> Path:
-        if self.source.exported.graph is None:
-            raise ValueError(f"{self.source.name} has no graph")
-        return self.source.exported.graph
-
-    def _verdict(self, graph: Graph, intended: Network, asked: float) -> Verdict:
-        dts, native = (intended.dt, asked), self._native()
-        return self.target.verdict(self.source, graph, self.rules, dts, self.sample, native=native, intended=intended)
+def _written(graph: Graph, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, graph)
+    return path.resolve()
 
 
 def stretched(graph: Graph, factor: float) -> Graph:
@@ -267,12 +283,34 @@ def stretched(graph: Graph, factor: float) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def classes(outcome: Evaluated | None) -> Array | None:
-    """The class of each recording, None where there is no output."""
-    return None if outcome is None or outcome.output is None else classify(outcome.output, Readout.RATE)
-
-
-def accuracy(outcome: Evaluated | None, test: Frames) -> Share | None:
-    """On the test recordings."""
-    found = classes(outcome)
-    return None if found is None else Share.of(found == test.labels)
+def _outside(
+    sources: Mapping[str, Source],
+    crossings: Sequence[Crossing],
+    natives: Mapping[str, Evaluated],
+    outcomes: Sequence[Evaluated | None],
+    test: Frames,
+    store: Store,
+) -> Iterator[tuple[int, str]]:
+    """What makes a target differ on test recordings where the sample showed no difference, the first few of them."""
+    differing: dict[int, Array] = {}
+    for number, (each, outcome) in enumerate(zip(crossings, outcomes, strict=True)):
+        ours, theirs = natives[each.source.name].output, None if outcome is None else outcome.output
+        if ours is not None and theirs is not None and (each.verdict is None or not each.verdict.codes):
+            found = np.flatnonzero((ours != theirs).any(axis=(0, 2)))[:EXPLAINED]
+            if len(found):
+                differing[number] = found
+    for importer in IMPORTERS:
+        mine = {number: chosen for number, chosen in differing.items() if crossings[number].importer == importer}
+        if not mine:
+            continue
+        with importing(importer, [source.network for source in sources.values()], store) as target:
+            for number, chosen in mine.items():
+                each, source = crossings[number], crossings[number].source
+                side = native_side(source.own, source.library, Idiom.PORTABLE, store, each.asked)
+                if each.rewritten is not None:
+                    side = each.rewritten.plan.side
+                if each.graph is not None:
+                    inputs = test.pick(chosen)
+                    recorded = native(source.own, source.library, Idiom.PORTABLE, inputs)
+                    verdict = target.explain(Case(read(each.graph), inputs, side, target.side(each.asked), recorded))
+                    yield number, "; ".join(verdict.codes) or "unexplained"

@@ -13,12 +13,11 @@ import numpy as np
 
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.networks import LIF, Affine, Network, PoolKind
+from nir_interop.transfer.deployment import export, knowing
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.error_messages import describe
-from nir_interop_studies.deployment import export, knowing
-from nir_interop_studies.nmnist_transfer.network import FRAME, FRAMES_OF_TAU, SHORT, SIZE, network
-from nir_interop_studies.nmnist_transfer.regimes import IMPORTERS
+from nir_interop_studies.nmnist_transfer.network import FRAME, FRAMES_OF_TAU, IMPORTERS, SHORT, SIZE, network
 
 EXPORTS = (
     "dataset", "library", "pooling", "written_as", "status", "stage", "error_type", "error_message", "error_at", "declined_at",

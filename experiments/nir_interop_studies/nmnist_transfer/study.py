@@ -11,16 +11,9 @@ import numpy as np
 from nir_interop.datasets import Recordings, find_data, load_digits_events, load_nmnist
 from nir_interop_studies.common import Options, Study, device_of
 from nir_interop_studies.nmnist_transfer.frames import Frames, Windows, frames_of
-from nir_interop_studies.nmnist_transfer.regimes import (
-    IMPORTERS,
-    QUICK_STARTS,
-    STARTS,
-    Regime,
-    regimes,
-    steps,
-)
+from nir_interop_studies.nmnist_transfer.network import IMPORTERS, QUICK_STARTS, STARTS, regimes, steps
 from nir_interop_studies.progress import Progress
-from nir_interop_studies.trained_networks import Lessons
+from nir_interop_studies.trained_networks import TrainedNetworks
 
 MOST, QUICK_MOST = (1000, 1000), (96, 20)
 """Training and test recordings at most: evenly from those that there are."""
@@ -64,32 +57,18 @@ def act(options: Options, progress: Progress) -> Sequence[Path]:
     device = device_of(options.device)
     chosen = regimes(options)
     training, test = frames(options, progress)
-    lessons = Lessons(options, chosen, training, device)
+    networks = TrainedNetworks(options, chosen, training, device)
     if options.train_only:
-        lessons.train(progress)
-        return list(lessons.paths.values())
-    return _deploy(options, chosen, lessons, (training, test), progress, started)
-
-
-def _deploy(
-    options: Options,
-    chosen: Sequence[Regime],
-    lessons: Lessons,
-    data: tuple[Windows, Frames],
-    progress: Progress,
-    started: float,
-) -> Sequence[Path]:
+        networks.train(progress)
+        return list(networks.paths.values())
     # What only a whole run needs is imported where one happens: training has to do with torch and one library.
-    from nir_interop_studies.identifying import identifying
     from nir_interop_studies.nmnist_transfer.crossing import run_all
-    from nir_interop_studies.nmnist_transfer.report import write_report
+    from nir_interop_studies.nmnist_transfer.report import Done, write_report
 
-    with identifying({regime.library: regime.start for regime in chosen}, IMPORTERS, options.store) as wait:
-        trained = lessons.train(progress)
-        progress.say("waiting until the libraries' rules are known")
-        wait()
-    crossed = run_all(options, lessons.networks(trained), data[1], progress)
-    return write_report(options, chosen, trained, data, crossed, lambda: time.perf_counter() - started)
+    networks.train_and_identify(IMPORTERS, progress)
+    crossed = run_all(options, networks.networks(), test, progress)
+    done = Done(chosen, networks.trained, training, crossed)
+    return write_report(options, done, lambda: time.perf_counter() - started)
 
 
 STUDY = Study(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nir_interop.backends.environments import backend
+from nir_interop.schema import write_text
 from nir_interop.vocabulary import Status
-from nir_interop_studies.common import Options, write_table, write_text
-from nir_interop_studies.pages import page
-from nir_interop_studies.provenance import how_made
+from nir_interop_studies.common import Options
+from nir_interop_studies.pages import how_made, page
 from nir_interop_studies.spikingjelly_exchange.bench import (
     BATCH,
     DATASET,
@@ -26,6 +26,7 @@ from nir_interop_studies.spikingjelly_exchange.bench import (
     Trial,
 )
 from nir_interop_studies.spikingjelly_exchange.promises import PROMISES, Promise
+from nir_interop_studies.tables import write_table
 
 Row = Mapping[str, Any]
 

@@ -199,9 +199,8 @@ def _largest(drive: Tensor) -> Tensor:
 
 def _coefficients(memory: Memory, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     r"""\|a\| and \|g\| of a memory, which is linear."""
-    zeros, ones = (make((1, 1, *shape), dtype=torch.float64) for make in (torch.zeros, torch.ones))
-    kept = memory.advance(ones[0], torch.zeros_like(zeros[0]))
-    return kept[0].abs(), (memory.drive(ones) - memory.drive(zeros))[0, 0].abs()
+    kept, driven, silent = memory.responses(shape)
+    return kept.abs(), (driven - silent).abs()
 
 
 def sums_before(graph: Graph, name: str, seen: frozenset[str] = frozenset()) -> int:

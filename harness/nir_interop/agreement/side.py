@@ -12,8 +12,7 @@ import numpy as np
 from nir_interop.agreement.replay import rules_for
 from nir_interop.fingerprint import Fingerprint, Identified
 from nir_interop.graphs import NEURONS, Graph
-from nir_interop.reference.coefficients import FIXED_DT
-from nir_interop.rule import NIR_MEANING, Decay, ResetKind, SpikesPerStep, Start, TimeStep, UpdateRule, Use
+from nir_interop.rule import FIXED_DT, NIR_MEANING, Decay, ResetKind, SpikesPerStep, Start, TimeStep, UpdateRule, Use
 
 DT = "dt"
 """Stands among the axes for the time step that the caller asks for."""

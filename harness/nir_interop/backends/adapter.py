@@ -80,7 +80,7 @@ class Adapter(ABC):
     def build(self, network: Network, dt: float, idiom: Idiom) -> Model:
         """Write the network in the library's words for a step of ``dt`` seconds.
 
-        Raises CannotBuild, with the reason, where the library has no words for it.
+        Raises CannotBuild, with the reason, where the library cannot build it.
         """
 
     def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
@@ -93,7 +93,7 @@ class Adapter(ABC):
     def trainable(self, model: Model, surrogate: Surrogate, device: torch.device) -> Trainable:
         """A built network with a surrogate gradient, moved to a device: what :mod:`nir_interop.training` trains, in place.
 
-        Raises CannotBuild where the library has no words for training it.
+        Raises CannotBuild where the library cannot train it.
         """
         raise CannotBuild(f"{self.name} does not train")
 

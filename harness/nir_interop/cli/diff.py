@@ -12,7 +12,7 @@ from nir_interop.cli.options import Json, Quiet, complete_backend, print_json, s
 
 def diff(
     old: Annotated[Path, typer.Argument(help="A folder of results, or its report.csv.")],
-    new: Annotated[Path, typer.Argument(help="The same of the run that is judged.")],
+    new: Annotated[Path, typer.Argument(help="The same, of the newer run.")],
     backend: Annotated[
         str | None,
         typer.Option(

@@ -19,7 +19,7 @@ GROUP = "nir_interop.experiments"
 
 
 def experiment(
-    name: Annotated[str, typer.Argument(help="Which study; a name that there is not lists those there are.")],
+    name: Annotated[str, typer.Argument(help="Which study; an unknown name lists all of them.")],
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Where MNIST/ and NMNIST/ lie; without it: the embedded digits.")
     ] = None,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nir_interop.report.runs import Run
 
 PART = Path("part")
-"""Where the tables of a part go where the report of more is to stay."""
+"""Where the tables of some cells go while the report of more cells stays."""
 
 
 def matrix(
@@ -45,7 +45,7 @@ def matrix(
     seed: Seed = 0,
     jobs: Jobs = 0,
     time_limit: TimeLimit = 20.0,
-    explain: Annotated[bool, typer.Option(help="Say of every cell that differs who and why.")] = True,
+    explain: Annotated[bool, typer.Option(help="Say who is to blame for each cell that differs, and why.")] = True,
     store: Store = STORE,
     results: Annotated[
         Path | None,
@@ -68,10 +68,10 @@ def matrix(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Run the matrix and write results/report.csv and its sisters; what did not change is not run again.
+    """Run the matrix and write results/report.csv and the tables beside it; what did not change is not run again.
 
-    A run of a part, one without who and why, and one with other weights never replace the report of more unless --results says
-    so.  What differs from the report that is replaced is said at the end.
+    A run of some cells, one with --no-explain, and one with other weights replace a report of more cells only where --results
+    names it.  What differs from the report that is replaced is said at the end.
     """
     from nir_interop.cli.progress import Progress
     from nir_interop.matrix.campaign import run

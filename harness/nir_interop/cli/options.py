@@ -72,7 +72,7 @@ MOST_SEED, MOST_JOBS = 2**32 - 1, 1024
 LONGEST = 1e6
 """Seconds that a time limit may be: eleven days."""
 
-Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of weights and stimuli.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of weights and stimuli.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=0, max=MOST_JOBS, help="Worker processes at a time; 0: one per core.")]

@@ -116,7 +116,7 @@ def _reconciled(differ: int, reconciled: int, allowed: int) -> str:
     """One line on what reconciling does."""
     share = f" ({reconciled / differ:.0%})" if differ else ""
     of = f"; {reconciled} of the {allowed} that nothing forbids ({reconciled / allowed:.0%})" if allowed else ""
-    return f"reconciled: {reconciled} of {differ} cells that differ at no one's setting{share}{of}"
+    return f"reconciled: {reconciled} of the {differ} cells that differ{share}{of}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

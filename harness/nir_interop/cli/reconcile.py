@@ -29,7 +29,7 @@ def reconcile(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
     target: Annotated[str, typer.Option("--to", help="The library that is to run it.", autocompletion=complete_backend)],
     out: Annotated[Path, typer.Option("--out", "-o", callback=a_file("-o"), help="Where the rewritten graph goes.")],
-    source: Annotated[str, typer.Option("--from", help="Whose importer has it right; nir: NIR's own meaning.")] = "nir",
+    source: Annotated[str, typer.Option("--from", help="Whose importer computes what is meant; nir: NIR's own.")] = "nir",
     dt: Annotated[float, typer.Option("--dt", help="Time step of both sides, in seconds.")] = 1e-4,
     dt_from: Annotated[float | None, typer.Option("--dt-from", help="The source's, where it is another.")] = None,
     dt_to: Annotated[float | None, typer.Option("--dt-to", help="The target's, where it is another.")] = None,

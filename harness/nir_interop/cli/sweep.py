@@ -24,7 +24,7 @@ def sweep(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Hold every backend's neurons against continuous time, from 1e-3 to 1e-6 s, and write results/dt_sweep.csv."""
+    """Compare every backend's neurons with continuous time, from 1e-3 to 1e-6 s, and write results/dt_sweep.csv."""
     from nir_interop.backends.environments import backend as find
     from nir_interop.backends.environments import backends
     from nir_interop.conformance.sweep import STEPS

@@ -9,49 +9,12 @@ from typing import TypeVar
 
 from nir_interop.agreement.replay import Replays, gap
 from nir_interop.agreement.side import DT, Place, Side
-from nir_interop.explain.difference_text import difference
+from nir_interop.explain.rules_in_words import difference_in_words
 from nir_interop.fingerprint import differing_axes
-from nir_interop.graphs import SPIKING, Graph
-from nir_interop.rule import (
-    NIR_MEANING,
-    Axis,
-    Decay,
-    LeakUse,
-    Precision,
-    ResetKind,
-    TimeStep,
-    UpdateRule,
-    Use,
-)
+from nir_interop.graphs import Graph
+from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.rule import AXIS, NIR_MEANING, Decay, Precision, UpdateRule
 from nir_interop.vocabulary import Blame, Cause
-
-_SINGLE: dict[str, Cause] = {
-    "gain": Cause.GAIN,
-    "synapse_gain": Cause.GAIN,
-    "order": Cause.SYNAPSE_ORDER,
-    "comparison": Cause.COMPARISON,
-    "timing": Cause.RESET_LATE,
-    "spikes": Cause.SPIKES_PER_STEP,
-    "floor": Cause.FLOOR,
-    "start": Cause.START,
-    "spike_from": Cause.LAYER_DELAY,
-    "feedback_bias": Cause.FEEDBACK_BIAS_AT_START,
-    "input_weight": Cause.INPUT_WEIGHT_IGNORED,
-    "threshold": Cause.THRESHOLD_COLLAPSED,
-    "precision": Cause.ROUNDING,
-    DT: Cause.DT_REQUESTED,
-}
-_BY_VALUE: dict[Axis, Cause] = {
-    TimeStep.FIXED: Cause.DT_FIXED,
-    TimeStep.UNIT: Cause.TIME_UNIT,
-    TimeStep.INFERRED: Cause.DT_GUESSED,
-    LeakUse.IGNORED: Cause.LEAK_IGNORED,
-    LeakUse.ON_SYNAPSE: Cause.LEAK_ON_SYNAPSE,
-    LeakUse.ADDED: Cause.LEAK_ADDED,
-}
-_RESISTANCE = {Use.IGNORED: Cause.RESISTANCE_IGNORED, Use.COLLAPSED: Cause.RESISTANCE_COLLAPSED}
-_SYNAPTIC = ("synapse_gain", "order", "input_weight")
-_FIRING = ("comparison", "reset", "timing", "spikes", "floor", "spike_from", "threshold")
 
 
 def causes_between(a: UpdateRule, b: UpdateRule, primitive: str) -> tuple[tuple[str, Cause], ...]:
@@ -62,33 +25,17 @@ def causes_between(a: UpdateRule, b: UpdateRule, primitive: str) -> tuple[tuple[
     return tuple((axis, cause_of(axis, a, b)) for axis in differing_axes(a, b) if _counts(axis, a, b, primitive))
 
 
-def _counts(axis: str, a: UpdateRule, b: UpdateRule, primitive: str) -> bool:
-    if axis in _SYNAPTIC:
-        return primitive.startswith("Cuba")
-    if axis in _FIRING:
-        return primitive in SPIKING
-    if axis == "decay":
-        return primitive not in ("I", "IF") or Decay.NINE_TENTHS in (a.decay, b.decay)
-    if axis == "leak":
-        return primitive not in ("I", "IF")
-    if axis == "precision":
-        return Precision.FIXED in (a.precision, b.precision)
-    return True
-
-
 def cause_of(axis: str, a: UpdateRule, b: UpdateRule) -> Cause:
     """The cause that a differing axis is."""
-    if axis in _SINGLE:
-        return _SINGLE[axis]
-    here, there = getattr(a, axis), getattr(b, axis)
-    default = getattr(NIR_MEANING, axis)
-    odd = there if there != default else here
-    if axis == "decay":
-        return Cause.DECAY_CLAMPED if {here, there} == {Decay.EULER, Decay.EULER_CLAMPED} else Cause.DECAY
-    if axis == "reset":
-        value = {here, there} == {ResetKind.TO_VALUE, ResetKind.TO_ZERO}
-        return Cause.RESET_VALUE_IGNORED if value else Cause.RESET_KIND
-    return _RESISTANCE[odd] if axis == "resistance" else _BY_VALUE[odd]
+    return AXIS[axis].cause_of(getattr(a, axis), getattr(b, axis))
+
+
+def _counts(axis: str, a: UpdateRule, b: UpdateRule, primitive: str) -> bool:
+    if axis == "precision":
+        return Precision.FIXED in (a.precision, b.precision)
+    if axis == "decay" and Decay.NINE_TENTHS in (a.decay, b.decay):
+        return True
+    return AXIS[axis].says_of(PARAMETERS[primitive])
 
 
 @dataclass(frozen=True)
@@ -184,7 +131,7 @@ def as_found(
     blame = _owner(replays, graph, source, target, each)
     lost = blame is Blame.EXPORTER and any(axis == "reset" for axis, _ in each.places)
     nodes = tuple(sorted(name for name in graph.nodes if graph.nodes[name].kind in each.kinds))
-    says = "; ".join(dict.fromkeys(difference(graph, source, target, axis, kind) for axis, kind in each.places))
+    says = "; ".join(dict.fromkeys(difference_in_words(graph, source, target, axis, kind) for axis, kind in each.places))
     return Found(Cause.RESET_LOST if lost else each.cause, repaired, nodes, blame, says, changed, needed)
 
 

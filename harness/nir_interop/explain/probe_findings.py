@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nir_interop.explain.probes import JOIN, NESTING, RECURRENCE
-from nir_interop.explain.rule_text import found as says
+from nir_interop.explain.rules_in_words import found_in_words
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS
 from nir_interop.vocabulary import Cause, Status
@@ -29,7 +29,7 @@ def without_rule(domain: Mapping[str, Identified]) -> dict[str, str]:
     domain : primitive or wiring → what is known of it
     """
     found = {kind: one for kind, one in sorted(domain.items()) if kind in NEURONS and one.outputs and not one.known}
-    return {kind: f"{kind}: {says(kind, one)}" for kind, one in found.items()}
+    return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in found.items()}
 
 
 def misruns(domain: Mapping[str, Identified]) -> frozenset[Cause]:

@@ -357,18 +357,17 @@ class Rules:
 
     def lines(self) -> list[str]:
         """The same, line by line."""
-        from nir_interop.explain.rule_text import found as found_of
-        from nir_interop.explain.rule_text import says
+        from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
         from nir_interop.graphs import NEURONS
         from nir_interop.rule import NIR_MEANING
 
-        said = ["NIR (its own meaning)", *(f"  {kind}: {says(NIR_MEANING, kind)}" for kind in sorted(NEURONS))]
+        said = ["NIR (its own meaning)", *(f"  {kind}: {rule_in_words(NIR_MEANING, kind)}" for kind in sorted(NEURONS))]
         for fingerprint in self.fingerprints:
             side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
             said.append(f"{fingerprint.backend} ({side})")
             for kind, one in sorted(fingerprint.rules.items()):
                 compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-                said.append(f"  {kind}: {found_of(kind, one)}{compared}")
+                said.append(f"  {kind}: {found_in_words(kind, one)}{compared}")
                 for tie in one.ties:
                     said.append(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
                 for message, parameters in _alike(one.refuses):
@@ -377,11 +376,11 @@ class Rules:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop rules --json`` prints: backend → side → primitive → facts, under a native neuron's options."""
-        from nir_interop.explain.rule_text import says
+        from nir_interop.explain.rules_in_words import rule_in_words
         from nir_interop.fingerprint import Origin
         from nir_interop.rule import NIR_MEANING
 
-        document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": says(NIR_MEANING)}}}
+        document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": rule_in_words(NIR_MEANING)}}}
         for fingerprint in self.fingerprints:
             sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
             facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
@@ -399,11 +398,11 @@ class Rules:
         return f"update rules of {', '.join(named) or 'no backend'}; .text says them, .to_frame() and .to_dict() hold them"
 
     def _repr_html_(self) -> str:
-        from nir_interop.explain.rule_text import found as found_of
+        from nir_interop.explain.rules_in_words import found_in_words
         from nir_interop.interface import notebook
 
         rows = [
-            (each.backend, each.origin.value, each.options, kind, found_of(kind, one))
+            (each.backend, each.origin.value, each.options, kind, found_in_words(kind, one))
             for each in self.fingerprints
             for kind, one in sorted(each.rules.items())
         ]
@@ -462,11 +461,11 @@ class Backends(Sequence["Backend"]):
 
 
 def _facts(kind: str, one: Identified) -> dict[str, Any]:
-    from nir_interop.explain.rule_text import found
+    from nir_interop.explain.rules_in_words import found_in_words
 
     return {
         **one.rule.as_dict(),
-        "says": found(kind, one),
+        "says": found_in_words(kind, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
         "outputs": one.outputs,

@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nir_interop.graphs import Node
-from nir_interop.rule import Decay, Gain, LeakUse, Precision, Start, TimeStep, UpdateRule, Use
+from nir_interop.rule import FIXED_DT, Decay, Gain, LeakUse, Precision, Start, TimeStep, UpdateRule, Use
 
 Values = NDArray[np.float64]
-
-FIXED_DT = 1e-4
-"""The step [s] of a rule whose time step is fixed."""
 
 FIXED_POINT = 4096
 """Units per volt, and per whole decay, of fixed-point arithmetic (12 bits, as on Loihi)."""
@@ -30,6 +27,11 @@ class Memory:
     drive: Callable[[Tensor], Tensor]
     advance: Callable[[Tensor, Tensor], Tensor]
     start: Values
+
+    def responses(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+        """What a step makes of a state of 1 without drive, and the drives of an input of 1 and of silence, each of a shape."""
+        one, zero = torch.ones(shape, dtype=dtype), torch.zeros(shape, dtype=dtype)
+        return self.advance(one.clone(), zero.clone()), self.drive(one), self.drive(zero)
 
 
 def parameter(node: Node, name: str, shape: tuple[int, ...]) -> Values:

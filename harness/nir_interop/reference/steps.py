@@ -15,12 +15,14 @@ from nir_interop.arrays import Array
 
 def i_step(v: Array, x: Array, *, r: Array, dt: float) -> Array:
     """Integrator: dv/dt = r x."""
-    return v + dt * r * x
+    v = v + dt * r * x
+    return v
 
 
 def li_step(v: Array, x: Array, *, tau: Array, r: Array, v_leak: Array, dt: float) -> Array:
     """Leaky integrator: tau dv/dt = v_leak - v + r x."""
-    return v + dt / tau * (v_leak - v + r * x)
+    v = v + dt / tau * (v_leak - v + r * x)
+    return v
 
 
 def fired(v: Array, *, v_threshold: Array, v_reset: Array) -> tuple[Array, Array]:
@@ -45,7 +47,8 @@ def lif_step(
 
 def synapse_step(i: Array, x: Array, *, tau_syn: Array, w_in: Array, dt: float) -> Array:
     """The synapse of a current-based neuron: tau_syn di/dt = w_in x - i."""
-    return i + dt / tau_syn * (w_in * x - i)
+    i = i + dt / tau_syn * (w_in * x - i)
+    return i
 
 
 def cubali_step(

@@ -53,8 +53,8 @@ def _headline(explanation: GraphExplanation, name: str) -> str:
     if explanation.made is None or cell["outputs"] is None:
         return f"{who} on {name} at {explanation.dt:g} s: {status} ({status.meaning})."
     if status is Status.EXACT:
-        return f"{who} computes what NIR means by {name} at {explanation.dt:g} s: {cell['outputs']} outputs, all the same."
-    warned = "It warned" if cell["warned"] else "It said nothing about it"
+        return f"{who} computes what NIR means by {name} at {explanation.dt:g} s: all {cell['outputs']} outputs are the same."
+    warned = "It warned" if cell["warned"] else "It gave no warning"
     differ = f"{cell['mismatched']} of {cell['outputs']} outputs are not what NIR means by {name} at {explanation.dt:g} s"
     return f"{who}: {differ} ({status}: {status.meaning}). {warned}."
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nir_interop.explain.rule_text import found as found_of
-from nir_interop.explain.rule_text import says
+from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.fingerprint import Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.report.machine import machine
@@ -59,7 +58,7 @@ def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
             "options": fingerprint.options or None,
             "primitive": kind,
             **one.rule.as_dict(),
-            "says": says(one.rule, kind) if fingerprint is meaning else found_of(kind, one),
+            "says": rule_in_words(one.rule, kind) if fingerprint is meaning else found_in_words(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,

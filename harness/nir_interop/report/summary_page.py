@@ -27,12 +27,12 @@ def lines(page: Page) -> Iterator[str]:
     done = page.reconciliation
     yield "# Who computes what NIR means"
     yield ""
-    yield f"**{page.silent} silent wrong answers** among {len(page.headline)} cells: a network, written by one library and"
-    yield "read by another, gives other outputs than it gave, and nobody says so."
+    yield f"**{page.silent} silent wrong answers** among {len(page.headline)} cells: a network written by one library and read"
+    yield "by another gives different outputs, and no error or warning says so."
     if page.after:
-        yield f"Of the {done['differ']} cells that differ at no one's setting, {done['reconciled']} come out right once the"
-        yield "graph is rewritten for its reader."
-    yield "The whole report, with every cell, is `report.html` beside this page; it opens from disk."
+        yield f"{done['reconciled']} of the {done['differ']} cells that differ are right once the graph is rewritten for the"
+        yield "library that reads it; cells that differ because another time step was asked for are not counted."
+    yield "`report.html`, beside this page, has every cell; it opens from disk."
     yield ""
     yield f"![The matrix: networks by exporter and importer, a letter for how each cell ended]({PICTURE})"
     yield ""
@@ -72,8 +72,8 @@ def _worst(page: Page) -> Iterator[str]:
 def _counts(page: Page) -> Iterator[str]:
     yield "## Cells imported at the step they were exported for"
     yield ""
-    yield "*after*: exact or rounding, as they are or once the graph is rewritten. *silent*: of those that differ, those about"
-    yield "which a library said nothing; the importer *exact* is continuous time, a yardstick and no library."
+    yield "*after*: exact or rounding, with the graph as it is or rewritten. *silent*: of the cells that differ, those without"
+    yield "an error or a warning. The importer *exact* solves the equations in continuous time: a yardstick, not a library."
     yield ""
     head = ("exporter", "importer", *(SHORT.get(column, column) for column in COLUMNS))
     rows = [
@@ -113,8 +113,8 @@ def _primitives(page: Page) -> Iterator[str]:
         return
     yield "## Primitives"
     yield ""
-    yield "Import / export; *3 of 7*: so many aspects are right. **≠**: NIR's own table of who supports what says otherwise."
-    yield "`primitives.md` has the aspects."
+    yield "Import / export; *3 of 7*: 3 of 7 aspects are right. **≠**: NIR's own table of supported primitives says otherwise."
+    yield "`primitives.md` lists the aspects."
     yield ""
     rows = []
     for primitive, claims in page.primitives.items():

@@ -76,7 +76,7 @@ REPORT = Table(
         _real("dt_import", "time step asked for at the import [s]"),
         _real("dt_effective", "time step the importer used [s]"),
         *_RUN,
-        _word("blame", "whose deed the difference is", Blame),
+        _word("blame", "who is to blame for the difference", Blame),
         _word("causes", "why outputs differ, most outputs first", Cause, several=True),
         _share("explained", "share of the mismatched outputs that the causes reproduce"),
         _text("known_issue", "entry of known_issues.toml"),

@@ -20,17 +20,19 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.adapter import Adapter, Model, load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
+from nir_interop.learning import Share, classify
 from nir_interop.networks import Network
 from nir_interop.networks.documents import document_of
 from nir_interop.recording import Recording
 from nir_interop.store.keys import backend_key, key, sources_key
 from nir_interop.store.store import Store
-from nir_interop.vocabulary import Idiom, Stage, Status
+from nir_interop.vocabulary import Idiom, Readout, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
 from nir_interop.workers.error_messages import BENEATH, OWN, failure, import_failure
@@ -88,6 +90,15 @@ class Evaluated:
     failed: Mapping[str, str] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     node: Array | None = None
+
+    def classes(self) -> NDArray[np.int64] | None:
+        """The class of each recording, read from its spike counts; None where there is no output."""
+        return None if self.output is None else classify(self.output, Readout.RATE)
+
+    def accuracy(self, labels: Array) -> Share | None:
+        """How many recordings are of their class."""
+        found = self.classes()
+        return None if found is None else Share.of(found == labels)
 
 
 class Recordings(Protocol):

@@ -10,8 +10,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import OwnFailure, RunFailed
-from nir_interop.explain.rule_text import found as found_of
-from nir_interop.explain.rule_text import says
+from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.explain.structure import has_biased_feedback
 from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
@@ -89,10 +88,10 @@ class GraphExplanation:
         for kind in sorted({node.kind for _, node in flat.primitives() if node.kind in NEURONS}):
             one = self.fingerprint.rules.get(kind)
             if one is None:
-                rules[kind] = NIR_MEANING.as_dict(), says(NIR_MEANING, kind)
+                rules[kind] = NIR_MEANING.as_dict(), rule_in_words(NIR_MEANING, kind)
             elif one.outputs:  # what is not taken has no rule
                 feedback = has_biased_feedback(flat, kind)
-                rules[kind] = one.rule.as_dict() if one.known else {}, found_of(kind, one, feedback=feedback)
+                rules[kind] = one.rule.as_dict() if one.known else {}, found_in_words(kind, one, feedback=feedback)
         return rules
 
 

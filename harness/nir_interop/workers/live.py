@@ -67,7 +67,7 @@ class LiveBackend:
         label : how its neurons are to be written, as the adapter's ``native_label`` says; empty: however they are
         recurrent : whether neurons that do not feed themselves do so through weights of 0
 
-        Calling it raises RunFailed, refused, where the library has no words for a graph.
+        Calling it raises RunFailed, refused, where the library cannot build a graph.
         """
 
         def run(graph: Graph, stimulus: Array, dt: float) -> Recording:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nir_interop.graphs import Node
 from nir_interop.graphs.primitives import PARAMETERS
-from nir_interop.reference.coefficients import FIXED_DT
+from nir_interop.rule import FIXED_DT
 
 Values = NDArray[np.float64]
 

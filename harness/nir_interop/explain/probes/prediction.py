@@ -134,10 +134,8 @@ class Question:
             shape = (SIZE,)
             make = synapse_memory if synapse else membrane_memory
             memory = make(self.node, shape, self.probe.dt, rule)
-            zero, one = (torch.full((1, 1, *shape), float(value), dtype=_dtype(rule)) for value in (0, 1))
-            decay = memory.advance(one[0], zero[0].clone())
             start = memory.start if synapse else start_value(self.node, shape, rule)
-            numbers = [decay.numpy(), memory.drive(one).numpy(), memory.drive(zero).numpy(), start]
+            numbers = [*(each.numpy() for each in memory.responses(shape, _dtype(rule))), start]
             kept, *others = (np.float32(each).tobytes() for each in numbers)
             known[asked] = _NUMBERS.setdefault((kept, *others, rule.precision), Numbers(kept))
         return known[asked]

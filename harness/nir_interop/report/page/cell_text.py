@@ -33,13 +33,13 @@ def headline(row: Row) -> str:
 
 
 def blame(row: Row) -> str:
-    """Whose deed it is, in a sentence; empty where there is nothing to blame."""
+    """Who is to blame, in a sentence; empty where there is nothing to blame."""
     if not row["blame"] or row["blame"] == Blame.NONE:
         return ""
     one = Blame(row["blame"])
     who = {Blame.EXPORTER: row["exporter"], Blame.BUILDER: row["exporter"], Blame.IMPORTER: row["importer"]}.get(one)
     if one is Blame.UNEXPLAINED:
-        return "Nobody is blamed: why is not known."
+        return "Blame: not known."
     named = f"{one} ({who})" if who else str(one)
     return f"Blame: {named} — {one.meaning}."
 
@@ -68,16 +68,12 @@ def remedy(row: Row, after: Row | None) -> str:
         )
     passes = ", ".join(str(after["remedy"]).split(SEPARATOR)) if after["remedy"] else ""
     if Status(after["status"]).agrees:
-        command = (
-            f"The graph rewritten by {passes} gives the source's outputs"
-            if passes
-            else "The same graph gives the source's outputs"
-        )
-        return f"{command} ({after['status']})."
+        graph = f"The graph rewritten by {passes}" if passes else "The same graph"
+        return f"{graph} gives the source's outputs ({after['status']})."
     if after["forbidden"]:
-        return f"No rewriting of a graph takes this away: {', '.join(str(after['forbidden']).split(SEPARATOR))}."
+        return f"No graph rewrite can repair this: {', '.join(str(after['forbidden']).split(SEPARATOR))}."
     tried = f" Tried: {passes}." if passes else ""
-    return f"Not reconciled; it remains {words(Status(after['status']))}.{tried}"
+    return f"Not reconciled: still {words(Status(after['status']))}.{tried}"
 
 
 def machine(environment: Mapping[str, Any]) -> str:
@@ -104,7 +100,7 @@ def _differ(row: Row) -> str:
 
 def _word(row: Row) -> str:
     if is_silent(row):
-        return f", and {row['importer']} said nothing"
+        return f", and {row['importer']} gave no warning"
     return ", and it warned" if row["warned"] and not Status(row["status"]).is_error else ""
 
 

@@ -38,8 +38,8 @@ LETTERS = {
     Status.CRASH: "C",
     Status.ENV_MISSING: "–",
 }
-"""What a status is in a cell of the matrix; an exclamation mark is added where a wrong answer came without a
-word, and it is small where that is nobody's silence."""
+"""What a status is in a cell of the matrix; an exclamation mark is added to a silent wrong answer, and the letter of an
+expected difference is small."""
 
 
 def rows_of(folder: Path, schema: Table) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def kind(row: Row) -> str:
     status = Status(row["status"])
     if status.agrees:
         return "good"
-    if is_nobodys(row):
+    if is_expected(row):
         return "nothing"
     if is_silent(row):
         return "silent"
@@ -75,11 +75,11 @@ def kind(row: Row) -> str:
 def letter(row: Row) -> str:
     """What stands in the cell."""
     one = LETTERS[Status(row["status"])]
-    return one.lower() if is_nobodys(row) else one + "!" * (kind(row) == "silent")
+    return one.lower() if is_expected(row) else one + "!" * (kind(row) == "silent")
 
 
-def is_nobodys(row: Row) -> bool:
-    """Whether a difference is nobody's silence: the caller asked for another step, or the reader is continuous time."""
+def is_expected(row: Row) -> bool:
+    """Whether a difference is expected: the caller asked for another time step, or the reader is continuous time."""
     wrong = row["status"] in (Status.MISMATCH, Status.WRONG_SHAPE, Status.UNSTABLE)
     asked = bool(row["blame"]) and Blame(row["blame"]).of_setting
     return wrong and (asked or row["importer"] == CONTINUOUS)

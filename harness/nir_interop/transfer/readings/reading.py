@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from nir_interop.agreement.replay import Rules
 from nir_interop.agreement.side import Side
 from nir_interop.explain.causes import causes_between
-from nir_interop.explain.rule_text import says
+from nir_interop.explain.rules_in_words import rule_in_words
 from nir_interop.graphs import Graph, Shapes, components
 from nir_interop.reference.coefficients import Values, membrane_memory, parameter, start_value, synapse_memory
 from nir_interop.rule import NIR_MEANING, Precision, ResetKind, Timing, UpdateRule, Use
@@ -84,7 +83,7 @@ class Reading:
     @property
     def says(self) -> str:
         """Who reads it so, what that is, and what follows."""
-        stepped = "; ".join(f"{kind}: {says(rule, kind)}" for kind, rule in self.rules.items())
+        stepped = "; ".join(f"{kind}: {rule_in_words(rule, kind)}" for kind, rule in self.rules.items())
         if self.axes:
             made = f"what {self.owners or 'this rule'} makes of this file ({stepped})"
         else:
@@ -97,7 +96,7 @@ class Reading:
         """Plain data."""
         return {
             "whose": list(self.whose),
-            "rules": {kind: {**rule.as_dict(), "says": says(rule, kind)} for kind, rule in self.rules.items()},
+            "rules": {kind: {**rule.as_dict(), "says": rule_in_words(rule, kind)} for kind, rule in self.rules.items()},
             "dt": self.dt,
             "changes": list(self.changes),
             "options": self.options,
@@ -138,7 +137,8 @@ def numbers(one: Reading, shapes: Shapes) -> tuple[tuple[Any, ...], Values] | No
             memories.append(synapse_memory(node, shape, one.dt, rule))
             choices.append(rule.order)
         for memory in memories:
-            values += _step(memory.drive, memory.advance, shape)
+            kept, driven, silent = memory.responses(shape)
+            values += [each.numpy() for each in (kept, driven - silent, silent)]
         values.append(start_value(node, shape, rule))
         choices += [name, node.kind, rule.feedback_bias]
         if "v_threshold" in node.params:
@@ -156,15 +156,6 @@ def numbers(one: Reading, shapes: Shapes) -> tuple[tuple[Any, ...], Values] | No
 def renamed(one: Reading, *others: Reading) -> Reading:
     """A reading with the owners of others that compute the same."""
     return replace(one, whose=tuple(dict.fromkeys(name for each in (one, *others) for name in each.whose)))
-
-
-def _step(drive: Any, advance: Any, shape: tuple[int, ...]) -> list[Values]:
-    """Decay, gain and leak of a memory, one number per neuron each."""
-    ones, zeros = (torch.full(shape, value, dtype=torch.float64) for value in (1.0, 0.0))
-    leak = drive(zeros.clone()) + zeros
-    gain = drive(ones.clone()) - leak
-    decay = advance(ones.clone(), zeros.clone())
-    return [np.array(each.numpy()) for each in (decay, gain, leak)]
 
 
 def _counts(axis: str, values: Mapping[str, str], rule: UpdateRule, kind: str) -> bool:

@@ -23,7 +23,7 @@ function asked(wanted) {
     && (!family || cell.family === family));
 }
 
-/** Of the networks that come out right, the one of the same sort that has most in common with another. */
+/** Of the networks that are right, the one of the same sort that has most in common with another. */
 function nearest(name, right) {
   const own = data.networks[name], parts = own.about.split(", ");
   const begun = (other) => [...other].findIndex((letter, at) => letter !== name[at]);
@@ -47,7 +47,7 @@ function line(group, right) {
   if (how) item.append(known ? `${known}. ` : `${best.says} `);
   if (how === 2) item.append(`${best.remedied} `);
   const like = how < 2 ? "" : nearest(best.network, right);
-  if (like) item.append(`Nearest that comes out right: ${like} (${data.networks[like].about}).`);
+  if (like) item.append(`Nearest network that is right: ${like} (${data.networks[like].about}).`);
   if (how < 2 && others.some((one) => rank(one) > how)) {
     item.append(element("span", { class: "faint" }, `Write it in the ${best.idiom} way; as ${others[0].idiom}: ${RANKS[rank(others[0])]}.`));
   }

@@ -19,14 +19,14 @@ function causes(cell) {
     if (one.repaired && cell.mismatched) {
       const share = one.repaired / cell.mismatched, bar = element("span", { class: "bar", "aria-hidden": "true" });
       bar.style.width = `${(6 * Math.min(1, share)).toFixed(2)}rem`;
-      item.append(bar, `undone alone it repairs ${percent(share)} of what differs. `);
+      item.append(bar, `undone alone, it repairs ${percent(share)} of the outputs that differ. `);
     } else if (cell.mismatched && !["unexplained", "not_expressible"].includes(one.cause)) item.append("Repairs outputs together with the others. ");
     if (one.nodes.length) item.append(`At ${one.nodes.join(", ")}. `);
     if (one.says) item.append(element("span", { class: "faint" }, one.says));
     made.append(item);
   }
   const explained = cell.explained === null || !cell.mismatched ? null
-    : paragraph(`With all of it the reference gives ${percent(cell.explained)} of the outputs that differ as ${cell.importer} does.`);
+    : paragraph(`With these causes, the reference gives ${percent(cell.explained)} of the outputs that differ as ${cell.importer} does.`);
   return section("Causes", made, explained);
 }
 
@@ -65,20 +65,20 @@ function facts(cell) {
 function library(cell) {
   const error = [cell.error_type, cell.error_message].filter(Boolean).join(": ") + (cell.error_at ? `\n  at ${cell.error_at}` : "");
   const text = [error.trim() ? error : "", cell.details.text || ""].filter(Boolean).join("\n\n");
-  const silent = cell.kind === "silent" ? paragraph(text ? "Nothing of this says that the answer is wrong." : "Nothing.") : null;
+  const silent = cell.kind === "silent" ? paragraph(text ? "None of this says that the outputs are wrong." : "Nothing.") : null;
   return section("What the library said", silent, text ? element("pre", {}, text) : null);
 }
 
 function rewritten(cell) {
   const after = cell.after;
-  if (!after) return section("Rewritten for its reader", paragraph(cell.remedied));
+  if (!after) return section("Rewritten graph", paragraph(cell.remedied));
   const changes = after.details.changes || [];
   const made = element("ul"), passes = element("ol");
   for (const line of changes) made.append(element("li", {}, line));
   for (const one of after.details.passes || []) {
     passes.append(element("li", {}, element("strong", {}, words(one.name)), one.nodes.length ? ` at ${one.nodes.join(", ")}` : "", `: ${one.why}.`));
   }
-  return section("Rewritten for its reader",
+  return section("Rewritten graph",
     element("p", {}, element("span", { class: `chip k-${after.kind}` }, after.letter), ` ${cell.remedied}`),
     after.kind === "good" ? null : paragraph(`${after.says} ${after.blamed}`),
     passes.childElementCount ? passes : null,

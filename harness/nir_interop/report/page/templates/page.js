@@ -23,7 +23,7 @@ function showCells(wanted) {
   const seen = new Set(found.flatMap((cell) => (cell.after ? [cell, cell.after] : [cell])).map((cell) => `${cell.status}\n${cell.letter}\n${cell.kind}`));
   for (const one of [...seen].sort()) {
     const [status, letter, kind] = one.split("\n");
-    legend.append(element("li", {}, element("span", { class: `chip k-${kind}` }, letter), ` ${words(status)}${letter.endsWith("!") ? ", and nothing was said" : kind === "nothing" && status === "mismatch" ? " with another step, or with continuous time" : ""}`));
+    legend.append(element("li", {}, element("span", { class: `chip k-${kind}` }, letter), ` ${words(status)}${letter.endsWith("!") ? ", without a warning" : kind === "nothing" && status === "mismatch" ? " with another step, or with continuous time" : ""}`));
   }
   return true;
 }

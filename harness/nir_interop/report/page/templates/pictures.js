@@ -18,8 +18,8 @@ function stepsBelow(svg, begin, count, at, y) {
 }
 
 function key(cell, ...more) {
-  return element("p", {}, element("span", { class: "swatch source" }, `${cell.exporter}, as it was`), " · ",
-    element("span", { class: "swatch target" }, `${cell.importer}, as it came`), ...more);
+  return element("p", {}, element("span", { class: "swatch source" }, `${cell.exporter} (source)`), " · ",
+    element("span", { class: "swatch target" }, `${cell.importer} (target)`), ...more);
 }
 
 function raster(picture, cell) {
@@ -101,11 +101,11 @@ function membrane(cell) {
   if (!box) return null;
   const notes = [" (dashed), after the reset; ticks above are spikes; the upright line is the first divergence, the threshold the graph’s."];
   [cell.exporter, cell.importer].forEach((name, number) => {
-    const whose = number ? "As it came" : "As it was";
+    const whose = number ? "Target" : "Source";
     const known = !picture.curves[number] ? "not known" : picture.replayed[number]
       ? (unlike(name) === 2 ? "computed once more" : `replayed by the reference under ${name}’s rule, which gives the same spikes`)
       : "recorded, in its own units";
-    notes.push(` ${whose} in ${name}: ${known}.`);
+    notes.push(` ${whose}, ${name}: ${known}.`);
   });
   return section(`Membrane [V] of neuron ${picture.neuron} of ${picture.node}, sample ${picture.sample}`, box, key(cell, ...notes));
 }
