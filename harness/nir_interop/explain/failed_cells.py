@@ -10,10 +10,11 @@ from nir_interop.errors import InvalidGraph, OwnFailure
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.explain.facts import cause_of, early_nodes, holds
 from nir_interop.explain.probes import JOIN, NESTING, OUTPUTS, RECURRENCE
-from nir_interop.explain.verdict import CauseShare, Failure, Verdict
+from nir_interop.explain.verdict import Failure
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, components, inline, nested, validate
 from nir_interop.rule import NIR_MEANING
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
 
 Domain = Mapping[str, Identified]

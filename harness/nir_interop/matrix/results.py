@@ -290,7 +290,7 @@ def _verdict(verdict: Explained | None) -> Row:
     """The columns that a verdict fills."""
     if verdict is None or not verdict.blame:
         return {}
-    causes = SEPARATOR.join(each.cause for each in verdict.causes)
+    causes = SEPARATOR.join(str(each.cause) for each in verdict.causes)
     return {"blame": verdict.blame, "causes": causes or None, "explained": verdict.explained}
 
 

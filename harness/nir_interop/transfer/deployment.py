@@ -15,7 +15,6 @@ from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
-from nir_interop.explain.verdict import Verdict
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, read
 from nir_interop.networks import Network
@@ -25,6 +24,7 @@ from nir_interop.transfer.case import Case, explain, run
 from nir_interop.transfer.evaluation import one_thread
 from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_rules
 from nir_interop.transfer.rewriting import Reconciliation, rewrite
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import REFERENCE, Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import NotExpressible, RunFailed
 from nir_interop.transfer.job_files import network_of, recording_at, stimulus_at
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage
 from nir_interop.workers.error_messages import describe
-from nir_interop.workers.jobs import Explain, Explained, NamedCause, Rewrite
+from nir_interop.workers.jobs import Explain, Explained, Rewrite
 from nir_interop.workers.progress import JobProgress
 
 if TYPE_CHECKING:
-    from nir_interop.explain.verdict import Verdict
     from nir_interop.graphs import Graph
     from nir_interop.transfer.case import Case
 
@@ -31,7 +31,7 @@ def explain(adapter: Adapter, job: Explain, progress: JobProgress) -> Explained:
 
 def unexplained(says: str) -> Explained:
     """The verdict where there can be none, and why."""
-    cause = NamedCause(str(Cause.UNEXPLAINED), 0, 0, (), says)
+    cause = CauseShare(Cause.UNEXPLAINED, 0, (), says)
     return Explained(blame=str(Blame.UNEXPLAINED), causes=(cause,), explained=0.0)
 
 
@@ -49,9 +49,7 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Explained:
     return Explained(
         status=str(verdict.status),
         blame=str(verdict.blame),
-        causes=tuple(
-            NamedCause(str(each.cause), each.repaired, each.changed, tuple(each.nodes), each.says) for each in verdict.causes
-        ),
+        causes=verdict.causes,
         explained=None if verdict.status.is_error and not verdict.causes else verdict.explained,
         suspects=None if suspects is None else {"nodes": suspects.nodes, "words": suspects.words},
     )

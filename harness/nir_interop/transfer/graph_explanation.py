@@ -12,7 +12,6 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import OwnFailure, RunFailed
 from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.explain.structure import has_biased_feedback
-from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, Graph, inline, read_meant
@@ -23,6 +22,7 @@ from nir_interop.transfer.case import Case, explain
 from nir_interop.transfer.check import Recordings, run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Status
 from nir_interop.workers.jobs import Compared
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nir_interop.compare.comparison import Comparison
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import Status
 
 OK = "ok"
@@ -203,33 +204,22 @@ class Fingerprinted(Outcome):
     native: Mapping[str, Document] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class NamedCause:
-    """A :class:`nir_interop.explain.verdict.CauseShare`."""
-
-    cause: str
-    repaired: int
-    changed: int
-    nodes: tuple[str, ...]
-    says: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Explained(Outcome):
-    """A :class:`nir_interop.explain.verdict.Verdict`; without a blame where there is none.
+    """A :class:`nir_interop.verdict.Verdict`; without a blame where there is none.
 
     suspects : nodes and parameters at fault, None where they are not known
     """
 
     blame: str = ""
-    causes: tuple[NamedCause, ...] = ()
+    causes: tuple[CauseShare, ...] = ()
     explained: float | None = None
     suspects: Mapping[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
 class AppliedPass:
-    """A :class:`nir_interop.reconcile.planner.Applied`."""
+    """A :class:`nir_interop.reconcile.model.Applied`."""
 
     name: str
     nodes: tuple[str, ...]

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from nir_interop.agreement.replay import VALUE_ROUNDING
-from nir_interop.agreement.status import agreement
+from nir_interop.agreement.side import Side
 from nir_interop.compare.nodes import differs, output_of
 from nir_interop.conformance.primitives.case import SUITE, Array, Case
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
 from nir_interop.schema import SEPARATOR
+from nir_interop.transfer import case as transfer
 from nir_interop.vocabulary import Direction, Outcome, Status
 from nir_interop.workers.error_messages import one_line
 
@@ -104,7 +105,8 @@ def compared(case: Case, seen: Recording) -> Judged:
     mismatched = sum(int(differs(ours, theirs).sum()) for ours, theirs in pairs)
     if not mismatched:
         return Judged(Outcome.EXACT, count, 0, "", seen)
-    if agreement(case.graph, case.dt, {}, case.stimulus, meant, seen).status is Status.ROUNDING:
+    asked = transfer.Case(case.graph, case.stimulus, Side("NIR", case.dt), Side("", case.dt), recorded=meant)
+    if transfer.judge(asked, seen).status is Status.ROUNDING:
         return Judged(Outcome.ROUNDING, count, mismatched, "", seen)
     return Judged(Outcome.DROPPED if _is_dropped(case, seen) else Outcome.WRONG, count, mismatched, "", seen)
 

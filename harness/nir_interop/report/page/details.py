@@ -20,6 +20,7 @@ from nir_interop.report.page.pictures import Replay, Side, pictures
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.schema import REPORT
 from nir_interop.store.keys import rules_key, sources_key
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Status
 from nir_interop.workers.jobs import (
     GRAPH,
@@ -29,7 +30,6 @@ from nir_interop.workers.jobs import (
     AppliedPass,
     Fingerprinted,
     Identify,
-    NamedCause,
     from_json,
     to_json,
 )
@@ -79,7 +79,7 @@ def _state(found: Results) -> str:
     sha = hashlib.sha256()
     for cell in sorted(found.cells, key=lambda cell: cell.job.cell_id):
         objects = [dict(each.objects) for each in (cell.source.outcome, cell.outcome)]
-        said = [cell.job.cell_id, objects, to_json(_causes(cell)), to_json(_passes(cell))]
+        said = [cell.job.cell_id, objects, [each.as_dict() for each in _causes(cell)], to_json(_passes(cell))]
         sha.update(json.dumps(said, sort_keys=True).encode())
     sha.update(sources_key(__name__).encode())
     return sha.hexdigest()
@@ -97,7 +97,7 @@ def details_of(found: Results, store: Store) -> Details:
 
 def _detail(cell: CellResult, known: _Known) -> dict[str, Any]:
     outcome = cell.outcome if cell.source.exported else cell.source.outcome
-    detail: dict[str, Any] = {"causes": to_json(_causes(cell))}
+    detail: dict[str, Any] = {"causes": [each.as_dict() for each in _causes(cell)]}
     if text := _said(outcome.text):
         detail["text"] = text
     if not cell.source.exported:
@@ -120,7 +120,7 @@ def _said(text: str) -> str:
     return kept if len(kept) <= SAID else kept[:SAID] + " …"
 
 
-def _causes(cell: CellResult) -> Sequence[NamedCause]:
+def _causes(cell: CellResult) -> Sequence[CauseShare]:
     return () if cell.verdict is None else cell.verdict.causes
 
 
