@@ -69,7 +69,7 @@ def _learned(network: Network, exporter: Adapter, store: Path) -> Network:
     cells = Store(store)
     found = run(make_plan(networks=[network.name], exporters=[exporter.name], importers=["reference"]), cells, train=True)
     for source in found.sources:
-        learned = ((source.training or {}).get("objects") or {}).get("parameters.npz")
+        learned = source.parameters
         if learned:
             return network.with_parameters(load_arrays(cells.object(learned)))
     return network

@@ -1,20 +1,15 @@
-"""What all studies share: how they are called, the images they run on, and how tables are written."""
+"""What all studies share: how they are called, and the images they run on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from nir_interop.datasets import Images, find_data, load_digits_images, load_mnist
-from nir_interop.errors import BadInput, UnknownName
-
-if TYPE_CHECKING:
-    import torch
-
-    from nir_interop_studies.progress import Progress
-
+from nir_interop.errors import UnknownName
 
 LIBRARIES = ("snntorch", "norse", "spikingjelly")
 """Those that train; the order in which studies name them."""
@@ -56,6 +51,18 @@ class Options:
         return self.libraries or names
 
 
+class Progress(Protocol):
+    """Who is told how far a study has come."""
+
+    def task(self, what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Within the block, what it gives is called once for each of ``total`` parts."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        ...
+
+
 @dataclass(frozen=True)
 class Study:
     """A study: its name, the question in a line, and what runs it.
@@ -69,36 +76,15 @@ class Study:
     act: Callable[[Any, Progress], Sequence[Path]]
     options: type[Options] = Options
 
-    def run(self, options: Options, *, quiet: bool = False) -> Sequence[Path]:
-        """Do it and say how far it has come, unless ``quiet``.
+    def run(self, options: Options, progress: Progress) -> Sequence[Path]:
+        """Do it and say how far it has come.
 
         Raises BadInput for a device that there is not, whether or not the study trains.
         """
-        from nir_interop_studies.progress import Progress
+        from nir_interop.training import device_of
 
         device_of(options.device)
-        return self.act(options, Progress(quiet=quiet))
-
-
-def device_of(name: str) -> torch.device:
-    """A device to train on.
-
-    Raises BadInput for one that there is not.
-    """
-    import torch
-
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BadInput(f"--device {name}: no device of that name; cpu and cuda are") from error
-    if device.type == "cpu":
-        return device
-    if device.type != "cuda":
-        raise BadInput(f"--device {name}: studies train on cpu or cuda")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if (device.index or 0) >= count:
-        raise BadInput(f"--device {name}: this machine has {count or 'no'} CUDA device{'s' * (count != 1)}; use --device cpu")
-    return device
+        return self.act(options, progress)
 
 
 def images(options: Options, size: int, most: tuple[int, int] | None = None) -> tuple[Images, Images]:
@@ -110,11 +96,7 @@ def images(options: Options, size: int, most: tuple[int, int] | None = None) -> 
     """
     folder = find_data(options.data_dir)
     if folder is None:
-        splits = [load_digits_images(train, size) for train in (True, False)]
+        splits = load_digits_images(True, size), load_digits_images(False, size)
     else:
-        splits = [load_mnist(train, folder) for train in (True, False)]
-    return tuple(_first(split, limit) for split, limit in zip(splits, most or (None, None), strict=True))  # type: ignore[return-value]
-
-
-def _first(split: Images, limit: int | None) -> Images:
-    return split if limit is None else Images(split.images[:limit], split.labels[:limit], split.name)
+        splits = load_mnist(True, folder), load_mnist(False, folder)
+    return splits if most is None else (splits[0].first(most[0]), splits[1].first(most[1]))

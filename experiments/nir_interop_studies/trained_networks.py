@@ -21,8 +21,7 @@ from nir_interop.training import (
     train_from_checkpoint,
     updates_of,
 )
-from nir_interop_studies.common import Options
-from nir_interop_studies.progress import Progress
+from nir_interop_studies.common import Options, Progress
 
 
 class Regime(Protocol):

@@ -39,6 +39,12 @@ def shell_word(text: str) -> str:
     return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
+def markdown(text: str) -> str:
+    """A text that shows as it is in Markdown, on one line."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#&" else letter for letter in flat)
+
+
 def path_word(path: object) -> str:
     """A path as one word of a shell, which no program takes for an option."""
     text = str(path)

@@ -315,6 +315,25 @@ def about(network: Network, data: NamedData, settings: Settings) -> dict[str, An
     }
 
 
+def device_of(name: str) -> torch.device:
+    """A device to train on.
+
+    Raises BadInput for one that there is not.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInput(f"--device {name}: no device of that name; cpu and cuda are") from error
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise BadInput(f"--device {name}: studies train on cpu or cuda")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= count:
+        raise BadInput(f"--device {name}: this machine has {count or 'no'} CUDA device{'s' * (count != 1)}; use --device cpu")
+    return device
+
+
 def device_name(device: torch.device) -> str:
     """What a table calls it."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"

@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nir_interop.errors import BadInput, UnknownName
-from nir_interop.report.difference import KINDS, badness, compare
-from nir_interop.report.difference_text import FEW, ended, few_lines, paragraphs
-from nir_interop.report.runs import Run, in_place, read_run, without
+from nir_interop.report.diff import FEW, KINDS, Run, badness, compare, ended, few_lines, in_place, paragraphs, read_run, without
 from nir_interop.schema import REPORT, write_table
 from nir_interop.vocabulary import Status
 from tests.cli.test_cli import run

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nir_interop.matrix.plan import CellJob, SourceJob, parse_cell_id
-from nir_interop.report.runs import read_run
+from nir_interop.report.diff import read_run
 from tests.cli.fake_packages import backends_in, wheel
 from tests.cli.test_cli import run
 from tests.matrix import fakes

@@ -10,7 +10,7 @@ import pytest
 from nir_interop.backends.environments import backends
 from nir_interop.cli.matrix import PART, _elsewhere
 from nir_interop.matrix.plan import make_plan
-from nir_interop.report.runs import Run
+from nir_interop.report.diff import Run
 from tests.cli.test_diff import row, weights, without_graph
 
 RESULTS = Path("results")

@@ -9,18 +9,19 @@ import pytest
 from typer.testing import CliRunner
 
 from nir_interop.cli import app
-from nir_interop.fingerprint import Fingerprint, Identified, Origin, Refusal, Tie
-from nir_interop.report.files import write_rules
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, Refusal, Tie
+from nir_interop.report.results_folder import write_rules
 from nir_interop.rule import NIR_MEANING, Start
 from nir_interop.schema import RULES, read_table
 from nir_interop.transfer import fingerprints
 from nir_interop.transfer.fingerprints import NativeRules
+from tests.conditions import off_zero
 
 OWN = "LIFBoxCell(reset_method=reset_value)"
 LATE = Identified(NIR_MEANING.but(start=Start.LEAK), 40, 0, (Tie("gain", ("step", "complement"), "none"),))
-IGNORES = Identified(NIR_MEANING, 50, 0, refuses=(Refusal("v_leak off 0", "refused", "no leak"),))
-IMPORT = Fingerprint("norse", Origin.IMPORT, "", {"LIF": IGNORES, "Delay": Identified(NIR_MEANING)})
-NATIVE = Fingerprint("norse", Origin.NATIVE, OWN, {"LIF": LATE})
+IGNORES = Identified(NIR_MEANING, 50, 0, refusals=(Refusal(off_zero("v_leak"), "refused", "no leak"),))
+IMPORT = Fingerprint("norse", Origin.IMPORT, "", Domain({"LIF": IGNORES, "Delay": Identified(NIR_MEANING)}))
+NATIVE = Fingerprint("norse", Origin.NATIVE, OWN, Domain({"LIF": LATE}))
 
 
 @pytest.fixture(autouse=True)

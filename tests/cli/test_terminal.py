@@ -28,7 +28,7 @@ import nir_interop.cli
 from nir_interop.cli import options
 from nir_interop.graphs import write
 from nir_interop.networks import names
-from nir_interop.report.tables import summary_table
+from nir_interop.report.cells import summary_table
 from tests.cli.fake_packages import backends_in
 from tests.cli.test_cli import imported_by, lif_graph, run
 from tests.cli.test_diff import differs, folder_with, row

@@ -16,9 +16,8 @@ from nir_interop.networks import LIF, Layer, Pool2d, PoolKind
 from nir_interop.recording import Recording
 from nir_interop.store.store import Store
 from nir_interop.transfer import evaluation
-from nir_interop.transfer.evaluation import Evaluation, evaluate, evaluate_with
+from nir_interop.transfer.evaluation import Evaluation, evaluate, evaluate_with, held_images
 from nir_interop.vocabulary import Idiom, Reset
-from nir_interop_studies.csnn_mnist.crossing import held_images
 from nir_interop_studies.csnn_mnist.network import DT, csnn
 
 STEPS, SAMPLES = 3, 50

@@ -9,7 +9,7 @@ import pytest
 
 from nir_interop.backends.environments import backend
 from nir_interop.explain.identify import KINDS
-from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.fingerprint import Domain, Fingerprint, Identified
 from nir_interop.graphs import NEURONS
 from nir_interop.networks import CubaLIF, Network
 from nir_interop.rule import NIR_MEANING
@@ -37,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
 
     def identify(_run: object, *, name: str, kinds: Iterable[str]) -> Fingerprint:
         found.append({*kinds})
-        return Fingerprint(name, rules={kind: Identified(NIR_MEANING, 1) for kind in sorted(kinds)})
+        return Fingerprint(name, rules=Domain({kind: Identified(NIR_MEANING, 1) for kind in kinds}))
 
     def probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
         found.append({*kinds})

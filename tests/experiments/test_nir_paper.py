@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nir_interop.cli.progress import TaskProgress
 from nir_interop.errors import BadData
 from nir_interop.graphs import Node, read, validate
 from nir_interop.reference import exact_simulator
@@ -21,7 +22,6 @@ from nir_interop_studies.nir_paper.crossing import first_layer, first_neurons
 from nir_interop_studies.nir_paper.page import merged
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, PaperOptions, find_paper, spike_steps
 from nir_interop_studies.nir_paper.similarity import pair_rows
-from nir_interop_studies.progress import Progress
 from tests.known import installed, knowing_store
 from tests.tables import rows_of
 
@@ -294,7 +294,7 @@ def test_an_option_of_another_study_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_here_is_replaced_and_nothing_else(paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NIR_INTEROP_DATA", raising=False)
     options = PaperOptions(None, tmp_path / "out", tmp_path, tmp_path, quick=True, paper_dir=paper)
-    given = study._given(options, Progress(quiet=True))
+    given = study._given(options, TaskProgress(quiet=True))
     assert {(name, task.inputs.name) for name, task in given.tasks.items()} == {
         ("cnn", "digits-events"),
         ("own_recurrent", "digits-events"),

@@ -21,12 +21,12 @@ from nir_interop.datasets import load_digits_events
 from nir_interop.graphs import from_nir
 from nir_interop.networks import LIF, PoolKind
 from nir_interop.stimuli import events_to_frames
+from nir_interop.stimuli.sparse_frames import WINDOW, Frames, Windows, frames_of
 from nir_interop.training import SAVE_EVERY, Trained, save_checkpoint, train_from_checkpoint
 from nir_interop.vocabulary import Idiom
 from nir_interop_studies import trained_networks as lessons
 from nir_interop_studies.common import Options
 from nir_interop_studies.nmnist_transfer.crossing import TREATMENTS, stretched
-from nir_interop_studies.nmnist_transfer.frames import WINDOW, Frames, Windows, frames_of
 from nir_interop_studies.nmnist_transfer.network import FRAME, POOLINGS, SHORT, Regime, network, regimes, summed, written_for
 from tests.known import installed, knowing_store
 from tests.tables import rows_of

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from nir_interop.explain.probes.parameters import MATCHED, MATCHED_FIXED, OFF, Gains, gains_of
-from nir_interop.fingerprint import Fingerprint
+from nir_interop.explain.probes.parameters import gains_of
+from nir_interop.fingerprint import Fingerprint, Gains, GainState, NeuronCondition, Subject
 from nir_interop.graphs import SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reference.coefficients import membrane_memory, synapse_memory
 from nir_interop.rule import FIXED_DT, TimeStep, UpdateRule
+from tests.conditions import ONE_VOLTAGE, off_zero
+from tests.conditions import spread as uneven
 from tests.strategies import node
 
 Shape = tuple[int, ...]
@@ -36,23 +37,23 @@ class Domain:
         return self.fingerprint.rules[kind].rule
 
     def places(self, kind: str) -> list[Gains]:
-        return [gains for gains in gains_of(kind) if not self.refuses(kind, gains.says(kind).split(", "))]
+        declined = self._declined(kind)
+        return [gains for gains in gains_of(kind) if NeuronCondition(gains=gains) not in declined]
 
-    def refuses(self, kind: str, words: Iterable[str], gains: Gains | None = None) -> bool:
-        """Whether a probe that was unusual in just these words was refused, at a place of r and w_in or at any."""
-        wanted = frozenset(words)
-        places = {frozenset(each.says(kind).split(", ")) for each in gains_of(kind)}
-        for refusal in self.fingerprint.rules[kind].refuses:
-            said = frozenset(refusal.parameter.split(", "))
-            if refusal.status == "mismatch":
-                continue
-            if gains is None and (said == wanted or any(said == wanted | place for place in places)):
-                return True
-            if gains is not None and said in (wanted, wanted | frozenset(gains.says(kind).split(", "))):
-                return True
-        return False
+    def refuses(self, kind: str, condition: NeuronCondition, gains: Gains | None = None) -> bool:
+        """Whether a probe that was unusual in just that was refused, at a place of r and w_in or at any."""
+        return any(
+            each.whatever_gains() == condition and (gains is None or each.gains in (None, gains))
+            for each in self._declined(kind)
+        )
 
-    def takes(self, kind: str) -> bool:
+    def _declined(self, kind: str) -> list[NeuronCondition]:
+        """What of a neuron is not taken; what it takes and misruns is another matter."""
+        refusals = self.fingerprint.rules[kind].refusals
+        conditions = [each.condition for each in refusals if each.status != "mismatch"]
+        return [each for each in conditions if isinstance(each, NeuronCondition)]
+
+    def takes(self, kind: Subject) -> bool:
         """Whether a primitive without axes, or a join, gives any answer."""
         return self.fingerprint.rules[kind].outputs > 0
 
@@ -182,38 +183,39 @@ class Draw:
         gains = places[int(rng.integers(len(places)))]
         size = shape[0]
 
-        def spread(low: float, high: float, name: str, *unusual: str) -> Values:
-            alone = domain.refuses(kind, [*unusual, f"heterogeneous {name}"], gains if name in ("r", "tau") else None)
+        def spread(low: float, high: float, name: str, *, off: bool = False) -> Values:
+            unusual = uneven(name, off=off)
+            alone = domain.refuses(kind, unusual, gains if name in ("r", "tau") else None)
             return np.full(size, rng.uniform(low, high)) if alone or rng.random() < 0.3 else rng.uniform(low, high, size)
 
-        below = not domain.refuses(kind, ["tau below dt"]) and rng.random() < 0.1
+        below = not domain.refuses(kind, NeuronCondition(below_step=frozenset({"tau"}))) and rng.random() < 0.1
         tau = self.h * (spread(0.6, 0.9, "tau") if below else spread(2.0, 20.0, "tau"))
         tau_syn = self.h * spread(1.5, 10.0, "tau_syn")
         values = {"tau": tau, "tau_mem": tau, "tau_syn": tau_syn, "v_threshold": spread(0.6, 1.5, "v_threshold")}
         values["v_leak"], values["v_reset"] = self._rest(kind, spread, size)
         leaky = kind != "IF"
         unit = tau if leaky else np.ones(size)
-        matched = {MATCHED: unit / self.dt, MATCHED_FIXED: unit / FIXED_DT}
+        matched = {GainState.MATCHED: unit / self.dt, GainState.MATCHED_FIXED: unit / FIXED_DT}
         off = spread(1.5, 4.0, "r") * (1.0 if leaky else 0.1 / self.dt)
-        values["r"] = off if gains.r == OFF else matched.get(gains.r, np.ones(size))
-        syn = {MATCHED: tau_syn / self.dt, MATCHED_FIXED: tau_syn / FIXED_DT}
-        values["w_in"] = spread(1.2, 3.0, "w_in") if gains.w_in == OFF else syn.get(gains.w_in, np.ones(size))
+        values["r"] = off if gains.r == GainState.OFF else matched.get(gains.r, np.ones(size))
+        syn = {GainState.MATCHED: tau_syn / self.dt, GainState.MATCHED_FIXED: tau_syn / FIXED_DT}
+        values["w_in"] = spread(1.2, 3.0, "w_in") if gains.w_in == GainState.OFF else syn.get(gains.w_in, np.ones(size))
         made = Node(kind, {name: values[name].astype(np.float32) for name in PARAMETERS[kind]})
         return made, self._strength(made, size)
 
     def _rest(self, kind: str, spread: Any, size: int) -> tuple[Values, Values]:
         """v_leak and v_reset, off 0 where that is taken."""
         nothing = np.zeros(size)
-        ways = [("",), ("v_leak off 0",), ("v_reset off 0",), ("v_leak off 0", "v_reset off 0"), ("v_leak = v_reset off 0",)]
+        ways = [off_zero(), off_zero("v_leak"), off_zero("v_reset"), off_zero("v_leak", "v_reset"), ONE_VOLTAGE]
         if kind == "IF":
-            ways = [("",), ("v_reset off 0",)]
-        ways = [way for way in ways if not self.domain.refuses(kind, way)]
-        way = ways[int(self.rng.integers(len(ways)))]
-        if way == ("v_leak = v_reset off 0",):
+            ways = [off_zero(), off_zero("v_reset")]
+        taken = [each for each in ways if each == NeuronCondition() or not self.domain.refuses(kind, each)]
+        way = taken[int(self.rng.integers(len(taken)))]
+        if way.one_voltage:
             both = np.full(size, self.rng.uniform(-0.4, 0.2))
             return both, both
-        leak = spread(-0.4, 0.4, "v_leak", "v_leak off 0") if "v_leak off 0" in way else nothing
-        reset = spread(-0.4, 0.3, "v_reset", "v_reset off 0") if "v_reset off 0" in way else nothing
+        leak = spread(-0.4, 0.4, "v_leak", off=True) if "v_leak" in way.off_zero else nothing
+        reset = spread(-0.4, 0.3, "v_reset", off=True) if "v_reset" in way.off_zero else nothing
         return leak, reset
 
     def _strength(self, made: Node, size: int) -> float:

@@ -9,12 +9,24 @@ from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
 from nir_interop.explain.verdict import explain_cell
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import (
+    Condition,
+    Domain,
+    Form,
+    Identified,
+    Nesting,
+    Recurrence,
+    Refusal,
+    Subject,
+    Wiring,
+    Written,
+)
 from nir_interop.graphs import Graph, Node, nest
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
+from tests.conditions import OFF, at, spread
 from tests.strategies import lif, port
 
 
@@ -41,7 +53,7 @@ def test_a_network_that_a_library_cannot_hold_is_the_builder_s_and_a_failed_expo
 def test_a_library_that_is_not_installed_is_the_caller_s_setting() -> None:
     assert without_graph(RunFailed("env_missing"), Stage.BUILD).blame is Blame.SETTING
     missing = RunFailed("env_missing")
-    verdict = attributed(Verdict(Status.ENV_MISSING, Blame.UNEXPLAINED), missing, graph(), {})
+    verdict = attributed(Verdict(Status.ENV_MISSING, Blame.UNEXPLAINED), missing, graph(), Domain())
     assert verdict.blame is Blame.SETTING
 
 
@@ -55,8 +67,8 @@ def test_a_graph_that_means_nothing_is_the_exporter_s_whoever_refuses_it() -> No
 
 
 def test_what_the_probes_saw_refused_is_the_cause_whatever_the_numbers() -> None:
-    refusal = Refusal("r off 1 and tau/dt", "refused", "ValueError: nir.LIF.r must equal 1 or 100")
-    domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
+    refusal = Refusal(at(OFF), "refused", "ValueError: nir.LIF.r must equal 1 or 100")
+    domain = Domain({"LIF": Identified(NIR_MEANING, outputs=10, refusals=(refusal,))})
     failure = RunFailed("refused", "ValueError", "nir.LIF.r must equal 1 or 20")
     verdict = attributed(Verdict(Status.REFUSED, Blame.UNEXPLAINED), failure, graph(r=2.5), domain)
     assert (verdict.blame, verdict.codes) == (Blame.IMPORTER, ("unsupported",))
@@ -66,20 +78,20 @@ def test_what_the_probes_saw_refused_is_the_cause_whatever_the_numbers() -> None
 
 def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
     failure = RunFailed("import_error", "AttributeError", "no attribute 'items'")
-    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), {})
+    verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), Domain())
     assert (verdict.blame, verdict.causes) == (Blame.IMPORTER, ())
 
 
 def test_a_cause_that_is_known_stays() -> None:
     share = CauseShare(Cause.DT_REQUESTED, 0, (), "another step")
     known = Verdict(Status.REFUSED, Blame.SETTING, (share,), 1.0)
-    assert attributed(known, RunFailed("refused"), graph(), {}) == known
+    assert attributed(known, RunFailed("refused"), graph(), Domain()) == known
 
 
 def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> None:
-    refusal = Refusal("r off 1", "import_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
+    refusal = Refusal(at(OFF), "import_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input")
     failure = RunFailed("import_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input")
-    domain = {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))}
+    domain = Domain({"LIF": Identified(NIR_MEANING, outputs=10, refusals=(refusal,))})
     verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert verdict.codes == ("unsupported",)
 
@@ -87,10 +99,13 @@ def test_names_of_nodes_do_not_hide_that_a_probe_failed_in_the_same_words() -> N
 def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit() -> None:
     ends = {"input": port("Input", 2), "lif": lif(2), "mine": port("Output", 2), "yours": port("Output", 2)}
     several = Graph(ends, (("input", "lif"), ("lif", "mine"), ("lif", "yours")))
-    domain = {
-        "LIF": Identified(NIR_MEANING, outputs=10),
-        "several Outputs": Identified(NIR_MEANING, refuses=(Refusal("several Outputs", "timeout", "killed after 4 s"),)),
-    }
+    hang = Refusal(Form.ANY, "timeout", "killed after 4 s")
+    domain = Domain(
+        {
+            "LIF": Identified(NIR_MEANING, outputs=10),
+            Wiring.SEVERAL_OUTPUTS: Identified(NIR_MEANING, refusals=(hang,)),
+        }
+    )
     failure = RunFailed("timeout", "", "killed after 20 s")
     verdict = attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, several, domain)
     assert (verdict.blame, verdict.codes, verdict.causes[0].nodes) == (Blame.IMPORTER, ("unsupported",), ("mine", "yours"))
@@ -101,7 +116,9 @@ def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit(
 def test_what_is_not_taken_in_any_way_has_one_name_whether_or_not_the_sizes_tell_that_it_is_left_out() -> None:
     left_out = CauseShare(Cause.NODE_DROPPED, 0, ("lif",), "LIF lif is left out: The size of tensor a (9) must match (7)")
     known = Verdict(Status.RUN_ERROR, Blame.IMPORTER, (left_out,), 1.0)
-    domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(Refusal("LIF", "import_error", "an empty graph"),))}
+    domain = Domain(
+        {"LIF": Identified(NIR_MEANING, outputs=0, refusals=(Refusal(Form.ANY, "import_error", "an empty graph"),))}
+    )
     for failure, verdict in (
         (RunFailed("run_error", "RuntimeError", "The size of tensor a (9) must match (7)"), known),
         (RunFailed("import_error", "ValueError", "an empty graph"), Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED)),
@@ -109,14 +126,14 @@ def test_what_is_not_taken_in_any_way_has_one_name_whether_or_not_the_sizes_tell
         named = attributed(verdict, failure, graph(), domain)
         assert (named.codes, named.causes[0].nodes) == (("unsupported",), ("lif",))
         assert "LIF, LIF" not in named.causes[0].says
-    taken = {"LIF": Identified(NIR_MEANING, outputs=10)}
+    taken = Domain({"LIF": Identified(NIR_MEANING, outputs=10)})
     assert attributed(known, RunFailed("run_error"), graph(), taken).codes == ("node_dropped",)
 
 
 def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> None:
     failure = RunFailed("import_error", "KeyError", "'lif'")
-    refusal = Refusal("LIF", "import_error", "ValueError: cannot find the input of an empty graph")
-    domain = {"LIF": Identified(NIR_MEANING, outputs=0, refuses=(refusal,))}
+    refusal = Refusal(Form.ANY, "import_error", "ValueError: cannot find the input of an empty graph")
+    domain = Domain({"LIF": Identified(NIR_MEANING, outputs=0, refusals=(refusal,))})
     verdict = attributed(Verdict(Status.IMPORT_ERROR, Blame.UNEXPLAINED), failure, graph(), domain)
     assert (verdict.codes, verdict.causes[0].nodes) == (("unsupported",), ("lif",))
 
@@ -124,14 +141,15 @@ def test_what_got_through_no_probe_is_the_cause_of_an_error_in_other_words() -> 
 ENDS = {"shape": "ValueError: type mismatch: input.output: [[3]] -> neuron.input: []", "items": "AttributeError: no 'items'"}
 
 
-def domain_of(**refused: tuple[tuple[str, str], ...]) -> dict[str, Identified]:
-    return {
-        kind: Identified(NIR_MEANING, 100, refuses=tuple(Refusal(name, "import_error", ENDS[end]) for name, end in labels))
-        for kind, labels in refused.items()
-    }
+def domain_of(*declined: tuple[Subject, Condition, str]) -> Domain:
+    """Conditions of primitives and wirings, each with the name of how it ends."""
+    refusals: dict[Subject, tuple[Refusal, ...]] = {}
+    for subject, condition, end in declined:
+        refusals[subject] = (*refusals.get(subject, ()), Refusal(condition, "import_error", ENDS[end]))
+    return Domain({subject: Identified(NIR_MEANING, 100, refusals=each) for subject, each in refusals.items()})
 
 
-def explained(exported: Graph, end: str, domain: dict[str, Identified], status: Status = Status.IMPORT_ERROR) -> Verdict:
+def explained(exported: Graph, end: str, domain: Domain, status: Status = Status.IMPORT_ERROR) -> Verdict:
     error, _, message = end.partition(": ")
     return attributed(Verdict(status, Blame.UNEXPLAINED), RunFailed(str(status), error, message), exported, domain)
 
@@ -144,7 +162,7 @@ def test_one_number_for_all_neurons_is_named_with_the_nodes_that_have_it() -> No
         {"input": port("Input", 2), "lif": lif(2), "flat": scalar, "output": port("Output", 2)},
         (("input", "lif"), ("lif", "flat"), ("flat", "output")),
     )
-    known = domain_of(LIF=(("one number for all elements", "shape"), ("heterogeneous tau", "shape")))
+    known = domain_of(("LIF", Written.ONE_NUMBER, "shape"), ("LIF", spread("tau"), "shape"))
     verdict = explained(two, "ValueError: type mismatch: lif.output: [[2]] -> flat.input: []", known)
     assert (verdict.codes, verdict.causes[0].nodes) == (("parameter_shape",), ("flat",))
     assert verdict.causes[0].says.startswith("LIF, one number for all elements: ValueError")
@@ -159,11 +177,9 @@ def around(source: str, *, inner: bool) -> Graph:
 
 
 WIRED = domain_of(
-    recurrence=(
-        ("two layers that feed themselves", "items"),
-        ("one layer that feeds itself, its source named before the Input", "items"),
-    ),
-    nesting=(("a recurrence in a graph of its own, named before its source", "items"),),
+    (Wiring.RECURRENCE, Recurrence.TWO_LAYERS, "items"),
+    (Wiring.RECURRENCE, Recurrence.SOURCE_BEFORE_INPUT, "items"),
+    (Wiring.NESTING, Nesting.RECURRENCE_BEFORE_SOURCE, "items"),
 )
 
 
@@ -187,19 +203,19 @@ def test_a_reader_s_refusal_keeps_its_blame_and_gets_a_cause() -> None:
     )
     read = Verdict(Status.READ_ERROR, Blame.FORMAT, (CauseShare(Cause.UNSUPPORTED, 0, (), "nir.read refuses it"),), 1.0)
     failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[2]] -> lif.input: []")
-    found = attributed(read, failure, scalar, domain_of(LIF=(("one number for all elements", "shape"),)))
+    found = attributed(read, failure, scalar, domain_of(("LIF", Written.ONE_NUMBER, "shape")))
     assert (found.blame, found.codes) == (Blame.FORMAT, ("parameter_shape",))
-    assert attributed(read, failure, graph(), domain_of(LIF=(("one number for all elements", "shape"),))) == read
+    assert attributed(read, failure, graph(), domain_of(("LIF", Written.ONE_NUMBER, "shape"))) == read
 
 
 def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -> None:
-    refusal = Refusal("in groups", "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
+    refusal = Refusal(Form.GROUPS, "read_error", "ValueError: type mismatch: input.output: [[4 9]] -> n0.input: [[2 9]]")
     failure = RunFailed("read_error", "ValueError", "type mismatch: input.output: [[7 2]] -> lif.input: [[1 2]]")
     none = np.zeros((1, 1, 2))
     facts = {"intended": None, "exported": graph(), "native": Recording({"output": none})}
     ends = {"source": Side("the source", 1e-4), "target": Side("the importer", 1e-4)}
     made = explain_cell(made=None, stimulus=none, failure=failure, **facts, **ends)
-    verdict = attributed(made, failure, graph(), {"LIF": Identified(NIR_MEANING, outputs=10, refuses=(refusal,))})
+    verdict = attributed(made, failure, graph(), Domain({"LIF": Identified(NIR_MEANING, outputs=10, refusals=(refusal,))}))
     assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
     assert verdict.causes[0].nodes == ("lif",)
     assert verdict.causes[0].says.startswith("nir.read refuses the file, before any importer: ValueError: type mismatch")
@@ -211,5 +227,5 @@ def test_a_failure_of_our_own_is_nobody_elses() -> None:
     facts = {"intended": None, "exported": graph(), "native": Recording({"output": none})}
     ends = {"source": Side("the source", 1e-4), "target": Side("the importer", 1e-4)}
     made = explain_cell(made=None, stimulus=none, failure=failure, **facts, **ends)
-    assert attributed(made, failure, graph(), {}) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
+    assert attributed(made, failure, graph(), Domain()) == Verdict(Status.RUN_ERROR, Blame.HARNESS)
     assert without_graph(failure, Stage.EXPORT).blame is Blame.HARNESS

@@ -8,12 +8,22 @@ import pytest
 
 from nir_interop.errors import RunFailed
 from nir_interop.explain.identify import KINDS, identify
-from nir_interop.explain.probes import JOIN, NESTING, RECURRENCE
 from nir_interop.explain.probes.battery import STAGES
 from nir_interop.explain.probes.candidates import axes
 from nir_interop.explain.rules_in_words import rule_in_words
 from nir_interop.explain.structure import without
-from nir_interop.fingerprint import Fingerprint, Identified, differing_axes
+from nir_interop.fingerprint import (
+    Circuit,
+    Condition,
+    Fingerprint,
+    FlattenDims,
+    Form,
+    Identified,
+    NeuronCondition,
+    Subject,
+    Wiring,
+    differing_axes,
+)
 from nir_interop.graphs import NEURONS, Array, Graph
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -37,6 +47,7 @@ from nir_interop.rule import (
     Use,
 )
 from nir_interop.vocabulary import Cause
+from tests.conditions import spread
 from tests.explain.fake_backend import FakeBackend
 from tests.known import fingerprint_of, installed
 
@@ -137,7 +148,8 @@ def test_a_recurrence_that_is_wired_otherwise_is_told_apart_from_the_neurons_rul
     identified = identify(FakeBackend(frozenset({Cause.RECURRENCE_REWIRED})), name="fake", kinds=["LIF"]).rules["LIF"]
     assert identified.rule == NIR_MEANING
     assert identified.mismatched == 0
-    assert "a recurrence with a bias" in {refusal.parameter for refusal in identified.refuses if refusal.status == "mismatch"}
+    misrun = {refusal.condition for refusal in identified.refusals if refusal.status == "mismatch"}
+    assert NeuronCondition(circuit=Circuit.CYCLE) in misrun
 
 
 def test_values_that_nothing_splits_are_a_tie_with_its_proof() -> None:
@@ -155,8 +167,8 @@ def test_what_is_refused_is_a_tie_that_names_the_refusal() -> None:
     (tie,) = (tie for tie in identified.ties if tie.axis == "resistance")
     assert tie.values == ("used", "collapsed")
     assert tie.splits.startswith("heterogeneous r: refused")
-    refused = {refusal.parameter for refusal in identified.refuses}
-    assert {"heterogeneous r", "heterogeneous tau", "heterogeneous v_threshold"} <= refused
+    refused = {refusal.condition for refusal in identified.refusals}
+    assert {spread("r"), spread("tau"), spread("v_threshold")} <= refused
 
 
 def test_a_primitive_that_is_refused_keeps_its_refusal_and_has_no_outputs() -> None:
@@ -164,28 +176,28 @@ def test_a_primitive_that_is_refused_keeps_its_refusal_and_has_no_outputs() -> N
         raise RunFailed("refused", "ValueError", "never heard of it")
 
     fingerprint = identify(run, name="mute")
-    assert sorted(fingerprint.rules) == sorted(KINDS)
+    assert {*fingerprint.rules} == {*KINDS}
     for kind, identified in fingerprint.rules.items():
         assert identified.outputs == 0
-        refused = [(refusal.parameter, refusal.message) for refusal in identified.refuses]
+        refused = [(refusal.condition, refusal.message) for refusal in identified.refusals]
         # A recurrence needs a neuron, and there is none.
-        assert refused == ([] if kind in (RECURRENCE, NESTING) else [(kind, "ValueError: never heard of it")])
+        assert refused == ([] if kind in (Wiring.RECURRENCE, Wiring.NESTING) else [(Form.ANY, "ValueError: never heard of it")])
 
 
 def test_an_output_of_another_shape_is_no_answer() -> None:
     def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
         return Recording({"output": np.zeros((*stimulus.shape[:2], 7))})
 
-    (refusal,) = identify(run, name="wide", kinds=["LIF"]).rules["LIF"].refuses
+    (refusal,) = identify(run, name="wide", kinds=["LIF"]).rules["LIF"].refusals
     assert refusal.status == "wrong_shape"
 
 
-STRUCTURES = {
+STRUCTURES: dict[Cause, tuple[Subject, ...]] = {
     Cause.POOL_PADDING: ("SumPool2d", "AvgPool2d"),
     Cause.FLATTEN_BATCH: ("Flatten",),
     Cause.WEIGHT_TRANSPOSED: ("Affine", "Linear"),
     Cause.BIAS_DROPPED: ("Affine",),
-    Cause.JOIN_MISRUN: (JOIN,),
+    Cause.JOIN_MISRUN: (Wiring.JOIN,),
     Cause.NODE_DROPPED: ("Delay",),
 }
 
@@ -199,7 +211,7 @@ def test_a_structure_that_a_fake_backend_misruns_shows_in_its_evidence(cause: Ca
     for kind in kinds:
         assert sound.rules[kind].outputs > 0
         assert sound.rules[kind].mismatched == 0
-        assert faulty.rules[kind].mismatched > 0 or "wrong_shape" in {each.status for each in faulty.rules[kind].refuses}, kind
+        assert faulty.rules[kind].mismatched > 0 or "wrong_shape" in {each.status for each in faulty.rules[kind].refusals}, kind
 
 
 def test_a_structure_that_comes_out_otherwise_each_time_is_unstable() -> None:
@@ -210,7 +222,7 @@ def test_a_structure_that_comes_out_otherwise_each_time_is_unstable() -> None:
         return Recording({"output": output[..., :-1] if next(calls) % 2 else -output})
 
     scale = identify(run, name="moody", kinds=["Scale"]).rules["Scale"]
-    assert {refusal.status for refusal in scale.refuses} == {"unstable"}
+    assert {refusal.status for refusal in scale.refusals} == {"unstable"}
     assert scale.outputs == 0
 
 
@@ -222,9 +234,9 @@ def test_a_neuron_that_is_refused_alone_and_dropped_among_layers_says_both() -> 
         return simulate(without(graph, name), stimulus, dt)
 
     identified = identify(run, name="careless", kinds=["LI"]).rules["LI"]
-    assert [(refusal.parameter, refusal.status) for refusal in identified.refuses] == [
-        ("LI", "import_error"),
-        ("between two layers", "mismatch"),
+    assert [(refusal.condition, refusal.status) for refusal in identified.refusals] == [
+        (Form.ANY, "import_error"),
+        (Form.BETWEEN_LAYERS, "mismatch"),
     ]
     assert identified.mismatched == 0, "the rule was not compared"
 
@@ -236,18 +248,18 @@ def library(request: pytest.FixtureRequest) -> Fingerprint:
 
 
 def test_the_structures_that_each_library_misruns_are_those_that_were_measured_by_hand(library: Fingerprint) -> None:
-    def ends(kind: str) -> dict[str, str]:
-        return {refusal.parameter: refusal.status for refusal in library.rules[kind].refuses}
+    def ends(kind: str) -> dict[Condition, str]:
+        return {refusal.condition: refusal.status for refusal in library.rules[kind].refusals}
 
-    assert ends("SumPool2d")["padding"] == "wrong_shape"
-    assert ends("SumPool2d")["padding that no shape shows"] == "mismatch"
+    assert ends("SumPool2d")[Form.PADDING] == "wrong_shape"
+    assert ends("SumPool2d")[Form.HIDDEN_PADDING] == "mismatch"
     assert library.rules["Linear"].mismatched == library.rules["Affine"].mismatched == 0
-    assert (library.rules[JOIN].mismatched > 0) == (library.backend == "norse")
-    assert ("dims 0 to -1" in ends("Flatten")) == (library.backend != "spikingjelly")
-    assert "dims -3 to -1" not in ends("Flatten")
+    assert (library.rules[Wiring.JOIN].mismatched > 0) == (library.backend == "norse")
+    assert (FlattenDims(0, -1) in ends("Flatten")) == (library.backend != "spikingjelly")
+    assert FlattenDims(-3, -1) not in ends("Flatten")
     if library.backend == "norse":
         # The graph falls apart at LI, and which part is run hangs on where objects lie in memory: twelve tries may all agree.
-        assert ends("LI")["between two layers"] in ("unstable", "wrong_shape", "run_error")
+        assert ends("LI")[Form.BETWEEN_LAYERS] in ("unstable", "wrong_shape", "run_error")
 
 
 def test_every_library_is_identified_without_a_mismatch(library: Fingerprint) -> None:

@@ -5,9 +5,7 @@ import pytest
 
 from nir_interop.explain.probes import (
     BATTERY,
-    JOIN,
     STRUCTURAL,
-    Gains,
     Probe,
     Question,
     Structural,
@@ -21,6 +19,7 @@ from nir_interop.explain.probes.candidates import NOT_RUN, axes, extended, first
 from nir_interop.explain.probes.equality import equality
 from nir_interop.explain.probes.graphs import single
 from nir_interop.explain.probes.tie_breaking import INPUTS, separating
+from nir_interop.fingerprint import Gains, GainState, Wiring
 from nir_interop.graphs import NEURONS, STATELESS, validate
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Axis, Comparison, Decay, Gain, Precision, ResetKind, SpikesPerStep, Start, UpdateRule
@@ -106,32 +105,31 @@ def test_a_question_answers_as_the_simulator_does(kind: str) -> None:
         assert question.stimulus is not None
         validate(question.graph)
         meant = question.observe(simulate(question.graph, question.stimulus, probe.dt, rule))
-        assert question.mismatched(question.answer(rule), meant) == 0, probe.name
+        assert question.mismatched(question.answer(rule), meant) == 0, probe
 
 
 @pytest.mark.parametrize("kind", ["LIF", "CubaLIF", "IF"])
 def test_the_first_place_of_r_and_w_in_is_off_neutral_values_and_fixed_points(kind: str) -> None:
     node = neuron(kind, DT, gains_of(kind)[0], Variation())
-    matched = neuron(kind, DT, Gains("matched", "matched"), Variation())
+    matched = neuron(kind, DT, Gains(GainState.MATCHED, GainState.MATCHED), Variation())
     for name in {"r", "w_in"} & set(node.params):
         assert not np.isclose(node[name], 1).any()
         assert not np.isclose(node[name], matched[name]).any()
 
 
-def test_probes_have_names_of_their_own() -> None:
-    names = [probe.name for probe in BATTERY]
-    assert len(set(names)) == len(names)
+def test_no_probe_asks_what_another_does() -> None:
+    assert len(set(BATTERY)) == len(BATTERY)
 
 
 def test_every_primitive_without_a_rule_has_a_structural_probe_and_so_has_a_join() -> None:
-    assert {probe.kind for probe in STRUCTURAL} >= {*STATELESS, "Delay", JOIN} - {"Input", "Output"}
-    names = [(probe.kind, probe.name) for probe in STRUCTURAL]
-    assert len(set(names)) == len(names)
+    assert {probe.subject for probe in STRUCTURAL} >= {*STATELESS, "Delay", *Wiring} - {"Input", "Output"}
+    asked = [(probe.subject, probe.condition) for probe in STRUCTURAL]
+    assert len(set(asked)) == len(asked)
 
 
-@pytest.mark.parametrize("probe", STRUCTURAL, ids=[f"{probe.kind}-{probe.name}" for probe in STRUCTURAL])
+@pytest.mark.parametrize("probe", STRUCTURAL, ids=[f"{probe.subject}-{probe.condition}" for probe in STRUCTURAL])
 def test_a_structural_probe_is_a_valid_graph_that_answers(probe: Structural) -> None:
-    graph = probe.graph(lambda size: neuron("LIF", DT, Gains("matched"), Variation(), size))
+    graph = probe.graph(lambda size: neuron("LIF", DT, Gains(GainState.MATCHED), Variation(), size))
     validate(graph)
     stimulus = np.random.default_rng(0).normal(0.4, 1.0, (24, 4, *probe.shape))
     output = simulate(graph, stimulus, DT).outputs["output"]
@@ -144,7 +142,7 @@ def test_flatten_is_probed_with_each_pair_of_dims_from_either_end() -> None:
         (int(node["start_dim"]), int(node["end_dim"]))
         for probe in STRUCTURAL
         for node in probe.nodes.values()
-        if probe.kind == "Flatten"
+        if probe.subject == "Flatten"
     }
     assert pairs == {(start + a, end + b) for start, end in ((0, 1), (0, 2), (1, 2)) for a in (0, -3) for b in (0, -3)}
 
@@ -169,8 +167,8 @@ def test_the_values_that_no_candidate_has_are_those_that_the_simulator_reads_as_
 
 def test_rules_that_the_battery_leaves_over_are_told_apart_by_random_inputs_where_they_can_be() -> None:
     other = NIR_MEANING.but(start=Start.RESET)
-    plain = Probe("plain", ALL, stimuli.random, (0.3, 8.0), steps=24)
-    off = Probe("off", ALL, stimuli.random, (0.3, 8.0), Variation(reset=-0.4375), steps=24)
+    plain = Probe(ALL, stimuli.random, (0.3, 8.0), steps=24)
+    off = Probe(ALL, stimuli.random, (0.3, 8.0), Variation(reset=-0.4375), steps=24)
     assert list(separating("LIF", [NIR_MEANING, other], [(Gains(), plain)])) == []
     (question,) = separating("LIF", [NIR_MEANING, other], [(Gains(), plain), (Gains(), off)])
     assert question.mismatched(question.answer(NIR_MEANING), question.answer(other)) > 0

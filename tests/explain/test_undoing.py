@@ -7,7 +7,7 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.explain.verdict import explain_cell
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import NEURONS, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -171,7 +171,7 @@ def test_a_rule_that_does_not_reproduce_its_evidence_is_not_built_on() -> None:
     meant = simulate(graph, x, DT)
     noise = np.random.default_rng(0).random(meant.output.shape) < 0.3
     made = Recording({"output": meant.output != noise}, meant.spikes)
-    verdict = explain(graph, x, meant, made, target=Side("the importer", DT, domain={"LIF": closest}))
+    verdict = explain(graph, x, meant, made, target=Side("the importer", DT, domain=Domain({"LIF": closest})))
     (cause,) = verdict.causes
     assert (cause.cause, verdict.blame) == (Cause.UNEXPLAINED, Blame.IMPORTER)
     assert cause.nodes == ("one", "two")

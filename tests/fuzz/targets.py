@@ -19,9 +19,7 @@ from nir_interop.memory import allowed
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
 from nir_interop.reference.room import check_room, check_time
-from nir_interop.report.difference import compare
-from nir_interop.report.difference_text import paragraphs
-from nir_interop.report.runs import read_run
+from nir_interop.report.diff import compare, paragraphs, read_run
 from nir_interop.stimuli import load_output, load_stimulus
 
 DT = 1e-4

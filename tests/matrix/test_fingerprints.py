@@ -9,9 +9,9 @@ import pytest
 
 from nir_interop.backends.environments import backend
 from nir_interop.errors import CannotBuild, RunFailed
-from nir_interop.explain.probes import Gains, Variation, neuron
+from nir_interop.explain.probes import Variation, neuron
 from nir_interop.explain.probes.graphs import cycle, single
-from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.fingerprint import Fingerprint, Gains, GainState, Identified
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import IF, LIF, Affine, Feedback, Network
 from nir_interop.networks.documents import document_of, network_from
@@ -123,7 +123,7 @@ def test_a_network_comes_back_from_plain_data_with_all_its_digits() -> None:
 
 
 def test_parameters_of_single_precision_become_the_numbers_that_were_meant() -> None:
-    node = neuron("LIF", 1e-4, Gains("matched"), Variation())
+    node = neuron("LIF", 1e-4, Gains(GainState.MATCHED), Variation())
     assert node["tau"].dtype == np.float32
     (layer,) = layered(single(node, 3), 1e-4, HARD).neurons()
     assert isinstance(layer, LIF)
@@ -132,7 +132,7 @@ def test_parameters_of_single_precision_become_the_numbers_that_were_meant() -> 
 
 
 def test_a_nested_recurrence_becomes_feedback() -> None:
-    graph = cycle(neuron("LIF", 1e-4, Gains("matched"), Variation()), 3, 0.5, 0.25, nested=True)
+    graph = cycle(neuron("LIF", 1e-4, Gains(GainState.MATCHED), Variation()), 3, 0.5, 0.25, nested=True)
     (layer,) = layered(graph, 1e-4, HARD).neurons()
     assert layer.feedback is not None and "." not in layer.name
     np.testing.assert_array_equal(layer.feedback.bias, [0.25] * 3)
@@ -146,7 +146,7 @@ def test_a_threshold_alone_is_no_layer_and_is_refused() -> None:
 
 def test_a_neuron_that_is_written_otherwise_is_refused_with_how() -> None:
     installed("spikingjelly")
-    graph: Graph = single(neuron("LIF", 2.0**-13, Gains("one"), Variation()), 3)
+    graph: Graph = single(neuron("LIF", 2.0**-13, Gains(GainState.ONE), Variation()), 3)
     with LiveBackend(backend("spikingjelly")) as live, pytest.raises(RunFailed, match="written as LIFNode") as refused:
         live.native(HARD, Idiom.PORTABLE, "LIFNode(decay_input=False, v_reset=float)")(graph, np.zeros((4, 1, 3)), 2.0**-13)
     assert refused.value.status == str(Status.REFUSED)

@@ -145,10 +145,10 @@ def test_wrong_outputs_get_the_cause_that_the_importers_rule_gives() -> None:
     def ignores_r(graph: Graph, stimulus: Array, dt: float) -> Recording:
         return simulate(graph, stimulus, dt, known.by_primitive())
 
-    from nir_interop.fingerprint import Identified
+    from nir_interop.fingerprint import Domain, Identified
     from nir_interop.rule import NIR_MEANING, Use
 
-    known = Fingerprint("fake", rules={"LIF": Identified(NIR_MEANING.but(resistance=Use.IGNORED))})
+    known = Fingerprint("fake", rules=Domain({"LIF": Identified(NIR_MEANING.but(resistance=Use.IGNORED))}))
     (row,) = rows_of(ignores_r, [LIF], lambda: known)
     assert (row["status"], row["causes"]) == ("wrong", "resistance_ignored")
 

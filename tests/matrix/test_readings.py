@@ -12,7 +12,7 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
-from nir_interop.fingerprint import Fingerprint, Identified, Origin
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin
 from nir_interop.graphs import Array, Graph, Node, read
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -47,7 +47,7 @@ NEURONS = {
 def natives(graph: Graph) -> Iterable[Fingerprint]:
     kinds = sorted({each.kind for _, each in graph.primitives() if "r" in each.params})
     for options, rule in NEURONS.items():
-        yield Fingerprint("lib", Origin.NATIVE, options, {kind: Identified(rule, 1) for kind in kinds})
+        yield Fingerprint("lib", Origin.NATIVE, options, Domain({kind: Identified(rule, 1) for kind in kinds}))
 
 
 def none(graph: Graph) -> Iterable[Fingerprint]:

@@ -14,7 +14,7 @@ from nir_interop.backends.environments import backends
 from nir_interop.matrix.campaign import Event, run, verdict_after
 from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.results import CellResult, Results
-from nir_interop.report.tables import reconciliation, summary
+from nir_interop.report.cells import reconciliation, summary
 from nir_interop.store.store import Store
 from nir_interop.workers.jobs import AppliedPass, Explained, Rewritten
 from tests.matrix.matrix_runs import tables

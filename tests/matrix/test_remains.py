@@ -7,7 +7,7 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Array, Graph
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
@@ -22,7 +22,7 @@ from tests.strategies import DT, chain, neuron, node
 RNG = np.random.default_rng(0)
 GRAPH = chain(node("Linear", weight=RNG.normal(2, 2, (4, 3))), neuron("LIF", 4, RNG), size=3)
 X = np.random.default_rng(1).normal(1, 1, (40, 4, 3))
-TARGET = Side("target", DT, {}, {"LIF": Identified(NIR_MEANING, 100)})
+TARGET = Side("target", DT, {}, Domain({"LIF": Identified(NIR_MEANING, 100)}))
 
 
 def fails(graph: Graph, stimulus: Array, dt: float) -> Recording:
@@ -67,7 +67,7 @@ def test_whatever_way_a_target_ends_there_is_a_reason(run: object, words: str) -
 
 def test_a_pass_that_was_refused_is_a_reason() -> None:
     graph = chain(node("Linear", weight=RNG.normal(2, 2, (4, 3))), neuron("LI", 4, RNG), size=3)
-    lacks = Side("target", DT, {}, {"LI": Identified(NIR_MEANING), "Linear": Identified(NIR_MEANING)})
+    lacks = Side("target", DT, {}, Domain({"LI": Identified(NIR_MEANING), "Linear": Identified(NIR_MEANING)}))
     plan = reconcile(graph, Side("nir", DT), lacks, X, PASSES, run=fails)
     left = remains(plan, lacks, X).causes
     assert Cause.UNSUPPORTED in {each.cause for each in left}

@@ -17,8 +17,8 @@ from nir_interop.cli import app
 from nir_interop.errors import UnknownName
 from nir_interop.matrix.known_issues import load
 from nir_interop.matrix.plan import is_cell_id, parse_cell_id
-from nir_interop.report.files import write_pages
 from nir_interop.report.page import page_of, render
+from nir_interop.report.results_folder import write_pages
 from nir_interop.schema import PRIMITIVES, REPORT, RULES, Kind, read_table, write_table
 from tests.names.hostile import NAMES, PAYLOADS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import NEURONS, SPIKING, Graph, digest, inline
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.recording import Recording
@@ -19,9 +21,9 @@ from nir_interop.vocabulary import Cause
 from tests.strategies import DT, stimulus
 
 
-def side(rule: UpdateRule, dt: float = DT, **known: object) -> Side:
+def side(rule: UpdateRule, dt: float = DT, domain: Mapping[Any, Identified] | None = None) -> Side:
     """A side with one rule for all neurons."""
-    return Side("side", dt, dict.fromkeys(NEURONS, rule), **known)  # type: ignore[arg-type]
+    return Side("side", dt, dict.fromkeys(NEURONS, rule), Domain(domain))
 
 
 @st.composite

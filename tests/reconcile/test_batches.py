@@ -12,7 +12,7 @@ from hypothesis import given
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest, inline, write
 from nir_interop.reconcile.planner import fitted, reconcile
 from nir_interop.reconcile.sizes import BATCHES, unbatched_input
@@ -24,7 +24,7 @@ from tests.command_line import run
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
-KNOWN = Side("known", DT, {}, {"LIF": Identified(NIR_MEANING, 9)})
+KNOWN = Side("known", DT, {}, Domain({"LIF": Identified(NIR_MEANING, 9)}))
 
 
 def batched(graph: Graph) -> Graph:

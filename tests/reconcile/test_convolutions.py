@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Domain, Form, Identified, Refusal
 from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reconcile import convolutions
@@ -38,14 +38,14 @@ Make = Callable[[Shape, np.random.Generator], Node]
 LINE, PICTURE = (2, 9), (2, 6, 5)
 
 
-def target(outputs: int = 0, *refused: str, **others: int) -> Side:
+def target(outputs: int = 0, *refused: Form, **others: int) -> Side:
     """A side whose probes of convolutions gave so many outputs, some of which were refused."""
-    found = Identified(NIR_MEANING, outputs, refuses=tuple(Refusal(each, "refused", "") for each in refused))
+    found = Identified(NIR_MEANING, outputs, refusals=tuple(Refusal(each, "refused", "") for each in refused))
     rest = {kind: Identified(NIR_MEANING, number) for kind, number in others.items()}
-    return Side("other", DT, domain={"Conv1d": found, "Conv2d": found, **rest})
+    return Side("other", DT, domain=Domain({"Conv1d": found, "Conv2d": found, **rest}))
 
 
-NONE, NOT_SQUARE = target(), target(100, "a kernel that is not square")
+NONE, NOT_SQUARE = target(), target(100, Form.KERNEL_NOT_SQUARE)
 
 
 def proven(graph: Graph, side: Side = NONE, seed: int = 0) -> Graph:
@@ -223,7 +223,7 @@ def test_a_convolution_that_is_taken_or_of_which_nothing_is_known_stays() -> Non
     for graph in (built(LINE, rng, convolved(3, (3,)), *END), built(PICTURE, rng, convolved(3, (3, 3), padding="same"), *END)):
         assert DENSE.rewrite(graph, SOURCE, SOURCE) is None
         assert DENSE.rewrite(graph, SOURCE, target(100)) is None
-        assert DENSE.rewrite(graph, SOURCE, target(100, "in groups", "a kernel that is not square", "padding 'same'")) is None
+        assert DENSE.rewrite(graph, SOURCE, target(100, Form.GROUPS, Form.KERNEL_NOT_SQUARE, Form.PADDING_SAME)) is None
 
 
 def test_padding_that_no_number_says_is_a_dense_layer() -> None:

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.compare import assert_same_spikes
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Identified, NeuronCondition, Refusal
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.gains import GAINS
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Gain, LeakUse, Precision, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
+from tests.conditions import AT_ONE, MATCHED, OFF, ONE, at, off_zero, spread
 from tests.reconcile.replays import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port
 
@@ -32,8 +33,8 @@ def dense(outputs: int, inputs: int, **bias: np.ndarray) -> Node:
     return node("Affine" if bias else "Linear", weight=RNG.normal(0.5, 1, (outputs, inputs)), **bias)
 
 
-def domain(*parameters: str, kind: str = "LIF") -> dict[str, dict[str, Identified]]:
-    return {"domain": {kind: Identified(NIR_MEANING, refuses=tuple(Refusal(text, "refused", "no") for text in parameters))}}
+def domain(*declined: NeuronCondition, kind: str = "LIF") -> dict[str, dict[str, Identified]]:
+    return {"domain": {kind: Identified(NIR_MEANING, refusals=tuple(Refusal(each, "refused", "no") for each in declined))}}
 
 
 @given(st.data(), graphs(), seeds)
@@ -75,7 +76,6 @@ def test_what_is_not_refused_on_a_graph_with_cycles_is_exact(one: Pass, graph: G
 IGNORED = NIR_MEANING.but(resistance=Use.IGNORED)
 W_IGNORED = NIR_MEANING.but(input_weight=Use.IGNORED)
 COLLAPSED = NIR_MEANING.but(threshold=Use.COLLAPSED)
-OFF, ONE, MATCHED = "r off 1 and tau/dt", "r = 1", "r = tau/dt"
 
 
 def test_a_target_that_ignores_r_is_given_one() -> None:
@@ -87,35 +87,31 @@ def test_a_target_that_ignores_r_is_given_one() -> None:
 
 def test_a_target_that_takes_no_r_off_one_is_given_tau_over_dt() -> None:
     lif = neuron("LIF", 4, RNG)
-    rewritten = proven(FOLD_R, chain(dense(4, 3), lif, size=3), side(NIR_MEANING), side(NIR_MEANING, **domain(OFF)))
+    rewritten = proven(FOLD_R, chain(dense(4, 3), lif, size=3), side(NIR_MEANING), side(NIR_MEANING, **domain(at(OFF))))
     np.testing.assert_allclose(parameters(rewritten, "n1")["r"], lif["tau"] / DT)
-    only_one = side(NIR_MEANING, **domain(OFF, MATCHED))
+    only_one = side(NIR_MEANING, **domain(at(OFF), at(MATCHED)))
     rewritten = proven(FOLD_R, chain(dense(4, 3), lif, size=3), side(NIR_MEANING), only_one)
     assert (parameters(rewritten, "n1")["r"] == 1).all()
     refused(
         FOLD_R,
         chain(dense(4, 3), lif, size=3),
         side(NIR_MEANING),
-        side(NIR_MEANING, **domain(OFF, MATCHED, ONE)),
+        side(NIR_MEANING, **domain(at(OFF), at(MATCHED), at(ONE))),
         Cause.UNSUPPORTED,
     )
 
 
 def test_a_target_that_takes_r_as_it_is_is_left_alone() -> None:
     graph = chain(dense(4, 3), neuron("LIF", 4, RNG), size=3)
-    assert proven(FOLD_R, graph, side(NIR_MEANING), side(NIR_MEANING, **domain(ONE, "v_leak off 0, r = 1"))) is None
+    assert (
+        proven(FOLD_R, graph, side(NIR_MEANING), side(NIR_MEANING, **domain(at(ONE), off_zero("v_leak", gains=AT_ONE)))) is None
+    )
     assert proven(FOLD_W, graph, side(NIR_MEANING), side(W_IGNORED)) is None
 
 
 def test_a_target_with_a_step_of_its_own_is_given_r_that_matches_it() -> None:
     fixed = NIR_MEANING.but(time_step=TimeStep.FIXED)
-    known = domain(
-        "r off 1 and tau_mem/dt, w_in off 1 and tau_syn/dt",
-        "r off 1 and tau_mem/dt, w_in = tau_syn/dt",
-        "r = 1, w_in = 1",
-        "r = tau_mem/dt, w_in = tau_syn/dt",
-        kind="CubaLIF",
-    )
+    known = domain(at(OFF, OFF), at(OFF, MATCHED), at(ONE, ONE), at(MATCHED, MATCHED), kind="CubaLIF")
     cell = neuron("CubaLIF", 4, RNG)
     graph = chain(dense(4, 3), cell, size=3)
     rewritten = proven(FOLD_R, graph, side(fixed, 1e-3), side(fixed, 1e-3, **known))
@@ -232,7 +228,7 @@ def test_a_source_that_had_one_threshold_gives_it_to_all_without_scaling() -> No
 
 def test_thresholds_that_the_target_refuses_become_one() -> None:
     graph = chain(dense(4, 3), neuron("LIF", 4, RNG), size=3)
-    known = domain("heterogeneous v_threshold, r = 1")
+    known = domain(spread("v_threshold", gains=AT_ONE))
     assert (
         np.unique(
             parameters(proven(ONE_THRESHOLD, graph, side(NIR_MEANING), side(NIR_MEANING, **known)), "n1")["v_threshold"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.errors import InvalidGraph
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, inline, validate
 from nir_interop.reconcile.integrators import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
 from nir_interop.reconcile.model import Refused
@@ -110,7 +110,7 @@ def adding(**axes: Axis) -> tuple[Graph, Side]:
 
 
 def test_leaky_neurons_of_another_kind_beside_it_refuse_it() -> None:
-    lacks = Side("target", DT, domain={"IF": Identified(NIR_MEANING)})
+    lacks = Side("target", DT, domain=Domain({"IF": Identified(NIR_MEANING)}))
     graph, plain = adding()
     found = integrator_as_leaky(graph, plain, lacks)
     assert found is not None and found.graph.of_kind("LIF") == ("n1", "n2")
@@ -119,5 +119,5 @@ def test_leaky_neurons_of_another_kind_beside_it_refuse_it() -> None:
         graph, source = adding(**axes)
         with pytest.raises(Refused):
             integrator_as_leaky(graph, source, lacks)
-    neither = Side("target", DT, domain={"IF": Identified(NIR_MEANING), "LIF": Identified(NIR_MEANING)})
+    neither = Side("target", DT, domain=Domain({"IF": Identified(NIR_MEANING), "LIF": Identified(NIR_MEANING)}))
     assert integrator_as_leaky(graph, plain, neither) is None

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.probes import STRUCTURAL
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Condition, Domain, Identified, Nesting, Recurrence, Refusal, Subject, Wiring, Written
 from nir_interop.graphs import Array, Graph, Node, digest, early, inline, nested
 from nir_interop.reconcile.names import FEEDBACK, INLINING, NAMES
 from nir_interop.reconcile.passes import PASSES
@@ -23,17 +23,18 @@ from tests.strategies import DT, graphs, neuron, node, port, stimulus
 
 BY_NAME = {each.name: each for each in PASSES}
 NIR = Side("nir", DT)
-LAYER, ITSELF = "a layer in a graph of its own", "a recurrence in a graph of its own"
-EARLY, LAYERS_EARLY = f"{ITSELF}, named before its source", "layers named against the order in which they run"
-LAST = "one layer that feeds itself, listed behind the edge that leads on"
 
 
-def side(**refused: tuple[str, ...]) -> Side:
+def side(*nesting: Nesting, recurrence: tuple[Recurrence, ...] = (), **others: tuple[Condition, ...]) -> Side:
+    declined: dict[Subject, tuple[Condition, ...]] = {Wiring.NESTING: nesting, Wiring.RECURRENCE: recurrence, **others}
     domain = {
-        kind: Identified(NIR_MEANING, 100, refuses=tuple(Refusal(label, "import_error", "no") for label in labels))
-        for kind, labels in refused.items()
+        subject: Identified(NIR_MEANING, 100, refusals=tuple(Refusal(each, "import_error", "no") for each in conditions))
+        for subject, conditions in declined.items()
     }
-    return Side("other", DT, domain=domain)
+    return Side("other", DT, domain=Domain(domain))
+
+
+EARLY = side(Nesting.RECURRENCE_BEFORE_SOURCE)
 
 
 def layer(rng: np.random.Generator) -> Graph:
@@ -53,14 +54,14 @@ def recurrent(*names: str, said: str = "") -> Graph:
     )
 
 
-def test_every_label_that_a_pass_waits_for_is_a_probe_s_name() -> None:
-    assert {LAYER, ITSELF, EARLY, LAYERS_EARLY, LAST} <= {probe.name for probe in STRUCTURAL}
+def test_every_condition_that_a_pass_waits_for_is_probed() -> None:
+    assert {*Nesting, *Recurrence} <= {probe.condition for probe in STRUCTURAL}
 
 
 @given(graphs())
 @settings(deadline=None, max_examples=25)
 def test_what_is_renamed_inlined_or_listed_otherwise_means_the_same(graph: Graph) -> None:
-    everything = side(nesting=(LAYERS_EARLY, LAYER), recurrence=(LAST,))
+    everything = side(Nesting.LAYERS_AGAINST_ORDER, Nesting.LAYER, recurrence=(Recurrence.FEEDBACK_LISTED_LAST,))
     x, before = stimulus(0, size=3), digest(graph)
     for each in (*INLINING, *FEEDBACK, *NAMES):
         made = each.rewrite(graph, NIR, everything)
@@ -71,25 +72,25 @@ def test_what_is_renamed_inlined_or_listed_otherwise_means_the_same(graph: Graph
             again = each.rewrite(made.graph, NIR, everything)
             assert again is None
         assert each.rewrite(graph, NIR, NIR) is None
-        assert each.rewrite(graph, NIR, side(nesting=(), recurrence=())) is None
+        assert each.rewrite(graph, NIR, side()) is None
 
 
 def test_a_graph_within_is_met_behind_its_source_and_other_names_stay() -> None:
     graph = recurrent("w0", "n0", "n1")
-    made = BY_NAME["names_in_order"].rewrite(graph, NIR, side(nesting=(EARLY,)))
+    made = BY_NAME["names_in_order"].rewrite(graph, NIR, EARLY)
     assert made is not None and made.nodes == ("n0",)
     assert sorted(made.graph.nodes) == ["input", "n1", "output", "w0", "w0_1_n0"]
     assert not early(made.graph, nested(made.graph)) and "w0" in made.why
-    assert BY_NAME["names_in_order"].rewrite(recurrent("a", "b", "c"), NIR, side(nesting=(EARLY,))) is not None  # input < a
-    assert BY_NAME["names_in_order"].rewrite(recurrent("k", "l", "b"), NIR, side(nesting=(EARLY,))) is None
+    assert BY_NAME["names_in_order"].rewrite(recurrent("a", "b", "c"), NIR, EARLY) is not None  # input < a
+    assert BY_NAME["names_in_order"].rewrite(recurrent("k", "l", "b"), NIR, EARLY) is None
 
 
 def test_where_no_name_helps_nothing_is_renamed_but_inlined() -> None:
-    graph, lost = recurrent("w0", "n0", "n1"), side(nesting=(EARLY, ITSELF))
+    graph, lost = recurrent("w0", "n0", "n1"), side(Nesting.RECURRENCE_BEFORE_SOURCE, Nesting.RECURRENCE)
     assert BY_NAME["names_in_order"].rewrite(graph, NIR, lost) is None
     made = BY_NAME["inlined"].rewrite(graph, NIR, lost)
     assert made is not None and digest(made.graph) == digest(inline(graph))
-    assert BY_NAME["inlined"].rewrite(graph, NIR, side(nesting=(ITSELF,), recurrence=("one layer that feeds itself",))) is None
+    assert BY_NAME["inlined"].rewrite(graph, NIR, side(Nesting.RECURRENCE, recurrence=(Recurrence.ONE_LAYER,))) is None
 
 
 def target(graph: Graph, x: Array, dt: float) -> Recording:
@@ -100,7 +101,7 @@ def target(graph: Graph, x: Array, dt: float) -> Recording:
 
 
 def test_what_is_only_renamed_is_listed_and_says_what_it_said() -> None:
-    plan = reconcile(recurrent("w0", "n0", "n1", said="kept"), NIR, side(nesting=(EARLY,)), stimulus(0), PASSES, run=target)
+    plan = reconcile(recurrent("w0", "n0", "n1", said="kept"), NIR, EARLY, stimulus(0), PASSES, run=target)
     assert [each.name for each in plan.passes] == ["names_in_order"] and plan.right
     assert plan.graph.metadata == {"by": "us"}
     assert isinstance(plan.graph.nodes["w0"], Node) and plan.graph.nodes["w0"].metadata == {"note": "kept"}
@@ -108,13 +109,13 @@ def test_what_is_only_renamed_is_listed_and_says_what_it_said() -> None:
 
 def test_a_graph_that_is_right_as_it_is_stays_nested() -> None:
     graph = recurrent("k", "l", "m")
-    plan = reconcile(graph, NIR, side(nesting=(EARLY,)), stimulus(0), PASSES, run=target)
+    plan = reconcile(graph, NIR, EARLY, stimulus(0), PASSES, run=target)
     assert not plan.passes and nested(plan.graph) == ("l",) and plan.right
 
 
 def test_what_is_inlined_for_another_pass_is_listed() -> None:
     graph = recurrent("w0", "n0", "n1", said="kept")
-    plan = reconcile(graph, NIR, side(nesting=(EARLY,), LIF=("double precision",)), stimulus(0), PASSES, run=target)
+    plan = reconcile(graph, NIR, side(Nesting.RECURRENCE_BEFORE_SOURCE, LIF=(Written.DOUBLE,)), stimulus(0), PASSES, run=target)
     assert [each.name for each in plan.passes] == ["inlined", "single_precision"]
     assert plan.passes[0].nodes == ("n0",)
     assert isinstance(plan.graph.nodes["w0"], Node) and plan.graph.nodes["w0"].metadata == {"note": "kept"}
@@ -127,8 +128,13 @@ def test_edges_of_a_cycle_come_before_those_that_lead_out_of_it(first: bool) -> 
     nodes = {"lif": neuron("LIF", 3, rng), "w": node("Linear", weight=np.eye(3)), "fc": node("Linear", weight=np.eye(3))}
     edges = (("input", "lif"), *back, *on) if first else (("input", "lif"), *on, *back)
     graph = Graph({"input": port("Input", 3), **nodes, "output": port("Output", 3)}, edges)
-    made = BY_NAME["feedback_first"].rewrite(graph, NIR, side(recurrence=(LAST,)))
+    made = BY_NAME["feedback_first"].rewrite(graph, NIR, side(recurrence=(Recurrence.FEEDBACK_LISTED_LAST,)))
     assert (made is None) == first
     if made is not None:
         assert made.graph.edges == (("input", "lif"), *back, *on)
-        assert BY_NAME["feedback_first"].rewrite(graph, NIR, side(recurrence=(LAST, "two layers that feed themselves"))) is None
+        assert (
+            BY_NAME["feedback_first"].rewrite(
+                graph, NIR, side(recurrence=(Recurrence.FEEDBACK_LISTED_LAST, Recurrence.TWO_LAYERS))
+            )
+            is None
+        )

@@ -39,6 +39,7 @@ from nir_interop.rule import (
 )
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
+from tests.conditions import ONE, at
 from tests.known import fingerprint_of
 from tests.reconcile.replays import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
@@ -46,7 +47,7 @@ from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, sti
 (NEXT_FLOAT,) = NEURON_PASSES
 _, AS_LEAKY = INTEGRATORS
 RNG = np.random.default_rng(0)
-TAKEN, NOT_TAKEN = Identified(NIR_MEANING, 100), Identified(NIR_MEANING, refuses=(Refusal("r = 1", "refused", "no IF"),))
+TAKEN, NOT_TAKEN = Identified(NIR_MEANING, 100), Identified(NIR_MEANING, refusals=(Refusal(at(ONE), "refused", "no IF"),))
 NO_IF = {"domain": {"IF": NOT_TAKEN, "LIF": TAKEN}}
 ABOVE, AT_OR_ABOVE = NIR_MEANING, NIR_MEANING.but(comparison=Comparison.AT_OR_ABOVE)
 seeds = st.integers(0, 2**32 - 1)

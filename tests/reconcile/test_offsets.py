@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Identified, NeuronCondition, Refusal
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.offsets import OFFSETS
@@ -25,6 +25,7 @@ from nir_interop.rule import (
     Use,
 )
 from nir_interop.vocabulary import Cause
+from tests.conditions import AT_ONE, ONE_VOLTAGE, off_zero
 from tests.reconcile.replays import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
@@ -41,8 +42,11 @@ def one_layer(kind: str = "LIF", **changed: object) -> Graph:
     return chain(node("Linear", weight=RNG.normal(0.5, 1, (4, 3))), Node(kind, {**cell.params, **others}), size=3)
 
 
-def domain(*parameters: str) -> dict[str, dict[str, Identified]]:
-    return {"domain": {"LIF": Identified(NIR_MEANING, refuses=tuple(Refusal(text, "refused", "no") for text in parameters))}}
+def domain(*declined: NeuronCondition) -> dict[str, dict[str, Identified]]:
+    return {"domain": {"LIF": Identified(NIR_MEANING, refusals=tuple(Refusal(each, "refused", "no") for each in declined))}}
+
+
+OFF_ZERO = (off_zero("v_leak"), off_zero("v_reset"), off_zero("v_leak", "v_reset"))
 
 
 def with_values(graph: Graph, **values: float | None) -> Graph:
@@ -100,9 +104,9 @@ def test_a_leak_that_the_target_ignores_is_a_bias(data: st.DataObject, graph: Gr
 def test_whatever_is_not_refused_is_exact(data: st.DataObject, graph: Graph, seed: int) -> None:
     source, target = data.draw(rules()), data.draw(rules())
     values = data.draw(st.dictionaries(st.sampled_from(["v_leak", "v_reset"]), st.sampled_from([0.0, -0.125]), max_size=2))
-    refusals = data.draw(st.sets(st.sampled_from(["v_leak off 0", "v_reset off 0", "v_leak off 0, v_reset off 0"])))
+    refusals = data.draw(st.sets(st.sampled_from(OFF_ZERO)))
     try:
-        proven(SHIFT, with_values(graph, **values), side(source), side(target, **domain(*sorted(refusals))), seed)
+        proven(SHIFT, with_values(graph, **values), side(source), side(target, **domain(*refusals)), seed)
     except Refused as refusal:
         assert refusal.cause is not Cause.UNEXPLAINED
 
@@ -157,7 +161,7 @@ def test_a_leaky_start_goes_with_the_leak() -> None:
 
 
 def test_a_bias_moves_the_rest_to_the_reset_where_the_target_takes_no_other() -> None:
-    known = domain("v_leak off 0, r = 1", "v_reset off 0, r = 1", "v_leak off 0, v_reset off 0, r = 1")
+    known = domain(*(off_zero(*each.off_zero, gains=AT_ONE) for each in OFF_ZERO))
     from_reset = NIR_MEANING.but(start=Start.RESET)
     graph = one_layer(v_leak=0.05, v_reset=-0.2)
     rewritten = proven(SHIFT, graph, side(from_reset), side(from_reset, **known))
@@ -229,7 +233,7 @@ def test_fixed_point_is_refused() -> None:
 
 
 def test_what_no_domain_takes_is_refused() -> None:
-    known = domain("v_leak off 0", "v_reset off 0", "v_leak = v_reset off 0", "v_leak off 0, v_reset off 0")
+    known = domain(*OFF_ZERO, ONE_VOLTAGE)
     assert refused(SHIFT, one_layer(v_leak=0.0), side(NIR_MEANING), side(NIR_MEANING, **known)).cause in (
         Cause.UNSUPPORTED,
         Cause.START,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Condition, Domain, FlattenDims, Form, Identified, Refusal, Written
 from nir_interop.graphs import Array, Graph, Node, canonical, digest
 from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.reconcile.operators import OPERATORS
@@ -32,21 +32,21 @@ SIDES = (SOURCE, Side("late", DT, {"LIF": LATE}))
 SHAPE = (2, 6, 5)
 
 
-def known(*refused: str, outputs: int = 100) -> Identified:
+def known(*refused: Condition, outputs: int = 100) -> Identified:
     """What probes found of a primitive, some of which went wrong."""
-    return Identified(NIR_MEANING, outputs, refuses=tuple(Refusal(name, "wrong_shape", "") for name in refused))
+    return Identified(NIR_MEANING, outputs, refusals=tuple(Refusal(each, "wrong_shape", "") for each in refused))
 
 
 def target(**domain: Identified) -> Side:
-    return Side("other", DT, domain=domain)
+    return Side("other", DT, domain=Domain(domain))
 
 
-COUNTS_BATCH = target(Flatten=known("dims 0 to -1", "dims 0 to 2", "dims -2 to 2"))
-NO_AVERAGE = target(AvgPool2d=known("alone", outputs=0))
-NO_PADDING = target(SumPool2d=known("padding"), AvgPool2d=known("padding that no shape shows"))
-NO_SINGLE = target(SumPool2d=known("one number for both dimensions"))
-NO_GROUPS = target(Conv2d=known("in groups"), Conv1d=known("in groups"))
-NO_SAME = target(Conv2d=known("padding 'same'"), Conv1d=known("padding 'same'"))
+COUNTS_BATCH = target(Flatten=known(FlattenDims(0, -1), FlattenDims(0, 2), FlattenDims(-2, 2)))
+NO_AVERAGE = target(AvgPool2d=known(Form.ALONE, outputs=0))
+NO_PADDING = target(SumPool2d=known(Form.PADDING), AvgPool2d=known(Form.HIDDEN_PADDING))
+NO_SINGLE = target(SumPool2d=known(Written.ONE_FOR_BOTH))
+NO_GROUPS = target(Conv2d=known(Form.GROUPS), Conv1d=known(Form.GROUPS))
+NO_SAME = target(Conv2d=known(Form.PADDING_SAME), Conv1d=known(Form.PADDING_SAME))
 
 
 def drive(graph: Graph, seed: int = 0, steps: int = 25) -> Array:
@@ -82,11 +82,11 @@ def test_a_flatten_that_is_read_right_is_left_alone() -> None:
     graph = path(flatten(-3, -1), to=(60,))
     assert PASSES["negative_flatten_dims"].rewrite(graph, SOURCE, COUNTS_BATCH) is None
     mixed = path(flatten(-3, 2), to=(60,))
-    assert PASSES["negative_flatten_dims"].rewrite(mixed, SOURCE, target(Flatten=known("dims 0 to 2"))) is None
+    assert PASSES["negative_flatten_dims"].rewrite(mixed, SOURCE, target(Flatten=known(FlattenDims(0, 2)))) is None
 
 
 def test_a_flatten_that_is_read_right_in_no_way_is_refused() -> None:
-    side = target(Flatten=known("dims 0 to -1", "dims -3 to -1"))
+    side = target(Flatten=known(FlattenDims(0, -1), FlattenDims(-3, -1)))
     refused(PASSES["negative_flatten_dims"], path(flatten(), to=(60,)), SOURCE, side, Cause.FLATTEN_BATCH, "n0")
 
 
@@ -147,7 +147,7 @@ def test_weights_that_others_feed_too_keep_their_scale(seed: int) -> None:
 def test_an_average_that_nothing_can_stand_for_is_refused() -> None:
     rng = np.random.default_rng(0)
     graph = path(random_lif(SHAPE, rng), pool("AvgPool2d"), random_lif((2, 3, 2), rng), to=(2, 3, 2))
-    side = target(AvgPool2d=known("alone", outputs=0), Conv2d=known("alone", outputs=0))
+    side = target(AvgPool2d=known(Form.ALONE, outputs=0), Conv2d=known(Form.ALONE, outputs=0))
     refused(PASSES["average_as_sum"], graph, SOURCE, side, Cause.NODE_DROPPED, "n1")
 
 
@@ -164,7 +164,7 @@ def test_a_pool_without_padding_stays_a_pool() -> None:
 
 
 def test_padding_is_refused_where_no_convolution_is_taken() -> None:
-    side = target(SumPool2d=known("padding"), Conv2d=known("alone", outputs=0))
+    side = target(SumPool2d=known(Form.PADDING), Conv2d=known(Form.ALONE, outputs=0))
     refused(
         PASSES["padding_as_convolution"],
         path(pool("SumPool2d", padding=(1, 1)), to=(2, 4, 3)),
@@ -235,10 +235,10 @@ def test_without_evidence_nothing_is_rewritten(each: Pass) -> None:
 
 def test_one_after_another_they_make_a_graph_of_plain_nodes() -> None:
     domain = {
-        "Flatten": known("dims 0 to -1"),
-        "AvgPool2d": known("alone", outputs=0),
-        "SumPool2d": known("padding", "one number for both dimensions"),
-        "Conv2d": known("padding 'same'", "in groups"),
+        "Flatten": known(FlattenDims(0, -1)),
+        "AvgPool2d": known(Form.ALONE, outputs=0),
+        "SumPool2d": known(Form.PADDING, Written.ONE_FOR_BOTH),
+        "Conv2d": known(Form.PADDING_SAME, Form.GROUPS),
     }
     before, graph = everything(), everything()
     for each in OPERATORS:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.compare.nodes import output_of
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Identified, Join, Refusal, Wiring
 from nir_interop.graphs import Graph, inline, validate
 from nir_interop.reconcile.inputs import waiting
 from nir_interop.reconcile.model import Refused
@@ -27,8 +27,8 @@ from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, por
 
 EDGES, NAMES = ORDERING
 PLAIN = side(NIR_MEANING)
-WRONG = Refusal("two branches into a neuron", "mismatch", "")
-MISRUNS = side(NIR_MEANING, domain={"join": Identified(NIR_MEANING, 100, 50, refuses=(WRONG,))})
+WRONG = Refusal(Join.BRANCHES_INTO_NEURON, "mismatch", "")
+MISRUNS = side(NIR_MEANING, domain={Wiring.JOIN: Identified(NIR_MEANING, 100, 50, refusals=(WRONG,))})
 KNOWN = side(NIR_MEANING, domain={"LIF": Identified(NIR_MEANING, 100)})
 RNG = np.random.default_rng(0)
 seeds = st.integers(0, 2**32 - 1)

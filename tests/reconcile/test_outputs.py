@@ -7,17 +7,18 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Domain, Form, Identified, Refusal, Wiring
 from nir_interop.graphs import Graph, Node
 from nir_interop.reconcile.model import Refused
-from nir_interop.reconcile.outputs import OUTPUTS, one_output
+from nir_interop.reconcile.outputs import one_output
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from tests.strategies import lif
 
 DT = 1e-4
-HANGS = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, refuses=(Refusal(OUTPUTS, "timeout", "killed after 4 s"),))})
-TAKES = Side("b", DT, domain={OUTPUTS: Identified(NIR_MEANING, outputs=10)})
+HANG = Refusal(Form.ANY, "timeout", "killed after 4 s")
+HANGS = Side("b", DT, domain=Domain({Wiring.SEVERAL_OUTPUTS: Identified(NIR_MEANING, refusals=(HANG,))}))
+TAKES = Side("b", DT, domain=Domain({Wiring.SEVERAL_OUTPUTS: Identified(NIR_MEANING, outputs=10)}))
 
 
 def two() -> Graph:

@@ -8,7 +8,7 @@ import pytest
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.planner import reconcile
@@ -110,7 +110,7 @@ def test_a_pass_is_kept_where_a_neuron_goes_wrong_without_it_though_no_output_sh
         return Rewritten(Graph(dict(content.nodes), content.edges, {"written": "once more"}), ("n1",), "it is misrun")
 
     pass_ = Pass("written", (), frozenset(), "everything", written)
-    target = Side("one", DT, domain={"LIF": Identified(NIR_MEANING, 10, 0)})
+    target = Side("one", DT, domain=Domain({"LIF": Identified(NIR_MEANING, 10, 0)}))
     plan = reconcile(graph(1.0), NIR, target, stimulus(), (pass_,), run=run)
     assert ([each.name for each in plan.passes], plan.exact) == (["written"], True)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Identified, Join, Refusal, Subject, Wiring
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.offsets import OFFSETS
@@ -112,11 +112,11 @@ LAYER = one_layer(v_reset=-0.2)
     ("kind", "known"),
     [
         ("LIF", Identified(NIR_MEANING, 0)),
-        ("recurrence", Identified(NIR_MEANING, 0)),
-        ("join", Identified(NIR_MEANING, 9, refuses=(Refusal("two branches into a neuron", "mismatch", ""),))),
+        (Wiring.RECURRENCE, Identified(NIR_MEANING, 0)),
+        (Wiring.JOIN, Identified(NIR_MEANING, 9, refusals=(Refusal(Join.BRANCHES_INTO_NEURON, "mismatch", ""),))),
     ],
 )
-def test_a_target_without_neurons_loops_or_joins_is_refused(kind: str, known: Identified) -> None:
+def test_a_target_without_neurons_loops_or_joins_is_refused(kind: Subject, known: Identified) -> None:
     assert cause_of(LAYER, side(FROM_RESET, domain={kind: known})) is Cause.START
 
 

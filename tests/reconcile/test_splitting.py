@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
 from nir_interop.compare import assert_same_spikes
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Gains, Identified, Join, NeuronCondition, Refusal, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
 from nir_interop.reconcile.gains import GAINS
 from nir_interop.reconcile.model import Rewritten
@@ -20,6 +20,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
+from tests.conditions import AT_ONE, MATCHED, OFF, ONE_VOLTAGE, at, off_zero, spread
 from tests.known import fingerprint_of
 from tests.reconcile.replays import refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port, stimulus
@@ -30,14 +31,15 @@ PARAMETERS = ("tau", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset")
 seeds = st.integers(0, 2**32 - 1)
 
 
-def known(*parameters: str, outputs: int = 1) -> Identified:
-    return Identified(NIR_MEANING, outputs, refuses=tuple(Refusal(text, "refused", "must be uniform") for text in parameters))
+def known(*conditions: NeuronCondition | Join, outputs: int = 1) -> Identified:
+    refusals = tuple(Refusal(each, "refused", "must be uniform") for each in conditions)
+    return Identified(NIR_MEANING, outputs, refusals=refusals)
 
 
 def asking(*names: str, join: Identified | None = None, rule: UpdateRule = NIR_MEANING) -> Side:
     """A target that wants some parameters to be one for a layer."""
-    found = dict.fromkeys(NEURONS, known(*(f"heterogeneous {name}" for name in names)))
-    return side(rule, domain=found if join is None else {**found, "join": join})
+    found: dict[Subject, Identified] = dict.fromkeys(NEURONS, known(*map(spread, names)))
+    return side(rule, domain=found if join is None else {**found, Wiring.JOIN: join})
 
 
 def divided(graph: Graph, source: Side, target: Side, seed: int = 0) -> Rewritten | None:
@@ -60,7 +62,7 @@ def divided(graph: Graph, source: Side, target: Side, seed: int = 0) -> Rewritte
     return rewritten
 
 
-def spread(graph: Graph, names: set[str]) -> list[str]:
+def uneven(graph: Graph, names: set[str]) -> list[str]:
     """Layers in which neurons differ in some parameters."""
     names = names | {"tau_mem"} if "tau" in names else names
     return [
@@ -75,9 +77,9 @@ def spread(graph: Graph, names: set[str]) -> list[str]:
 def test_neurons_that_are_alike_share_a_node(data: st.DataObject, graph: Graph, names: set[str], seed: int) -> None:
     source = data.draw(rules(threshold=Use.USED, resistance=data.draw(st.sampled_from([Use.USED, Use.IGNORED]))))
     rewritten = divided(graph, side(source), asking(*names), seed)
-    assert (rewritten.nodes if rewritten else ()) == tuple(spread(graph, names))
+    assert (rewritten.nodes if rewritten else ()) == tuple(uneven(graph, names))
     if rewritten is not None:
-        assert spread(rewritten.graph, names) == []
+        assert uneven(rewritten.graph, names) == []
 
 
 @given(cyclic_graphs(), st.sampled_from(FeedbackBias), st.sampled_from(Start), seeds)
@@ -113,17 +115,17 @@ def test_names_that_are_taken_are_left_to_those_that_have_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["heterogeneous r, r = tau/dt", "v_leak off 0, heterogeneous v_leak, r = 1", "r off 1 and tau/dt"]
+    "condition", [spread("r", gains=Gains(MATCHED)), spread("v_leak", off=True, gains=AT_ONE), at(OFF)], ids=str
 )
-def test_layers_stay_whole_where_only_other_parameters_must_be_one(words: str) -> None:
-    assert divided(layer(FOUR), side(NIR_MEANING), side(NIR_MEANING, domain={"LIF": known(words)})) is None
+def test_layers_stay_whole_where_only_other_parameters_must_be_one(condition: NeuronCondition) -> None:
+    assert divided(layer(FOUR), side(NIR_MEANING), side(NIR_MEANING, domain={"LIF": known(condition)})) is None
 
 
 def test_a_parameter_that_is_refused_off_zero_is_no_reason_to_divide() -> None:
     leaking = layer(Node("LIF", {**FOUR.params, "v_leak": np.array([0.1, 0.2, 0.1, 0.2])}))
-    spread, off, both = "v_leak off 0, heterogeneous v_leak", "v_leak off 0", "v_leak = v_reset off 0"
-    for words, is_divided in (((spread,), True), ((spread, off), True), ((spread, off, both), False)):
-        target = side(NIR_MEANING, domain={"LIF": known(*words)})
+    differing, off = spread("v_leak", off=True), off_zero("v_leak")
+    for declined, is_divided in (((differing,), True), ((differing, off), True), ((differing, off, ONE_VOLTAGE), False)):
+        target = side(NIR_MEANING, domain={"LIF": known(*declined)})
         assert (divided(leaking, side(NIR_MEANING), target) is not None) is is_divided
 
 
@@ -147,9 +149,9 @@ def test_neurons_of_an_image_are_refused() -> None:
 
 
 def test_a_target_that_misruns_joins_at_layers_is_refused_and_one_that_misruns_them_at_the_output_is_not() -> None:
-    for join in (known("two branches into a layer"), Identified(NIR_MEANING, 10, 3)):
+    for join in (known(Join.BRANCHES_INTO_LAYER), Identified(NIR_MEANING, 10, 3)):
         refused(UNIFORM, layer(FOUR), side(NIR_MEANING), asking("tau", join=join), Cause.JOIN_MISRUN)
-    assert divided(layer(FOUR), side(NIR_MEANING), asking("tau", join=known("two branches into the Output"))) is not None
+    assert divided(layer(FOUR), side(NIR_MEANING), asking("tau", join=known(Join.BRANCHES_INTO_OUTPUT))) is not None
 
 
 def test_one_gain_or_threshold_for_a_layer_must_be_everyones() -> None:

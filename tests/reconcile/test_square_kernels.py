@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Condition, Domain, FlattenDims, Form, Identified, Refusal, Written
 from nir_interop.graphs import Array, Graph, Node, digest
 from nir_interop.graphs.flattening import columns_of, reordered
 from nir_interop.reconcile.model import Refused
@@ -25,9 +25,9 @@ BY_NAME = {each.name: each for each in PASSES}
 NIR = Side("nir", DT)
 
 
-def side(kind: str, *labels: str, says: str = "no") -> Side:
-    refuses = tuple(Refusal(label, "import_error", says) for label in labels)
-    return Side("other", DT, domain={kind: Identified(NIR_MEANING, 100, refuses=refuses)})
+def side(kind: str, condition: Condition, order: tuple[int, ...] = ()) -> Side:
+    refusal = Refusal(condition, "import_error", "no", order)
+    return Side("other", DT, domain=Domain({kind: Identified(NIR_MEANING, 100, refusals=(refusal,))}))
 
 
 def conv(rng: np.random.Generator, kernel: tuple[int, int], **params: Any) -> Node:
@@ -53,7 +53,7 @@ def answers(graph: Graph, seed: int = 0) -> Array:
     return simulate(graph, x, DT).output
 
 
-RECTANGULAR = side("Conv2d", "a kernel that is not square")
+RECTANGULAR = side("Conv2d", Form.KERNEL_NOT_SQUARE)
 
 
 @given(st.data())
@@ -111,9 +111,7 @@ def flattened(rng: np.random.Generator, *, tail: bool) -> Graph:
 def test_another_order_is_undone_in_the_weights_behind(order: tuple[int, ...], tail: bool) -> None:
     """The importer joins in that order: of what it is given it makes what was meant."""
     graph = flattened(np.random.default_rng(0), tail=tail)
-    found = side(
-        "Flatten", "dims 0 to -1", says=f"9 of 9 outputs differ, as they do where they are joined in the order {order}"
-    )
+    found = side("Flatten", FlattenDims(0, -1), order)
     made = BY_NAME["flatten_order"].rewrite(graph, NIR, found)
     assert made is not None and made.nodes == ("flat",)
     run = reordered(made.graph, "flat", columns_of((2, 3, 4), order))
@@ -124,12 +122,12 @@ def test_another_order_is_undone_in_the_weights_behind(order: tuple[int, ...], t
 
 def test_an_order_that_is_not_known_is_left_and_one_that_nothing_undoes_is_refused() -> None:
     graph = flattened(np.random.default_rng(0), tail=True)
-    assert BY_NAME["flatten_order"].rewrite(graph, NIR, side("Flatten", "dims 0 to -1")) is None
-    says = "joined in the order (1, 0)"  # two dimensions, where there are three
-    assert BY_NAME["flatten_order"].rewrite(graph, NIR, side("Flatten", "dims 0 to -2", says=says)) is None
+    assert BY_NAME["flatten_order"].rewrite(graph, NIR, side("Flatten", FlattenDims(0, -1))) is None
+    two = (1, 0)  # dimensions, where there are three
+    assert BY_NAME["flatten_order"].rewrite(graph, NIR, side("Flatten", FlattenDims(0, -2), two)) is None
     wide = through(node("Flatten", start_dim=0, end_dim=-1), (2, 30, 40), (2400,))
     with pytest.raises(Refused) as refused:
-        BY_NAME["flatten_order"].rewrite(wide, NIR, side("Flatten", "dims 0 to -1", says="joined in the order (2, 1, 0)"))
+        BY_NAME["flatten_order"].rewrite(wide, NIR, side("Flatten", FlattenDims(0, -1), (2, 1, 0)))
     assert refused.value.cause is Cause.FLATTEN_ORDER
 
 
@@ -138,7 +136,7 @@ def test_extents_are_written_out_where_the_importer_wants_them() -> None:
     each = conv(rng, (3, 3), stride=2, padding=1, dilation=1)
     graph = through(each, (2, 7, 8), (3, 4, 4))
     assert BY_NAME["pooling_as_arrays"].rewrite(graph, NIR, NIR) is None
-    made = BY_NAME["pooling_as_arrays"].rewrite(graph, NIR, side("Conv2d", "one number for both dimensions"))
+    made = BY_NAME["pooling_as_arrays"].rewrite(graph, NIR, side("Conv2d", Written.ONE_FOR_BOTH))
     assert made is not None and isinstance(made.graph.nodes["conv"], Node)
     assert made.graph.nodes["conv"]["stride"].tolist() == [2, 2]
     np.testing.assert_array_equal(answers(made.graph), answers(graph))

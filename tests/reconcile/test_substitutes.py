@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Domain, Identified, NeuronCondition, Refusal, Subject, Wiring
 from nir_interop.graphs import Graph, Node, digest, inline
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.substitutes import SUBSTITUTES
@@ -32,26 +33,32 @@ from nir_interop.rule import (
     Use,
 )
 from nir_interop.vocabulary import Cause
+from tests.conditions import AT_ONE
 from tests.reconcile.replays import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
 SCALE, THRESHOLD, DELAY = SUBSTITUTES
 SEEDS = st.integers(0, 2**32 - 1)
 RNG = np.random.default_rng(0)
-WITHOUT = {kind: Identified(NIR_MEANING, 0) for kind in ("Scale", "Threshold", "Delay")}
+WITHOUT: dict[Subject, Identified] = {kind: Identified(NIR_MEANING, 0) for kind in ("Scale", "Threshold", "Delay")}
 READY = {"spikes": SpikesPerStep.ONE, "spike_from": SpikeFrom.UPDATED, "timing": Timing.SAME_STEP}
 HARD = READY | {"reset": ResetKind.TO_VALUE}
 EULER = READY | {"gain": Gain.STEP, "threshold": Use.USED, "comparison": Comparison.ABOVE}
 
 
-def target(rule: UpdateRule = NIR_MEANING, **known: Identified) -> Side:
-    return side(rule, domain=WITHOUT | known)
+def target(rule: UpdateRule = NIR_MEANING, domain: Mapping[Subject, Identified] = WITHOUT, **known: Identified) -> Side:
+    return side(rule, domain={**domain, **known})
 
 
 def why_unsupported(
-    one: Pass, graph: Graph, rule: UpdateRule = NIR_MEANING, other: UpdateRule | None = None, **known: Identified
+    one: Pass,
+    graph: Graph,
+    rule: UpdateRule = NIR_MEANING,
+    other: UpdateRule | None = None,
+    domain: Mapping[Subject, Identified] = WITHOUT,
+    **known: Identified,
 ) -> str:
-    return refused(one, graph, side(rule), target(other or rule, **known), Cause.UNSUPPORTED).why
+    return refused(one, graph, side(rule), target(other or rule, domain, **known), Cause.UNSUPPORTED).why
 
 
 def proven_maps(graph: Graph, seed: int = 0) -> Graph:
@@ -176,7 +183,8 @@ def test_at_a_threshold_only_what_is_above_it_fires() -> None:
 
 
 def test_a_time_constant_is_a_step_or_just_above() -> None:
-    above = Identified(NIR_MEANING, 9, refuses=(Refusal("tau below dt, r = 1", "refused", ""),))
+    below = NeuronCondition(below_step=frozenset({"tau"}), gains=AT_ONE)
+    above = Identified(NIR_MEANING, 9, refusals=(Refusal(below, "refused", ""),))
     assert (parameters(proven(THRESHOLD, LEVELS, side(NIR_MEANING), target()), "n1")["tau"] == DT).all()
     tau = parameters(proven(THRESHOLD, LEVELS, side(NIR_MEANING), target(LIF=above)), "n1")["tau"]
     assert (tau / DT > 1).all() and (np.float32(1) - np.float32(DT / tau) == 0).all()
@@ -223,7 +231,7 @@ def test_a_first_lif_that_would_silence_a_cycle_is_refused() -> None:
     )
     absent = {"IF": NIR_MEANING, "LIF": NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT)}
     with pytest.raises(Refused, match="leaves biases of cycles out"):
-        THRESHOLD.rewrite(graph, Side("mixed", DT, absent), Side("mixed", DT, absent, WITHOUT))
+        THRESHOLD.rewrite(graph, Side("mixed", DT, absent), Side("mixed", DT, absent, Domain(WITHOUT)))
 
 
 @given(st.data(), SEEDS, st.sampled_from(["LIF", "IF", "CubaLIF", "Threshold"]), st.booleans())
@@ -262,7 +270,8 @@ def test_a_delay_of_what_is_no_spike_or_several_and_on_a_cycle_is_refused() -> N
     assert spikes in why_unsupported(DELAY, delayed(cell), NIR_MEANING.but(spikes=SpikesPerStep.MANY))
     assert "order" in why_unsupported(DELAY, delayed(cell, ("n1", "n0")))
     assert "forgets" in why_unsupported(DELAY, delayed(cell), NIR_MEANING.but(reset=ResetKind.SUBTRACT))
-    assert "feeds itself" in why_unsupported(DELAY, delayed(cell), recurrence=Identified(NIR_MEANING, 0))
+    without = {**WITHOUT, Wiring.RECURRENCE: Identified(NIR_MEANING, 0)}
+    assert "feeds itself" in why_unsupported(DELAY, delayed(cell), domain=without)
     long = chain(cell, node("Delay", delay=np.full(3, 0.5)), size=3)
     assert "15003" in why_unsupported(DELAY, long)
 

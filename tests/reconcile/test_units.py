@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest
 from nir_interop.reconcile.gains import GAINS
 from nir_interop.reconcile.model import Plan
@@ -88,7 +88,7 @@ def test_times_in_steps_and_in_milliseconds_are_written_in_their_unit(seed: int,
 
 
 def target(*kinds: str) -> Side:
-    return Side("other", DT, domain={kind: Identified(NIR_MEANING, 100) for kind in kinds})
+    return Side("other", DT, domain=Domain({kind: Identified(NIR_MEANING, 100) for kind in kinds}))
 
 
 TAKES = target("Conv1d", "Conv2d")

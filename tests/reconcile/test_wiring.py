@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Condition, Domain, Identified, Join, Recurrence, Refusal, Wiring
 from nir_interop.graphs import NEURONS, Array, Graph, Node, digest, inline
 from nir_interop.reconcile.model import Pass, Refused
 from nir_interop.reconcile.wiring import NESTING, WIRING
@@ -32,18 +32,16 @@ SIZE = 4
 Edges = tuple[tuple[str, str], ...]
 
 
-def known(*refused: str, mismatched: int = 0) -> Identified:
+def known(*refused: Condition, mismatched: int = 0) -> Identified:
     """What probes found of a wiring."""
-    return Identified(NIR_MEANING, 100, mismatched, refuses=tuple(Refusal(name, "mismatch", "") for name in refused))
+    return Identified(NIR_MEANING, 100, mismatched, refusals=tuple(Refusal(each, "mismatch", "") for each in refused))
 
 
-INTO_NEURON = "two branches into a neuron"
-INTO_LAYER = "two branches into a layer"
-INTO_OUTPUT = "two branches into the Output"
 SOURCE = Side("nir", DT)
-MISRUNS = Side("other", DT, domain={"join": known(INTO_NEURON, INTO_LAYER, INTO_OUTPUT)})
-NO_OUTPUT = Side("other", DT, domain={"join": known(INTO_OUTPUT)})
-REWIRES = Side("other", DT, domain={"recurrence": known("one layer that feeds itself")})
+JOINS = (Join.BRANCHES_INTO_NEURON, Join.BRANCHES_INTO_LAYER, Join.BRANCHES_INTO_OUTPUT)
+MISRUNS = Side("other", DT, domain=Domain({Wiring.JOIN: known(*JOINS)}))
+NO_OUTPUT = Side("other", DT, domain=Domain({Wiring.JOIN: known(Join.BRANCHES_INTO_OUTPUT)}))
+REWIRES = Side("other", DT, domain=Domain({Wiring.RECURRENCE: known(Recurrence.ONE_LAYER)}))
 LATE_BIAS = Side("other", DT, dict.fromkeys(NEURONS, NIR_MEANING.but(feedback_bias=FeedbackBias.ABSENT)))
 
 
@@ -144,10 +142,10 @@ def test_a_branch_that_feeds_another_node_too_stays() -> None:
 
 
 def test_joins_of_a_kind_that_the_probes_saw_go_right_are_left_alone() -> None:
-    side = Side("other", DT, domain={"join": known(INTO_LAYER)})
+    side = Side("other", DT, domain=Domain({Wiring.JOIN: known(Join.BRANCHES_INTO_LAYER)}))
     graph = join(np.random.default_rng(0))
     assert PASSES["one_affine"].rewrite(graph, SOURCE, side) is None
-    unnamed = Side("other", DT, domain={"join": known(mismatched=3)})
+    unnamed = Side("other", DT, domain=Domain({Wiring.JOIN: known(mismatched=3)}))
     assert PASSES["one_affine"].rewrite(graph, SOURCE, unnamed) is not None
 
 
@@ -312,7 +310,7 @@ def test_weights_that_are_not_only_the_neurons_are_refused(edge: tuple[str, str]
 @pytest.mark.parametrize("each", PASSES.values(), ids=lambda each: each.name)
 def test_without_evidence_nothing_is_rewritten(each: Pass) -> None:
     rng = np.random.default_rng(0)
-    fine = Side("other", DT, domain={"join": known(), "recurrence": known()})
+    fine = Side("other", DT, domain=Domain({Wiring.JOIN: known(), Wiring.RECURRENCE: known()}))
     for graph in (join(rng), skip(rng), outputs(rng), recurrent(rng), layers(rng)):
         assert each.rewrite(graph, SOURCE, SOURCE) is None
         assert each.rewrite(graph, SOURCE, fine) is None

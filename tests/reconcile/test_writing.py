@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
 from nir_interop.explain.probes import OF_NEURONS, STRUCTURAL
-from nir_interop.fingerprint import Identified, Refusal
+from nir_interop.fingerprint import Domain, Identified, Refusal, Written
 from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.primitives import ELEMENTWISE
 from nir_interop.reconcile.passes import PASSES
-from nir_interop.reconcile.writing import ONE, ONE_IN_ARRAY
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from tests.strategies import DT, NEURON_KINDS, chain, neuron, node, stimulus
@@ -25,27 +24,24 @@ BY_NAME = {each.name: each for each in PASSES}
 NIR = Side("nir", DT)
 
 
-def side(*labels: str, kinds: tuple[str, ...] = (*ELEMENTWISE, "Affine", "Linear", "Conv2d")) -> Side:
-    refuses = tuple(Refusal(label, "read_error", "no") for label in labels)
-    return Side("other", DT, domain={kind: Identified(NIR_MEANING, 100, refuses=refuses) for kind in kinds})
+def side(*declined: Written, kinds: tuple[str, ...] = (*ELEMENTWISE, "Affine", "Linear", "Conv2d")) -> Side:
+    refusals = tuple(Refusal(each, "read_error", "no") for each in declined)
+    return Side("other", DT, domain=Domain({kind: Identified(NIR_MEANING, 100, refusals=refusals) for kind in kinds}))
 
 
-def short(each: Node, form: str) -> Node:
+def short(each: Node, form: Written) -> Node:
     first = {name: value.reshape(-1)[:1] for name, value in each.params.items()}
-    return Node(each.kind, {name: value.reshape(()) if form == ONE else value for name, value in first.items()})
+    return Node(each.kind, {name: value.reshape(()) if form == Written.ONE_NUMBER else value for name, value in first.items()})
 
 
-def test_every_label_is_a_probe_s_name() -> None:
-    assert {ONE, ONE_IN_ARRAY, "integers", "true and false", "half precision", "double precision"} <= {
-        *(probe.name for probe in STRUCTURAL),
-        *OF_NEURONS,
-    }
+def test_every_way_of_writing_is_probed() -> None:
+    assert {*Written} <= {*(probe.condition for probe in STRUCTURAL), *OF_NEURONS}
 
 
-@pytest.mark.parametrize("form", [ONE, ONE_IN_ARRAY])
+@pytest.mark.parametrize("form", [Written.ONE_NUMBER, Written.ARRAY_OF_ONE])
 @given(st.integers(0, 999), st.sampled_from([*NEURON_KINDS, "Scale", "Threshold", "Delay"]))
 @settings(deadline=None, max_examples=25)
-def test_one_number_becomes_one_for_each_element(form: str, seed: int, kind: str) -> None:
+def test_one_number_becomes_one_for_each_element(form: Written, seed: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
     stateless = {"Scale": ("scale", 1.5), "Threshold": ("threshold", 0.5), "Delay": ("delay", 2 * DT)}
     plain = node(kind, **{stateless[kind][0]: np.full(3, stateless[kind][1])}) if kind in stateless else neuron(kind, 3, rng)
@@ -64,47 +60,57 @@ def test_one_number_becomes_one_for_each_element(form: str, seed: int, kind: str
 
 def test_only_the_form_that_is_declined_is_written_otherwise_and_a_mixture_with_either() -> None:
     lif = neuron("LIF", 3, np.random.default_rng(0))
-    assert BY_NAME["one_per_element"].rewrite(chain(short(lif, ONE), size=3), NIR, side(ONE_IN_ARRAY)) is None
+    assert (
+        BY_NAME["one_per_element"].rewrite(chain(short(lif, Written.ONE_NUMBER), size=3), NIR, side(Written.ARRAY_OF_ONE))
+        is None
+    )
     mixed = Node("LIF", {**lif.params, "v_reset": np.array(-0.5)})
-    made = BY_NAME["one_per_element"].rewrite(chain(mixed, size=3), NIR, side(ONE_IN_ARRAY))
+    made = BY_NAME["one_per_element"].rewrite(chain(mixed, size=3), NIR, side(Written.ARRAY_OF_ONE))
     assert made is not None
     after = made.graph.nodes["n0"]
     assert isinstance(after, Node) and after["v_reset"].tolist() == [-0.5] * 3
-    assert BY_NAME["one_per_element"].rewrite(chain(lif, size=3), NIR, side(ONE, ONE_IN_ARRAY)) is None
+    assert BY_NAME["one_per_element"].rewrite(chain(lif, size=3), NIR, side(Written.ONE_NUMBER, Written.ARRAY_OF_ONE)) is None
 
 
 def test_the_shape_is_that_of_the_samples_also_of_more_dimensions() -> None:
-    plain = short(neuron("LIF", 3, np.random.default_rng(0)), ONE)
+    plain = short(neuron("LIF", 3, np.random.default_rng(0)), Written.ONE_NUMBER)
     graph = Graph(
         {"input": node("Input", shape=[2, 3, 4]), "lif": plain, "output": node("Output", shape=[2, 3, 4])},
         (("input", "lif"), ("lif", "output")),
     )
-    made = BY_NAME["one_per_element"].rewrite(graph, NIR, side(ONE))
+    made = BY_NAME["one_per_element"].rewrite(graph, NIR, side(Written.ONE_NUMBER))
     assert made is not None and isinstance(made.graph.nodes["lif"], Node)
     assert made.graph.nodes["lif"]["tau"].shape == (2, 3, 4)
 
 
-TYPES: tuple[tuple[str, Any], ...] = (("integers", np.int64), ("half precision", np.float16), ("double precision", np.float64))
+TYPES: tuple[tuple[Written, Any], ...] = (
+    (Written.INTEGERS, np.int64),
+    (Written.HALF, np.float16),
+    (Written.DOUBLE, np.float64),
+)
 
 
-@pytest.mark.parametrize(("label", "dtype"), TYPES)
-def test_numbers_of_a_type_that_is_declined_are_written_in_single_precision(label: str, dtype: Any) -> None:
+@pytest.mark.parametrize(("way", "dtype"), TYPES)
+def test_numbers_of_a_type_that_is_declined_are_written_in_single_precision(way: Written, dtype: Any) -> None:
     rng = np.random.default_rng(0)
     affine = node("Affine", weight=rng.integers(-3, 4, (3, 3)).astype(dtype), bias=rng.integers(-3, 4, 3).astype(dtype))
     lif = Node("LIF", {name: value.astype(np.float32) for name, value in neuron("LIF", 3, rng).params.items()})
     graph = chain(affine, lif, size=3)
-    made = BY_NAME["single_precision"].rewrite(graph, NIR, side(label))
+    made = BY_NAME["single_precision"].rewrite(graph, NIR, side(way))
     assert made is not None and made.nodes == ("n0",)
     after = made.graph.nodes["n0"]
     assert isinstance(after, Node) and {value.dtype for value in after.params.values()} == {np.dtype(np.float32)}
     assert digest(made.graph) == digest(graph)
-    assert BY_NAME["single_precision"].rewrite(graph, NIR, side("true and false")) is None
+    assert BY_NAME["single_precision"].rewrite(graph, NIR, side(Written.BOOLEANS)) is None
 
 
 def test_what_single_precision_does_not_hold_is_double_where_that_is_taken_and_else_rounded() -> None:
     large = chain(node("Linear", weight=np.array([[2**24 + 1, 0], [0, 1]])), size=2)
-    for labels, dtype, first in ((("integers",), np.float64, 2**24 + 1), (("integers", "double precision"), np.float32, 2**24)):
-        made = BY_NAME["single_precision"].rewrite(large, NIR, side(*labels))
+    for ways, dtype, first in (
+        ((Written.INTEGERS,), np.float64, 2**24 + 1),
+        ((Written.INTEGERS, Written.DOUBLE), np.float32, 2**24),
+    ):
+        made = BY_NAME["single_precision"].rewrite(large, NIR, side(*ways))
         assert made is not None and isinstance(made.graph.nodes["n0"], Node)
         weight = made.graph.nodes["n0"]["weight"]
         assert (weight.dtype, int(weight[0, 0])) == (np.dtype(dtype), first)
@@ -113,7 +119,7 @@ def test_what_single_precision_does_not_hold_is_double_where_that_is_taken_and_e
 def test_true_and_false_weights_are_ones_and_zeros() -> None:
     graph = chain(node("Linear", weight=np.eye(3, dtype=bool)), size=3)
     validate(graph)
-    made = BY_NAME["single_precision"].rewrite(graph, NIR, side("true and false"))
+    made = BY_NAME["single_precision"].rewrite(graph, NIR, side(Written.BOOLEANS))
     assert made is not None and isinstance(made.graph.nodes["n0"], Node)
     np.testing.assert_array_equal(made.graph.nodes["n0"]["weight"], np.eye(3, dtype=np.float32))
     assert_same_spikes(simulate(made.graph, stimulus(0), DT).output, simulate(graph, stimulus(0), DT).output)

@@ -15,14 +15,21 @@ from typing import Any
 import pytest
 
 from nir_interop.networks import names
-from nir_interop.report.machine import cores_in, machine, name_in
+from nir_interop.report.cells import (
+    blame_text,
+    is_silent,
+    kind,
+    letter,
+    machine_text,
+    outcome_text,
+    remedy_text,
+    summary,
+    worst,
+)
 from nir_interop.report.page import Details, page_of, render, write_page
-from nir_interop.report.page.cell_text import blame, headline, remedy
-from nir_interop.report.page.cell_text import machine as machine_in_words
-from nir_interop.report.page.networks import FAMILIES, described
+from nir_interop.report.page.model import FAMILIES, described
 from nir_interop.report.page.rendering import as_script_data
-from nir_interop.report.page.tables import kind, letter, worst
-from nir_interop.report.tables import is_silent, summary
+from nir_interop.report.results_folder import cores_in, machine, name_in
 from tests.report.conftest import HOSTILE, SCRIPT, Ran
 
 
@@ -170,7 +177,7 @@ def test_the_page_and_the_tables_count_the_same_silent_wrong_answers() -> None:
     ]
     assert sum(count["silent"] for count in summary(rows).values()) == len(worst(rows)) == 2
     assert not is_silent(rows[1])
-    assert "gave no warning" not in headline(rows[1])
+    assert "gave no warning" not in outcome_text(rows[1])
 
 
 def test_a_letter_says_whether_a_wrong_answer_came_without_a_word() -> None:
@@ -183,24 +190,26 @@ def test_a_letter_says_whether_a_wrong_answer_came_without_a_word() -> None:
 
 def test_a_cell_is_told_in_sentences() -> None:
     lost = row(accuracy_source=0.92, accuracy_target=0.09, accuracy_delta=-0.83)
-    assert headline(lost) == (
+    assert outcome_text(lost) == (
         "250 of 1,000 outputs (25.0%) differ from what snntorch computed, and norse gave no warning. "
         "Accuracy goes from 0.92 to 0.09."
     )
-    assert blame(lost) == "Blame: importer (norse) — the importer changed the meaning."
-    assert headline(row(status="exact", mismatched=0)) == "norse computes what snntorch computed: 1,000 outputs, all the same."
+    assert blame_text(lost) == "Blame: importer (norse) — the importer changed the meaning."
+    assert (
+        outcome_text(row(status="exact", mismatched=0)) == "norse computes what snntorch computed: 1,000 outputs, all the same."
+    )
     failed = row(status="import_error", error_type="KeyError", error_message="'lif'", stage="import")
-    assert headline(failed) == "norse ends with import error: KeyError: 'lif' (the library's importer)."
+    assert outcome_text(failed) == "norse ends with import error: KeyError: 'lif' (the library's importer)."
     unwritten = row(importer=None, dt_import=None, status="write_error", error_message="None has no to_dict", stage="write")
-    assert headline(unwritten) == "snntorch gave no graph for net: None has no to_dict (writing the file)."
+    assert outcome_text(unwritten) == "snntorch gave no graph for net: None has no to_dict (writing the file)."
 
 
 def test_a_remedy_is_told_in_a_sentence() -> None:
     after = row(mode="reconciled", status="exact", remedy="fold_resistance;same_start")
-    assert remedy(row(), after) == "The graph rewritten by fold_resistance, same_start gives the source's outputs (exact)."
+    assert remedy_text(row(), after) == "The graph rewritten by fold_resistance, same_start gives the source's outputs (exact)."
     left = row(mode="reconciled", forbidden="node_dropped")
-    assert remedy(row(), left) == "No graph rewrite can repair this: node_dropped."
-    assert remedy(row(status="exact"), None) == ""
+    assert remedy_text(row(), left) == "No graph rewrite can repair this: node_dropped."
+    assert remedy_text(row(status="exact"), None) == ""
 
 
 def test_every_network_is_of_a_family_and_says_what_it_is_made_of() -> None:
@@ -213,7 +222,7 @@ def test_every_network_is_of_a_family_and_says_what_it_is_made_of() -> None:
 def test_the_head_says_what_was_run_on_what_and_when(ran: Ran) -> None:
     page = page_of(ran.folder, ran.details)
     known = json.loads((ran.folder / "environment.json").read_text(encoding="utf-8"))
-    assert page.machine == machine_in_words(known)
+    assert page.machine == machine_text(known)
     assert machine()["memory_gib"] == known["memory_gib"] > 0
     year = datetime.now(timezone.utc).year
     assert re.fullmatch(rf"\d+ [A-Z][a-z]+ {year}", page.written)
@@ -223,9 +232,9 @@ def test_the_head_says_what_was_run_on_what_and_when(ran: Ran) -> None:
 
 def test_a_machine_is_told_as_far_as_it_is_known() -> None:
     known = {"cpu": "A 1", "cores": 2, "cpus": 4, "memory_gib": 8, "machine": "x86_64"}
-    assert machine_in_words(known) == "A 1, 2 cores, 4 threads, 8 GiB"
-    assert machine_in_words({"cpus": 2, "machine": "x86_64"}) == "x86_64, 2 threads"
-    assert machine_in_words({}) == ""
+    assert machine_text(known) == "A 1, 2 cores, 4 threads, 8 GiB"
+    assert machine_text({"cpus": 2, "machine": "x86_64"}) == "x86_64, 2 threads"
+    assert machine_text({}) == ""
 
 
 def test_threads_that_share_a_core_count_once() -> None:

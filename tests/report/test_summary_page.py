@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from nir_interop.cli import app
+from nir_interop.printable import markdown
+from nir_interop.report.cells import kind, letter, place
 from nir_interop.report.page import Details, page_of
-from nir_interop.report.page.tables import kind, letter, place
-from nir_interop.report.summary_page import escaped, lines, write_summary
+from nir_interop.report.summary_page import lines, write_summary
 from tests.report.conftest import HOSTILE, Ran
 
 
@@ -42,7 +43,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(ran: Ran) -> None:
 
 
 def test_words_of_graphs_and_libraries_are_escaped(hostile: tuple[Path, Details]) -> None:
-    assert escaped(f"a|b {HOSTILE}\nnext") == "a\\|b \\<img src=x onerror=alert(1)\\> next"
+    assert markdown(f"a|b {HOSTILE}\nnext") == "a\\|b \\<img src=x onerror=alert(1)\\> next"
     folder, details = hostile
     assert HOSTILE not in "\n".join(lines(page_of(folder, details)))
 

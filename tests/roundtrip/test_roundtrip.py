@@ -16,7 +16,7 @@ from nir_interop.matrix.known_issues import load, stale
 from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.results import Results
 from nir_interop.networks import names
-from nir_interop.report.tables import natively, reconciliation
+from nir_interop.report.cells import natively, reconciliation
 from nir_interop.schema import REPORT, read_table
 from nir_interop.vocabulary import Blame, Status
 

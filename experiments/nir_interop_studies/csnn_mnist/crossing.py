@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +24,12 @@ from nir_interop.transfer.deployment import (
     native_side,
     with_intended,
 )
-from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
+from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, held_images, parts
 from nir_interop.transfer.rewriting import Reconciliation
 from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Idiom, Mode, Status
-from nir_interop_studies.common import LIBRARIES, Options
+from nir_interop_studies.common import LIBRARIES, Options, Progress
 from nir_interop_studies.csnn_mnist.network import DT, Regime, tested_steps
-from nir_interop_studies.progress import Progress
 
 SAMPLE, QUICK_SAMPLE = 64, 8
 """Test images on which a difference is explained and a rewriting is checked, before all of them are run."""
@@ -222,41 +219,3 @@ def _whys(
 def _held(images: Array, steps: int) -> Array:
     held: Array = np.repeat(images[None, :, None], steps, axis=0)
     return held
-
-
-@dataclass(frozen=True)
-class HeldImages:
-    """Images of intensity 0–1, each there for ``steps`` steps, where other processes find them.
-
-    path : of an array with axes (N, \\*shape), mapped into memory
-    """
-
-    path: Path
-    samples: int
-    steps: int
-
-    @property
-    def key(self) -> str:
-        """See :class:`nir_interop.transfer.evaluation.Recordings`."""
-        return f"{self.path.name} held {self.steps}"
-
-    def __len__(self) -> int:
-        return self.samples
-
-    def batch(self, start: int, stop: int) -> Array:
-        """See :class:`nir_interop.transfer.evaluation.Recordings`."""
-        images = np.array(np.load(self.path, mmap_mode="r")[start:stop])
-        return np.repeat(images[None], self.steps, axis=0)
-
-
-def held_images(images: Array, steps: int, work: Path) -> HeldImages:
-    """Put images (N, \\*shape) where other processes find them."""
-    work.mkdir(parents=True, exist_ok=True)
-    array = np.ascontiguousarray(images, dtype=np.float32)
-    sha = hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
-    path = work.resolve() / f"images-{sha[:16]}.npy"
-    if not path.exists():
-        passing = path.with_name(f".{os.getpid()}-{path.name}")
-        np.save(passing, array)
-        os.replace(passing, path)
-    return HeldImages(path, len(array), steps)

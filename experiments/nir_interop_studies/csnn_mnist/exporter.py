@@ -10,9 +10,8 @@ from typing import Any
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.graphs import read
 from nir_interop.networks import Network
+from nir_interop.transfer.deployment import refusal
 from nir_interop.vocabulary import Idiom
-from nir_interop.workers.capture import Capture, guarded
-from nir_interop.workers.error_messages import describe
 
 WHYS = (
     (
@@ -48,21 +47,19 @@ def attempts(network: Network) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _attempt(network: Network, idiom: Idiom, ignored: tuple[int, ...], used: bool) -> dict[str, Any]:
+def _attempt(network: Network, idiom: Idiom, ignored: tuple[int, ...], used: bool) -> dict[str, str]:
     import nir
     import torch
     from snntorch.export_nir import export_to_nir
 
-    adapter = load_adapter("snntorch")
-    with guarded(Capture()), tempfile.TemporaryDirectory() as folder:
+    def call(path: Path) -> None:
+        module = load_adapter("snntorch").build(network, network.dt, idiom).module
+        if used:
+            with torch.no_grad():
+                module(torch.ones(5, *network.input_shape))
+        nir.write(path, export_to_nir(module, torch.zeros(1, *network.input_shape), ignore_dims=list(ignored)))
+        read(path)
+
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.nir"
-        try:
-            module = adapter.build(network, network.dt, idiom).module
-            if used:
-                with torch.no_grad():
-                    module(torch.ones(5, *network.input_shape))
-            nir.write(path, export_to_nir(module, torch.zeros(1, *network.input_shape), ignore_dims=list(ignored)))
-            read(path)
-        except Exception as error:
-            return describe(error, {str(path): "graph.nir"})
-    return {}
+        return refusal(lambda: call(path), {str(path): "graph.nir"})

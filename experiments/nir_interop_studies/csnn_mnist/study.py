@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nir_interop_studies.common import LIBRARIES, Options, Study, device_of, images
+from nir_interop.training import device_of
+from nir_interop_studies.common import LIBRARIES, Options, Progress, Study, images
 from nir_interop_studies.csnn_mnist.network import SIZE, regimes
-from nir_interop_studies.progress import Progress
 from nir_interop_studies.trained_networks import TrainedNetworks
 
 QUICK_SAMPLES = (960, 360)

@@ -15,12 +15,11 @@ from nir_interop.store.store import Store
 from nir_interop.transfer.deployment import identifying
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
-from nir_interop_studies.common import Study
+from nir_interop_studies.common import Progress, Study
 from nir_interop_studies.nir_paper import braille, cnn, crossing, figures, lif, page, similarity, substitute_networks
 from nir_interop_studies.nir_paper.crossing import LIMIT, Crossed, Runner, Task
 from nir_interop_studies.nir_paper.inputs import Held, letters, published_digits, test_recordings
 from nir_interop_studies.nir_paper.paper import PUBLISHED_COLUMNS, VARIABLE, Paper, PaperOptions, find_paper, published_row
-from nir_interop_studies.progress import Progress
 from nir_interop_studies.tables import write_table
 
 Rows = list[dict[str, Any]]

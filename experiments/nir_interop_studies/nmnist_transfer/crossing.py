@@ -14,6 +14,7 @@ from nir_interop.errors import NotExpressible
 from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
 from nir_interop.networks import Network, PoolKind
 from nir_interop.networks.layers import Pool2d
+from nir_interop.stimuli.sparse_frames import Frames
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case
 from nir_interop.transfer.deployment import (
@@ -30,10 +31,8 @@ from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, par
 from nir_interop.transfer.rewriting import Reconciliation
 from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Idiom, Stage, Status
-from nir_interop_studies.common import Options
-from nir_interop_studies.nmnist_transfer.frames import Frames
+from nir_interop_studies.common import Options, Progress
 from nir_interop_studies.nmnist_transfer.network import FRAME, IMPORTERS, POOLINGS, SHORT, summed, written_for
-from nir_interop_studies.progress import Progress
 
 NATIVE, HAND, RECONCILED = "native", "by hand", "reconciled"
 TREATMENTS = (NATIVE, HAND, RECONCILED)

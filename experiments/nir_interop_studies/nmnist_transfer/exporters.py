@@ -13,10 +13,9 @@ import numpy as np
 
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.networks import LIF, Affine, Network, PoolKind
-from nir_interop.transfer.deployment import export, knowing
+from nir_interop.transfer.deployment import export, knowing, refusal
 from nir_interop.vocabulary import Idiom
 from nir_interop.workers.capture import Capture, guarded
-from nir_interop.workers.error_messages import describe
 from nir_interop_studies.nmnist_transfer.network import FRAME, FRAMES_OF_TAU, IMPORTERS, SHORT, SIZE, network
 
 EXPORTS = (
@@ -68,15 +67,14 @@ def _snntorch_lppool(average: Network) -> dict[str, Any]:
     import torch
     from snntorch.export_nir import export_to_nir
 
-    with guarded(Capture()):
-        try:
-            module = load_adapter("snntorch").build(average, average.dt, Idiom.PORTABLE).module
-            for name in ("pool1", "pool2"):
-                setattr(module, name, torch.nn.LPPool2d(1, 2))
-            export_to_nir(module, torch.zeros(1, *average.input_shape), ignore_dims=[0])
-        except Exception as error:
-            return {"status": "export_error", "stage": "export", **describe(error)}
-    return {}
+    def call() -> None:
+        module = load_adapter("snntorch").build(average, average.dt, Idiom.PORTABLE).module
+        for name in ("pool1", "pool2"):
+            setattr(module, name, torch.nn.LPPool2d(1, 2))
+        export_to_nir(module, torch.zeros(1, *average.input_shape), ignore_dims=[0])
+
+    words = refusal(call)
+    return {"status": "export_error", "stage": "export", **words} if words else {}
 
 
 def _declined_at(library: str) -> str:

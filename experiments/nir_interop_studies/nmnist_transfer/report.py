@@ -13,6 +13,7 @@ import numpy as np
 from nir_interop.arrays import Array
 from nir_interop.networks import PoolKind
 from nir_interop.schema import write_text
+from nir_interop.stimuli.sparse_frames import FILTER_TIME, Windows
 from nir_interop.training import Trained
 from nir_interop.transfer.evaluation import Evaluated
 from nir_interop.vocabulary import Cause
@@ -20,7 +21,6 @@ from nir_interop_studies.common import Options
 from nir_interop_studies.figures import bars, figure, raster, save
 from nir_interop_studies.nmnist_transfer.crossing import CASES, HAND, NATIVE, RECONCILED, TREATMENTS, Crossed, Crossing
 from nir_interop_studies.nmnist_transfer.exporters import EXPORTS, STEPS, export_rows, step_rows
-from nir_interop_studies.nmnist_transfer.frames import FILTER_TIME, Windows
 from nir_interop_studies.nmnist_transfer.network import FRAME, Regime
 from nir_interop_studies.pages import how_made, page
 from nir_interop_studies.tables import (

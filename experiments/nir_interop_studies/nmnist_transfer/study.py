@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from nir_interop.datasets import Recordings, find_data, load_digits_events, load_nmnist
-from nir_interop_studies.common import Options, Study, device_of
-from nir_interop_studies.nmnist_transfer.frames import Frames, Windows, frames_of
+from nir_interop.stimuli.sparse_frames import Frames, Windows, frames_of
+from nir_interop.training import device_of
+from nir_interop_studies.common import Options, Progress, Study
 from nir_interop_studies.nmnist_transfer.network import IMPORTERS, QUICK_STARTS, STARTS, regimes, steps
-from nir_interop_studies.progress import Progress
 from nir_interop_studies.trained_networks import TrainedNetworks
 
 MOST, QUICK_MOST = (1000, 1000), (96, 20)

@@ -10,8 +10,7 @@ from pathlib import Path
 from nir_interop.backends.environments import backend
 from nir_interop.errors import BackendMissing, BadInput
 from nir_interop.workers.capture import Capture, guarded
-from nir_interop_studies.common import Options, Study
-from nir_interop_studies.progress import Progress
+from nir_interop_studies.common import Options, Progress, Study
 from nir_interop_studies.spikingjelly_exchange.bench import LIBRARY, Bench
 from nir_interop_studies.spikingjelly_exchange.promises import PROMISES
 from nir_interop_studies.spikingjelly_exchange.report import Measured, write_report

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nir_interop.agreement.replay import rules_for
-from nir_interop.fingerprint import Fingerprint, Identified
+from nir_interop.fingerprint import Domain, Fingerprint
 from nir_interop.graphs import NEURONS, Graph
 from nir_interop.rule import FIXED_DT, NIR_MEANING, Decay, ResetKind, SpikesPerStep, Start, TimeStep, UpdateRule, Use
 
@@ -28,13 +28,13 @@ class Side:
     name : for sentences
     dt : the step [s]
     rules : primitive → update rule; NIR's meaning where none is given
-    domain : primitive or wiring → what its importer takes and refuses; empty where that is not known, or of no matter
+    domain : what its importer takes and refuses; empty where that is not known, or of no matter
     """
 
     name: str
     dt: float
     rules: Mapping[str, UpdateRule] = field(default_factory=dict)
-    domain: Mapping[str, Identified] = field(default_factory=dict)
+    domain: Domain = field(default_factory=Domain)
 
     @classmethod
     def of(cls, known: Fingerprint, dt: float, name: str = "") -> Side:
@@ -54,8 +54,7 @@ class Side:
 
         Of which nothing is known, it is believed to.
         """
-        known = self.domain.get(kind)
-        return known is None or (known.outputs > 0 and not known.only_last)
+        return self.domain.takes(kind)
 
     def beside(self, source: Side) -> Side:
         """This side with the rules of a source for neurons that its importer takes in no form, which others stand for."""

@@ -25,9 +25,7 @@ def diff(
     """Say which cells got better, worse, are new or gone from one report to another; exit 1 if anything got worse."""
     from rich.console import Console
 
-    from nir_interop.report.difference import compare
-    from nir_interop.report.difference_text import paragraphs, renderables
-    from nir_interop.report.runs import in_place, read_run, without
+    from nir_interop.report.diff import compare, in_place, paragraphs, read_run, renderables, without
 
     before, after = read_run(old), read_run(new)
     if backend is not None:

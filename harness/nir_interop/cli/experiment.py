@@ -49,6 +49,8 @@ def experiment(
     json: Json = False,
 ) -> None:
     """Run a study and write its tables, figures, graphs and page; a run that was interrupted goes on where it stopped."""
+    from nir_interop.cli.progress import TaskProgress
+
     study = _study(name)
     own = _own(name, study.options, {"paper_dir": paper_dir})
     given: dict[str, Any] = {"--data-dir": data_dir, "--epochs": epochs if epochs != 1 else None, "--seed": seed or None}
@@ -71,7 +73,7 @@ def experiment(
         "command": shlex.join(["nir-interop", "experiment", name, *words, *(["--quick"] if quick else [])]),
     }
     try:
-        written = study.run(study.options(**options), quiet=quiet or json)
+        written = study.run(study.options(**options), TaskProgress(quiet=quiet or json))
     except KeyboardInterrupt:
         typer.echo("nir-interop: interrupted; what is trained and run is kept, run the same command to go on", err=True)
         raise typer.Exit(130) from None

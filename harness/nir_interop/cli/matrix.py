@@ -24,8 +24,7 @@ from nir_interop.cli.options import (
 
 if TYPE_CHECKING:
     from nir_interop.matrix.plan import Plan
-    from nir_interop.report.difference import Difference
-    from nir_interop.report.runs import Run
+    from nir_interop.report.diff import Difference, Run
 
 PART = Path("part")
 """Where the tables of some cells go while the report of more cells stays."""
@@ -78,9 +77,8 @@ def matrix(
     from nir_interop.matrix.known_issues import stale
     from nir_interop.matrix.plan import DTS, make_plan
     from nir_interop.matrix.weights import compared, save
-    from nir_interop.report.files import write_pages, write_results
-    from nir_interop.report.machine import machine
     from nir_interop.report.page import keep
+    from nir_interop.report.results_folder import machine, write_pages, write_results
     from nir_interop.store.store import Store as Cells
     from nir_interop.transfer.stimuli import CatalogueStimuli
 
@@ -144,7 +142,7 @@ def _elsewhere(plan: Plan, explain: bool, train: bool, folder: Path, before: Run
 def _last_run(folder: Path) -> tuple[Run | None, str]:
     """The run whose report is about to be replaced; or why it cannot be compared with, if there is one."""
     from nir_interop.errors import BadInput
-    from nir_interop.report.runs import read_run
+    from nir_interop.report.diff import read_run
     from nir_interop.schema import REPORT
 
     if not (folder / REPORT.name).exists():
@@ -159,8 +157,7 @@ def _difference(before: Run, report: Path, whole: bool) -> Difference:
     """What the new report changed; what a run of a part did not ask for is not gone."""
     from dataclasses import replace
 
-    from nir_interop.report.difference import compare
-    from nir_interop.report.runs import read_run
+    from nir_interop.report.diff import compare, read_run
 
     found = compare(before, read_run(report))
     return found if whole else replace(found, changes=tuple(each for each in found.changes if each.kind != "gone"))

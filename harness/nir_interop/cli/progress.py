@@ -1,9 +1,10 @@
-"""What a run of the matrix says while it runs: a bar on a terminal, plain lines elsewhere."""
+"""What a run of the matrix or a study says while it runs: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from nir_interop.printable import printable
 
 if TYPE_CHECKING:
     from nir_interop.matrix.campaign import Event
-    from nir_interop.report.difference import Difference
+    from nir_interop.report.diff import Difference
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""
@@ -70,7 +71,7 @@ class Progress:
         self, rows: Sequence[Mapping[str, Any]], seconds: float, surprises: Sequence[str], written: Sequence[Path]
     ) -> None:
         """The table at the end, what known_issues.toml does not know, and where the results are."""
-        from nir_interop.report.tables import natively, reconciliation, summary_table
+        from nir_interop.report.cells import natively, reconciliation, summary_table
 
         if self.quiet:
             return
@@ -92,13 +93,51 @@ class Progress:
 
     def compare(self, difference: Difference | None, unread: str) -> None:
         """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
-        from nir_interop.report.difference_text import few_lines
+        from nir_interop.report.diff import few_lines
 
         if self.quiet:
             return
         console = Console(highlight=False)
         for line in few_lines(difference) if difference is not None else [unread] * bool(unread):
             tell(console, line)
+
+
+class TaskProgress:
+    """Says how far a study has come: a bar on a terminal, a line now and then elsewhere; on stderr."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def task(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Within the block, call what it gives once for each of ``total`` parts."""
+        if self.quiet:
+            yield lambda: None
+        elif self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Bar(*columns, console=self.console, transient=True) as bar:
+                number = bar.add_task(what, total=total)
+                yield lambda: bar.advance(number)
+        else:
+            yield self._lines(what, total)
+
+    def _lines(self, what: str, total: int) -> Callable[[], None]:
+        done, shown = 0, time.monotonic()
+
+        def advance() -> None:
+            nonlocal done, shown
+            done += 1
+            if time.monotonic() - shown > 2 * LINE_EVERY:
+                shown = time.monotonic()
+                self.say(f"{what}: {done}/{total}")
+
+        return advance
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        if not self.quiet:
+            self.console.print(text, soft_wrap=True, markup=False)
 
 
 def tell(console: Console, line: str) -> None:

@@ -23,8 +23,8 @@ def report(
 ) -> None:
     """Write results/report.html and results/report.md anew from the tables beside them; nothing is run."""
     from nir_interop.errors import BadInput
-    from nir_interop.report.files import write_pages
     from nir_interop.report.page import kept
+    from nir_interop.report.results_folder import write_pages
     from nir_interop.schema import REPORT
     from nir_interop.store.store import Store as Cells
 

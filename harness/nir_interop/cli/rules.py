@@ -23,7 +23,7 @@ def rules(
     from nir_interop.backends.environments import backend as find
     from nir_interop.interface.functions import rules as identify
     from nir_interop.interface.results import Rules
-    from nir_interop.report.files import write_rules
+    from nir_interop.report.results_folder import write_rules
 
     installed = [each.name for each in map(find, dict.fromkeys(backend or ())) if each.installed]
     found = identify(*installed, store=store) if installed or not backend else Rules(())

@@ -39,6 +39,10 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int) -> Images:
+        """The first of them."""
+        return Images(self.images[:count], self.labels[:count], self.name)
+
     def pick(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
         """Some of them, axes (B, 1, height, width)."""
         return self.images[chosen, None]

@@ -1,63 +1,56 @@
-"""Whether what a probe is evidence of is true of a graph, too: its words must not say what the graph is not."""
+"""Whether what a probe is evidence of is true of a graph, too: a cause must not say what the graph is not."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from nir_interop.explain.probes.wiring import EARLY, FEEDBACK_LAST, ITSELF, LATE_INPUT, LAYER, LAYERS_EARLY
-from nir_interop.explain.probes.writing import BOTH, DOUBLE, HALF, INTEGERS, LISTED, ONE, ONE_IN_ARRAY, TRUTH
+from nir_interop.fingerprint import Condition, FlattenDims, Form, Join, Nesting, NeuronCondition, Outputs, Recurrence, Written
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, components, early, inline, nested
 from nir_interop.graphs.primitives import WHOLE
 from nir_interop.vocabulary import Cause
 
-NAMED = (EARLY, LATE_INPUT, LAYERS_EARLY)
+_BY_NAMES = (Nesting.RECURRENCE_BEFORE_SOURCE, Recurrence.SOURCE_BEFORE_INPUT, Nesting.LAYERS_AGAINST_ORDER)
 """Probes that differ from another only in the names of their nodes."""
-_FORMS = (ONE, ONE_IN_ARRAY)
-_TYPES = (INTEGERS, TRUTH, HALF, DOUBLE)
+_SHAPES = (Written.ONE_NUMBER, Written.ARRAY_OF_ONE, Written.ONE_FOR_BOTH, Written.ARRAY_FOR_LENGTH)
 
 _OfNode = Callable[[Node], bool]
 
 
-def cause_of(label: str) -> Cause:
+def cause_of(condition: Condition) -> Cause:
     """The cause that a probe is evidence of, where a library declines it."""
-    if label in NAMED:
+    if condition in _BY_NAMES:
         return Cause.NAME_ORDER
-    if label in (*_FORMS, BOTH, LISTED):
+    if condition in _SHAPES:
         return Cause.PARAMETER_SHAPE
-    return Cause.NUMBER_TYPE if label in _TYPES else Cause.UNSUPPORTED
+    return Cause.NUMBER_TYPE if isinstance(condition, Written) else Cause.UNSUPPORTED
 
 
-def holds(label: str, graph: Graph, nodes: Iterable[str]) -> bool:
-    """Whether a probe's name is true of a graph; what cannot be told is believed.
+def holds(condition: Condition, graph: Graph, nodes: Iterable[str]) -> bool:
+    """Whether a condition is true of a graph; what cannot be told is believed.
 
     graph : as it is in the file
     nodes : of the inlined graph, of the probe's kind or on the joins and cycles that it is about
     """
-    if label in _OF_WIRING:
-        return _OF_WIRING[label](graph)
+    if isinstance(condition, (Join, Recurrence, Nesting, Outputs)):
+        return condition not in _OF_WIRING or _OF_WIRING[condition](graph)
     flat = inline(graph)
     chosen = [node for name in nodes if isinstance(node := flat.nodes.get(name), Node)]
-    for part in label.split(", "):
-        found = next(((test, match) for pattern, test in _OF_NODES.items() if (match := re.fullmatch(pattern, part))), None)
-        if found is not None and not any(found[0](*found[1].groups())(node) for node in chosen):
-            return False
-    return True
+    return all(any(map(test, chosen)) for test in _tests(condition))
 
 
-def early_nodes(graph: Graph, label: str) -> tuple[tuple[str, str], ...]:
+def early_nodes(graph: Graph, condition: Condition) -> tuple[tuple[str, str], ...]:
     """Edges whose end a file names before their start, where a probe of names is evidence of that."""
-    if label == LAYERS_EARLY:
+    if condition is Nesting.LAYERS_AGAINST_ORDER:
         return early(graph, graph.nodes)
-    if label == EARLY:
+    if condition is Nesting.RECURRENCE_BEFORE_SOURCE:
         return early(graph, nested(graph)) or tuple(
             edge
             for name in nested(graph)
             if isinstance(inner := graph.nodes[name], Graph)
-            for edge in early_nodes(inner, label)
+            for edge in early_nodes(inner, condition)
         )
     ends = set(graph.of_kind("Input"))
     return tuple(edge for edge in early(graph, _cyclic(graph)) if edge[0] in ends)
@@ -99,24 +92,25 @@ def _several_spike(graph: Graph) -> bool:
 
 
 _AT_NEURONS = (*NEURONS, "Threshold", "Delay")
-_OF_WIRING: Mapping[str, Callable[[Graph], bool]] = {
-    EARLY: lambda graph: bool(early_nodes(graph, EARLY)),
-    LATE_INPUT: lambda graph: bool(early_nodes(graph, LATE_INPUT)),
-    LAYERS_EARLY: lambda graph: bool(early_nodes(graph, LAYERS_EARLY)),
-    LAYER: lambda graph: bool(nested(graph)),
-    ITSELF: lambda graph: any(_cycles(inline(inner)) for inner in graph.nodes.values() if isinstance(inner, Graph)),
-    FEEDBACK_LAST: lambda graph: any(
+_OF_WIRING: Mapping[Condition, Callable[[Graph], bool]] = {
+    Nesting.LAYER: lambda graph: bool(nested(graph)),
+    Nesting.RECURRENCE: lambda graph: any(_cycles(inline(inner)) for inner in graph.nodes.values() if isinstance(inner, Graph)),
+    Nesting.RECURRENCE_BEFORE_SOURCE: lambda graph: bool(early_nodes(graph, Nesting.RECURRENCE_BEFORE_SOURCE)),
+    Nesting.LAYERS_AGAINST_ORDER: lambda graph: bool(early_nodes(graph, Nesting.LAYERS_AGAINST_ORDER)),
+    Recurrence.ONE_LAYER: lambda graph: bool(_cycles(inline(graph))),
+    Recurrence.TWO_LAYERS: lambda graph: len(_cycles(inline(graph))) > 1,
+    Recurrence.FEEDBACK_LISTED_LAST: lambda graph: any(
         map(_leads_on_first, [graph, *(each for each in graph.nodes.values() if isinstance(each, Graph))])
     ),
-    "one layer that feeds itself": lambda graph: bool(_cycles(inline(graph))),
-    "two layers that feed themselves": lambda graph: len(_cycles(inline(graph))) > 1,
-    "two branches into the Output": lambda graph: _joined(graph, "Output"),
-    "two branches into a neuron": lambda graph: _joined(graph, *_AT_NEURONS),
-    "two spiking sources into a neuron": lambda graph: _joined(graph, *_AT_NEURONS) and _several_spike(graph),
-    "a skip past a neuron": lambda graph: _joined(graph, *_AT_NEURONS) and _several_spike(graph),
-    "two branches into a layer": _joined,
-    "two spiking sources into a layer": lambda graph: _joined(graph) and _several_spike(graph),
+    Recurrence.SOURCE_BEFORE_INPUT: lambda graph: bool(early_nodes(graph, Recurrence.SOURCE_BEFORE_INPUT)),
+    Join.BRANCHES_INTO_OUTPUT: lambda graph: _joined(graph, "Output"),
+    Join.BRANCHES_INTO_NEURON: lambda graph: _joined(graph, *_AT_NEURONS),
+    Join.SPIKES_INTO_NEURON: lambda graph: _joined(graph, *_AT_NEURONS) and _several_spike(graph),
+    Join.SKIP: lambda graph: _joined(graph, *_AT_NEURONS) and _several_spike(graph),
+    Join.BRANCHES_INTO_LAYER: _joined,
+    Join.SPIKES_INTO_LAYER: lambda graph: _joined(graph) and _several_spike(graph),
 }
+"""Wirings that a graph shows; it is believed to have others."""
 
 
 def _numbers(node: Node) -> list[Any]:
@@ -136,11 +130,9 @@ def _scalar(*names: str) -> _OfNode:
     return lambda node: any(name in node.params and np.asarray(node.params[name]).ndim == 0 for name in names)
 
 
-def _typed(kinds: str) -> Callable[[], _OfNode]:
+def _typed(kinds: str) -> _OfNode:
     exact = kinds[-1].isdigit()
-    return lambda: (
-        lambda node: any(each.dtype.str[1:] == kinds if exact else each.dtype.kind in kinds for each in _numbers(node))
-    )
+    return lambda node: any(each.dtype.str[1:] == kinds if exact else each.dtype.kind in kinds for each in _numbers(node))
 
 
 def _padded(node: Node) -> bool:
@@ -148,21 +140,32 @@ def _padded(node: Node) -> bool:
     return not isinstance(padding, str) and bool(np.any(padding))
 
 
-_OF_NODES: Mapping[str, Callable[..., _OfNode]] = {
-    r"heterogeneous (\w+)": _uneven,
-    r"(v_leak|v_reset) off 0": _off_zero,
-    r"v_leak = v_reset off 0": lambda: _off_zero("v_reset"),
-    ONE: lambda: lambda node: any(each.ndim == 0 for each in _numbers(node)),
-    ONE_IN_ARRAY: lambda: lambda node: any(each.shape == (1,) for each in _numbers(node)),
-    INTEGERS: _typed("iu"),
-    TRUTH: _typed("b"),
-    HALF: _typed("f2"),
-    DOUBLE: _typed("f8"),
-    BOTH: lambda: _scalar("kernel_size", "stride", "padding", "dilation"),
-    LISTED: lambda: lambda node: not _scalar("stride")(node),
-    r"padding 'same'": lambda: lambda node: isinstance(node.params.get("padding"), str),
-    r"padding|padding that no shape shows": lambda: _padded,
-    r"in groups|a kernel for each channel": lambda: lambda node: bool(np.max(node.params.get("groups", 1)) > 1),
-    r"a kernel that is not square": lambda: lambda node: "weight" in node.params and len({*node["weight"].shape[2:]}) > 1,
+def _grouped(node: Node) -> bool:
+    return bool(np.max(node.params.get("groups", 1)) > 1)
+
+
+_OF_NODES: Mapping[Form | Written, _OfNode] = {
+    Written.ONE_NUMBER: lambda node: any(each.ndim == 0 for each in _numbers(node)),
+    Written.ARRAY_OF_ONE: lambda node: any(each.shape == (1,) for each in _numbers(node)),
+    Written.INTEGERS: _typed("iu"),
+    Written.BOOLEANS: _typed("b"),
+    Written.HALF: _typed("f2"),
+    Written.DOUBLE: _typed("f8"),
+    Written.ONE_FOR_BOTH: _scalar("kernel_size", "stride", "padding", "dilation"),
+    Written.ARRAY_FOR_LENGTH: lambda node: not _scalar("stride")(node),
+    Form.PADDING_SAME: lambda node: isinstance(node.params.get("padding"), str),
+    Form.PADDING: _padded,
+    Form.HIDDEN_PADDING: _padded,
+    Form.GROUPS: _grouped,
+    Form.DEPTHWISE: _grouped,
+    Form.KERNEL_NOT_SQUARE: lambda node: "weight" in node.params and len({*node["weight"].shape[2:]}) > 1,
 }
-"""What a part of a probe's name says of a node, as a pattern; other parts say what no node shows."""
+"""Forms that a node shows; it is believed to have others."""
+
+
+def _tests(condition: NeuronCondition | Form | Written | FlattenDims) -> list[_OfNode]:
+    """What some node has to show, each of them some node."""
+    if isinstance(condition, NeuronCondition):
+        voltages = {"v_reset"} if condition.one_voltage else condition.off_zero
+        return [*map(_off_zero, sorted(voltages)), *map(_uneven, sorted(condition.spread))]
+    return [] if isinstance(condition, FlattenDims) or condition not in _OF_NODES else [_OF_NODES[condition]]

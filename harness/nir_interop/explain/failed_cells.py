@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from nir_interop.errors import InvalidGraph, OwnFailure
+from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.explain.facts import cause_of, early_nodes, holds
-from nir_interop.explain.probes import JOIN, NESTING, OUTPUTS, RECURRENCE
 from nir_interop.explain.verdict import Failure
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Condition, Domain, Form, Subject, Wiring
 from nir_interop.graphs import Graph, components, inline, nested, validate
-from nir_interop.rule import NIR_MEANING
 from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
-
-Domain = Mapping[str, Identified]
-"""What a backend's importer takes and declines, by primitive; and of the wiring, joins, recurrence and several Outputs."""
 
 
 def without_graph(failure: Failure, stage: Stage) -> Verdict:
@@ -60,31 +55,33 @@ def attributed(verdict: Verdict, failure: Failure, exported: Graph, domain: Doma
         return Verdict(verdict.status, Blame.SETTING)
     graph, says = inline(exported), _says(failure)
     words = _normal(says, graph)
-    parts = _parts(graph) | ({NESTING: nested(exported)} if nested(exported) else {})
-    for kind, nodes in parts.items():
-        known = domain.get(kind, Identified(NIR_MEANING))
-        said = [(_normal(refusal.message, graph), refusal.parameter) for refusal in known.refuses]
-        alike = [parameter for message, parameter in said if message and (message in words or words in message)]
-        where = [parameter for parameter in alike if holds(parameter, exported, nodes)]
+    parts = _parts(graph) | ({Wiring.NESTING: nested(exported)} if nested(exported) else {})
+    for subject, nodes in parts.items():
+        refusals = domain[subject].refusals if subject in domain else ()
+        said = [(_normal(refusal.message, graph), refusal.condition) for refusal in refusals]
+        alike = [condition for message, condition in said if message and (message in words or words in message)]
+        where = [condition for condition in alike if holds(condition, exported, nodes)]
         if where:
-            return _declined(verdict, exported, kind, nodes, where, says)
+            return _declined(verdict, exported, subject, nodes, where, says)
     if verdict.causes:
         return replace(verdict, causes=tuple(_not_taken(each, graph, domain) for each in verdict.causes))
-    for kind, nodes in parts.items():
-        if kind in domain and not domain[kind].outputs:
-            return _unsupported(verdict, nodes, f"{kind}, in whatever way it was tried: {says}")
+    for subject, nodes in parts.items():
+        if domain.lacks(subject):
+            return _unsupported(verdict, nodes, f"{subject_in_words(subject)}, in whatever way it was tried: {says}")
     if verdict.status is Status.REFUSED:
         return _unsupported(verdict, (), says)
     return Verdict(verdict.status, Blame.IMPORTER)
 
 
-def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ...], where: list[str], says: str) -> Verdict:
-    """What fails as some probes of a kind did, which are true of the graph."""
+def _declined(
+    verdict: Verdict, exported: Graph, subject: Subject, nodes: tuple[str, ...], where: list[Condition], says: str
+) -> Verdict:
+    """What fails as some probes of a primitive or wiring did, which are true of the graph."""
     blame = verdict.blame if verdict.causes else Blame.IMPORTER
-    label = where[0]
-    cause = cause_of(label)
+    condition = where[0]
+    cause, name, words = cause_of(condition), subject_in_words(subject), condition_in_words(condition, subject)
     if cause is Cause.NAME_ORDER:
-        (source, target), *_ = early_nodes(exported, label)
+        (source, target), *_ = early_nodes(exported, condition)
         text = (
             f"{target} is named before {source}, which feeds it, and a file keeps its nodes sorted by name; under names in the "
         )
@@ -96,9 +93,9 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
         )
     if cause is not Cause.UNSUPPORTED:
         flat = inline(exported)
-        own = tuple(name for name in nodes if holds(label, flat, (name,)))
-        return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{kind}, {label}: {says}"),), 1.0)
-    what = kind if label == kind else f"{kind}, {label}"
+        own = tuple(each for each in nodes if holds(condition, flat, (each,)))
+        return Verdict(verdict.status, blame, (CauseShare(cause, 0, own, f"{name}, {words}: {says}"),), 1.0)
+    what = name if condition is Form.ANY else f"{name}, {words}"
     named = f"{what}: {says}" if len(where) == 1 else says
     return Verdict(verdict.status, blame, (CauseShare(cause, 0, nodes, named),), 1.0)
 
@@ -106,8 +103,7 @@ def _declined(verdict: Verdict, exported: Graph, kind: str, nodes: tuple[str, ..
 def _not_taken(share: CauseShare, graph: Graph, domain: Domain) -> CauseShare:
     """A node that was left out, of a primitive that is not taken in any way in which it was tried."""
     kinds = {graph.nodes[name].kind for name in share.nodes if name in graph.nodes}
-    known = [domain.get(kind) for kind in kinds]
-    if share.cause is not Cause.NODE_DROPPED or not kinds or not all(one is not None and not one.outputs for one in known):
+    if share.cause is not Cause.NODE_DROPPED or not kinds or not all(map(domain.lacks, kinds)):
         return share
     return replace(share, cause=Cause.UNSUPPORTED)
 
@@ -116,10 +112,10 @@ def _unsupported(verdict: Verdict, nodes: tuple[str, ...], says: str) -> Verdict
     return Verdict(verdict.status, Blame.IMPORTER, (CauseShare(Cause.UNSUPPORTED, 0, nodes, says),), 1.0)
 
 
-def _parts(graph: Graph) -> dict[str, tuple[str, ...]]:
+def _parts(graph: Graph) -> dict[Subject, tuple[str, ...]]:
     """What a graph is made of, primitives and wiring, and the nodes that are it."""
     kinds = {node.kind for _, node in graph.primitives()} - {"Input", "Output"}
-    parts = {kind: tuple(sorted(graph.of_kind(kind))) for kind in sorted(kinds)}
+    parts: dict[Subject, tuple[str, ...]] = {kind: tuple(sorted(graph.of_kind(kind))) for kind in sorted(kinds)}
     cyclic = sorted(
         name
         for group in components(graph.nodes, graph.edges)
@@ -128,8 +124,9 @@ def _parts(graph: Graph) -> dict[str, tuple[str, ...]]:
     )
     joins = sorted(name for name in graph.nodes if len({*graph.into(name)} - {*cyclic}) > 1)
     outputs = tuple(sorted(graph.of_kind("Output")))
-    wiring = {OUTPUTS: outputs if len(outputs) > 1 else (), JOIN: tuple(joins), RECURRENCE: tuple(cyclic)}
-    return parts | {kind: nodes for kind, nodes in wiring.items() if nodes}
+    several = outputs if len(outputs) > 1 else ()
+    wirings = {Wiring.SEVERAL_OUTPUTS: several, Wiring.JOIN: tuple(joins), Wiring.RECURRENCE: tuple(cyclic)}
+    return parts | {wiring: nodes for wiring, nodes in wirings.items() if nodes}
 
 
 def _says(failure: Failure) -> str:

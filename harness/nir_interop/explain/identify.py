@@ -7,15 +7,15 @@ have left over, so that the product of all axes is never searched.  At the end t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from nir_interop.errors import InvalidGraph, RunFailed
+from nir_interop.explain.conditions_in_words import condition_in_words
 from nir_interop.explain.probes import (
     BATTERY,
     OF_NEURONS,
     STRUCTURAL,
-    Gains,
     Probe,
     Question,
     Variation,
@@ -28,22 +28,37 @@ from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FE
 from nir_interop.explain.probes.candidates import extended, first_candidates
 from nir_interop.explain.probes.equality import equality
 from nir_interop.explain.probes.evidence import Neighbour, Run, evidence
-from nir_interop.explain.probes.graphs import SINGLE
 from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, separating
-from nir_interop.fingerprint import Fingerprint, Identified, Origin, Refusal, Tie, differing_axes
+from nir_interop.fingerprint import (
+    Circuit,
+    Domain,
+    Fingerprint,
+    Form,
+    Gains,
+    Identified,
+    NeuronCondition,
+    Origin,
+    Refusal,
+    Subject,
+    Tie,
+    differing_axes,
+    subject_order,
+)
 from nir_interop.graphs import NEURONS, SPIKING, Array, Node
 from nir_interop.rule import NIR_MEANING, Axis, Precision, TimeStep, UpdateRule
 from nir_interop.vocabulary import Status
 
-KINDS = tuple(dict.fromkeys([*NEURONS, *sorted({probe.kind for probe in STRUCTURAL})]))
-"""What is identified: neurons, and with evidence alone the primitives without axes and ``join``."""
+KINDS: tuple[Subject, ...] = tuple(
+    dict.fromkeys([*NEURONS, *sorted({probe.subject for probe in STRUCTURAL}, key=subject_order)])
+)
+"""What is identified: neurons, and with evidence alone the primitives without axes and the wirings."""
 
 PLACES = 3
 """At how many places of r and w_in the sub-threshold response is asked for."""
 
 
 def identify(
-    run: Run, *, name: str, origin: Origin = Origin.IMPORT, options: str = "", kinds: Iterable[str] = KINDS
+    run: Run, *, name: str, origin: Origin = Origin.IMPORT, options: str = "", kinds: Iterable[Subject] = KINDS
 ) -> Fingerprint:
     """The rule of each primitive of a backend.
 
@@ -52,30 +67,30 @@ def identify(
 
     A primitive that is refused whatever its parameters has no outputs, and its rule says nothing.
     """
-    inquiries = {kind: Inquiry(run, kind) for kind in kinds if kind in NEURONS}
+    inquiries = {kind: Inquiry(run, kind) for kind in kinds if isinstance(kind, str) and kind in NEURONS}
     for inquiry in inquiries.values():
         inquiry.ask()
     decided = _decided(inquiries.values())
-    rules = {kind: inquiry.result(decided) for kind, inquiry in inquiries.items()}
+    rules: dict[Subject, Identified] = {kind: inquiry.result(decided) for kind, inquiry in inquiries.items()}
     neighbour = _neighbour(inquiries.values(), rules)
     for kind in kinds:
-        probes = [probe for probe in STRUCTURAL if probe.kind == kind]
+        probes = [probe for probe in STRUCTURAL if probe.subject == kind]
         if kind not in inquiries:
             found = evidence(run, [probe for probe in probes if not probe.again], neighbour)
             if found.outputs:
                 found = _both(found, evidence(run, [probe for probe in probes if probe.again], neighbour))
-            rules[kind] = replace(found, refuses=_as_a_whole(kind, found.refuses, found.outputs > 0))
-        elif probes and not inquiries[kind].rules:
+            rules[kind] = replace(found, refusals=_as_a_whole(found.refusals, found.outputs > 0))
+        elif probes and isinstance(kind, str) and not inquiries[kind].rules:
             rules[kind] = _among_others(rules[kind], evidence(run, probes, neighbour))
-    return Fingerprint(name, origin, options, {kind: rule for kind, rule in sorted(rules.items())})
+    return Fingerprint(name, origin, options, Domain(rules))
 
 
-def _neighbour(inquiries: Iterable[Inquiry], rules: dict[str, Identified]) -> Neighbour | None:
+def _neighbour(inquiries: Iterable[Inquiry], rules: Mapping[Subject, Identified]) -> Neighbour | None:
     """A spiking neuron that the backend takes, off neutral values as far as may be."""
     for inquiry in sorted(inquiries, key=lambda inquiry: inquiry.kind == "IF"):
         if inquiry.kind in SPIKING and inquiry.rules:
             kind, dt, gains = inquiry.kind, 1.0 if inquiry.in_steps() else DT, inquiry.places[0]
-            question = Question.of(Probe("neighbour", ALL, stimuli.random, (1.0, 1.0), dt=dt), kind, gains)
+            question = Question.of(Probe(ALL, stimuli.random, (1.0, 1.0), dt=dt, seed=9), kind, gains)
             question.scale([rules[kind].rule])
             strength = 1.0 if question.amplitude is None else float(question.amplitude.mean())
 
@@ -86,23 +101,23 @@ def _neighbour(inquiries: Iterable[Inquiry], rules: dict[str, Identified]) -> Ne
     return None
 
 
-def _as_a_whole(kind: str, refuses: tuple[Refusal, ...], answered: bool) -> tuple[Refusal, ...]:
-    """A primitive that is refused everywhere, in the same words, is refused as such."""
-    words = {(refusal.status, refusal.message) for refusal in refuses}
-    return (Refusal(kind, *words.pop()),) if len(words) == 1 and not answered else refuses
+def _as_a_whole(refusals: tuple[Refusal, ...], answered: bool) -> tuple[Refusal, ...]:
+    """What is refused everywhere, in the same words, is refused in any form."""
+    words = {(refusal.status, refusal.message) for refusal in refusals}
+    return (Refusal(Form.ANY, *words.pop()),) if len(words) == 1 and not answered else refusals
 
 
 def _both(one: Identified, other: Identified) -> Identified:
     """All evidence of a primitive."""
     outputs, mismatched = one.outputs + other.outputs, one.mismatched + other.mismatched
-    return replace(one, outputs=outputs, mismatched=mismatched, refuses=(*one.refuses, *other.refuses))
+    return replace(one, outputs=outputs, mismatched=mismatched, refusals=(*one.refusals, *other.refusals))
 
 
 def _among_others(alone: Identified, found: Identified) -> Identified:
     """What becomes of a neuron among other nodes, where it is not taken alone."""
-    said = {(refusal.status, refusal.message) for refusal in alone.refuses}
-    further = tuple(refusal for refusal in found.refuses if (refusal.status, refusal.message) not in said)
-    return replace(alone, outputs=0 if found.mismatched else found.outputs, refuses=alone.refuses + further)
+    said = {(refusal.status, refusal.message) for refusal in alone.refusals}
+    further = tuple(refusal for refusal in found.refusals if (refusal.status, refusal.message) not in said)
+    return replace(alone, outputs=0 if found.mismatched else found.outputs, refusals=alone.refusals + further)
 
 
 def _decided(inquiries: Iterable[Inquiry]) -> frozenset[tuple[str, Axis]]:
@@ -144,7 +159,7 @@ class Inquiry:
     def result(self, decided: frozenset[tuple[str, Axis]] = frozenset()) -> Identified:
         """The rule nearest to NIR's meaning, then to what is decided elsewhere; the replay; and what is not separated."""
         if not self.rules:
-            return Identified(NIR_MEANING, refuses=self._refusals())
+            return Identified(NIR_MEANING, refusals=self._refusals())
 
         def preference(rule: UpdateRule) -> tuple[int, int]:
             differing = differing_axes(rule)
@@ -157,7 +172,7 @@ class Inquiry:
 
     def _places(self) -> list[Gains]:
         """Where of r and w_in the backend answers at all."""
-        plain = Probe("accepted", RESPONSE, stimuli.constant, batch=2, steps=4)
+        plain = Probe(RESPONSE, stimuli.constant, batch=2, steps=4)
         found: list[Gains] = []
         for gains in gains_of(self.kind):
             question = Question.of(plain, self.kind, gains)
@@ -182,7 +197,7 @@ class Inquiry:
     def _rewrite(self) -> None:
         """Ask for the same neuron with its numbers written otherwise; what is not run as before is declined or misrun."""
         dt = 1.0 if self.in_steps() else DT
-        probe = Probe("other ways to write it", ALL, stimuli.random, (0.5, 4.0), dt=dt, steps=24, batch=16)
+        probe = Probe(ALL, stimuli.random, (0.5, 4.0), dt=dt, steps=24, batch=16, seed=22)
         for way in OF_NEURONS:
             question = Question.of(probe, self.kind, self.places[0])
             question.node = written(question.node, way)
@@ -231,7 +246,7 @@ class Inquiry:
         if question.probe.stage == FEEDBACK:
             if fewest:
                 words = f"neither start of the feedback reproduces it: {fewest} of {observed.size} outputs differ"
-                self.misrun.append(Refusal(question.probe.name, str(Status.MISMATCH), words))
+                self.misrun.append(Refusal(NeuronCondition(circuit=question.probe.circuit), str(Status.MISMATCH), words))
                 return 0
             self.answered.append((question, observed))
         self.rules = [rule for rule, count in zip(self.rules, missed, strict=True) if count == fewest]
@@ -248,15 +263,15 @@ class Inquiry:
         """What the backend answers, or None where it gives nothing that can be compared."""
         graph, stimulus = question.graph, question.stimulus
         if graph is None or stimulus is None:
-            raise ValueError(f"{question.probe.name}: not scaled")
+            raise ValueError("a question that is not scaled has no graph")
         try:
             observed = [question.observe(self.run(graph, stimulus, question.probe.dt)) for _ in range(question.probe.repeats)]
         except RunFailed as error:
             message = ": ".join(text for text in (error.error_type, error.message) if text)
-            self.refused.append((question, Refusal(_parameter(question), error.status, message)))
+            self.refused.append((question, Refusal(_condition(question), error.status, message)))
             return None
         except InvalidGraph as error:
-            self.refused.append((question, Refusal(_parameter(question), str(Status.WRONG_SHAPE), str(error))))
+            self.refused.append((question, Refusal(_condition(question), str(Status.WRONG_SHAPE), str(error))))
             return None
         for again in observed[1:]:
             self.answered.append((question, again))
@@ -279,9 +294,9 @@ class Inquiry:
 
     def _refusals(self) -> tuple[Refusal, ...]:
         """Each once."""
-        found = {refusal.parameter: refusal for _, refusal in reversed(self.refused)}
-        once = tuple(found[name] for name in sorted(found))
-        return (*_as_a_whole(self.kind, once, bool(self.rules)), *self.misrun)
+        found = {_condition(question): refusal for question, refusal in reversed(self.refused)}
+        once = tuple(found[each] for each in sorted(found, key=lambda condition: condition.order))
+        return (*_as_a_whole(once, bool(self.rules)), *self.misrun)
 
     def _ties(self, chosen: UpdateRule) -> Iterator[Tie]:
         """The axes that the answers leave open."""
@@ -300,7 +315,11 @@ class Inquiry:
     def _splits(self, one: UpdateRule, other: UpdateRule) -> str:
         """An input that would tell two rules apart, and why it could not be had; and how far they agree without it."""
         agreeing = f"{INPUTS:,} random inputs agree"
-        if all(question.key(one) == question.key(other) for question, _ in self.answered if question.probe.graph == SINGLE):
+        if all(
+            question.key(one) == question.key(other)
+            for question, _ in self.answered
+            if question.probe.circuit is Circuit.SINGLE
+        ):
             agreeing = "the same equation in the accepted domain"
         if differing_axes(one, other) == ("feedback_bias",):
             return "a recurrence with a bias, which is not run as such"
@@ -311,14 +330,14 @@ class Inquiry:
             asked = Question.of(probe, self.kind, question.gains)
             asked.scale([one])
             if asked.key(one) != asked.key(other) and asked.mismatched(asked.answer(one), asked.answer(other)):
-                return f"{refusal.parameter}: {refusal.status} ({refusal.message}); elsewhere {agreeing}"
+                words = condition_in_words(refusal.condition, self.kind)
+                return f"{words}: {refusal.status} ({refusal.message}); elsewhere {agreeing}"
         return f"none{'' if agreeing.startswith('the same') else ' found'}: {agreeing}"
 
 
-def _parameter(question: Question) -> str:
-    """What of a question is unusual, in words."""
-    varied = question.probe.variation.says()
-    graph = "" if question.probe.graph == SINGLE else question.probe.name
-    step = f"dt = {question.probe.dt:g}" if question.probe.dt != DT else ""
-    gains = "" if (varied or graph) and question.gains == gains_of(question.kind)[0] else question.gains.says(question.kind)
-    return ", ".join(text for text in (varied, graph, gains, step) if text)
+def _condition(question: Question) -> NeuronCondition:
+    """What of a question is unusual; where r and w_in stand goes without saying where they tell most and something else is."""
+    probe = question.probe
+    found = replace(probe.variation.condition(), circuit=probe.circuit)
+    plain = found == NeuronCondition() or question.gains != gains_of(question.kind)[0]
+    return replace(found, gains=question.gains if plain else None, dt=probe.dt if probe.dt != DT else None)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nir_interop.explain.probes import JOIN, NESTING, RECURRENCE
 from nir_interop.explain.rules_in_words import found_in_words
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Subject, Wiring
 from nir_interop.graphs import NEURONS
 from nir_interop.vocabulary import Cause, Status
 
 _ENDS = frozenset(map(str, (Status.MISMATCH, Status.WRONG_SHAPE, Status.UNSTABLE)))
 _WEIGHTED = (Cause.BIAS_DROPPED, Cause.WEIGHT_TRANSPOSED)
-_CAUSES: Mapping[str, tuple[Cause, ...]] = {
-    JOIN: (Cause.JOIN_MISRUN,),
-    RECURRENCE: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
-    NESTING: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
+_CAUSES: Mapping[Subject, tuple[Cause, ...]] = {
+    Wiring.JOIN: (Cause.JOIN_MISRUN,),
+    Wiring.RECURRENCE: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
+    Wiring.NESTING: (Cause.RECURRENCE_REWIRED, Cause.CYCLE_ORDER),
     "Flatten": (Cause.FLATTEN_BATCH, Cause.FLATTEN_ORDER),
     "AvgPool2d": (Cause.POOL_PADDING, Cause.NODE_DROPPED),
     "SumPool2d": (Cause.POOL_PADDING, Cause.NODE_DROPPED),
@@ -23,22 +22,16 @@ _CAUSES: Mapping[str, tuple[Cause, ...]] = {
 }
 
 
-def without_rule(domain: Mapping[str, Identified]) -> dict[str, str]:
-    """Neurons that a backend runs under no rule that was found → what is said of them.
-
-    domain : primitive or wiring → what is known of it
-    """
-    found = {kind: one for kind, one in sorted(domain.items()) if kind in NEURONS and one.outputs and not one.known}
-    return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in found.items()}
+def without_rule(domain: Domain) -> dict[str, str]:
+    """Neurons that a backend runs under no rule that was found → what is said of them."""
+    neurons = {kind: one for kind, one in domain.items() if isinstance(kind, str) and kind in NEURONS}
+    return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in neurons.items() if one.outputs and not one.known}
 
 
-def misruns(domain: Mapping[str, Identified]) -> frozenset[Cause]:
-    """The causes that a fingerprint's evidence speaks for.
-
-    domain : primitive or wiring → what is known of it
-    """
+def misruns(domain: Domain) -> frozenset[Cause]:
+    """The causes that a fingerprint's evidence speaks for."""
     found: set[Cause] = set()
-    for kind, known in domain.items():
-        if known.mismatched or _ENDS & {refusal.status for refusal in known.refuses}:
-            found.update(_CAUSES.get(kind, (Cause.NODE_DROPPED,)))
+    for subject, known in domain.items():
+        if known.mismatched or _ENDS & {refusal.status for refusal in known.refusals}:
+            found.update(_CAUSES.get(subject, (Cause.NODE_DROPPED,)))
     return frozenset(found)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Identified, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.reference.coefficients import membrane_memory, synapse_memory
@@ -57,14 +57,14 @@ def rule_in_words(rule: UpdateRule, kind: str = "CubaLIF", *, feedback: bool = T
     return "; ".join(part for part in parts if part)
 
 
-def found_in_words(kind: str, one: Identified, *, feedback: bool = True) -> str:
+def found_in_words(kind: Subject, one: Identified, *, feedback: bool = True) -> str:
     """What was found of a primitive, as a sentence: a rule only where there is one, and that only where it is known.
 
     feedback : as of :func:`rule_in_words`
     """
     if not one.outputs:
         return "not taken"
-    if kind not in NEURONS:
+    if isinstance(kind, Wiring) or kind not in NEURONS:
         return "as NIR says" if not one.mismatched else "not as NIR says"
     if not one.known:
         return f"no rule found: the closest differs in {one.mismatched} of {one.outputs} outputs"

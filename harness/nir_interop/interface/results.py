@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nir_interop.agreement.inputs import InputSet
     from nir_interop.backends.environments import Backend
-    from nir_interop.fingerprint import Fingerprint, Identified, Refusal
+    from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Subject
     from nir_interop.reconcile.model import Applied
     from nir_interop.recording import Recording
     from nir_interop.transfer.check import Checked
@@ -357,6 +357,7 @@ class Rules:
 
     def lines(self) -> list[str]:
         """The same, line by line."""
+        from nir_interop.explain.conditions_in_words import subject_in_words
         from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
         from nir_interop.graphs import NEURONS
         from nir_interop.rule import NIR_MEANING
@@ -365,17 +366,18 @@ class Rules:
         for fingerprint in self.fingerprints:
             side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
             said.append(f"{fingerprint.backend} ({side})")
-            for kind, one in sorted(fingerprint.rules.items()):
+            for subject, one in fingerprint.rules.items():
                 compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
-                said.append(f"  {kind}: {found_in_words(kind, one)}{compared}")
+                said.append(f"  {subject_in_words(subject)}: {found_in_words(subject, one)}{compared}")
                 for tie in one.ties:
                     said.append(f"      not told apart: {tie.axis} {' or '.join(tie.values)} ({tie.splits})")
-                for message, parameters in _alike(one.refuses):
+                for message, parameters in _alike(subject, one.refusals):
                     said.append(f"      {message[0]} {'; '.join(parameters)}: {message[1]}")
         return said
 
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop rules --json`` prints: backend → side → primitive → facts, under a native neuron's options."""
+        from nir_interop.explain.conditions_in_words import subject_in_words
         from nir_interop.explain.rules_in_words import rule_in_words
         from nir_interop.fingerprint import Origin
         from nir_interop.rule import NIR_MEANING
@@ -383,13 +385,13 @@ class Rules:
         document: dict[str, Any] = {"NIR": {"meaning": {**NIR_MEANING.as_dict(), "says": rule_in_words(NIR_MEANING)}}}
         for fingerprint in self.fingerprints:
             sides = document.setdefault(fingerprint.backend, {origin.value: {} for origin in Origin})
-            facts = {kind: _facts(kind, one) for kind, one in sorted(fingerprint.rules.items())}
+            facts = {subject_in_words(subject): _facts(subject, one) for subject, one in fingerprint.rules.items()}
             sides[fingerprint.origin.value] |= {fingerprint.options: facts} if fingerprint.origin is Origin.NATIVE else facts
         return document
 
     def to_frame(self) -> pd.DataFrame:
         """A row a primitive of each side, with the columns of rules.csv; NIR's own meaning beside them."""
-        from nir_interop.report.files import rule_rows
+        from nir_interop.report.results_folder import rule_rows
 
         return _frame(rule_rows(self.found))
 
@@ -398,13 +400,14 @@ class Rules:
         return f"update rules of {', '.join(named) or 'no backend'}; .text says them, .to_frame() and .to_dict() hold them"
 
     def _repr_html_(self) -> str:
+        from nir_interop.explain.conditions_in_words import subject_in_words
         from nir_interop.explain.rules_in_words import found_in_words
         from nir_interop.interface import notebook
 
         rows = [
-            (each.backend, each.origin.value, each.options, kind, found_in_words(kind, one))
+            (each.backend, each.origin.value, each.options, subject_in_words(subject), found_in_words(subject, one))
             for each in self.fingerprints
-            for kind, one in sorted(each.rules.items())
+            for subject, one in each.rules.items()
         ]
         return notebook.shown([notebook.table(("backend", "side", "options", "primitive", "rule"), rows, title="Update rules")])
 
@@ -460,28 +463,33 @@ class Backends(Sequence["Backend"]):
         return notebook.shown([notebook.table(("backend", "versions"), self.rows(), title="Backends")])
 
 
-def _facts(kind: str, one: Identified) -> dict[str, Any]:
+def _facts(subject: Subject, one: Identified) -> dict[str, Any]:
+    from nir_interop.explain.conditions_in_words import condition_in_words
     from nir_interop.explain.rules_in_words import found_in_words
 
     return {
         **one.rule.as_dict(),
-        "says": found_in_words(kind, one),
+        "says": found_in_words(subject, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
-        "refuses": [{"parameter": each.parameter, "status": each.status, "message": each.message} for each in one.refuses],
+        "refuses": [
+            {"parameter": condition_in_words(each.condition, subject), "status": each.status, "message": each.message}
+            for each in one.refusals
+        ],
         "outputs": one.outputs,
         "mismatched": one.mismatched,
     }
 
 
-def _alike(refuses: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
+def _alike(subject: Subject, refusals: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
     """Refusals in the same words but for their numbers: whose they are, the first one's words, and what each is of."""
+    from nir_interop.explain.conditions_in_words import condition_in_words
     from nir_interop.vocabulary import Status
 
     found: dict[tuple[str, str], tuple[tuple[str, str], list[str]]] = {}
-    for refusal in refuses:
-        said = refusal.message or refusal.status
+    for refusal in refusals:
+        said, words = refusal.message or refusal.status, condition_in_words(refusal.condition, subject)
         whose = "nir.read does not take" if refusal.status == Status.READ_ERROR else "does not take"
-        found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(refusal.parameter)
+        found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(words)
     return list(found.values())
 
 

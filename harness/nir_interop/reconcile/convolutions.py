@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import Form
 from nir_interop.graphs import Array, Graph, Node, Shapes, components, padding_of, validate, whole_numbers
 from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE, ELEMENTWISE, POOLS
 from nir_interop.graphs.shapes import is_scalar
@@ -59,18 +60,19 @@ def convolution_as_dense(graph: Graph, _source: Side, target: Side) -> Rewritten
 
 def _untaken(node: Node, target: Side) -> Cause | None:
     """Why a node is to be written otherwise; None where it is no convolution, or one that the target takes."""
-    known = target.domain.get(node.kind)
-    if node.kind not in CONVOLUTIONS or known is None:
+    domain = target.domain
+    if node.kind not in CONVOLUTIONS or node.kind not in domain:
         return None
-    if not known.outputs:
+    if domain.lacks(node.kind):
         return Cause.NODE_DROPPED
-    refused, kernel = {refusal.parameter for refusal in known.refuses}, node["weight"].shape[2:]
+    kernel = node["weight"].shape[2:]
     odd = False
     padding: Any = node["padding"]
     if isinstance(padding, str):
         stride, dilation = (whole_numbers(node, each, len(kernel)) for each in ("stride", "dilation"))
         odd = any(before != after for before, after in padding_of(node, kernel, stride, dilation))
-    if (odd and "padding 'same'" in refused) or (len(set(kernel)) > 1 and "a kernel that is not square" in refused):
+    there = {Form.PADDING_SAME: odd, Form.KERNEL_NOT_SQUARE: len(set(kernel)) > 1}
+    if domain.refuses(node.kind, *(form for form, is_so in there.items() if is_so)):
         return Cause.UNSUPPORTED
     return None
 
@@ -89,8 +91,7 @@ def _behind(graph: Graph, names: Iterable[str], shapes: Shapes) -> set[str]:
 
 def _refuse(graph: Graph, target: Side, flat: set[str], named: tuple[str, ...], cause: Cause) -> None:
     for kind in ("Affine", "Flatten"):
-        known = target.domain.get(kind)
-        if known is not None and not known.outputs:
+        if target.domain.lacks(kind):
             raise Refused(
                 cause, named, f"the importer takes no such convolution, and no {kind} with which to write it otherwise"
             )

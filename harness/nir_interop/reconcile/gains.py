@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Gains, GainState, NeuronCondition
 from nir_interop.graphs import NEURONS, Graph, Node
 from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, step_of, synapse, with_values
 from nir_interop.reference.coefficients import Values, parameter
-from nir_interop.rule import FIXED_DT, LeakUse, TimeStep, UpdateRule, Use
+from nir_interop.rule import LeakUse, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 
 
@@ -36,7 +36,7 @@ class _Knob:
 _R = _Knob("r", "resistance", "gain", ("tau_mem", "tau"), Cause.RESISTANCE_IGNORED, membrane)
 _W_IN = _Knob("w_in", "input_weight", "synapse_gain", ("tau_syn",), Cause.INPUT_WEIGHT_IGNORED, synapse)
 
-_OFF, _ONE, _MATCHED = "off", "one", "matched"
+_OFF, _ONE, _MATCHED = GainState.OFF, GainState.ONE, GainState.MATCHED
 _PROBED = ((_OFF, _OFF), (_MATCHED, _OFF), (_OFF, _MATCHED), (_ONE, _ONE), (_MATCHED, _MATCHED))
 """Where fingerprints have r and w_in together."""
 
@@ -76,11 +76,11 @@ def _fold(knob: _Knob, graph: Graph, source: Side, target: Side) -> Rewritten | 
             continue
         shape, rule = inputs.shapes[name][0], side.rule(node.kind)
         wanted = knob.numbers(node, shape, source.dt, source.rule(node.kind)).gain
-        known, given = target.domain.get(node.kind), knob.numbers(node, shape, source.dt, rule).gain
-        if agree(wanted, given) and _takes(knob, node, shape, step_of(rule, source.dt), rule, known):
+        given = knob.numbers(node, shape, source.dt, rule).gain
+        if agree(wanted, given) and _takes(knob, node, shape, step_of(rule, source.dt), rule, target.domain):
             continue
         refuse_fixed_point(name, rule)
-        value = _value(knob, name, node, shape, source.dt, rule, known)
+        value = _value(knob, name, node, shape, source.dt, rule, target.domain)
         other = with_values(node, shape, {knob.name: value})
         ratio = _ratio(name, wanted, knob.numbers(other, shape, source.dt, rule).gain)
         if knob is _R and "tau_syn" in node.params and rule.leak is LeakUse.ON_SYNAPSE and np.any(node["v_leak"]):
@@ -104,57 +104,42 @@ def _matched(knob: _Knob, node: Node, shape: Shape, step: float) -> Values:
     return (parameter(node, tau, shape) if tau else np.ones(shape)) / step
 
 
-def _value(knob: _Knob, name: str, node: Node, shape: Shape, dt: float, rule: UpdateRule, known: Identified | None) -> Values:
+def _value(knob: _Knob, name: str, node: Node, shape: Shape, dt: float, rule: UpdateRule, domain: Domain) -> Values:
     """The parameter that the target is given."""
     if rule.time_step is TimeStep.INFERRED:
         raise Refused(Cause.DT_GUESSED, (name,), f"the step of {name} would be guessed from another {knob.name}")
     if getattr(rule, knob.use) is Use.IGNORED:
         return np.ones(shape)
     for state, value in ((_MATCHED, _matched(knob, node, shape, step_of(rule, dt))), (_ONE, np.ones(shape))):
-        if not _refuses_state(knob, node, state, rule, known):
+        if not _refuses_state(knob, node, state, rule, domain):
             return value
     raise Refused(Cause.UNSUPPORTED, (name,), f"the target takes no {knob.name} for {name}")
 
 
-def _takes(knob: _Knob, node: Node, shape: Shape, step: float, rule: UpdateRule, known: Identified | None) -> bool:
+def _takes(knob: _Knob, node: Node, shape: Shape, step: float, rule: UpdateRule, domain: Domain) -> bool:
     """Whether the target takes a parameter as it is."""
     value = parameter(node, knob.name, shape)
     matched = np.allclose(value, _matched(knob, node, shape, step), rtol=1e-6, atol=0)
     state = _ONE if (value == 1).all() else _MATCHED if matched else _OFF
-    spread = state is _OFF and (value != value.flat[0]).any() and refuses(known, f"heterogeneous {knob.name}")
-    return not spread and not _refuses_state(knob, node, state, rule, known)
+    differing = state is _OFF and (value != value.flat[0]).any()
+    spread = differing and domain.refuses(node.kind, NeuronCondition(spread=frozenset({knob.name})))
+    return not spread and not _refuses_state(knob, node, state, rule, domain)
 
 
-def _refuses_state(knob: _Knob, node: Node, state: str, rule: UpdateRule, known: Identified | None) -> bool:
+def _refuses_state(knob: _Knob, node: Node, state: GainState, rule: UpdateRule, domain: Domain) -> bool:
     """Whether the target refuses a state of a parameter whatever the other one is."""
-    said = {refusal.parameter for refusal in known.refuses} if known else set()
     if "w_in" not in node.params:
-        return _words(_R, node, state, rule) in said
-    position = 0 if knob is _R else 1
-    return all(_pair(node, pair, rule) in said for pair in _PROBED if pair[position] is state)
+        places = [Gains(_probed(state, rule))]
+    else:
+        pairs = [pair for pair in _PROBED if pair[0 if knob is _R else 1] is state]
+        # A step of the rule's own is tried at r, and then at both.
+        places = [Gains(*pair if pair == (_OFF, _MATCHED) else (_probed(each, rule) for each in pair)) for pair in pairs]
+    return all(domain.refuses(node.kind, NeuronCondition(gains=place)) for place in places)
 
 
-def _pair(node: Node, pair: tuple[str, str], rule: UpdateRule) -> str:
-    """How a fingerprint writes a state of r and of w_in; a step of the rule's own is tried at r, and then at both."""
-    if pair == (_OFF, _MATCHED):
-        rule = rule.but(time_step=TimeStep.GIVEN)
-    return ", ".join(_words(knob, node, state, rule) for knob, state in zip((_R, _W_IN), pair, strict=True))
-
-
-def _words(knob: _Knob, node: Node, state: str, rule: UpdateRule) -> str:
-    """How a fingerprint writes a state of a parameter."""
-    matched = f"{knob.tau_of(node) or '1'}/dt"
-    fixed = matched.replace("dt", f"{FIXED_DT:g} s") if rule.time_step is TimeStep.FIXED else matched
-    return {_OFF: f"{knob.name} off 1 and {matched}", _ONE: f"{knob.name} = 1", _MATCHED: f"{knob.name} = {fixed}"}[state]
-
-
-def refuses(known: Identified | None, variation: str) -> bool:
-    """Whether a target refuses a variation by itself, at whatever gains it was tried."""
-    starts = tuple(f"{name} {word} " for name in ("r", "w_in") for word in ("off", "="))
-    for refusal in known.refuses if known else ():
-        if ", ".join(part for part in refusal.parameter.split(", ") if not part.startswith(starts)) == variation:
-            return True
-    return False
+def _probed(state: GainState, rule: UpdateRule) -> GainState:
+    """Where a parameter stands that makes the gain of a rule's step 1."""
+    return GainState.MATCHED_FIXED if state is _MATCHED and rule.time_step is TimeStep.FIXED else state
 
 
 def one_threshold(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -177,7 +162,9 @@ def one_threshold(graph: Graph, source: Side, target: Side) -> Rewritten | None:
         if (thresholds == thresholds.flat[0]).all():
             continue
         lowest = np.full(shape, thresholds.min())
-        if new.threshold is old.threshold and not refuses(target.domain.get(node.kind), "heterogeneous v_threshold"):
+        if new.threshold is old.threshold and not target.domain.refuses(
+            node.kind, NeuronCondition(spread=frozenset({"v_threshold"}))
+        ):
             continue
         if old.threshold is Use.COLLAPSED:
             inputs.replace(name, with_values(node, shape, {"v_threshold": lowest}))

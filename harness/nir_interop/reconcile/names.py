@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import Nesting, Recurrence, Wiring
 from nir_interop.graphs import Graph, components, early, in_order, inline, nested, renamed
 from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.vocabulary import Cause
-
-_LAYER, _RECURRENCE = "a layer in a graph of its own", "a recurrence in a graph of its own"
-_EARLY = "a recurrence in a graph of its own, named before its source"
-_FEEDBACK_LAST = "one layer that feeds itself, listed behind the edge that leads on"
-_TWO_LAYERS = "two layers that feed themselves"
-_LAYERS_EARLY = "layers named against the order in which they run"
-
-
-def _refused(side: Side, kind: str) -> set[str]:
-    """The probes of a kind that went wrong."""
-    known = side.domain.get(kind)
-    return set() if known is None else {refusal.parameter for refusal in known.refuses}
 
 
 def inlined(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
@@ -30,9 +19,11 @@ def inlined(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     heard.  Node ``b`` of graph ``a`` is called ``a.b``.  Needed where the target misruns such a graph whatever it is called,
     and does not misrun the same nodes in one graph.  Passes that look at single nodes do the same before they look.
     """
-    wrong, flat_wrong = _refused(target, "nesting"), _refused(target, "recurrence")
+    domain, wrong = target.domain, target.domain.declined(Wiring.RECURRENCE)
     names = tuple(
-        name for name in nested(graph) if _label(graph.nodes[name]) in wrong and not (_cyclic(graph.nodes[name]) and flat_wrong)
+        name
+        for name in nested(graph)
+        if domain.refuses(Wiring.NESTING, _condition(graph.nodes[name])) and not (_cyclic(graph.nodes[name]) and wrong)
     )
     if not names:
         return None
@@ -41,8 +32,8 @@ def inlined(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     )
 
 
-def _label(graph: object) -> str:
-    return _RECURRENCE if _cyclic(graph) else _LAYER
+def _condition(graph: object) -> Nesting:
+    return Nesting.RECURRENCE if _cyclic(graph) else Nesting.LAYER
 
 
 def _cyclic(graph: object) -> bool:
@@ -62,10 +53,11 @@ def names_in_order(graph: Graph, _source: Side, target: Side) -> Rewritten | Non
     means nothing: outputs, spikes and membranes are the same numbers.  Needed where the target runs a probe under names in that
     order and misruns it under others: for all that leads to graphs within the graph, or for all nodes.
     """
-    wrong = _refused(target, "nesting")
-    if not (_LAYERS_EARLY in wrong or (_EARLY in wrong and _RECURRENCE not in wrong)):
+    wrong = target.domain.declined(Wiring.NESTING)
+    everyone = Nesting.LAYERS_AGAINST_ORDER in wrong
+    if not (everyone or (Nesting.RECURRENCE_BEFORE_SOURCE in wrong and Nesting.RECURRENCE not in wrong)):
         return None
-    made, changed, pair = _ordered(graph, _LAYERS_EARLY in wrong)
+    made, changed, pair = _ordered(graph, everyone)
     if not changed:
         return None
     why = f"a file keeps its nodes sorted by name, and the importer would meet {pair[1]} before {pair[0]}, which feeds it"
@@ -104,8 +96,8 @@ def feedback_first(graph: Graph, _source: Side, target: Side) -> Rewritten | Non
     out what the last one gave, needs the last edge to be the one that leads to the Output.  Needed where the target misruns a
     probe listed so, and runs others that are listed the other way.
     """
-    wrong = _refused(target, "recurrence")
-    if _FEEDBACK_LAST not in wrong or _TWO_LAYERS in wrong:
+    wrong = target.domain.declined(Wiring.RECURRENCE)
+    if Recurrence.FEEDBACK_LISTED_LAST not in wrong or Recurrence.TWO_LAYERS in wrong:
         return None
     made, changed = _listed_first(graph)
     if not changed:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, NeuronCondition
 from nir_interop.graphs import NEURONS, Graph, Node
-from nir_interop.reconcile.gains import refuses
 from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.pulses import with_pulses
@@ -55,7 +54,7 @@ def shift_membrane(graph: Graph, source: Side, target: Side) -> Rewritten | None
     for name, node in graph.primitives():
         if node.kind in NEURONS:
             rules = source.rule(node.kind), side.rule(node.kind)
-            problem = _Problem(name, node, inputs.shapes[name][0], source.dt, *rules, target.domain.get(node.kind))
+            problem = _Problem(name, node, inputs.shapes[name][0], source.dt, *rules, target.domain)
             found = problem.solved()
             if found.node is not node:
                 refuse_fixed_point(name, rules[0])
@@ -102,7 +101,7 @@ class _Attempt:
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """A neuron under the rule that it had, and the rule that it is to have; ``known`` is what the target takes."""
+    """A neuron under the rule that it had, and the rule that it is to have; ``domain`` is what the target takes."""
 
     name: str
     node: Node
@@ -110,7 +109,7 @@ class _Problem:
     dt: float
     old: UpdateRule
     new: UpdateRule
-    known: Identified | None
+    domain: Domain
 
     def solved(self) -> _Attempt:
         """The first attempt with which nothing is wrong.  Raises Refused."""
@@ -245,12 +244,12 @@ class _Problem:
         """Whether the target does not take where a neuron rests and is reset to."""
         given = {name: parameter(node, name, self.shape) for name in ("v_leak", "v_reset") if name in node.params}
         off = {name: value for name, value in given.items() if value.any()}
-        spread = [f"{name} off 0, heterogeneous {name}" for name, value in off.items() if (value != value.flat[0]).any()]
-        if len(off) == 2 and _same(*off.values()):
-            plain = "v_leak = v_reset off 0"
-        else:
-            plain = ", ".join(f"{name} off 0" for name in off)
-        return any(refuses(self.known, words) for words in (plain, *spread) if words)
+        alike = len(off) == 2 and _same(*off.values())
+        asked = [NeuronCondition(off_zero=frozenset(off), one_voltage=alike)] if off else []
+        for name, value in off.items():
+            if (value != value.flat[0]).any():
+                asked.append(NeuronCondition(off_zero=frozenset({name}), spread=frozenset({name})))
+        return self.domain.refuses(self.node.kind, *asked)
 
 
 def _same(one: Values, other: Values) -> bool:

@@ -6,14 +6,13 @@ an importer takes is known from its probes alone; without evidence of a refusal 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import FlattenDims, Form, Written
 from nir_interop.graphs import Array, Graph, Node, padding_of, validate, whole_numbers
 from nir_interop.graphs.flattening import columns_of, joined, reordered
 from nir_interop.graphs.primitives import CONVOLUTIONS, POOLS
@@ -25,12 +24,6 @@ _WEIGHTS = {"Affine": "weight", "Linear": "weight", "Conv1d": "weight", "Conv2d"
 """Kinds that multiply what comes in, and the parameter they do it with."""
 
 Changed = dict[str, Node]
-
-
-def _refuses(side: Side, kind: str, *parameters: str) -> bool:
-    """Whether a probe with one of these names went wrong."""
-    known = side.domain.get(kind)
-    return known is not None and any(refusal.parameter in parameters for refusal in known.refuses)
 
 
 def _with(graph: Graph, changed: Changed, why: str) -> Rewritten | None:
@@ -63,11 +56,10 @@ def _negative_flatten_dims(graph: Graph, _source: Side, target: Side) -> Rewritt
     right from the back.  Needed where a probe with dims of the same signs went wrong.
     """
     names = graph.of_kind("Flatten")
-    known = target.domain.get("Flatten")
-    if not names or known is None:
+    if not names:
         return None
-    found = (re.fullmatch(r"dims (-?\d+) to (-?\d+)", refusal.parameter) for refusal in known.refuses)
-    refused = {(match[1].startswith("-"), match[2].startswith("-")) for match in found if match}
+    dims = [each for each in target.domain.declined("Flatten") if isinstance(each, FlattenDims)]
+    refused = {(each.start < 0, each.end < 0) for each in dims}
     shapes, changed = validate(graph), {}
     for name, node in graph.primitives():
         if node.kind == "Flatten":
@@ -90,8 +82,8 @@ def flatten_order(graph: Graph, _source: Side, target: Side) -> Rewritten | None
     Linear of :math:`P^{\mathsf T}` follows it.  Needed where such a probe went wrong in a known order.  Refused where it went
     wrong and the order is not known, or that Linear would have more than ``WIDEST_ORDER`` squared weights.
     """
-    known = target.domain.get("Flatten")
-    found = {} if known is None else _orders_of(known)
+    refusals = target.domain["Flatten"].refusals if "Flatten" in target.domain else ()
+    found = {len(refusal.flatten_order): refusal.flatten_order for refusal in refusals if refusal.flatten_order}
     shapes, made, changed = validate(graph), graph, list[str]()
     for name, node in graph.primitives():
         sizes = joined(node, shapes[name][0]) if node.kind == "Flatten" else None
@@ -118,17 +110,6 @@ def _moves(columns: Array) -> bool:
     return not np.array_equal(columns, np.sort(columns))
 
 
-def _orders_of(known: Identified) -> dict[int, tuple[int, ...]]:
-    """Number of dimensions → the order in which probes of so many were joined."""
-    found: dict[int, tuple[int, ...]] = {}
-    for refusal in known.refuses:
-        said = re.search(r"joined in the order \(([\d, ]+)\)", refusal.message)
-        if said:
-            order = tuple(int(number) for number in said[1].split(",") if number.strip())
-            found[len(order)] = order
-    return found
-
-
 def _pooling_as_arrays(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     r"""Write one number for height and width as an array of two, and an array of one number for a length as that number.
 
@@ -138,8 +119,8 @@ def _pooling_as_arrays(graph: Graph, _source: Side, target: Side) -> Rewritten |
     """
     changed = {}
     for name, node in graph.primitives():
-        both = node.kind in (*POOLS, "Conv2d") and _refuses(target, node.kind, "one number for both dimensions")
-        listed = node.kind == "Conv1d" and _refuses(target, node.kind, "an array of one number for the dimension")
+        both = node.kind in (*POOLS, "Conv2d") and target.domain.refuses(node.kind, Written.ONE_FOR_BOTH)
+        listed = node.kind == "Conv1d" and target.domain.refuses(node.kind, Written.ARRAY_FOR_LENGTH)
         if both or listed:
             extents = [each for each in ("kernel_size", "stride", "padding", "dilation") if _is_number(node, each)]
             wrong = [each for each in extents if node[each].shape != ((2,) if both else ())]
@@ -223,7 +204,7 @@ def _padding_as_convolution(graph: Graph, _source: Side, target: Side) -> Rewrit
     changed: Changed = {}
     for name, node in graph.primitives():
         padded = node.kind in POOLS and any(whole_numbers(node, "padding", 2))
-        if padded and _refuses(target, node.kind, "padding", "padding that no shape shows"):
+        if padded and target.domain.refuses(node.kind, Form.PADDING, Form.HIDDEN_PADDING):
             if not target.takes("Conv2d"):
                 raise Refused(Cause.POOL_PADDING, (name,), f"padding of {node.kind} is not used, and Conv2d is not taken")
             changed[name] = _convolution(node, validate(graph)[name][0])
@@ -256,7 +237,7 @@ def _same_padding_as_number(graph: Graph, _source: Side, target: Side) -> Rewrit
     """
     changed: Changed = {}
     for name, node in graph.primitives():
-        if node.kind not in CONVOLUTIONS or not _refuses(target, node.kind, "padding 'same'"):
+        if node.kind not in CONVOLUTIONS or not target.domain.refuses(node.kind, Form.PADDING_SAME):
             continue
         text: Any = node["padding"]
         if not isinstance(text, str):
@@ -286,7 +267,7 @@ def square_kernel(graph: Graph, _source: Side, target: Side) -> Rewritten | None
     shapes, changed = validate(graph), dict[str, Node]()
     for name, node in graph.primitives():
         kernel = node["weight"].shape[2:] if node.kind == "Conv2d" else ()
-        if len(set(kernel)) > 1 and _refuses(target, node.kind, "a kernel that is not square"):
+        if len(set(kernel)) > 1 and target.domain.refuses(node.kind, Form.KERNEL_NOT_SQUARE):
             square = _squared(node, shapes[name][0][1:])
             if square is not None:
                 changed[name] = square
@@ -340,7 +321,7 @@ def _dense_groups(graph: Graph, _source: Side, target: Side) -> Rewritten | None
     """
     changed: Changed = {}
     for name, node in graph.primitives():
-        if node.kind not in CONVOLUTIONS or not _refuses(target, node.kind, "in groups", "a kernel for each channel"):
+        if node.kind not in CONVOLUTIONS or not target.domain.refuses(node.kind, Form.GROUPS, Form.DEPTHWISE):
             continue
         (groups,) = whole_numbers(node, "groups", 1)
         if groups > 1:

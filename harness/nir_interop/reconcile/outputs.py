@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, Node, validate
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.vocabulary import Cause
-
-OUTPUTS = "several Outputs"
-"""What the probes call a graph with more than one Output."""
 
 
 def one_output(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
@@ -23,8 +21,8 @@ def one_output(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     several axes, since layers take one.
     """
     names = sorted(graph.of_kind("Output"))
-    known = target.domain.get(OUTPUTS)
-    if len(names) < 2 or known is None or not (known.mismatched or known.refuses):
+    domain, several = target.domain, Wiring.SEVERAL_OUTPUTS
+    if len(names) < 2 or not (domain.declined(several) or domain.misruns(several)):
         return None
     shapes = {name: shape for name, (shape, _) in validate(graph).items() if name in names}
     if any(len(shape) != 1 for shape in shapes.values()):

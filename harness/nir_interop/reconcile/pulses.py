@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import Subject, Wiring
 from nir_interop.graphs import NEURONS, Graph, Node, as_array, components, validate
 from nir_interop.reconcile.model import Refused, free_name
 from nir_interop.reconcile.steps import TO_VALUE, membrane, step_of
@@ -36,9 +37,9 @@ def spare_neurons(size: int, source: Side, target: Side, *, forget: bool = False
     membrane before the update, give several in a step, guess the step from the neuron or compute in fixed point; and for
     resets by subtraction where neurons must forget.
     """
-    for kind, what in (("LIF", "LIF"), ("recurrence", "layer that feeds itself")):
-        known = target.domain.get(kind)
-        if known is not None and not known.outputs:
+    needed: tuple[tuple[Subject, str], ...] = (("LIF", "LIF"), (Wiring.RECURRENCE, "layer that feeds itself"))
+    for subject, what in needed:
+        if target.domain.lacks(subject):
             raise NoSpare(f"{target.name} takes no {what}")
     rules = source.rule("LIF"), target.rule("LIF")
     for rule in rules:

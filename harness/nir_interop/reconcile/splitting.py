@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, NeuronCondition
 from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, validate
-from nir_interop.reconcile.gains import refuses
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import PER_NEURON, Shape, agree, membrane
 from nir_interop.reconcile.wiring import misruns
@@ -34,7 +33,7 @@ def uniform_neurons(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     differing = {
         name: (node, groups)
         for name, node in graph.primitives()
-        if node.kind in NEURONS and len(groups := _groups(node, shapes[name][0], target.domain.get(node.kind))) > 1
+        if node.kind in NEURONS and len(groups := _groups(node, shapes[name][0], target.domain)) > 1
     }
     if not differing:
         return None
@@ -47,9 +46,9 @@ def uniform_neurons(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     return Rewritten(Graph(nodes, tuple(edges), graph.metadata), tuple(differing), why)
 
 
-def _groups(node: Node, shape: Shape, known: Identified | None) -> list[list[int]]:
+def _groups(node: Node, shape: Shape, domain: Domain) -> list[list[int]]:
     """Elements whose parameters are the same as far as the target asks for it, in the order of their first."""
-    asked = [name for name in PER_NEURON if name in node.params and _asks_for_one(known, name)]
+    asked = [name for name in PER_NEURON if name in node.params and _asks_for_one(domain, node.kind, name)]
     found: dict[tuple[float, ...], list[int]] = {}
     columns = [parameter(node, name, shape).ravel() for name in asked]
     for element in range(int(np.prod(shape))):
@@ -57,16 +56,17 @@ def _groups(node: Node, shape: Shape, known: Identified | None) -> list[list[int
     return list(found.values())
 
 
-def _asks_for_one(known: Identified | None, name: str) -> bool:
+def _asks_for_one(domain: Domain, kind: str, name: str) -> bool:
     """Whether a target refuses different values of a parameter in a layer, and not any; τ_mem goes by the name of ``tau``."""
-    if all(refuses(known, words) for words in (f"{name} off 0", "v_leak = v_reset off 0")):
+    off = NeuronCondition(off_zero=frozenset({name}))
+    both = NeuronCondition(off_zero=frozenset({"v_leak", "v_reset"}), one_voltage=True)
+    if domain.refuses(kind, off) and domain.refuses(kind, both):
         return False
     names = {name, "tau"} if name == "tau_mem" else {name}
-    return any(refuses(known, words) for each in names for words in _spreads(each))
-
-
-def _spreads(name: str) -> tuple[str, ...]:
-    return (f"heterogeneous {name}", f"{name} off 0, heterogeneous {name}")
+    return any(
+        domain.refuses(kind, NeuronCondition(spread=spread), NeuronCondition(off_zero=spread, spread=spread))
+        for spread in (frozenset({each}) for each in names)
+    )
 
 
 def _refuse(name: str, node: Node, shape: Shape, source: Side, target: Side) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import NeuronCondition
 from nir_interop.graphs import SPIKING, Array, Graph, Node, as_array, validate, whole_numbers
 from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE
-from nir_interop.reconcile.gains import refuses
 from nir_interop.reconcile.inputs import Inputs
 from nir_interop.reconcile.loops import begins_silent
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
@@ -28,8 +28,7 @@ _ABOVE_ONE = 1 + 2.0**-40
 
 def _missing(graph: Graph, target: Side, kind: str) -> tuple[str, ...]:
     """The nodes of a kind that the target takes in no form; without evidence it is believed to take them."""
-    known = target.domain.get(kind)
-    return () if known is None or known.outputs else graph.of_kind(kind)
+    return graph.of_kind(kind) if target.domain.lacks(kind) else ()
 
 
 def scale_as_linear(graph: Graph, source: Side, target: Side) -> Rewritten | None:
@@ -157,8 +156,8 @@ def threshold_as_neuron(graph: Graph, source: Side, target: Side) -> Rewritten |
 
 
 def _memoryless(node: Node, shape: Shape, source: Side, target: Side) -> Node:
-    known, rules = target.domain.get("LIF"), (source.rule("LIF"), target.rule("LIF"))
-    if known is not None and not known.outputs:
+    rules = source.rule("LIF"), target.rule("LIF")
+    if target.domain.lacks("LIF"):
         raise NoSpare(f"{target.name} takes no LIF")
     threshold = parameter(node, "threshold", shape)
     if (threshold <= 0).any():
@@ -169,7 +168,8 @@ def _memoryless(node: Node, shape: Shape, source: Side, target: Side) -> Node:
         raise NoSpare("one threshold is every neuron's")
     if rules[0].comparison is Comparison.AT_OR_ABOVE:
         threshold = _next(threshold)
-    tau = step_of(rules[0], source.dt) * (_ABOVE_ONE if refuses(known, "tau below dt") else 1.0)
+    below = target.domain.refuses("LIF", NeuronCondition(below_step=frozenset({"tau"})))
+    tau = step_of(rules[0], source.dt) * (_ABOVE_ONE if below else 1.0)
     plain = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_reset": 0.0}
     single = node["threshold"].ndim == 0
     size = () if single else shape

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Identified
+from nir_interop.fingerprint import Domain, Join, Recurrence, Wiring
 from nir_interop.graphs import NEURONS, Array, Graph, Node, in_order, nest, renamed, validate
 from nir_interop.graphs.primitives import DENSE
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
@@ -20,18 +20,15 @@ from nir_interop.reference.order import Edge, stages
 from nir_interop.rule import FeedbackBias
 from nir_interop.vocabulary import Cause
 
-_INTO_OUTPUT = ("two branches into the Output",)
-_INTO_NEURON = ("two branches into a neuron", "two spiking sources into a neuron", "a skip past a neuron")
-_INTO_LAYER = ("two branches into a layer", "two spiking sources into a layer")
+_INTO_NEURON = (Join.BRANCHES_INTO_NEURON, Join.SPIKES_INTO_NEURON, Join.SKIP)
+_INTO_LAYER = (Join.BRANCHES_INTO_LAYER, Join.SPIKES_INTO_LAYER)
 
 
 def misruns(side: Side, kind: str) -> bool:
     """Whether the probes saw a join into a node of this kind go wrong."""
-    known = side.domain.get("join")
-    if known is None:
-        return False
-    names = _INTO_OUTPUT if kind == "Output" else _INTO_NEURON if kind in (*NEURONS, "Threshold", "Delay") else _INTO_LAYER
-    return any(refusal.parameter in names for refusal in known.refuses) or (known.mismatched > 0 and not known.refuses)
+    at_neurons = kind in (*NEURONS, "Threshold", "Delay")
+    conditions = (Join.BRANCHES_INTO_OUTPUT,) if kind == "Output" else _INTO_NEURON if at_neurons else _INTO_LAYER
+    return side.domain.refuses(Wiring.JOIN, *conditions) or side.domain.misruns(Wiring.JOIN)
 
 
 def joins(graph: Graph, target: Side) -> list[str]:
@@ -192,8 +189,7 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
     run: a file keeps no other order, and an importer may have to meet a graph after all that leads to it.  Refused where the
     weights also hear or feed others, and where a neuron has several.
     """
-    known = target.domain.get("recurrence")
-    if known is None or not _rewired(known):
+    if not _rewired(target.domain):
         return None
     pairs = {name: weights for name, node in graph.primitives() if node.kind in NEURONS and (weights := _loops(graph, name))}
     if not pairs:
@@ -212,11 +208,10 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
     return Rewritten(renamed(made, called), tuple(sorted(changed)), why)
 
 
-def _rewired(known: Identified) -> bool:
+def _rewired(domain: Domain) -> bool:
     """Whether a probe of a neuron that feeds itself went wrong, other than for its names or the order of its edges."""
-    ordered = ("its source named before the Input", "listed behind the edge that leads on")
-    wrong = [each for each in known.refuses if not each.parameter.endswith(ordered)]
-    return bool(wrong) or (known.mismatched > 0 and not known.refuses)
+    ordered = {Recurrence.SOURCE_BEFORE_INPUT, Recurrence.FEEDBACK_LISTED_LAST}
+    return bool({*domain.declined(Wiring.RECURRENCE)} - ordered) or domain.misruns(Wiring.RECURRENCE)
 
 
 def _loops(graph: Graph, name: str) -> tuple[str, ...]:

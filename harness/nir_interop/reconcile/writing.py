@@ -11,20 +11,14 @@ from typing import Any
 import numpy as np
 
 from nir_interop.agreement.side import Side
+from nir_interop.fingerprint import Written
 from nir_interop.graphs import Array, Graph, Node, validate
 from nir_interop.graphs.primitives import ELEMENTWISE, WHOLE
 from nir_interop.graphs.shapes import is_scalar
 from nir_interop.reconcile.model import Pass, Rewritten
 from nir_interop.vocabulary import Cause
 
-ONE, ONE_IN_ARRAY = "one number for all elements", "an array of one number for all elements"
-_TYPES = {"integers": "iu", "true and false": "b", "half precision": "f2", "double precision": "f8"}
-
-
-def _refused(side: Side, kind: str) -> set[str]:
-    """The probes of a kind that went wrong."""
-    known = side.domain.get(kind)
-    return set() if known is None else {refusal.parameter for refusal in known.refuses}
+_TYPES = {Written.INTEGERS: "iu", Written.BOOLEANS: "b", Written.HALF: "f2", Written.DOUBLE: "f8"}
 
 
 def _numbers(node: Node) -> Iterator[tuple[str, Array]]:
@@ -54,13 +48,13 @@ def one_per_element(graph: Graph, _source: Side, target: Side) -> Rewritten | No
     """
     shapes, changed = validate(graph), dict[str, dict[str, Any]]()
     for name, node in graph.primitives():
-        refused = _refused(target, node.kind)
-        if not refused & {ONE, ONE_IN_ARRAY}:
+        refused = {Written.ONE_NUMBER, Written.ARRAY_OF_ONE} & {*target.domain.declined(node.kind)}
+        if not refused:
             continue
         into = shapes[name][0]
         full = {each: into if node.kind in ELEMENTWISE else _full(node, each) for each, _ in _numbers(node)}
         short = {each: value for each, value in _numbers(node) if value.shape != full[each] and is_scalar(value)}
-        forms = {ONE if value.ndim == 0 else ONE_IN_ARRAY for value in short.values()}
+        forms = {Written.ONE_NUMBER if value.ndim == 0 else Written.ARRAY_OF_ONE for value in short.values()}
         # Parameters in two forms, some full, were not probed: whoever declines one form declines a mixture.
         mixed = node.kind in ELEMENTWISE and len({value.shape for _, value in _numbers(node)}) > 1
         if short and (forms & refused or mixed):
@@ -84,11 +78,11 @@ def single_precision(graph: Graph, _source: Side, target: Side) -> Rewritten | N
     """
     changed: dict[str, dict[str, Any]] = {}
     for name, node in graph.primitives():
-        refused = _refused(target, node.kind)
+        refused = target.domain.declined(node.kind)
         if any(way in refused and any(_is(value, kinds) for _, value in _numbers(node)) for way, kinds in _TYPES.items()):
             single = {each: value.astype(np.float32) for each, value in _numbers(node)}
             lossless = all(np.array_equal(single[each], value) for each, value in _numbers(node))
-            wide = not lossless and "double precision" not in refused
+            wide = not lossless and Written.DOUBLE not in refused
             changed[name] = {each: value.astype(np.float64) for each, value in _numbers(node)} if wide else single
     return _rewritten(graph, changed, "the importer does not take numbers of this type, and takes single precision")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.printable import markdown
 from nir_interop.schema import PRIMITIVES, SEPARATOR, write_table, write_text
 from nir_interop.vocabulary import Direction, Outcome
 
@@ -166,10 +167,5 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
         said = row["message"] if not causes or Outcome(row["status"]) in (Outcome.ERROR, Outcome.UNREADABLE) else ""
         alike.setdefault((row["status"], "; ".join(text for text in (causes, said) if text)), []).append(row["aspect"])
     for (status, why), aspects in alike.items():
-        said = f" ({why})" if why else ""
-        yield f"- {status}{_escaped(said)}: {'; '.join(aspects)}"
-
-
-def _escaped(text: str) -> str:
-    """Library messages as plain text in Markdown."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
+        said = f" ({markdown(why)})" if why else ""
+        yield f"- {status}{said}: {'; '.join(aspects)}"

@@ -145,7 +145,7 @@ def held_against(row: Mapping[str, Any], results: Path) -> Held:
 
     A mismatch that the report proves to be rounding is the same where as many outputs differ.
     """
-    from nir_interop.report.runs import read_run
+    from nir_interop.report.diff import read_run
 
     try:
         run = read_run(results)

@@ -3,6 +3,7 @@ r"""One case: a graph that a source wrote, what it is fed, and the target that i
 ::
 
     run     the target's recording of the graph, or how it failed
+    replay  what the rules of one end give for it
     judge   whether that recording is what was meant, rounding apart
     explain who made it differ, and how: blame, causes, and the share of outputs that these reproduce
 
@@ -21,13 +22,14 @@ from typing import Any
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import Agreement, Compares, agreement
 from nir_interop.arrays import Array
-from nir_interop.errors import RunFailed
+from nir_interop.errors import NirInteropError, RunFailed
 from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
 from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Graph, inline
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording
+from nir_interop.reference import Simulator, exact_simulator
 from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import CONTINUOUS, Stage
 
@@ -74,6 +76,18 @@ def run(case: Case, live: Run) -> Recording | RunFailed:
         return live(case.graph, case.stimulus, case.target.dt)
     except RunFailed as failed:
         return failed
+
+
+def replay(graph: Graph, stimulus: Array, side: Side) -> Recording | None:
+    r"""What the rules of one end give for a graph at its step, for continuous time the equations; None where there is nothing.
+
+    stimulus : axes (T, B, \*shape)
+    """
+    try:
+        made = exact_simulator(graph, side.dt) if side.name == CONTINUOUS else Simulator(graph, side.dt, side.rules)
+        return made.run(stimulus)[0]
+    except NirInteropError:
+        return None
 
 
 def judge(case: Case, made: Recording, compares: Compares = lambda: None) -> Agreement:

@@ -28,7 +28,7 @@ from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import REFERENCE, Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
-from nir_interop.workers.error_messages import failure
+from nir_interop.workers.error_messages import describe, failure
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.progress import reseed
 
@@ -103,6 +103,19 @@ def with_intended(exported: Exported, path: Path) -> Exported:
     path.parent.mkdir(parents=True, exist_ok=True)
     nir.write(path, exported.network.to_nir())
     return replace(exported, graph=path.resolve(), exporter=REFERENCE)
+
+
+def refusal(call: Callable[[], object], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a library answers to a call that it cannot do: ``error_type``, ``error_message``, ``error_at``; empty where it can.
+
+    known : texts of this run, paths for instance → what stands for them
+    """
+    with guarded(Capture()):
+        try:
+            call()
+        except Exception as error:
+            return describe(error, known)
+    return {}
 
 
 def native(network: Network, library: str, idiom: Idiom, inputs: Array) -> Recording:

@@ -16,7 +16,7 @@ from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.graphs import single
 from nir_interop.explain.probes.parameters import SIZE
-from nir_interop.fingerprint import Fingerprint, Identified, Origin
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, subject_key
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
 from nir_interop.networks.documents import NATIVE_NEURONS
@@ -62,7 +62,7 @@ class NativeRules:
             }
             rules = {kind: _merged(ones) for kind, ones in known.items() if ones}
             options = "; ".join(sorted({each for kind in rules for each in written[kind]}))
-            found[way] = Fingerprint(self.backend, Origin.NATIVE, options, rules)
+            found[way] = Fingerprint(self.backend, Origin.NATIVE, options, Domain(rules))
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,7 +93,8 @@ def import_fingerprint(
     """
     wanted = tuple(kind for kind in KINDS if kind not in NEURONS or kind in {*kinds})
     whole = made_key(__name__, asks=backend, what="import fingerprint")
-    key = whole if wanted == KINDS else made_key(__name__, asks=backend, what="import fingerprint", kinds=wanted)
+    named = [subject_key(kind) for kind in wanted]
+    key = whole if wanted == KINDS else made_key(__name__, asks=backend, what="import fingerprint", kinds=named)
     for each in dict.fromkeys((whole, key)):
         known = store.get("fingerprints", each)
         if known is not None:
@@ -231,9 +232,10 @@ def _merged(known: list[Identified]) -> Identified:
     chosen = max(known, key=lambda one: one.outputs)
     agreeing = [one for one in known if one.rule == chosen.rule]
     ties = [tie for tie in chosen.ties if all(any(tie.axis == each.axis for each in one.ties) for one in agreeing)]
-    refuses = [each for each in chosen.refuses if all(each.parameter in {no.parameter for no in one.refuses} for one in known)]
+    others = [{refusal.condition for refusal in one.refusals} for one in known]
+    refusals = [each for each in chosen.refusals if all(each.condition in declined for declined in others)]
     outputs, mismatched = sum(one.outputs for one in agreeing), sum(one.mismatched for one in agreeing)
-    return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refuses))
+    return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refusals))
 
 
 def identify_backend(adapter: Adapter, job: Identify, progress: JobProgress) -> Fingerprinted:

@@ -30,7 +30,7 @@ from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.causes import Found, causes_between
 from nir_interop.explain.rules_in_words import rule_in_words
-from nir_interop.fingerprint import Fingerprint, Origin
+from nir_interop.fingerprint import Domain, Fingerprint, Origin
 from nir_interop.graphs import NEURONS, Array, Graph, Node, Shapes, components, inline, validate
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -621,7 +621,8 @@ class SourceReading:
         """The source's side under it; as it is, where it gives the recording or nothing does."""
         if self.plain or not self.fits:
             return source
-        return replace(source, name="the source", domain={}, dt=self.reading.dt, rules={**source.rules, **self.reading.rules})
+        rules = {**source.rules, **self.reading.rules}
+        return replace(source, name="the source", domain=Domain(), dt=self.reading.dt, rules=rules)
 
     @property
     def unexplained(self) -> tuple[Found, ...]:
@@ -821,4 +822,4 @@ def _combined(known: NativeRules, kinds: Iterable[str]) -> Iterator[Fingerprint]
         if all(kind in written for kind in wanted):
             for options in itertools.product(*(written[kind] for kind in wanted)):
                 together = {kind: rules[named].rules[kind] for kind, named in zip(wanted, options, strict=True)}
-                yield Fingerprint(known.backend, Origin.NATIVE, " and ".join(dict.fromkeys(options)), together)
+                yield Fingerprint(known.backend, Origin.NATIVE, " and ".join(dict.fromkeys(options)), Domain(together))

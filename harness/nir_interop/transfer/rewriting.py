@@ -14,9 +14,9 @@ from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
 from nir_interop.explain.source import distance, source_side
+from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, inline
 from nir_interop.reconcile.model import Plan
-from nir_interop.reconcile.outputs import OUTPUTS
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.reconcile.planner import reconcile as planned
@@ -83,8 +83,8 @@ def reconcile(case: Case, live: Run | None, lost: Sequence[Found] = ()) -> Recon
 
 def unless_it_hangs(live: Run, target: Side) -> Run:
     """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
-    known = target.domain.get(OUTPUTS)
-    ends = [refusal for refusal in known.refuses if refusal.status == Status.TIMEOUT] if known is not None else []
+    known = target.domain.get(Wiring.SEVERAL_OUTPUTS)
+    ends = [refusal for refusal in known.refusals if refusal.status == Status.TIMEOUT] if known is not None else []
 
     def asked(graph: Graph, stimulus: Array, dt: float) -> Recording:
         if ends and len(inline(graph).of_kind("Output")) > 1:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from nir_interop.explain.probes.battery import BATTERY, Probe
 from nir_interop.explain.probes.nodes import NODES
-from nir_interop.explain.probes.parameters import Gains, Variation, gains_of, neuron
+from nir_interop.explain.probes.parameters import Variation, gains_of, neuron
 from nir_interop.explain.probes.prediction import Question
 from nir_interop.explain.probes.structural import Structural
-from nir_interop.explain.probes.wiring import JOIN, NESTING, OUTPUTS, RECURRENCE, WIRING
+from nir_interop.explain.probes.wiring import WIRING
 from nir_interop.explain.probes.writing import OF_NEURONS, WRITINGS, written
 
 __all__ = [
     "BATTERY",
-    "JOIN",
-    "NESTING",
     "OF_NEURONS",
-    "OUTPUTS",
-    "RECURRENCE",
     "STRUCTURAL",
-    "Gains",
     "Probe",
     "Question",
     "Structural",

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nir_interop.explain.probes import stimuli
-from nir_interop.explain.probes.graphs import CHAIN, CYCLE, NESTED_CYCLE, SINGLE
 from nir_interop.explain.probes.parameters import Variation
 from nir_interop.explain.probes.stimuli import Waveform
-from nir_interop.fingerprint import CHAIN as IN_CHAIN
+from nir_interop.fingerprint import Circuit
 from nir_interop.graphs import NEURONS
 
 DT = 2.0**-13
@@ -41,10 +40,10 @@ class Probe:
     dt : seconds; the time constants are so many steps of it
     every_gain : asked wherever r and w_in are accepted, not just at the most informative place
     onset : only the first spike of each neuron is compared
-    graph : what the neuron is part of
+    circuit : what the neuron is part of
+    seed : of a waveform that is random
     """
 
-    name: str
     stage: str
     waveform: Waveform
     level: Level | None = None
@@ -52,11 +51,12 @@ class Probe:
     dt: float = DT
     every_gain: bool = False
     onset: bool = False
-    graph: str = SINGLE
+    circuit: Circuit = Circuit.SINGLE
     steps: int = 48
     batch: int = 64
     kinds: tuple[str, ...] = NEURONS
     repeats: int = 1
+    seed: int = 0
 
     def fits(self, kind: str) -> bool:
         """Whether a primitive has what is asked."""
@@ -77,80 +77,77 @@ RESETS = (Variation(reset=-0.4375), Variation(reset=0.3125))
 def _response() -> list[Probe]:
     shared: dict[str, Any] = {"stage": RESPONSE, "onset": True}
     probes = [
-        Probe("noise", waveform=stimuli.noise, every_gain=True, batch=160, **shared),
-        Probe("constant drive", waveform=stimuli.constant, batch=96, **shared),
-        Probe("impulse", waveform=stimuli.impulse, batch=96, steps=24, **shared),
+        Probe(waveform=stimuli.noise, every_gain=True, batch=160, seed=5, **shared),
+        Probe(waveform=stimuli.constant, batch=96, **shared),
+        Probe(waveform=stimuli.impulse, batch=96, steps=24, **shared),
     ]
-    for dt in (1e-4, 1e-3, 1.0):
-        probes.append(Probe(f"noise at dt {dt:g}", waveform=stimuli.noise, dt=dt, batch=96, every_gain=True, **shared))
-    probes.append(
-        Probe("time constants of 2.5 steps", waveform=stimuli.noise, variation=Variation(tau=2.5, tau_syn=3.5), **shared)
-    )
-    for name, below in (("a time", Variation(tau=0.625)), ("a synaptic time", Variation(tau_syn=0.625))):
-        probes.append(Probe(f"{name} constant below dt", waveform=stimuli.random, variation=below, **shared))
+    for dt, seed in ((1e-4, 18), (1e-3, 17), (1.0, 13)):
+        probes.append(Probe(waveform=stimuli.noise, dt=dt, batch=96, every_gain=True, seed=seed, **shared))
+    probes.append(Probe(waveform=stimuli.noise, variation=Variation(tau=2.5, tau_syn=3.5), seed=27, **shared))
+    for below, seed in ((Variation(tau=0.625), 24), (Variation(tau_syn=0.625), 33)):
+        probes.append(Probe(waveform=stimuli.random, variation=below, seed=seed, **shared))
     return probes
 
 
 def _start() -> list[Probe]:
     probes: list[Probe] = []
-    for variation in (*LEAKS, *RESETS):
-        says = f"{variation.leak:g}, {variation.reset:g}"
+    for variation, seed in zip((*LEAKS, *RESETS), (34, 33, 38, 36, 36, 35), strict=True):
         probes += [
-            Probe(f"noise, v_leak and v_reset {says}", START, stimuli.noise, (0.3, 3.0), variation, onset=True),
-            Probe(f"constant drive, v_leak and v_reset {says}", START, stimuli.constant, (0.3, 2.0), variation, onset=True),
+            Probe(START, stimuli.noise, (0.3, 3.0), variation, onset=True, seed=seed),
+            Probe(START, stimuli.constant, (0.3, 2.0), variation, onset=True),
         ]
-    probes.append(Probe("silence with a leak", START, stimuli.silence, (0.0, 0.0), LEAKS[0], batch=2, kinds=NEURONS))
-    above = Variation(leak=1.25)
-    probes.append(
-        Probe("silence with a leak above the threshold", START, stimuli.silence, (0.0, 0.0), above, batch=2, onset=True)
-    )
+    above_threshold = Variation(leak=1.25)
+    probes.append(Probe(START, stimuli.silence, (0.0, 0.0), LEAKS[0], batch=2, kinds=NEURONS))
+    probes.append(Probe(START, stimuli.silence, (0.0, 0.0), above_threshold, batch=2, onset=True))
     return probes
 
 
 def _reset() -> list[Probe]:
     probes: list[Probe] = []
-    for variation in (Variation(), *RESETS, LEAKS[2]):
-        says = f", v_leak and v_reset {variation.leak:g}, {variation.reset:g}" if variation != Variation() else ""
+    seeds = ((29, 12), (60, 43), (59, 42), (62, 45))
+    for variation, (swing, random) in zip((Variation(), *RESETS, LEAKS[2]), seeds, strict=True):
         shared: dict[str, Any] = {"stage": RESET, "variation": variation, "kinds": SPIKING_NEURONS}
         probes += [
-            Probe(f"drive that goes on{says}", waveform=stimuli.constant, level=(1.1, 2.5), batch=32, **shared),
-            Probe(f"strong step{says}", waveform=stimuli.step, level=(2.0, 9.0), batch=32, **shared),
-            Probe(f"negative, then positive drive{says}", waveform=stimuli.swing, level=(0.5, 4.0), batch=32, **shared),
-            Probe(f"random drive{says}", waveform=stimuli.random, level=(1.0, 6.0), repeats=2, **shared),
+            Probe(waveform=stimuli.constant, level=(1.1, 2.5), batch=32, **shared),
+            Probe(waveform=stimuli.step, level=(2.0, 9.0), batch=32, **shared),
+            Probe(waveform=stimuli.swing, level=(0.5, 4.0), batch=32, seed=swing, **shared),
+            Probe(waveform=stimuli.random, level=(1.0, 6.0), repeats=2, seed=random, **shared),
         ]
     other = Variation(threshold=1.375)
-    probes.append(Probe("random drive, v_threshold 1.375", RESET, stimuli.random, (1.0, 6.0), other, kinds=SPIKING_NEURONS))
+    probes.append(Probe(RESET, stimuli.random, (1.0, 6.0), other, kinds=SPIKING_NEURONS, seed=31))
     return probes
 
 
 def _collapse() -> list[Probe]:
     probes: list[Probe] = []
-    for names in (("r",), ("tau",), ("v_threshold",), ("w_in",), ("tau_syn",), ("v_reset",), ("v_leak",)):
-        reset = -0.25 if names == ("v_reset",) else 0.0
-        leak = 0.25 if names == ("v_leak",) else 0.0
-        variation = Variation(different=frozenset(names), reset=reset, leak=leak)
-        name = f"heterogeneous {', '.join(names)}"
-        probes.append(Probe(name, COLLAPSE, stimuli.random, (0.5, 4.0), variation, every_gain=names[0] in ("r", "tau")))
+    spread = {"r": 15, "tau": 17, "v_threshold": 25, "w_in": 18, "tau_syn": 21, "v_reset": 21, "v_leak": 20}
+    for name, seed in spread.items():
+        reset = -0.25 if name == "v_reset" else 0.0
+        leak = 0.25 if name == "v_leak" else 0.0
+        variation = Variation(different=frozenset({name}), reset=reset, leak=leak)
+        every = name in ("r", "tau")
+        probes.append(Probe(COLLAPSE, stimuli.random, (0.5, 4.0), variation, every_gain=every, seed=seed))
     return probes
 
 
-def _graphs() -> list[Probe]:
+def _circuits() -> list[Probe]:
     shared: dict[str, Any] = {"waveform": stimuli.noise, "level": (0.5, 3.0), "kinds": SPIKING_NEURONS, "batch": 32}
     return [
-        Probe("a recurrence with a bias", stage=FEEDBACK, graph=CYCLE, **shared),
-        Probe("a recurrence with a bias, nested", stage=FEEDBACK, graph=NESTED_CYCLE, **shared),
-        Probe(IN_CHAIN, stage=ALL, graph=CHAIN, **shared),
+        Probe(stage=FEEDBACK, circuit=Circuit.CYCLE, seed=24, **shared),
+        Probe(stage=FEEDBACK, circuit=Circuit.NESTED_CYCLE, seed=32, **shared),
+        Probe(stage=ALL, circuit=Circuit.CHAIN, seed=21, **shared),
     ]
 
 
 def _random() -> list[Probe]:
-    """Evidence for the whole rule; what the battery leaves over gets more of them (see ``leftover``)."""
+    """Evidence for the whole rule; what the battery leaves over gets more of them (see ``tie_breaking``)."""
+    shared: dict[str, Any] = {"stage": ALL, "waveform": stimuli.random, "level": (0.3, 8.0), "steps": 24}
     return [
-        Probe("random inputs", ALL, stimuli.random, (0.3, 8.0), batch=1000, steps=24, every_gain=True),
-        Probe("random inputs, v_leak and v_reset", ALL, stimuli.random, (0.3, 8.0), LEAKS[3], batch=500, steps=24),
-        Probe("random inputs, v_leak = v_reset", ALL, stimuli.random, (0.3, 8.0), LEAKS[2], batch=500, steps=24),
-        Probe("random inputs, v_reset", ALL, stimuli.random, (0.3, 8.0), RESETS[0], batch=1000, steps=24),
+        Probe(batch=1000, every_gain=True, seed=13, **shared),
+        Probe(variation=LEAKS[3], batch=500, seed=33, **shared),
+        Probe(variation=LEAKS[2], batch=500, seed=31, **shared),
+        Probe(variation=RESETS[0], batch=1000, seed=22, **shared),
     ]
 
 
-BATTERY: tuple[Probe, ...] = (*_response(), *_start(), *_reset(), *_collapse(), *_graphs(), *_random())
+BATTERY: tuple[Probe, ...] = (*_response(), *_start(), *_reset(), *_collapse(), *_circuits(), *_random())

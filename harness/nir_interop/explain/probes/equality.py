@@ -10,8 +10,9 @@ import torch
 from nir_interop.explain.probes import stimuli
 from nir_interop.explain.probes.battery import COMPARISON, Probe
 from nir_interop.explain.probes.graphs import single
-from nir_interop.explain.probes.parameters import SIZE, Gains, Variation, neuron
+from nir_interop.explain.probes.parameters import SIZE, Variation, neuron
 from nir_interop.explain.probes.prediction import Question
+from nir_interop.fingerprint import Gains
 from nir_interop.reference.neurons import Neuron
 from nir_interop.rule import Precision, UpdateRule
 
@@ -25,7 +26,7 @@ def equality(kind: str, gains: Gains, dt: float, tau: float, rule: UpdateRule) -
     Beside the input that makes it equal stand its nearest neighbours: the one must not spike, the other must.
     """
     variation = Variation(tau=tau, tau_syn=2.0)
-    probe = Probe(f"equality at dt {dt:g}, tau {tau:g} dt", COMPARISON, stimuli.impulse, None, variation, dt, steps=8, batch=3)
+    probe = Probe(COMPARISON, stimuli.impulse, None, variation, dt, steps=8, batch=3)
     question = Question(probe, kind, gains, neuron(kind, dt, gains, variation, dtype=np.float64))
     threshold = _peak(question, rule)
     if not 0 < threshold < 1e30 or any(_peak(question, each) != threshold for each in _precisions(rule)):

@@ -21,7 +21,6 @@ from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.vocabulary import Status
 
 Run = Callable[[Graph, Array, float], Recording]
-Ends = tuple[str, str]
 
 STEPS, BATCH = 24, 8
 
@@ -30,6 +29,18 @@ REPEATS = 12
 
 DECLINED = frozenset({str(Status.REFUSED), str(Status.IMPORT_ERROR), str(Status.READ_ERROR), str(Status.TIMEOUT)})
 """Ends that do not depend on chance, or cost too much to be seen again."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a probe ended that was not run as meant.
+
+    flatten_order : the order in which a Flatten joined its dimensions, where that is what went wrong
+    """
+
+    status: str
+    message: str
+    flatten_order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,23 +58,23 @@ class Neighbour:
 
 
 def evidence(run: Run, probes: Iterable[Structural], neighbour: Neighbour | None) -> Identified:
-    """What a backend makes of the probes of one primitive.
+    """What a backend makes of the probes of one primitive or wiring.
 
     A probe that is refused, or whose output has another shape, adds no outputs; each that is not run as NIR says is a Refusal.
     """
     outputs = mismatched = 0
-    refuses: list[Refusal] = []
+    refusals: list[Refusal] = []
     for probe in probes:
         if probe.spiking and neighbour is None:
             continue
         compared, missed, end = _asked(run, probe, neighbour)
         outputs, mismatched = outputs + compared, mismatched + missed
         if end is not None:
-            refuses.append(Refusal(probe.name, *end))
-    return Identified(NIR_MEANING, outputs, mismatched, refuses=tuple(refuses))
+            refusals.append(Refusal(probe.condition, end.status, end.message, end.flatten_order))
+    return Identified(NIR_MEANING, outputs, mismatched, refusals=tuple(refusals))
 
 
-def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[int, int, Ends | None]:
+def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[int, int, End | None]:
     """Outputs compared and mismatched, and how it ended where not as meant."""
     dt = neighbour.dt if probe.spiking and neighbour is not None else DT
     graph = probe.graph() if neighbour is None or not probe.spiking else probe.graph(neighbour.cell, neighbour.amplitude)
@@ -74,40 +85,43 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
         kept = _settled(graph, stimulus, dt, rules)
         stimulus = stimulus[:, kept]
     meant = _whole(simulate(graph, stimulus, dt, rules))
-    ends: dict[Ends | None, int] = {}
+    ends: dict[End | None, int] = {}
     missed = 0
     for number in range(REPEATS):
         end, missed = _compared(run, graph, stimulus, dt, meant)
         ends[end] = missed
         if end is None and number == 0:
             return meant.size, 0, None
-        if end is not None and end[0] in DECLINED:
+        if end is not None and end.status in DECLINED:
             break
     if len(ends) > 1:
-        said = sorted("as NIR says" if end is None else f"{end[0]}: {end[1]}" for end in ends)
-        return 0, 0, (str(Status.UNSTABLE), " or ".join(said))
+        said = {"as NIR says" if end is None else f"{end.status}: {end.message}": end for end in ends}
+        order = next((end.flatten_order for _, end in sorted(said.items()) if end is not None and end.flatten_order), ())
+        return 0, 0, End(str(Status.UNSTABLE), " or ".join(sorted(said)), order)
     (end,) = ends
-    return (meant.size if end is not None and end[0] == Status.MISMATCH else 0), missed, end
+    return (meant.size if end is not None and end.status == Status.MISMATCH else 0), missed, end
 
 
-def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[Ends | None, int]:
+def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[End | None, int]:
     try:
         seen = _whole(run(graph, stimulus, dt))
     except RunFailed as error:
-        return (error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
+        return End(error.status, ": ".join(text for text in (error.error_type, error.message) if text)), 0
     if seen.shape != meant.shape:
-        return (str(Status.WRONG_SHAPE), f"an output of axes {_axes(seen)} for {_axes(meant)}"), 0
+        return End(str(Status.WRONG_SHAPE), f"an output of axes {_axes(seen)} for {_axes(meant)}"), 0
     scale = max(1.0, float(np.abs(meant).max(initial=0.0)))
     apart = ~(np.abs(meant.astype(np.float64) - seen.astype(np.float64)) <= ROUNDING * scale)
     missed = int(apart.sum())
     if not missed:
         return None, 0
-    return (str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ{_order(graph, stimulus, dt, seen)}"), missed
+    order = _order(graph, stimulus, dt, seen)
+    alike = f", as they do where the dimensions are joined in the order {order}" if order else ""
+    return End(str(Status.MISMATCH), f"{missed} of {meant.size} outputs differ{alike}", order), missed
 
 
-def _order(graph: Graph, stimulus: Array, dt: float, seen: Array) -> str:
-    """The order in which a Flatten joined its dimensions, in words, where one alone gives what was seen."""
-    found = []
+def _order(graph: Graph, stimulus: Array, dt: float, seen: Array) -> tuple[int, ...]:
+    """The order in which a Flatten joined its dimensions, where one alone gives what was seen."""
+    found: list[tuple[int, ...]] = []
     shapes = validate(graph)
     for name, node in graph.primitives():
         if node.kind == "Flatten":
@@ -115,7 +129,7 @@ def _order(graph: Graph, stimulus: Array, dt: float, seen: Array) -> str:
                 other = reordered(graph, name, columns)
                 if other is not None and np.allclose(simulate(other, stimulus, dt).output, flatten(seen), atol=ROUNDING):
                     found.append(order)
-    return f", as they do where the dimensions are joined in the order {found[0]}" if len(found) == 1 else ""
+    return found[0] if len(found) == 1 else ()
 
 
 def _whole(recording: Recording) -> Array:

@@ -8,8 +8,6 @@ import numpy as np
 
 from nir_interop.graphs import Graph, Node
 
-SINGLE, CHAIN, CYCLE, NESTED_CYCLE = "single", "chain", "cycle", "nested_cycle"
-
 FEEDBACK = 0.4
 """Weight and bias of a recurrence, in units of the input that brings the membrane to its threshold."""
 

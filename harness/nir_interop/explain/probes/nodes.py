@@ -9,6 +9,7 @@ import numpy as np
 
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.structural import Shape, Structural, dense, node, path, weight
+from nir_interop.fingerprint import FlattenDims, Form, Written
 from nir_interop.graphs import Node
 
 
@@ -37,29 +38,29 @@ def _linear() -> list[Structural]:
     affine = node("Affine", weight=weight(2, 5), bias=weight(2))
     square = node("Affine", weight=weight(4, 4), bias=weight(4))
     return [
-        path("3 to 5", "Linear", (dense(5, 3),), (3,), (5,)),
-        path("square, not symmetric", "Linear", (dense(4, 4),), (4,), (4,)),
-        path("5 to 2", "Affine", (affine,), (5,), (2,)),
-        path("square, not symmetric", "Affine", (square,), (4,), (4,)),
+        path(Form.WIDENING, "Linear", (dense(5, 3),), (3,), (5,)),
+        path(Form.SQUARE, "Linear", (dense(4, 4),), (4,), (4,)),
+        path(Form.NARROWING, "Affine", (affine,), (5,), (2,)),
+        path(Form.SQUARE, "Affine", (square,), (4,), (4,)),
     ]
 
 
 def _convolutions() -> list[Structural]:
     return [
-        path("stride, padding and dilation", "Conv1d", (_conv((3, 2, 3), (11,), 2, 1, 2),), (2, 11), (3, 5)),
-        path("padding 'same'", "Conv1d", (_conv((3, 2, 4), (9,), padding="same"),), (2, 9), (3, 9)),
-        path("in groups", "Conv1d", (_conv((4, 2, 3), (9,), groups=2),), (4, 9), (4, 7)),
+        path(Form.STRIDED_PADDED_DILATED, "Conv1d", (_conv((3, 2, 3), (11,), 2, 1, 2),), (2, 11), (3, 5)),
+        path(Form.PADDING_SAME, "Conv1d", (_conv((3, 2, 4), (9,), padding="same"),), (2, 9), (3, 9)),
+        path(Form.GROUPS, "Conv1d", (_conv((4, 2, 3), (9,), groups=2),), (4, 9), (4, 7)),
         path(
-            "stride, padding and dilation",
+            Form.STRIDED_PADDED_DILATED,
             "Conv2d",
             (_conv((3, 2, 3, 3), (7, 6), (2, 1), (1, 2), (1, 2)),),
             (2, 7, 6),
             (3, 4, 6),
         ),
-        path("a kernel that is not square", "Conv2d", (_conv((3, 2, 3, 2), (6, 5)),), (2, 6, 5), (3, 4, 4)),
-        path("padding 'same'", "Conv2d", (_conv((3, 2, 4, 3), (6, 5), padding="same"),), (2, 6, 5), (3, 6, 5)),
-        path("in groups", "Conv2d", (_conv((4, 2, 3, 3), (6, 5), groups=2),), (4, 6, 5), (4, 4, 3)),
-        path("a kernel for each channel", "Conv2d", (_conv((4, 1, 3, 3), (6, 5), groups=4),), (4, 6, 5), (4, 4, 3)),
+        path(Form.KERNEL_NOT_SQUARE, "Conv2d", (_conv((3, 2, 3, 2), (6, 5)),), (2, 6, 5), (3, 4, 4)),
+        path(Form.PADDING_SAME, "Conv2d", (_conv((3, 2, 4, 3), (6, 5), padding="same"),), (2, 6, 5), (3, 6, 5)),
+        path(Form.GROUPS, "Conv2d", (_conv((4, 2, 3, 3), (6, 5), groups=2),), (4, 6, 5), (4, 4, 3)),
+        path(Form.DEPTHWISE, "Conv2d", (_conv((4, 1, 3, 3), (6, 5), groups=4),), (4, 6, 5), (4, 4, 3)),
     ]
 
 
@@ -73,13 +74,13 @@ def _pools() -> list[Structural]:
         plain = _pool(kind, [2, 2], [2, 2], [0, 0])
         between = (_conv((2, 2, 3, 3), (6, 4), padding=1), plain, _conv((3, 2, 1, 1), (3, 2)))
         found += [
-            path("alone", kind, (plain,), (2, 6, 4), (2, 3, 2)),
-            path("between two convolutions", kind, between, (2, 6, 4), (3, 3, 2)),
-            path("windows that overlap", kind, (_pool(kind, [3, 2], [1, 2], [0, 0]),), (2, 6, 4), (2, 4, 2)),
-            path("padding", kind, (_pool(kind, [2, 2], [2, 2], [1, 1]),), (2, 6, 4), (2, 4, 3)),
+            path(Form.ALONE, kind, (plain,), (2, 6, 4), (2, 3, 2)),
+            path(Form.BETWEEN_CONVOLUTIONS, kind, between, (2, 6, 4), (3, 3, 2)),
+            path(Form.OVERLAPPING_WINDOWS, kind, (_pool(kind, [3, 2], [1, 2], [0, 0]),), (2, 6, 4), (2, 4, 2)),
+            path(Form.PADDING, kind, (_pool(kind, [2, 2], [2, 2], [1, 1]),), (2, 6, 4), (2, 4, 3)),
             # The shape is the same without the padding; only the windows move.
-            path("padding that no shape shows", kind, (_pool(kind, [2, 2], [3, 3], [1, 1]),), (2, 5, 5), (2, 2, 2)),
-            path("one number for both dimensions", kind, (_pool(kind, 2, 2, 0),), (2, 6, 4), (2, 3, 2)),
+            path(Form.HIDDEN_PADDING, kind, (_pool(kind, [2, 2], [3, 3], [1, 1]),), (2, 5, 5), (2, 2, 2)),
+            path(Written.ONE_FOR_BOTH, kind, (_pool(kind, 2, 2, 0),), (2, 6, 4), (2, 3, 2)),
         ]
     return found
 
@@ -90,7 +91,7 @@ def _flattens() -> list[Structural]:
         joined = (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
         for first, last in itertools.product((start, start - 3), (end, end - 3)):
             flatten = node("Flatten", start_dim=first, end_dim=last)
-            found.append(path(f"dims {first} to {last}", "Flatten", (flatten,), shape, joined))
+            found.append(path(FlattenDims(first, last), "Flatten", (flatten,), shape, joined))
     return found
 
 
@@ -104,7 +105,7 @@ def _elementwise() -> list[Structural]:
     leaky = {"r": resistance, "v_leak": volts}
     found = []
     for each in (scale, threshold, delay):
-        found.append(path("alone", each.kind, (each,), (3,), (3,)))
+        found.append(path(Form.ALONE, each.kind, (each,), (3,), (3,)))
     for each in (
         scale,
         threshold,
@@ -113,7 +114,7 @@ def _elementwise() -> list[Structural]:
         node("LI", tau=tau, **leaky),
         node("CubaLI", tau_mem=tau, tau_syn=0.6 * tau, w_in=np.array([1.75, 2.5, 0.75]), **leaky),
     ):
-        found.append(path("between two layers", each.kind, (dense(3, 4), each, dense(2, 3)), (4,), (2,)))
+        found.append(path(Form.BETWEEN_LAYERS, each.kind, (dense(3, 4), each, dense(2, 3)), (4,), (2,)))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nir_interop.fingerprint import Gains, GainState, NeuronCondition
 from nir_interop.graphs import Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.rule import FIXED_DT
@@ -19,52 +20,13 @@ SIZE = 3
 SPREAD = np.array([1.0, 1.75, 0.625])
 """What a heterogeneous parameter is multiplied with, neuron by neuron."""
 
-OFF, ONE, MATCHED, MATCHED_FIXED = "off", "one", "matched", "matched_fixed"
-
-
-@dataclass(frozen=True)
-class Gains:
-    """Where r and w_in stand.
-
-    Each is one of ``off`` (neutral in no library), ``one``, ``matched`` (r = tau/dt, for I and IF 1/dt; w_in =
-    tau_syn/dt: the gain of a step is 1) and ``matched_fixed`` (the same at 1e-4 s, whatever dt is).
-    """
-
-    r: str = OFF
-    w_in: str = OFF
-
-    def says(self, kind: str) -> str:
-        """In words, for refusals."""
-        tau = "tau_mem/dt" if "tau_mem" in PARAMETERS[kind] else "tau/dt" if "tau" in PARAMETERS[kind] else "1/dt"
-        texts = [_says("r", self.r, tau)]
-        if "w_in" in PARAMETERS[kind]:
-            texts.append(_says("w_in", self.w_in, "tau_syn/dt"))
-        return ", ".join(texts)
-
-
-def _says(name: str, where: str, matched: str) -> str:
-    fixed = matched.replace("dt", f"{FIXED_DT:g} s")
-    return {
-        OFF: f"{name} off 1 and {matched}",
-        ONE: f"{name} = 1",
-        MATCHED: f"{name} = {matched}",
-        MATCHED_FIXED: f"{name} = {fixed}",
-    }[where]
-
 
 def gains_of(kind: str) -> tuple[Gains, ...]:
     """Where r and w_in may stand, the most informative first."""
+    off, one, matched, fixed = GainState.OFF, GainState.ONE, GainState.MATCHED, GainState.MATCHED_FIXED
     if "w_in" not in PARAMETERS[kind]:
-        return tuple(Gains(r) for r in (OFF, ONE, MATCHED, MATCHED_FIXED))
-    pairs = (
-        (OFF, OFF),
-        (MATCHED, OFF),
-        (MATCHED_FIXED, OFF),
-        (OFF, MATCHED),
-        (ONE, ONE),
-        (MATCHED, MATCHED),
-        (MATCHED_FIXED, MATCHED_FIXED),
-    )
+        return tuple(Gains(r) for r in (off, one, matched, fixed))
+    pairs = ((off, off), (matched, off), (fixed, off), (off, matched), (one, one), (matched, matched), (fixed, fixed))
     return tuple(Gains(*pair) for pair in pairs)
 
 
@@ -95,22 +57,16 @@ class Variation:
         wanted |= {"tau_syn"} if self.tau_syn != plain.tau_syn else set()
         return all(name in names or (name == "tau" and "tau_mem" in names) for name in wanted)
 
-    def says(self) -> str:
-        """What is varied, in words, for refusals."""
-        plain, texts = Variation(), []
-        if self.leak and self.leak == self.reset:
-            texts.append("v_leak = v_reset off 0")
-        else:
-            texts += ["v_leak off 0"] if self.leak else []
-            texts += ["v_reset off 0"] if self.reset else []
-        texts += ["tau below dt"] if self.tau < 1 else []
-        texts += ["tau_syn below dt"] if self.tau_syn < 1 else []
-        texts += [f"heterogeneous {name}" for name in sorted(self.different)]
-        if not texts and self != replace(plain, threshold=self.threshold):
-            texts.append(f"tau = {self.tau:g} dt")
-        if self == replace(plain, threshold=self.threshold) != plain:
-            texts.append("v_threshold off 1")
-        return ", ".join(texts)
+    def condition(self) -> NeuronCondition:
+        """What is unusual, wherever r and w_in stand; which values it has is of no matter."""
+        plain = Variation()
+        voltages = frozenset(name for name, value in (("v_leak", self.leak), ("v_reset", self.reset)) if value)
+        below = frozenset(name for name, steps in (("tau", self.tau), ("tau_syn", self.tau_syn)) if steps < 1)
+        found = NeuronCondition(voltages, self.leak != 0 and self.leak == self.reset, below, self.different)
+        if found != NeuronCondition():
+            return found
+        only_threshold = self == replace(plain, threshold=self.threshold)
+        return NeuronCondition(tau=None if only_threshold else self.tau, off_threshold=only_threshold and self != plain)
 
 
 def neuron(kind: str, dt: float, gains: Gains, variation: Variation, size: int = SIZE, dtype: type = np.float32) -> Node:
@@ -133,8 +89,13 @@ def neuron(kind: str, dt: float, gains: Gains, variation: Variation, size: int =
     return Node(kind, {name: values[name].astype(dtype) for name in PARAMETERS[kind]})
 
 
-def _gain(where: str, tau: Values, dt: float, off: Values) -> Values:
-    return {OFF: off, ONE: np.ones_like(tau), MATCHED: tau / dt, MATCHED_FIXED: tau / FIXED_DT}[where]
+def _gain(state: GainState, tau: Values, dt: float, off: Values) -> Values:
+    return {
+        GainState.OFF: off,
+        GainState.ONE: np.ones_like(tau),
+        GainState.MATCHED: tau / dt,
+        GainState.MATCHED_FIXED: tau / FIXED_DT,
+    }[state]
 
 
 def _values(variation: Variation, name: str, value: float, size: int) -> Values:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.probes.battery import RESPONSE, Probe
-from nir_interop.explain.probes.graphs import CHAIN, FEEDBACK, NESTED_CYCLE, SINGLE, chain, cycle, single
-from nir_interop.explain.probes.parameters import SIZE, Gains, neuron
+from nir_interop.explain.probes.graphs import FEEDBACK, chain, cycle, single
+from nir_interop.explain.probes.parameters import SIZE, neuron
+from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.graphs import SPIKING, Array, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -85,7 +86,7 @@ class Question:
 
     def waveform(self) -> Values:
         """The unit waveform, the same at every call."""
-        rng = np.random.default_rng([len(self.probe.name), self.probe.batch, self.probe.steps])
+        rng = np.random.default_rng([self.probe.seed, self.probe.batch, self.probe.steps])
         return self.probe.waveform(rng, self.probe.steps, self.probe.batch, SIZE)
 
     def scale(self, rules: Iterable[UpdateRule]) -> None:
@@ -113,11 +114,11 @@ class Question:
             self._answers = _ANSWERS.setdefault(asked, {})
 
     def _graph(self, weight: float) -> Graph:
-        if self.probe.graph == SINGLE:
+        if self.probe.circuit is Circuit.SINGLE:
             return single(self.node, SIZE)
-        if self.probe.graph == CHAIN:
+        if self.probe.circuit is Circuit.CHAIN:
             return chain(self.node, SIZE, weight / FEEDBACK)
-        return cycle(self.node, SIZE, weight, weight, nested=self.probe.graph == NESTED_CYCLE)
+        return cycle(self.node, SIZE, weight, weight, nested=self.probe.circuit is Circuit.NESTED_CYCLE)
 
     def response(self, rule: UpdateRule) -> Key:
         """The numbers that a rule makes of this neuron, without threshold: equal numbers, equal membranes."""
@@ -150,7 +151,7 @@ class Question:
     def key(self, rule: UpdateRule) -> Key:
         """Rules with equal keys answer alike."""
         key: Key = self.response(rule)
-        if self.probe.graph != SINGLE:
+        if self.probe.circuit is not Circuit.SINGLE:
             key += (rule.feedback_bias,)
         if not self.spiking:
             return key
@@ -167,9 +168,9 @@ class Question:
 
     def _answer(self, rule: UpdateRule) -> Array:
         if self.stimulus is None or self.graph is None:
-            raise ValueError(f"{self.probe.name}: not scaled")
+            raise ValueError("a question that is not scaled has no graph and no answer")
         with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):
-            if self.probe.graph != SINGLE:
+            if self.probe.circuit is not Circuit.SINGLE:
                 return simulate(self.graph, self.stimulus, self.probe.dt, rule).output
             if self.spiking and self.probe.onset:
                 return self._onset(rule, torch.tensor(self.stimulus, dtype=_dtype(rule)))
@@ -212,7 +213,7 @@ class Question:
     def _peak(self, rule: UpdateRule, unit: Values) -> float:
         """The highest membrane under the unit waveform, from rest, on the average of samples and neurons."""
         plain = rule.but(leak=LeakUse.IGNORED, start=Start.ZERO, precision=Precision.FLOAT64, floor=Floor.NONE)
-        asked = (self.response(plain), self.probe.waveform, unit.shape, len(self.probe.name), self.probe.batch)
+        asked = (self.response(plain), self.probe.waveform, unit.shape, self.probe.seed, self.probe.batch)
         if asked not in _PEAKS:
             _PEAKS[asked] = self._highest(plain, unit)
         return _PEAKS[asked]
@@ -243,7 +244,7 @@ class Question:
         The others graze the threshold: there, single precision decides and not the rule.
         """
         if self.stimulus is None:
-            raise ValueError(f"{self.probe.name}: not scaled")
+            raise ValueError("a question that is not scaled has no graph and no answer")
         own, stimulus = self.answer(rule), self.stimulus.astype(np.float64)
         kept = np.ones(own.shape[1], dtype=bool)
         for factor in (1 - GRAZING, 1 + GRAZING):
@@ -259,7 +260,7 @@ class Question:
     def keep(self, samples: NDArray[np.bool_]) -> None:
         """Forget the other samples."""
         if self.stimulus is None:
-            raise ValueError(f"{self.probe.name}: not scaled")
+            raise ValueError("a question that is not scaled has no graph and no answer")
         self.stimulus = self.stimulus[:, samples]
         self._answers = {}
 

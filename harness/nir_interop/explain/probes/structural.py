@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nir_interop.fingerprint import Condition, Subject
 from nir_interop.graphs import Graph, Node, nest
 
 CELL = "cell"
@@ -23,9 +24,9 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Structural:
-    """A graph whose outputs show how a backend runs a primitive, or a join.
+    """A graph whose outputs show how a backend runs a primitive, or a wiring.
 
-    kind : the primitive, or what of the wiring
+    condition, subject : what of which primitive or wiring it is evidence of
     nodes : by name; CELL stands for a neuron of as many elements as ``width`` says
     edges : with ``input`` and ``output``
     shape, to : of one sample, going in and coming out
@@ -33,8 +34,8 @@ class Structural:
     inside : name of an inner graph → name in there → name of the node that goes there
     """
 
-    name: str
-    kind: str
+    condition: Condition
+    subject: Subject
     nodes: Mapping[str, Node | str]
     edges: tuple[Edge, ...]
     shape: Shape
@@ -55,7 +56,7 @@ class Structural:
         Raises ValueError where it needs a neuron and has none.
         """
         if self.spiking and cell is None:
-            raise ValueError(f"{self.name}: needs a neuron")
+            raise ValueError(f"{self.condition} needs a neuron")
         made = {"input": node("Input", shape=self.shape), "output": node("Output", shape=self.to)}
         for name, each in self.nodes.items():
             if isinstance(each, Node):
@@ -82,9 +83,9 @@ def node(kind: str, **params: Any) -> Node:
     return Node(kind, arrays)
 
 
-def path(name: str, kind: str, nodes: tuple[Node | str, ...], shape: Shape, to: Shape) -> Structural:
+def path(condition: Condition, subject: Subject, nodes: tuple[Node | str, ...], shape: Shape, to: Shape) -> Structural:
     named = {f"n{number}": each for number, each in enumerate(nodes)}
-    return Structural(name, kind, named, tuple(itertools.pairwise(["input", *named, "output"])), shape, to)
+    return Structural(condition, subject, named, tuple(itertools.pairwise(["input", *named, "output"])), shape, to)
 
 
 def weight(*shape: int) -> Any:

@@ -9,33 +9,32 @@ import numpy as np
 
 from nir_interop.explain.probes import stimuli
 from nir_interop.explain.probes.battery import ALL, Probe
-from nir_interop.explain.probes.graphs import SINGLE
-from nir_interop.explain.probes.parameters import Gains
 from nir_interop.explain.probes.prediction import Question
+from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.rule import UpdateRule
 
 INPUTS = 10_000
 """Random inputs, each a sequence of STEPS steps into a neuron layer, on which rules that are not told apart agree."""
 
-STEPS = 24
+STEPS, SEED = 24, 13
 
 ASKED = 64
 """Of the inputs on which they do not agree, as many are put to the backend."""
 
-Domain = tuple[Gains, Probe]
+Place = tuple[Gains, Probe]
 
 
-def accepted(answered: Iterable[Question]) -> list[Domain]:
+def accepted(answered: Iterable[Question]) -> list[Place]:
     """Where of its parameters, and at which steps, a backend has answered: each place once, as a probe of random input."""
-    found: dict[Domain, None] = {}
+    found: dict[Place, None] = {}
     for question in answered:
-        if question.probe.graph == SINGLE and np.isfinite(question.probe.variation.threshold):
-            probe = Probe("random inputs", ALL, stimuli.random, (0.3, 8.0), question.probe.variation, question.probe.dt)
-            found[question.gains, replace(probe, steps=STEPS)] = None
+        if question.probe.circuit is Circuit.SINGLE and np.isfinite(question.probe.variation.threshold):
+            probe = Probe(ALL, stimuli.random, (0.3, 8.0), question.probe.variation, question.probe.dt)
+            found[question.gains, replace(probe, steps=STEPS, seed=SEED)] = None
     return list(found)
 
 
-def separating(kind: str, rules: Sequence[UpdateRule], domain: Sequence[Domain]) -> Iterator[Question]:
+def separating(kind: str, rules: Sequence[UpdateRule], domain: Sequence[Place]) -> Iterator[Question]:
     """Questions on which rules differ, out of INPUTS random inputs, spread over the places where their numbers do.
 
     A sample that grazes the threshold separates nothing.  ``rules`` may be shortened between two questions.
@@ -43,7 +42,7 @@ def separating(kind: str, rules: Sequence[UpdateRule], domain: Sequence[Domain])
     places = [(gains, probe) for gains, probe in domain if _differ(Question.of(probe, kind, gains), rules)]
     batch = -(-INPUTS // max(1, len(places)))
     for number, (gains, probe) in enumerate(places):
-        question = Question.of(replace(probe, name=f"random inputs {number}", batch=batch), kind, gains)
+        question = Question.of(replace(probe, batch=batch, seed=SEED + 1 + len(str(number))), kind, gains)
         question.scale(rules[:1])
         distinct = {question.key(rule): rule for rule in rules}
         first, *others = distinct.values()

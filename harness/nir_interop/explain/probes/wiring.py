@@ -5,25 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nir_interop.explain.probes.structural import CELL, Structural, dense, node, weight
+from nir_interop.fingerprint import Condition, Join, Nesting, Outputs, Recurrence, Wiring
 from nir_interop.graphs import Node
-
-JOIN = "join"
-"""Stands among the primitives for several edges into one node."""
-
-RECURRENCE = "recurrence"
-"""Stands among the primitives for neurons that feed themselves through weights."""
-
-NESTING = "nesting"
-"""Stands among the primitives for graphs within a graph, and for names that do not sort in the order in which nodes run."""
-
-LAYER, ITSELF = "a layer in a graph of its own", "a recurrence in a graph of its own"
-EARLY, LAYERS_EARLY = f"{ITSELF}, named before its source", "layers named against the order in which they run"
-FEEDBACK_LAST = "one layer that feeds itself, listed behind the edge that leads on"
-LATE_INPUT = "one layer that feeds itself, its source named before the Input"
-"""Probes of one graph under other names: evidence is in what differs between them."""
-
-OUTPUTS = "several Outputs"
-"""Stands among the primitives for a graph with more than one Output."""
 
 
 def _joins() -> list[Structural]:
@@ -35,40 +18,40 @@ def _joins() -> list[Structural]:
     further: dict[str, Node | str] = {"mix": dense(3, 3), "blend": node("Linear", weight=weight(3, 3).T.copy())}
     return [
         Structural(
-            "two branches into a layer",
-            JOIN,
+            Join.BRANCHES_INTO_LAYER,
+            Wiring.JOIN,
             branches | onward,
             (*fan, ("left", "mix"), ("right", "mix"), ("mix", "output")),
             (4,),
             (2,),
         ),
         Structural(
-            "two branches into a neuron",
-            JOIN,
+            Join.BRANCHES_INTO_NEURON,
+            Wiring.JOIN,
             branches | {"cell": CELL},
             (*fan, ("left", "cell"), ("right", "cell"), ("cell", "output")),
             (4,),
             (3,),
         ),
         Structural(
-            "two spiking sources into a layer",
-            JOIN,
+            Join.SPIKES_INTO_LAYER,
+            Wiring.JOIN,
             both | onward,
             (*spikes, ("one", "mix"), ("two", "mix"), ("mix", "output")),
             (4,),
             (2,),
         ),
         Structural(
-            "two spiking sources into a neuron",
-            JOIN,
+            Join.SPIKES_INTO_NEURON,
+            Wiring.JOIN,
             both | further | {"cell": CELL},
             (*spikes, ("one", "mix"), ("two", "blend"), ("mix", "cell"), ("blend", "cell"), ("cell", "output")),
             (4,),
             (3,),
         ),
         Structural(
-            "a skip past a neuron",
-            JOIN,
+            Join.SKIP,
+            Wiring.JOIN,
             {"first": dense(3, 4), "one": CELL, "mix": dense(3, 3), "skip": dense(3, 4), "cell": CELL},
             (
                 ("input", "first"),
@@ -82,7 +65,9 @@ def _joins() -> list[Structural]:
             (4,),
             (3,),
         ),
-        Structural("two branches into the Output", JOIN, branches, (*fan, ("left", "output"), ("right", "output")), (4,), (3,)),
+        Structural(
+            Join.BRANCHES_INTO_OUTPUT, Wiring.JOIN, branches, (*fan, ("left", "output"), ("right", "output")), (4,), (3,)
+        ),
     ]
 
 
@@ -93,14 +78,14 @@ def _recurrences() -> list[Structural]:
     last = (*once[:2], ("one", "mix"), ("mix", "output"), *once[2:])
     onward = (("one", "mix"), ("mix", "two"), ("two", "anew"), ("anew", "two"), ("two", "output"))
     return [
-        Structural("one layer that feeds itself", RECURRENCE, first, (*once, ("one", "output")), (4,), (3,)),
-        Structural("two layers that feed themselves", RECURRENCE, first | second, (*once, *onward), (4,), (3,)),
-        Structural(FEEDBACK_LAST, RECURRENCE, first | {"mix": dense(2, 3)}, last, (4,), (2,)),
-        _called(LATE_INPUT, RECURRENCE, {"into": "before"}),
+        Structural(Recurrence.ONE_LAYER, Wiring.RECURRENCE, first, (*once, ("one", "output")), (4,), (3,)),
+        Structural(Recurrence.TWO_LAYERS, Wiring.RECURRENCE, first | second, (*once, *onward), (4,), (3,)),
+        Structural(Recurrence.FEEDBACK_LISTED_LAST, Wiring.RECURRENCE, first | {"mix": dense(2, 3)}, last, (4,), (2,)),
+        _called(Recurrence.SOURCE_BEFORE_INPUT, Wiring.RECURRENCE, {"into": "before"}),
     ]
 
 
-def _called(name: str, kind: str, other: Mapping[str, str], inside: str = "") -> Structural:
+def _called(condition: Condition, subject: Wiring, other: Mapping[str, str], inside: str = "") -> Structural:
     """Weights, and a layer that feeds itself behind them, some under other names; the layer in a graph of its own or not."""
     nodes: dict[str, Node | str] = {"into": dense(3, 4), "one": CELL, "again": node("Linear", weight=weight(3, 3))}
     edges = (("input", "into"), ("into", "one"), ("one", "again"), ("again", "one"), ("one", "output"))
@@ -109,8 +94,8 @@ def _called(name: str, kind: str, other: Mapping[str, str], inside: str = "") ->
         return other.get(each, each)
 
     return Structural(
-        name,
-        kind,
+        condition,
+        subject,
         {to(each): one for each, one in nodes.items()},
         tuple((to(source), to(target)) for source, target in edges),
         (4,),
@@ -124,10 +109,17 @@ def _nesting() -> list[Structural]:
     path = (("input", "into"), ("into", "mix"), ("mix", "one"), ("one", "output"))
     back = (("input", "second"), ("second", "first"), ("first", "again"), ("again", "output"))
     return [
-        Structural(LAYER, NESTING, layer, path, (4,), (3,), inside={"layer": {"mix": "mix", "lif": "one"}}),
-        _called(ITSELF, NESTING, {}, "layer"),
-        _called(EARLY, NESTING, {"into": "weights"}, "layer"),
-        Structural(LAYERS_EARLY, NESTING, {"second": dense(3, 4), "first": CELL, "again": dense(3, 3)}, back, (4,), (3,)),
+        Structural(Nesting.LAYER, Wiring.NESTING, layer, path, (4,), (3,), inside={"layer": {"mix": "mix", "lif": "one"}}),
+        _called(Nesting.RECURRENCE, Wiring.NESTING, {}, "layer"),
+        _called(Nesting.RECURRENCE_BEFORE_SOURCE, Wiring.NESTING, {"into": "weights"}, "layer"),
+        Structural(
+            Nesting.LAYERS_AGAINST_ORDER,
+            Wiring.NESTING,
+            {"second": dense(3, 4), "first": CELL, "again": dense(3, 3)},
+            back,
+            (4,),
+            (3,),
+        ),
     ]
 
 
@@ -137,8 +129,8 @@ def _outputs() -> list[Structural]:
     chain: dict[str, Node | str] = {"left": dense(3, 4), "right": dense(2, 3), "second": node("Output", shape=(2,))}
     on = (("input", "left"), ("left", "right"), ("left", "output"), ("right", "second"))
     return [
-        Structural("two layers, an Output each", OUTPUTS, apart, edges, (4,), (3,)),
-        Structural("an Output half-way, and one behind", OUTPUTS, chain, on, (4,), (3,)),
+        Structural(Outputs.BRANCHES, Wiring.SEVERAL_OUTPUTS, apart, edges, (4,), (3,)),
+        Structural(Outputs.HALFWAY, Wiring.SEVERAL_OUTPUTS, chain, on, (4,), (3,)),
     ]
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from nir_interop.arrays import load_arrays
 from nir_interop.errors import NirInteropError
-from nir_interop.fingerprint import Fingerprint, Identified, differing_axes
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, differing_axes
 from nir_interop.graphs import NEURONS, Graph, difference, inline, read
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
-from nir_interop.report.page.pictures import Replay, Side, pictures
+from nir_interop.report.page.pictures import Recorded, Replay, pictures
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.schema import REPORT
 from nir_interop.store.keys import rules_key, sources_key
@@ -179,21 +179,21 @@ class _Known:
                 self._graphs[name] = None
         return self._graphs[name]
 
-    def native(self, cell: CellResult) -> Mapping[str, Identified] | None:
+    def native(self, cell: CellResult) -> Domain | None:
         """Primitive → what is known of the neurons that the source was built of; None where nothing is."""
         source = cell.job.source
         if source.exporter == REFERENCE:
-            return {}
+            return Domain()
         if source.exporter not in self._rules:
             return None
         way = f"{catalogue(source.network).build(source.seed).reset} {source.idiom}"
         found = self._rules[source.exporter].native.get(way)
-        return {} if found is None else Fingerprint.from_dict(found).rules
+        return Domain() if found is None else Fingerprint.from_dict(found).rules
 
-    def imported(self, importer: str) -> Mapping[str, Identified] | None:
+    def imported(self, importer: str) -> Domain | None:
         """Primitive → what is known of an importer; None where nothing is, or where it has no rule."""
         if importer == REFERENCE:
-            return {}
+            return Domain()
         return Fingerprint.from_dict(self._rules[importer].imported).rules if importer in self._rules else None
 
     def differing(self, cell: CellResult) -> list[dict[str, str]]:
@@ -222,8 +222,8 @@ class _Known:
         dt, dt_import = cell.job.source.dt_export, cell.job.dt_import or cell.job.source.dt_export
         return pictures(
             exported,
-            Side(self._recording(source.outcome.objects[RECORDING]), self._replay(exported, stimulus, dt, own)),
-            Side(
+            Recorded(self._recording(source.outcome.objects[RECORDING]), self._replay(exported, stimulus, dt, own)),
+            Recorded(
                 self._recording(cell.outcome.objects[RECORDING]),
                 self._replay(graph, stimulus, dt_import, other, continuous=importer == CONTINUOUS and dt_import == dt),
             ),
@@ -243,16 +243,13 @@ class _Known:
         def run(sample: int, steps: int) -> Recording | None:
             if graph is None or (rules is None and not continuous):
                 return None
-            from nir_interop.reference import Simulator, exact_simulator
+            from nir_interop.agreement.side import Side
+            from nir_interop.transfer.case import replay
 
             if stimulus not in self._stimuli:
                 self._stimuli[stimulus] = load_arrays(self.store.object(stimulus))["input"]
             part = self._stimuli[stimulus][:steps, sample : sample + 1]
-            try:
-                made = exact_simulator(graph, dt) if continuous else Simulator(graph, dt, dict(rules or {}))
-                return made.run(part)[0]
-            except NirInteropError:
-                return None
+            return replay(graph, part, Side(CONTINUOUS if continuous else "", dt, dict(rules or {})))
 
         return run
 
@@ -266,5 +263,5 @@ def _tied(one: Identified, other: Identified, axis: str) -> bool:
     return False
 
 
-def _by_primitive(known: Mapping[str, Identified] | None) -> dict[str, UpdateRule] | None:
-    return None if known is None else {kind: one.rule for kind, one in sorted(known.items())}
+def _by_primitive(known: Domain | None) -> dict[str, UpdateRule] | None:
+    return None if known is None else {kind: one.rule for kind, one in known.items() if isinstance(kind, str)}

@@ -11,23 +11,39 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from nir_interop.errors import BadInput
+import numpy as np
+
+from nir_interop.errors import BadInput, UnknownName
 from nir_interop.fingerprint import Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.matrix.known_issues import Issue, load
 from nir_interop.matrix.plan import is_cell_id
-from nir_interop.report.page import cell_text as wording
+from nir_interop.networks import Conv, Network, Neuron, Pool2d, catalogue
+from nir_interop.report.cells import (
+    LETTERS,
+    SHOWN,
+    Row,
+    blame_text,
+    headline,
+    kind,
+    letter,
+    machine_text,
+    natively,
+    outcome_text,
+    place,
+    reconciliation,
+    remedy_text,
+    rows_of,
+    worst,
+)
+from nir_interop.report.diff import environment_beside
 from nir_interop.report.page.charts import Chart, charts
 from nir_interop.report.page.details import Details
-from nir_interop.report.page.networks import FAMILIES, described
 from nir_interop.report.page.studies import Study, studies
-from nir_interop.report.page.tables import LETTERS, SHOWN, Row, kind, letter, place, rows_of, worst
 from nir_interop.report.primitives import Support, by_primitive, contradicts, summary
-from nir_interop.report.runs import environment_beside
-from nir_interop.report.tables import headline, natively, reconciliation
 from nir_interop.rule import AXES, NIR_MEANING
 from nir_interop.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
-from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Cause, Idiom, Mode, Outcome, Status
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Cause, Idiom, Mode, Outcome, Reset, Status
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!=-]*|-")
 """What a network or a backend may be called in a command."""
@@ -81,7 +97,7 @@ class Page:
     @property
     def machine(self) -> str:
         """What the results were made on, in words; empty where environment.json does not say."""
-        return wording.machine(self.environment)
+        return machine_text(self.environment)
 
     @property
     def native(self) -> list[Row]:
@@ -154,7 +170,7 @@ class Page:
 
     def _cell(self, row: Row, after: Row | None) -> dict[str, Any]:
         known: dict[str, Any] = dict(self.details.get(row["cell_id"], {}))
-        cell = self._side(row) | {"details": known, "remedied": wording.remedy(row, after), "commands": _commands(row)}
+        cell = self._side(row) | {"details": known, "remedied": remedy_text(row, after), "commands": _commands(row)}
         if after is not None:
             cell["after"] = self._side(after) | {"details": dict(self.details.get(after["cell_id"], {}))}
         return cell
@@ -164,8 +180,8 @@ class Page:
             "row": [row[name] for name in SHOWN],
             "kind": kind(row),
             "letter": letter(row),
-            "says": wording.headline(row),
-            "blamed": wording.blame(row),
+            "says": outcome_text(row),
+            "blamed": blame_text(row),
         }
 
 
@@ -276,4 +292,66 @@ def _commands(row: Row) -> list[str]:
         graph = shlex.quote(f"repro/{name}/graph.nir")
         sides = f"--from {shlex.quote(row['exporter'])} --to {shlex.quote(row['importer'])}"
         found.append(f"nir-interop reconcile {graph} {sides} -o reconciled.nir")
+    return found
+
+
+CONVOLUTIONAL, DENSE, RECURRENT, BRANCHED = "convolutional", "fully connected", "recurrent", "with a skip connection"
+FAMILIES = (CONVOLUTIONAL, DENSE, RECURRENT, BRANCHED)
+"""Sorts of networks; every network of the catalogue is of one."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A network of the matrix.
+
+    family : one of FAMILIES, empty for a network that the catalogue does not have
+    about : what it is made of, in words
+    """
+
+    family: str = ""
+    about: str = ""
+
+
+def described(name: str) -> Described:
+    """A network by name."""
+    try:
+        network = catalogue(name).build(0)
+    except UnknownName:
+        return Described()
+    return Described(_family(network), ", ".join(_parts(network)))
+
+
+def _family(network: Network) -> str:
+    if any(isinstance(layer, Conv) for layer in network.layers):
+        return CONVOLUTIONAL
+    if any(neuron.feedback is not None for neuron in network.neurons()):
+        return RECURRENT
+    return BRANCHED if any(len(layer.inputs) > 1 for layer in network.layers) else DENSE
+
+
+def _parts(network: Network) -> list[str]:
+    found: dict[str, None] = {}
+    for layer in network.layers:
+        if isinstance(layer, Conv):
+            grouped = " in groups" if layer.groups > 1 else ""
+            found[f"{'one' if layer.weight.ndim == 3 else 'two'}-dimensional convolution{grouped}"] = None
+        elif isinstance(layer, Pool2d):
+            found[f"{layer.kind.value} pooling"] = None
+        elif isinstance(layer, Neuron):
+            found |= dict.fromkeys(_of_neuron(layer))
+    if not network.free_gain:
+        found["a resistance that weights may not take over"] = None
+    if network.reset is Reset.SUBTRACT:
+        found["reset by subtraction"] = None
+    return list(found)
+
+
+def _of_neuron(layer: Neuron) -> list[str]:
+    parameters = dict(layer.parameters())
+    found = [type(layer).__name__]
+    if any(np.ndim(value) for value in parameters.values()):
+        found.append("parameters of each neuron its own")
+    for name, said in (("v_leak", "a leak potential"), ("v_reset", "a reset potential")):
+        if np.any(np.asarray(parameters.get(name, 0.0))):
+            found.append(said)
     return found

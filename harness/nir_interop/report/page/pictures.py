@@ -30,7 +30,7 @@ Replay = Callable[[int, int], "Recording | None"]
 
 
 @dataclass(frozen=True)
-class Side:
+class Recorded:
     """One side of a cell.
 
     recording : spikes, and membranes where the library lets us see them and they were kept
@@ -41,7 +41,7 @@ class Side:
     replay: Replay
 
 
-def pictures(graph: Graph | None, source: Side, target: Side, order: tuple[str, ...] = ()) -> Picture:
+def pictures(graph: Graph | None, source: Recorded, target: Recorded, order: tuple[str, ...] = ()) -> Picture:
     """``first``, and what there is of ``raster``, ``output`` and ``membrane``; empty where nothing can be laid side by side."""
     first = first_divergence(source.recording, target.recording, order)
     if first is None:
@@ -118,7 +118,7 @@ def _numbers(values: Array) -> list[float | None]:
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in map(float, values)]
 
 
-def _membrane(graph: Graph, source: Side, target: Side, first: Divergence) -> Picture | None:
+def _membrane(graph: Graph, source: Recorded, target: Recorded, first: Divergence) -> Picture | None:
     begin, end = max(0, first.step - AROUND), min(len(source.recording.output), first.step + AROUND + 1)
     other = match_nodes(source.recording.spikes, target.recording.spikes).get(first.node, first.node)
     sides = ((source, first.node), (target, other))
@@ -138,7 +138,7 @@ def _membrane(graph: Graph, source: Side, target: Side, first: Divergence) -> Pi
     }
 
 
-def _curve(side: Side, node: str, first: Divergence, begin: int, end: int) -> tuple[list[float | None], bool] | None:
+def _curve(side: Recorded, node: str, first: Divergence, begin: int, end: int) -> tuple[list[float | None], bool] | None:
     """A membrane after its reset, and whether it is replayed: by the side's rule, where that gives the same spikes."""
     kept = side.recording.membranes.get(node)
     if kept is not None and first.sample < kept.shape[1]:

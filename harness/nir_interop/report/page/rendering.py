@@ -12,9 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nir_interop.report.page import cell_text as wording
+from nir_interop.report.cells import LETTERS, kind, letter, place
 from nir_interop.report.page.model import Page
-from nir_interop.report.page.tables import LETTERS, kind, letter, place
 from nir_interop.schema import REPORT, SOURCES
 from nir_interop.vocabulary import Blame, Cause, Mode, Status
 
@@ -68,7 +67,6 @@ def _templates() -> Environment:
     )
     environment.filters |= {"percent": _percent, "number": _number, "words": lambda text: str(text).replace("_", " ")}
     environment.globals |= {
-        "headline": wording.headline, "why": wording.why, "blame": wording.blame, "remedy": wording.remedy,
         "kind": kind, "letter": letter, "place": place,
     }  # fmt: skip
     return environment

@@ -1,23 +1,22 @@
-"""Two runs of the matrix held against each other, cell by cell: what got better, what got worse, what is new, what is gone.
+"""Two runs of the matrix compared, cell by cell: what got better, what got worse, what is new, what is gone; and that in words.
 
 How bad an outcome is, best first (:func:`badness`):
 
 1. ``exact``: every output is right.
-2. ``rounding``: right but for proven coin tosses at the threshold.
+2. ``rounding``: right but for rounding at the threshold, which is proven.
 3. ``vacuous``: too few spikes to prove anything; nothing wrong was seen either.
 4. ``refused``: no answer, on purpose, and the library says what it lacks.
 5. ``export_error``, ``write_error``, ``read_error``, ``import_error``, ``run_error``: no answer, by accident; the user notices,
    and can catch it.  How far it came makes it neither better nor worse.
 6. ``timeout``, ``crash``: no answer, and what else the process was doing is lost with it.
-7. A wrong answer about which the library said a word: whoever reads it is warned.  So it is with what ``exact`` gives, which is
-   no library: it is there to be held against.
-8. A wrong answer in silence, which somebody will publish: the worst there is, and worse than any error.
+7. A wrong answer with a warning.  What ``exact`` gives counts as such: it is no library, but a yardstick.
+8. A wrong answer without a warning: the worst, and worse than any error, since nobody notices it.
 
-Among wrong answers ``wrong_shape`` is the least bad, for the next layer trips over it; then ``mismatch``, by ``mismatch_rate``;
-then ``unstable``, which nobody can repair for it is another answer the next time.  ``env_missing`` says nothing of a library:
+Among wrong answers ``wrong_shape`` is the least bad, since the next layer fails on it; then ``mismatch``, by ``mismatch_rate``;
+then ``unstable``, which differs from run to run and cannot be repaired.  ``env_missing`` says nothing of a library:
 such a cell was not measured, and is absent here.
 
-What nobody did is not called worse:
+What no library did does not make a cell worse:
 
 - Between machines that are not known to be one, a processor may round otherwise.  ``rounding`` is then as good as ``exact``,
   and a rate may move as far as rounding is seen to move one in this network: by the largest rates of its cells that are proven
@@ -28,17 +27,155 @@ What nobody did is not called worse:
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from nir_interop.errors import BadInput, UnknownName
 from nir_interop.networks import catalogue, names
-from nir_interop.report.runs import Row, Run
-from nir_interop.report.tables import is_silent
-from nir_interop.schema import REPORT, Kind
+from nir_interop.printable import printable
+from nir_interop.report.cells import is_silent
+from nir_interop.schema import REPORT, Kind, read_table
 from nir_interop.vocabulary import Mode, Status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Row = Mapping[str, Any]
+ROLES = ("exporter", "importer")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run left behind.
+
+    path : its report.csv
+    rows : its cells, column → value, None for no value; those that were not measured left out
+    environment : its environment.json; empty where there is none
+    """
+
+    path: Path
+    rows: tuple[Row, ...]
+    environment: Mapping[str, Any]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Backend → version, of those that took part; several where the cells have several."""
+        found: dict[str, set[str]] = {}
+        for row in self.rows:
+            for role in ("exporter", "importer"):
+                if row[role] and row[f"{role}_version"]:
+                    found.setdefault(row[role], set()).add(row[f"{role}_version"])
+        return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+
+    @property
+    def distributions(self) -> dict[str, str]:
+        """Python and distribution → version; several where the environments have several."""
+        found: dict[str, set[str]] = {}
+        backends = self.environment.get("backends")
+        for versions in backends.values() if isinstance(backends, dict) else ():
+            for name, version in versions.items() if isinstance(versions, dict) else ():
+                found.setdefault(name, set()).add(str(version))
+        python = self.environment.get("python")
+        named = {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+        return named | ({"python": str(python)} if python else {})
+
+    @property
+    def weights(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Network → exporter → ``sha256`` of the weights that it learned, and whether they came with the project (``shipped``).
+
+        Empty where the run is from before that was written down.
+        """
+        found = self.environment.get("weights")
+        networks = {name: by for name, by in (found.items() if isinstance(found, dict) else ()) if isinstance(by, dict)}
+        return {
+            network: {
+                exporter: {"sha256": str(each.get("sha256")), "shipped": bool(each.get("shipped"))}
+                for exporter, each in by.items()
+                if isinstance(each, dict)
+            }
+            for network, by in networks.items()
+        }
+
+
+def read_run(path: Path) -> Run:
+    """Read a folder of results, or its report.csv, and the environment.json beside it.
+
+    Raises BadInput where there is no report, or one of other columns.
+    """
+    report = path / REPORT.name if path.is_dir() else path
+    if not report.is_file():
+        lacks = f"holds no {REPORT.name}" if path.is_dir() else "there is no such file or folder"
+        raise BadInput(f"{path}: {lacks}; name a folder that nir-interop matrix --results wrote, or its {REPORT.name}")
+    with report.open("rb") as file:
+        if REPORT.names[0].encode() not in file.readline(2**16):
+            raise BadInput(f"{report}: is no {REPORT.name}; name one that nir-interop matrix wrote")
+    frame = read_table(report, REPORT)
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    environment = environment_beside(report)
+    measured = tuple({str(name): value for name, value in row.items()} for row in rows if row["status"] != Status.ENV_MISSING)
+    return Run(report, measured, environment)
+
+
+def environment_beside(report: Path) -> dict[str, Any]:
+    """The environment.json beside a report; empty where there is none.  Entries that are not what they should be are left out.
+
+    Raises BadInput where it cannot be read, or holds something other than an object.
+    """
+    beside = report.with_name("environment.json")
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{beside}: cannot be read ({error}); nir-interop matrix writes it beside {REPORT.name}") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{beside}: holds no object; nir-interop matrix writes it beside {REPORT.name}")
+    kept: dict[str, Any] = {name: value for name, value in found.items() if isinstance(value, (str, int, float))}
+    for name in _NUMBERS & {*kept}:
+        if not isinstance(kept[name], (int, float)):
+            del kept[name]
+    backends = found.get("backends")
+    if isinstance(backends, dict):
+        kept["backends"] = {name: versions for name, versions in backends.items() if isinstance(versions, dict)}
+    return kept
+
+
+_NUMBERS = {"cores", "cpus", "memory_gib"}
+
+
+def without(run: Run, backend: str) -> Run:
+    """The run as if a backend had taken no part."""
+    return replace(run, rows=tuple(row for row in run.rows if backend not in (row["exporter"], row["importer"])))
+
+
+def in_place(run: Run, backend: str) -> Run:
+    """The run as if ``<library>==<label>`` were the library: its cells bear the library's name, whose own are left out.
+
+    Raises UnknownName for a backend without a label, or one that took no part.
+    """
+    library, _, label = backend.partition("==")
+    there = sorted({row[role] for row in run.rows for role in ROLES if row[role]})
+    if not label or backend not in there:
+        labelled = ", ".join(name for name in there if "==" in name) or "none"
+        raise UnknownName(
+            f"--backend {backend}: {run.path} has no such version of a library beside the installed one; it has {labelled}"
+        )
+
+    def renamed(row: Row) -> Row:
+        names = {role: library if row[role] == backend else row[role] for role in ROLES}
+        cell_id = row["cell_id"].replace(f".{backend}@", f".{library}@").replace(f">{backend}@", f">{library}@")
+        return {**row, **names, "cell_id": cell_id}
+
+    weights = {
+        network: {library if name == backend else name: each for name, each in by.items() if name != library}
+        for network, by in run.weights.items()
+    }
+    environment = {**run.environment, "weights": weights} if run.weights else run.environment
+    return replace(run, rows=tuple(renamed(row) for row in without(run, library).rows), environment=environment)
+
 
 Badness = tuple[int, bool, int]
 
@@ -319,3 +456,133 @@ def _ended(row: Row | None) -> dict[str, Any] | None:
         return None
     names = ("status", "warned", "mismatch_rate", "mismatched", "outputs", "error_type", "error_message", "blame", "causes")
     return {name: row[name] for name in names}
+
+
+FEW = 5
+"""Cells that got worse and are named after a run of the matrix."""
+
+
+def paragraphs(found: Difference) -> Iterator[str]:
+    """The whole difference as plain lines: what is compared, the counts, and each cell that got worse or better."""
+    yield from _head(found)
+    yield from _counted(found)
+    for kind in ("worse", "better"):
+        for change in found.of(kind):
+            yield f"{kind}: {change.cell_id}: {ended(change.old)} → {ended(change.new)}"
+    yield from _summed(found)
+
+
+def renderables(found: Difference) -> Iterator[RenderableType]:
+    """The same for a terminal, to be printed with rich."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    def shown(text: str) -> str:
+        return escape(printable(text))
+
+    for line in _head(found):
+        yield shown(line)
+    counts = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    counts.add_column("mode")
+    for kind in KINDS:
+        counts.add_column(kind, justify="right", no_wrap=True)
+    for mode, count in found.counts().items():
+        counts.add_row(mode, *(str(count[kind] or "·") for kind in KINDS))
+    yield counts
+    for kind in ("worse", "better"):
+        changes = found.of(kind)
+        if changes:
+            table = Table(title=kind, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+            for name in ("cell", "was", "is"):
+                table.add_column(name, overflow="fold", max_width=None if name == "cell" else 18)
+            for change in changes:
+                cell = shown(change.cell_id).replace(">", ">\n")  # where it may be cut on a terminal of 80 columns
+                table.add_row(cell, shown(ended(change.old)), shown(ended(change.new)))
+            yield table
+    for line in _summed(found):
+        yield shown(line)
+
+
+def few_lines(found: Difference) -> Iterator[str]:
+    """What a run changed in the report that was there: nothing where nothing did."""
+    counts = Counter(change.kind for change in found.changes)
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind != "same" and counts[kind])
+    if told:
+        yield f"since the last report: {told}{_versions(found, ' (', ')', absent=False)}"
+    yield from _weights(found)
+    worse = found.of("worse")
+    for change in worse[:FEW]:
+        yield f"worse: {change.cell_id}: {ended(change.old)} → {ended(change.new)}"
+    if len(worse) > FEW:
+        yield f"worse: and {len(worse) - FEW} more"
+    yield from _rounded(found)
+
+
+def ended(row: Row | None) -> str:
+    """How a cell ended, in a few words."""
+    if row is None:
+        return "absent"
+    rate = row["mismatch_rate"]
+    share = "" if not rate else f" {rate:.2%}"
+    silence = ", in silence" if is_silent(row) else ""
+    error = f" ({row['error_type']})" if row["error_type"] else ""
+    return f"{row['status']}{share}{error}{silence}"
+
+
+def _head(found: Difference) -> Iterator[str]:
+    yield f"old: {found.old.path}, {len(found.old.rows)} cells"
+    yield f"new: {found.new.path}, {len(found.new.rows)} cells"
+    yield "versions: " + (_versions(found) or "the same: " + ", ".join(f"{n} {v}" for n, v in found.new.versions.items()))
+    if not found.same_machine:
+        moved = ", ".join(f"{network} (up to {share:.2%})" for network, share in sorted(found.rounding.items()))
+        yield f"not known to be of one machine: rounding counts as exact; it moves outputs of {moved or 'no network'}"
+    yield from _weights(found)
+
+
+def _weights(found: Difference) -> Iterator[str]:
+    """Which networks have other weights, if any."""
+    if found.other_weights:
+        pairs = ", ".join(f"{network} in {exporter}" for network, exporter in sorted(found.other_weights))
+        yield f"other weights: {pairs}; what is made of them is worse by its status alone"
+
+
+def _rounded(found: Difference) -> Iterator[str]:
+    """The cells that only another processor's rounding changed."""
+    for change in found.rounded():
+        yield f"rounding: {change.cell_id}: {', '.join(change.rounded)}"
+
+
+def _versions(found: Difference, before: str = "", after: str = "", *, absent: bool = True) -> str:
+    """The versions that differ, between ``before`` and ``after``; empty where none does.
+
+    absent : also of what took part in one run only
+    """
+    pairs = [(name, old, new) for name, (old, new) in found.versions.items() if absent or (old and new)]
+    told = [f"{name} {old or 'absent'} → {new or 'absent'}" for name, old, new in pairs]
+    return f"{before}{', '.join(told)}{after}" if told else ""
+
+
+def _counted(found: Difference) -> Iterator[str]:
+    for mode, counts in found.counts().items():
+        if any(counts.values()) or mode == Mode.NATIVE:
+            yield f"{mode}: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+
+
+def _summed(found: Difference) -> Iterator[str]:
+    """What need not be told cell by cell, and which cells are others by rounding alone."""
+    columns = Counter(column for change in found.of("changed") for column in change.columns)
+    if columns:
+        ranked = sorted(columns.items(), key=lambda each: (-each[1], each[0]))
+        yield "changed, as bad as before, in: " + ", ".join(f"{name} ({count})" for name, count in ranked)
+    for kind in ("new", "gone"):
+        pairs = Counter(_pair(change) for change in found.of(kind))
+        if pairs:
+            yield f"{kind}: " + ", ".join(f"{pair} ({count})" for pair, count in sorted(pairs.items()))
+    yield from _rounded(found)
+
+
+def _pair(change: Change) -> str:
+    row: Row = change.new or change.old or {}
+    mode = "" if change.mode == Mode.NATIVE else f", {change.mode}"
+    return f"{row['exporter']} → {row['importer'] or 'no graph'}{mode}"

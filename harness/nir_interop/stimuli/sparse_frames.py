@@ -1,4 +1,4 @@
-"""N-MNIST as frames of 1 ms, through tonic: Denoise, ToFrame by time window, PadTensors; kept sparse, made dense by batches."""
+"""Event recordings as frames of 1 ms, through tonic (Denoise, ToFrame, PadTensors): kept sparse, made dense by batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.datasets import Recordings
-from nir_interop.stimuli import events_to_frames
+from nir_interop.stimuli.frames import events_to_frames
 
 WINDOW = 1_000
 """Length of a frame [µs]."""

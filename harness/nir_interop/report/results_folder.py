@@ -1,16 +1,20 @@
-"""The tables that a run leaves behind."""
+"""What a run writes into a folder of results: tables, environment.json, pages."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
+import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
 from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
-from nir_interop.fingerprint import Fingerprint, Identified, Origin
+from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
-from nir_interop.report.machine import machine
 from nir_interop.rule import NIR_MEANING
 from nir_interop.schema import REPORT, RULES, SOURCES, TIMINGS, write_table, write_text
 
@@ -48,24 +52,24 @@ def write_pages(folder: Path, details: Details | None) -> list[Path]:
 
 def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
     """The rows of rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
-    kinds = sorted({kind for _, fingerprint in found for kind in fingerprint.rules if kind in NEURONS})
-    meaning = Fingerprint("NIR", Origin.IMPORT, "", {kind: Identified(NIR_MEANING) for kind in kinds})
+    kinds = {kind for _, fingerprint in found for kind in fingerprint.rules if isinstance(kind, str) and kind in NEURONS}
+    meaning = Fingerprint("NIR", Origin.IMPORT, "", Domain({kind: Identified(NIR_MEANING) for kind in kinds}))
     return [
         {
             "backend": fingerprint.backend,
             "version": version or None,
             "side": fingerprint.origin.value,
             "options": fingerprint.options or None,
-            "primitive": kind,
+            "primitive": subject_in_words(kind),
             **one.rule.as_dict(),
-            "says": rule_in_words(one.rule, kind) if fingerprint is meaning else found_in_words(kind, one),
+            "says": rule_in_words(one.rule, subject_in_words(kind)) if fingerprint is meaning else found_in_words(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,
             "ties": "; ".join(f"{tie.axis}: {' or '.join(tie.values)}" for tie in one.ties) or None,
-            "refuses": "; ".join(each.parameter for each in one.refuses) or None,
+            "refuses": "; ".join(condition_in_words(each.condition, kind) for each in one.refusals) or None,
         }
         for version, fingerprint in (*found, ("", meaning))
-        for kind, one in sorted(fingerprint.rules.items())
+        for kind, one in fingerprint.rules.items()
     ]
 
 
@@ -76,3 +80,50 @@ def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
     path = folder / RULES.name
     write_table(path, rows, RULES)
     return path
+
+
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux says it."""
+
+
+def machine() -> dict[str, Any]:
+    """``cpu``: the processor's name; ``cores``: physical ones; ``memory_gib``: whole GiB.  None for what is not known.
+
+    The same from run to run on one machine: nothing in it says how busy that is.
+    """
+    text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
+    return {"cpu": name_in(text) or _asked() or platform.processor() or None, "cores": cores_in(text), "memory_gib": _memory()}
+
+
+def name_in(cpuinfo: str) -> str:
+    """The first processor's name in the text of CPUINFO, with single spaces; empty where there is none."""
+    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
+
+
+def cores_in(cpuinfo: str) -> int | None:
+    """Physical cores: threads that share one count once; None where the text does not say."""
+    cores = {
+        (socket[1] if (socket := re.search(r"^physical id\s*:\s*(\d+)", block, re.MULTILINE)) else "", core[1])
+        for block in cpuinfo.split("\n\n")
+        if (core := re.search(r"^core id\s*:\s*(\d+)", block, re.MULTILINE))
+    }
+    return len(cores) or None
+
+
+def _asked() -> str:
+    """The processor's name on macOS."""
+    if platform.system() != "Darwin":
+        return ""
+    try:
+        done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+def _memory() -> int | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (AttributeError, ValueError, OSError):
+        return None
