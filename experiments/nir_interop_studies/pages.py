@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 def page(study: str, template: str = "page.md.j2", **values: Any) -> str:
     """A template of a study, filled in.
 
-    In a template ``table(columns, rows)`` writes a Markdown table, and a line of nothing but a statement leaves no line.
+    In a template ``table(columns, rows)`` writes a Markdown table; ``columns(rows, {heading: cell})`` makes one of
+    rows by name, a cell being a column or a function of the row.  A line of nothing but a statement leaves no line.
     Raises jinja2.UndefinedError for a value that is not given.
     """
     loader = PackageLoader(f"nir_interop_studies.{study}")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals["table"] = lambda columns, rows: "\n".join(markdown_table(columns, rows))
+    environment.globals["columns"] = _columns
     return environment.get_template(template).render(values) + "\n"
 
 
@@ -36,6 +38,11 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> lis
         "|" + "---|" * len(columns),
         *("| " + " | ".join(row) + " |" for row in shown),
     ]
+
+
+def _columns(rows: Iterable[Mapping[str, Any]], cells: Mapping[str, Any]) -> str:
+    shown = [[row[cell] if isinstance(cell, str) else cell(row) for cell in cells.values()] for row in rows]
+    return "\n".join(markdown_table(tuple(cells), shown))
 
 
 def how_made(

@@ -20,7 +20,7 @@ class CauseShare:
     cause: Cause
     repaired: int
     nodes: tuple[str, ...]
-    says: str
+    text: str
     changed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class CauseShare:
             "repaired": self.repaired,
             "changed": self.changed,
             "nodes": list(self.nodes),
-            "says": self.says,
+            "says": self.text,
         }
 
 
@@ -55,9 +55,9 @@ def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
     for each in causes:
         old = merged.get(each.cause, CauseShare(each.cause, 0, (), ""))
         nodes = tuple(sorted({*each.nodes, *old.nodes}))
-        says = "; ".join(dict.fromkeys(text for text in (old.says, each.says) if text))
+        text = "; ".join(dict.fromkeys(part for part in (old.text, each.text) if part))
         repaired, changed = max(each.repaired, old.repaired), max(each.changed, old.changed)
-        merged[each.cause] = CauseShare(each.cause, repaired, nodes, says, changed)
+        merged[each.cause] = CauseShare(each.cause, repaired, nodes, text, changed)
 
     def rank(each: CauseShare) -> tuple[bool, int, int, str]:
         return each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)

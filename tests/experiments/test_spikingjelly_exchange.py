@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nir_interop.cli.progress import TaskProgress
 from nir_interop.errors import BadInput
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop_studies.common import Options
@@ -246,5 +247,5 @@ def test_options_that_mean_nothing_here_are_refused(given: dict[str, Any], tmp_p
     from nir_interop_studies.spikingjelly_exchange import STUDY
 
     with pytest.raises(BadInput, match="leave the option out"):
-        STUDY.run(Options(None, tmp_path / "out", tmp_path, tmp_path, **given), quiet=True)
+        STUDY.run(Options(None, tmp_path / "out", tmp_path, tmp_path, **given), TaskProgress(quiet=True))
     assert not (tmp_path / "out").exists()

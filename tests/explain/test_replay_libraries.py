@@ -10,7 +10,7 @@ import pytest
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import Replays, flat, gap
 from nir_interop.agreement.side import Side
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.errors import RunFailed
 from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph

@@ -21,7 +21,7 @@ from nir_interop.transfer.importing import cell, meaning
 from nir_interop.workers.jobs import Cell, Meaning
 from nir_interop.workers.progress import JobProgress
 from tests.names.hostile import NAMES, PAYLOADS, hostile_graph
-from tests.names.naming_fakes import Executing
+from tests.names.name_sensitive_backends import Executing
 from tests.strategies import port
 
 

@@ -14,19 +14,11 @@ from nir_interop.reconcile.steps import membrane, step_of
 from nir_interop.rule import NIR_MEANING, Comparison, Floor, ResetKind, SpikeFrom, SpikesPerStep
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Options
-from nir_interop_studies.nir_paper.crossing import (
-    Crossed,
-    Runner,
-    Task,
-    first_layer,
-    first_neurons,
-    scored,
-    spikes_of,
-    target_side,
-)
+from nir_interop_studies.nir_paper.crossing import Crossed, Runner, Task, first_layer, first_neurons, spikes_of, target_side
 from nir_interop_studies.nir_paper.inputs import Frames, Held
 from nir_interop_studies.nir_paper.paper import CNN_GRAPH, Paper
 from nir_interop_studies.nir_paper.similarity import cosine, counts
+from nir_interop_studies.tables import accuracy_columns
 
 MEANT, FRAME, EULER = 1.0, 1e-3, 1e-4
 """Steps [s]: at which r = 1 adds an input as it is; of the frames; of the paper's other two tasks."""
@@ -108,7 +100,7 @@ def rule_rows(task: Task, digits: Held, speck: Array | None, runner: Runner) -> 
             "rule": words,
             "known_of": known or None,
             "gain": gain,
-            **scored(ran, task.inputs),
+            **accuracy_columns(ran, task.inputs.labels),
             "comparable": task.inputs.comparable,
             "digits": digits.name,
             "first_layer_spikes": int(first.sum()),

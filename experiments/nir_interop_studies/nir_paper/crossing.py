@@ -13,7 +13,6 @@ from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Array, Graph, Node, digest, inline, read, write
-from nir_interop.learning import Share, classify
 from nir_interop.reconcile.model import Plan
 from nir_interop.reference import Simulator
 from nir_interop.rule import UpdateRule
@@ -25,9 +24,10 @@ from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile
 from nir_interop.verdict import CauseShare
-from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Readout
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nir_paper.inputs import Inputs
+from nir_interop_studies.tables import accuracy_columns, comparison_columns
 
 BATCH = 10
 """Recordings a run: 300 steps of all layers of the paper's network are then some 30 MB."""
@@ -175,56 +175,23 @@ def _row(task: Task, each: Crossed, meant: Evaluated, helped: str) -> dict[str, 
         "comparable": task.inputs.comparable,
         "samples": len(task.inputs),
         "causes": _listed(str(share.cause) for share in each.causes),
-        "why": _listed(share.says for share in each.causes),
+        "why": _listed(share.text for share in each.causes),
         "remedy": "; ".join(applied.name for applied in plan.passes) or None if plan is not None else None,
         "sample_exact": None if plan is None else plan.exact,
         **{name: words for name, words in failed.items() if name in COLUMNS},
     }
-    output = each.ran.output
+    output, labels = each.ran.output, task.inputs.labels
     if output is None:
         if helped and not each.causes:
             row["why"] = f"no probe fails so; it runs once rewritten, because {helped}"
         return row
-    row |= {"status": "ran", **scored(each.ran, task.inputs)}
-    if meant.output is not None and meant.output.shape == output.shape:
-        differs = meant.output != output
-        row |= {
-            "outputs": differs.size,
-            "mismatched": int(differs.sum()),
-            "recordings_differing": int(differs.any(axis=(0, 2)).sum()),
-            "classes_differing": classes_differing(each.ran, meant),
-            "status": "mismatch" if differs.any() else "exact",
-        }
-    return row
+    if meant.output is None or meant.output.shape != output.shape:
+        return row | {"status": "ran", **accuracy_columns(each.ran, labels)}
+    return row | comparison_columns(meant, each.ran, labels, "recording")
 
 
 def _listed(words: Iterable[str]) -> str | None:
     return "; ".join(dict.fromkeys(words)) or None
-
-
-def classes(ran: Evaluated) -> Array:
-    """The class of each recording.
-
-    Raises ValueError where there is no output.
-    """
-    if ran.output is None:
-        raise ValueError(f"a run without output has no classes: {dict(ran.failed)}")
-    return classify(ran.output, Readout.RATE)
-
-
-def classes_differing(ran: Evaluated, other: Evaluated) -> int:
-    """How many recordings are of another class than another run says."""
-    return int((classes(ran) != classes(other)).sum())
-
-
-def scored(ran: Evaluated, inputs: Inputs) -> dict[str, Any]:
-    """How many are right: the columns of a table."""
-    return share_columns(Share.of(classes(ran) == inputs.labels))
-
-
-def share_columns(share: Share) -> dict[str, Any]:
-    """The columns of a table that say how many of how many are right."""
-    return {**share.columns("accuracy"), "right": share.right, "samples": share.samples}
 
 
 def spikes_of(ran: Evaluated) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from nir_interop_studies.nir_paper.inputs import Held
 from nir_interop_studies.nir_paper.lif import SAME
 from nir_interop_studies.nir_paper.paper import VARIABLE, PaperOptions
 from nir_interop_studies.pages import how_made, page
+from nir_interop_studies.tables import share_text
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
@@ -62,17 +63,18 @@ def write_page(options: PaperOptions, tables: Rows, chosen: Sequence[Backend], d
         datasets=DATASETS,
         within=f"{SAME:g}",
         tasks=[(task, title(tables, task), [row["accuracy"] for row in published(tables, task)]) for task in PUBLISHED],
-        trace_rules=[_trace_rule(row) for row in known["lif_rules"]],
-        neurons_here=[_neuron(tables["lif_backends"], name) for name in _each("backend", tables["lif_backends"])],
+        neurons=[_neuron(tables["lif_backends"], name) for name in _each("backend", tables["lif_backends"])],
         cells=lambda rows: merged([_cell(row) for row in rows], 2),
         gains=merged([_gain(row) for row in known["cnn_gain"]], 1),
-        gain_rules=[_gain_rule(row) for row in known["cnn_rules"]],
-        changes=[_change(row) for row in known["braille_rules"]],
-        differing_pairs=[_pair(row) for row in pairs if not _equal(row)],
+        pairs=[{**row, "pair": _names(row)} for row in pairs if not _equal(row)],
         equal_pairs=list(_equal_pairs(pairs)),
         norse_snntorch=_between(pairs, "published", {"Norse", "snnTorch"}),
         reference_norse=_between(pairs, str(Mode.NATIVE), {"reference", "norse"}),
-        cosine=cosine,
+        fixed=fixed,
+        share=_accuracy,
+        differ=_differ,
+        trace=lambda row: row["trace"] + (f" ({row['hardware']})" if row["hardware"] else ""),
+        rule=lambda row: row["rule"] if row["explained"] else f"not explained; nearest: {row['rule']}",
         shortened=shortened,
         made="\n".join(how_made(f"{where}{options.command}", seconds, used=chosen)),
     )
@@ -87,9 +89,9 @@ def merged(rows: Iterable[Sequence[Any]], place: int) -> list[Sequence[Any]]:
     return [(*rest[:place], ", ".join(there), *rest[place:]) for rest, there in found.items()]
 
 
-def cosine(value: float | None) -> str | None:
-    """A cosine to four digits."""
-    return None if value is None else f"{value:.4f}"
+def fixed(column: str, digits: str) -> Callable[[Row], str | None]:
+    """How a number is written in a table."""
+    return lambda row: None if row[column] is None else format(row[column], digits)
 
 
 def shortened(message: str, most: int = 90) -> str:
@@ -101,9 +103,8 @@ def _each(column: str, rows: Sequence[Row]) -> Iterable[Any]:
     return dict.fromkeys(row[column] for row in rows)
 
 
-def _share(row: Row) -> str:
-    low, high = row["accuracy_low"], row["accuracy_high"]
-    return f"{100 * row['accuracy']:.2f} % ({100 * low:.2f}–{100 * high:.2f}, n = {row['samples']})"
+def _accuracy(row: Row) -> str:
+    return share_text(row, "accuracy", 2)
 
 
 def _differ(row: Row) -> str:
@@ -116,14 +117,6 @@ def _failed(row: Row) -> str:
 
 def _who(row: Row) -> str:
     return f"{row['backend']} {row['version']}"
-
-
-def _trace_rule(row: Row) -> Sequence[Any]:
-    """A published trace and the rule that gives it."""
-    name = row["trace"] + (f" ({row['hardware']})" if row["hardware"] else "")
-    rule = row["rule"] if row["explained"] else f"not explained; nearest: {row['rule']}"
-    far, gap = (None if row[column] is None else f"{row[column]:.2g}" for column in ("v_rmse_to_exact", "v_max_abs"))
-    return name, row["spikes"], row["offset_to_exact"], far, rule, row["read_late"], gap, row["ties"]
 
 
 def _neuron(rows: Sequence[Row], backend: str) -> Sequence[Any]:
@@ -140,8 +133,10 @@ def _cell(row: Row) -> Sequence[Any]:
     who = _who(row), row["mode"], f"{row['dt']:g}"
     causes = row["causes"] or (shortened(row["why"], 200) if row["why"] else None)
     if row["accuracy"] is None:
-        return *who, f"none: {_failed(row)}", "", "", "", causes, row["remedy"]
-    return *who, _share(row), _differ(row), row["recordings_differing"], row["classes_differing"], causes, row["remedy"]
+        found: Sequence[Any] = (f"none: {_failed(row)}", "", "", "")
+    else:
+        found = _accuracy(row), _differ(row), row["recordings_differing"], row["classes_differing"]
+    return *who, *found, causes, row["remedy"]
 
 
 def _gain(row: Row) -> Sequence[Any]:
@@ -151,21 +146,6 @@ def _gain(row: Row) -> Sequence[Any]:
     # Without a leak the step has no other effect than the gain.
     used = "of no effect" if row["gain"] == 1 != row["dt"] else f"{row['dt_used']:g}"
     return _who(row), dt, used, f"{row['gain']:g}", row["first_layer_spikes"], wanted
-
-
-def _gain_rule(row: Row) -> Sequence[Any]:
-    near, spikes = row["rate_cosine_to_speck"], (row["first_layer_spikes"], row["spikes_of_speck"])
-    return row["rule"], row["known_of"], f"{row['gain']:g}", _share(row), *spikes, None if near is None else f"{near:.3f}"
-
-
-def _change(row: Row) -> Sequence[Any]:
-    cosines = cosine(row["first_layer_rate_cosine"]), cosine(row["first_layer_time_cosine"])
-    return row["change"], row["known_of"], _share(row), row["classes_differing"], _differ(row), *cosines
-
-
-def _pair(row: Row) -> Sequence[Any]:
-    cosines = cosine(row["rate_cosine"]), cosine(row["time_cosine"])
-    return row["task"], row["dataset"], row["mode"], _names(row), _differ(row), *cosines
 
 
 def _names(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ from nir_interop_studies.spikingjelly_exchange.bench import (
     compared,
     verdict,
 )
+from nir_interop_studies.spikingjelly_exchange.promises import read_rows
 from nir_interop_studies.spikingjelly_exchange.running import beside, native
 
+FIRST = "0.0.0.1.0"
+"""The version that came with the first edition of the tutorial."""
 FRAME = (3, 32, 32)
 EXAMPLE, SINGLE, MULTI = (8, *FRAME), (9, *FRAME), (7, 9, *FRAME)
 """Of the tutorial: the example input, one step, seven steps."""
@@ -45,41 +49,27 @@ class Variant:
     """The example with other neurons at its end.
 
     last : makes them
-    printed : what the tutorial prints, by step; beside a change of ours stands what is printed of the unchanged network
+    edition : whose answers stand beside its own; a change of ours is one of the first edition's network
     """
 
     name: str
     last: Callable[[], nn.Module]
-    printed: Mapping[str, str]
+    edition: str = FIRST
 
+    @property
+    def printed(self) -> dict[str, str]:
+        """Step → what the tutorial prints; the 2.0.0 edition does not print the imported modules."""
+        return {row["step"]: row[self.edition] for row in read_rows("example.csv") if row[self.edition]}
 
-_PRINTED = {
-    "export_to_nir": "a graph",
-    "nodes": "input_1 Input, _0 Conv2d, _1 IF, _2 AvgPool2d, _3 Flatten, _4 Affine, _5 LIF, output Output",
-    "edges": "input_1 to _0, _0 to _1, _1 to _2, _2 to _3, _3 to _4, _4 to _5, _5 to output",
-    "shape of Input": "[3, 32, 32]",
-    "input_type of _3": "[16, 16, 16]",
-    "output_type of _3": "[4096]",
-    "shape of Output": "[10]",
-    "import_from_nir": "a model",
-    "y.shape of (9, 3, 32, 32)": "[9, 10]",
-}
-# The tutorial's first edition prints the imported modules too; what the 2.0.0 edition leaves out stays empty.
-_FIRST = _PRINTED | {
-    "module _0": "Conv2d(16, 3, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), step_mode=s)",
-    "module _2": "AvgPool2d(kernel_size=(2, 2), stride=(2, 2), padding=0, step_mode=s)",
-    "module _5": "LIFNode(v_threshold=1.0, v_reset=0.0, tau=10.0)",
-    "type of the state": "dict",
-}
 
 _PARAMETRIC = partial(neuron.ParametricLIFNode, 10.0)
-PRINTED = Variant("as printed in 0.0.0.1.0", partial(_PARAMETRIC, decay_input=False, v_reset=None), _FIRST)
-CURRENT = Variant("as printed in 2.0.0", partial(_PARAMETRIC, decay_input=False, v_reset=0.0), _PRINTED)
 _LIF = partial(neuron.LIFNode, 10.0, decay_input=False, v_reset=None)
+PRINTED = Variant(f"as printed in {FIRST}", partial(_PARAMETRIC, decay_input=False, v_reset=None))
+CURRENT = Variant("as printed in 2.0.0", partial(_PARAMETRIC, decay_input=False, v_reset=0.0), "2.0.0")
 CHANGES = (
-    Variant("v_reset left out", partial(_PARAMETRIC, decay_input=False), _FIRST),
-    Variant("decay_input left out", partial(_PARAMETRIC, v_reset=None), _FIRST),
-    Variant("LIFNode in the place of ParametricLIFNode", _LIF, _FIRST),
+    Variant("v_reset left out", partial(_PARAMETRIC, decay_input=False)),
+    Variant("decay_input left out", partial(_PARAMETRIC, v_reset=None)),
+    Variant("LIFNode in the place of ParametricLIFNode", _LIF),
 )
 """Of the first edition's network, each one change: which is enough?"""
 
@@ -146,23 +136,21 @@ def example_rows(bench: Bench) -> Iterator[dict[str, Any]]:
     for variant in (PRINTED, *CHANGES, CURRENT):
         found = {step: (today, failed) for step, today, failed in answers(bench, variant)}
         for step in dict.fromkeys((*found, *variant.printed)):
-            today, failed = found.get(step, ("not reached", {}))
+            today, failed = found.get(step, ("", {}))
             printed = variant.printed.get(step, "")
-            yield _row(variant, step, printed, today, printed == found.get(step, ("",))[0] if printed else None, failed)
+            same = printed == today if printed else None
+            yield _row(variant, step, printed, today or ("" if failed else "not reached"), same, failed)
         if variant in CHANGES and LAST in found:
             enough.append(variant)
-    for variant in enough:
-        for steps in STEPS:
-            stimulus = _input(bench, (steps, *SINGLE))
-            sides = compared(*(native(network(bench, each), stimulus) for each in (PRINTED, variant)))
-            today = f"{sides.spikes} spikes, {sides.mismatched} of {sides.outputs} outputs differ"
-            step = f"spikes of {steps} steps beside those of the printed network"
-            yield _row(variant, step, f"{sides.spikes_baseline} spikes", today, None)
+    for variant, steps in product(enough, STEPS):
+        stimulus = _input(bench, (steps, *SINGLE))
+        sides = compared(*(native(network(bench, each), stimulus) for each in (PRINTED, variant)))
+        step = f"spikes of {steps} steps beside those of the printed network"
+        today = f"{sides.spikes} spikes, {sides.mismatched} of {sides.outputs} outputs differ"
+        yield _row(variant, step, f"{sides.spikes_baseline} spikes", today)
 
 
-def _row(
-    variant: Variant, step: str, printed: str, today: str, same: bool | None, failed: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def _row(variant: Variant, step: str, printed: str, today: str, same: bool | None = None, failed: Any = None) -> dict[str, Any]:
     row = {"dataset": DATASET, "variant": variant.name, "step": step, "printed": printed, "today": today, "same": same}
     return row | {name: (failed or {}).get(name, "") for name in ERROR}
 

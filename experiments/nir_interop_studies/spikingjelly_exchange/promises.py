@@ -29,14 +29,16 @@ class Promise:
     found: str
 
 
-def _read() -> tuple[Promise, ...]:
-    text = files(__package__).joinpath("promises.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
-    for row in rows:
-        if row["place"].startswith("docstring"):
-            row["found"] = row["says"]
-    return tuple(Promise(**row) for row in rows)
+def read_rows(name: str) -> list[dict[str, str]]:
+    """A table that comes with the study."""
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
-PROMISES = _read()
+def _promise(row: dict[str, str]) -> Promise:
+    docstring = row["place"].startswith("docstring")
+    return Promise(**row | ({"found": row["says"]} if docstring else {}))
+
+
+PROMISES = tuple(map(_promise, read_rows("promises.csv")))
 """In the order of the page."""

@@ -13,18 +13,18 @@ from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import nn
 
-from nir_interop.graphs import Graph, write
+from nir_interop.conformance.primitives.cases import node
+from nir_interop.graphs import write
 from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Numbers, Trial, biases, weights
 from nir_interop_studies.spikingjelly_exchange.nodes import (
     LINE,
     MakeGraph,
-    chain,
+    before_lif,
     cuba,
     dense,
     if_,
     lif,
     linear,
-    node,
     recurrent,
 )
 
@@ -58,23 +58,19 @@ def _import(make: MakeGraph, **options: Any) -> Call:
     return call
 
 
-def _grouped(numbers: Numbers) -> Graph:
-    params = {"weight": weights(numbers, 4, 2, 3, 3), "bias": biases(numbers, 4), "input_shape": (8, 8), "groups": 2}
-    return chain(FRAME, FRAME, node("Conv2d", **params, stride=(1, 1), padding=(1, 1), dilation=(1, 1)), lif(FRAME))
+def _grouped(numbers: Numbers) -> dict[str, Any]:
+    arrays = {"weight": weights(numbers, 4, 2, 3, 3), "bias": biases(numbers, 4)}
+    return {**arrays, "input_shape": (8, 8), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 2}
 
 
 def _grouped_object(bench: Bench) -> Any:
     """A graph of the nir package, whose own types have to be left unchecked to make it."""
-    params: dict[str, Any] = dict(
-        next(each for name, each in _grouped(bench.numbers("refusals")).primitives() if name == "n0").params
-    )
-    for name in ("input_shape", "stride", "padding", "dilation"):
-        params[name] = tuple(params[name].tolist())
-    convolution = nir.Conv2d(**{**params, "groups": 2})
+    convolution = nir.Conv2d(**_grouped(bench.numbers("refusals")))
     nodes = {"input": nir.Input(np.array(FRAME)), "conv": convolution, "output": nir.Output(np.array(FRAME))}
     return import_from_nir(nir.NIRGraph(nodes, [("input", "conv"), ("conv", "output")], type_check=False))
 
 
+_GROUPED_FILE = _import(lambda numbers: before_lif(FRAME, node("Conv2d", **_grouped(numbers))))
 _GROUPED_ROWS = partial(layer.Conv1d, 4, 4, 3, groups=2)
 _CIRCULAR = partial(nn.Conv2d, 4, 4, 3, padding=1, padding_mode="circular")
 _TWO = np.linspace(1.0, 2.0, 20)
@@ -123,7 +119,7 @@ REFUSALS: tuple[tuple[str, type[Exception], str, Call], ...] = (
     ("refuse discretization", ValueError, "CubaLIF, w_in 1", _import(dense(cuba(w_in=1.0)))),
     ("refuse discretization", ValueError, "CubaLIF, v_leak 0.3", _import(dense(cuba(v_leak=0.3)))),
     ("refuse discretization", ValueError, "CubaLIF, tau_syn of half a step", _import(dense(cuba(synapse=0.5)))),
-    ("refuse grouped nodes", _UNSAID, "in a file", _import(_grouped)),
+    ("refuse grouped nodes", _UNSAID, "in a file", _GROUPED_FILE),
     ("refuse grouped nodes", _UNSAID, "a nir.NIRGraph, its types unchecked", _grouped_object),
     ("refuse recurrent in m", _UNSAID, "through Linear", _import(recurrent(linear), step_mode="m")),
 )

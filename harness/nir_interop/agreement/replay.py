@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import NEURONS, Array, Graph, inline

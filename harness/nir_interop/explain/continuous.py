@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from nir_interop.agreement.replay import Replays, Undoing, count, flat, gap
 from nir_interop.agreement.side import Side
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph
 from nir_interop.recording import Recording
@@ -51,8 +51,8 @@ def explain_continuous(
     if not apart:
         return before
     repaired, changed = Undoing.of(native, made).counts(stepped)
-    says = "NIR's equations in steps are not its equations in continuous time"
-    share = CauseShare(Cause.DISCRETISATION, repaired, (), says, changed)
+    text = "NIR's equations in steps are not its equations in continuous time"
+    share = CauseShare(Cause.DISCRETISATION, repaired, (), text, changed)
     known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
     causes = by_share((*known, share))
     status = Status.MISMATCH if before.status.agrees else before.status

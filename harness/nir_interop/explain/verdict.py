@@ -22,7 +22,7 @@ from nir_interop.agreement.replay import Mask, Replays, Undoing, count, flat, ga
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare.comparison import status_of
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.errors import OwnFailure
 from nir_interop.explain.causes import Found, RuleCause, as_found, differing_causes, needed
 from nir_interop.explain.error_causes import reason, unreadable
@@ -110,14 +110,14 @@ class _Case:
         found = [self._recounted(each, target, outside, undoing) for each in found]
         found += [self._renamed(each) for each in self._importing(source, target, outside, undoing)]
         if swallowing:
-            says, whole = "the batch is joined with the features", undoing.wrong.size
+            text, whole = "the batch is joined with the features", undoing.wrong.size
             repaired = whole - count(gap(native, made))
-            found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, says, whole))
+            found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, text, whole))
         found = [each for each in found if each.counts]
         share = _explained(mismatch, native, before, predicted, made)
         if share < 1 and (not found or share == 0):
             known = without_rule(self.target.domain)
-            unruled = {kind: says for kind, says in known.items() if self.exported.of_kind(kind)}
+            unruled = {kind: text for kind, text in known.items() if self.exported.of_kind(kind)}
             nodes = tuple(sorted(name for kind in unruled for name in self.exported.of_kind(kind)))
             why = "; ".join(unruled.values()) or "nothing that is known reproduces it"
             blame = Blame.IMPORTER if unruled else Blame.UNEXPLAINED
@@ -189,7 +189,7 @@ class _Case:
             if isinstance(each, RuleCause):
                 found.append(as_found(self.replays, graph, source, target, each, counts, need))
             else:
-                found.append(Found(each.cause, counts[0], each.nodes, Blame.IMPORTER, each.says, counts[1], need))
+                found.append(Found(each.cause, counts[0], each.nodes, Blame.IMPORTER, each.text, counts[1], need))
         return found
 
     def _outside_the_rule(self, target: Side, made: Recording) -> Outside:
@@ -227,7 +227,7 @@ class _Case:
 
 
 def _known(status: Status, found: Found) -> Verdict:
-    return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
+    return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.text),), 1.0)
 
 
 def _comparison(side: Side) -> Comparison | None:
@@ -249,4 +249,4 @@ def _explained(
 
 
 def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
-    return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in found)
+    return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.text, each.changed) for each in found)

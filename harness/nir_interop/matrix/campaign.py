@@ -26,7 +26,7 @@ from nir_interop.matrix.known_issues import load
 from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.matrix.results import CellResult, Results, SourceResult, repeated
 from nir_interop.networks import catalogue
-from nir_interop.networks.shipped import Shipped, fitting
+from nir_interop.networks.trained_weights import Shipped, fitting
 from nir_interop.store.keys import job_key, key, made_key
 from nir_interop.store.outcomes import Outcomes
 from nir_interop.store.store import Store
@@ -122,7 +122,7 @@ def run(
     jobs : workers at a time; 0: one per core
     time_limit, source_limit : seconds a cell may take, and building, running and exporting a source
     explain : whether cells that differ get a verdict
-    train : whether networks are trained here even where weights come with the project (:mod:`nir_interop.networks.shipped`)
+    train : whether networks are trained here even where weights come with the project (``networks.trained_weights``)
     on_event : called from the workers' threads, one call at a time
 
     KeyboardInterrupt kills the workers; what is finished is stored.

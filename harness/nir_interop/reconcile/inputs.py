@@ -210,4 +210,4 @@ def waiting(graph: Graph, shapes: Shapes, dt: float) -> set[tuple[str, str]]:
             return False
         return bool((delay_steps(node, shapes[name][0], dt) > 0).all())
 
-    return {edge for stage in stages(graph, is_delayed) for edge in stage.waiting}
+    return {edge for stage in stages(graph, is_delayed) for edge in stage.delayed}

@@ -8,16 +8,16 @@ declines or misruns, is left out where the target itself does without it: every 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import rules_for
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, agreement
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
 from nir_interop.reconcile.model import Applied, Pass, Plan, Refused, Remaining
@@ -26,9 +26,6 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Precision
 from nir_interop.vocabulary import Status
-
-Run = Callable[[Graph, Array, float], Recording]
-"""A live target; raises RunFailed."""
 
 
 def reconcile(
@@ -39,7 +36,7 @@ def reconcile(
     passes: Sequence[Pass],
     *,
     wanted: Recording | None = None,
-    run: Run | None = None,
+    run: RunGraph | None = None,
 ) -> Plan:
     r"""Rewrite a graph for a target.
 
@@ -95,7 +92,7 @@ class _Attempt:
     target: Side
     stimulus: Array
     wanted: Recording
-    run: Run | None
+    run: RunGraph | None
 
     def plan(self, passes: Iterable[Pass]) -> Plan:
         """All passes that have something to do, one after another."""
@@ -158,7 +155,7 @@ class _Attempt:
         except InvalidGraph:
             return None
 
-    def _answer(self, run: Run, graph: Graph) -> Recording | RunFailed:
+    def _answer(self, run: RunGraph, graph: Graph) -> Recording | RunFailed:
         try:
             return run(graph, fitted(self.stimulus, inline(graph)), self.target.dt)
         except RunFailed as failed:

@@ -45,7 +45,7 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Explained:
     """A verdict on a graph as plain data."""
     from nir_interop.explain.warnings import at_fault
 
-    suspects = at_fault(((each.cause, each.nodes, each.says) for each in verdict.causes), graph)
+    suspects = at_fault(((each.cause, each.nodes, each.text) for each in verdict.causes), graph)
     return Explained(
         status=str(verdict.status),
         blame=str(verdict.blame),

@@ -11,7 +11,7 @@ from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild, NotExpressible
 from nir_interop.learning import Samples, TrainingSettings, accuracy
 from nir_interop.networks import Network
-from nir_interop.networks.documents import network_from
+from nir_interop.networks.serialization import network_from
 from nir_interop.recording import Recording
 from nir_interop.transfer.job_files import network_of, stimulus_at
 from nir_interop.vocabulary import Idiom, Readout, Stage, Status

@@ -25,7 +25,7 @@ from nir_interop.agreement.replay import Mask, Replays, Rules, count, gap, rules
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.compare.comparison import status_of
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.causes import Found, causes_between
@@ -35,7 +35,7 @@ from nir_interop.graphs import NEURONS, Array, Graph, Node, Shapes, components, 
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.reference.coefficients import Values, membrane_memory, parameter, start_value, synapse_memory
-from nir_interop.reference.neurons import Neuron, resetting
+from nir_interop.reference.neurons import SteppedNeuron, resetting
 from nir_interop.reference.simulator import Shape
 from nir_interop.rule import NIR_MEANING, Gain, Precision, ResetKind, Start, Timing, UpdateRule, Use
 from nir_interop.store.store import Store
@@ -119,7 +119,7 @@ class _Search:
         columns = {name: np.repeat([each[name] for each in values], batch) for name in values[0]}
         names = {id(node): name for name, node in one.graph.primitives()}
 
-        def neuron(node: Node, shape: Shape, dt: float) -> Neuron:
+        def neuron(node: Node, shape: Shape, dt: float) -> SteppedNeuron:
             rule = one.rules.get(node.kind, NIR_MEANING).but(precision=Precision.FLOAT64)
             return _Valued(node, shape, dt, rule, columns.get(names[id(node)]))
 
@@ -206,7 +206,7 @@ class _Search:
         return place, least
 
 
-class _Valued(Neuron):
+class _Valued(SteppedNeuron):
     """A neuron that is reset to a value of its own in each sample."""
 
     def __init__(

@@ -412,7 +412,7 @@ class Meaning(Job[Outcome]):
 class Native(Job[Outcome]):
     """Build a network in a library's own words and run it; the recording goes to ``save``.
 
-    network : :func:`nir_interop.networks.documents.document_of` it
+    network : :func:`nir_interop.networks.serialization.document_of` it
     label : how its neurons are to be written, empty where that is open
     graph : where the library's own exporter is to write it after the run, empty where it is not
     """

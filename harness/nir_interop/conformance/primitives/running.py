@@ -11,18 +11,18 @@ from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.backends.environments import Backend
 from nir_interop.backends.environments import backend as find
 from nir_interop.conformance.primitives.cases import SUITE, Array, PrimitiveCase, cases
-from nir_interop.conformance.primitives.judging import EXPORT, IMPORT, Judged, Row, Run, by_axes, compared, failed, judge, row
+from nir_interop.conformance.primitives.judging import EXPORT, IMPORT, Judged, Row, by_axes, compared, failed, judge, row
 from nir_interop.conformance.primitives.networks import ExportCase, networks
 from nir_interop.errors import BadInput, InvalidGraph, RunFailed
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Graph, inline, read, write
 from nir_interop.networks import Network
-from nir_interop.networks.documents import document_of
+from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.store.keys import backend_key, made_key
@@ -213,7 +213,7 @@ def _fingerprint(backend: Backend, store: Store, live: LiveBackend) -> Fingerpri
         live.limit = before
 
 
-def rows_of(run: Run, some: Iterable[PrimitiveCase], fingerprint: Callable[[], Fingerprint]) -> list[Row]:
+def rows_of(run: RunGraph, some: Iterable[PrimitiveCase], fingerprint: Callable[[], Fingerprint]) -> list[Row]:
     """One row a case, in order, without the backend's columns.
 
     fingerprint : asked for where outputs differ, to name the causes

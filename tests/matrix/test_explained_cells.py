@@ -136,7 +136,7 @@ def test_where_the_probes_fail_the_cell_says_so(tmp_path: Path) -> None:
     (told,) = campaign.cells.values()
     assert told.verdict is not None
     assert told.verdict.blame == "unexplained"
-    assert "norse: its rules could not be identified: no answer within 600 s" in told.verdict.causes[0].says
+    assert "norse: its rules could not be identified: no answer within 600 s" in told.verdict.causes[0].text
     assert "rewrite" not in desk.asked
 
 
