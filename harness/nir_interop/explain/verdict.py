@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from nir_interop.agreement.guided import guided
-from nir_interop.agreement.replay import Mask, Replays, Undoing, count, flat, gap, rules_for
+from nir_interop.agreement.replay import Mask, Replays, Undoing, count, gap, rules_for
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare.comparison import status_of
@@ -32,7 +32,7 @@ from nir_interop.explain.rewrites import Candidate
 from nir_interop.explain.search import Outside, outside_the_rule
 from nir_interop.explain.source import distance, source_side
 from nir_interop.explain.structure import split_batch
-from nir_interop.graphs import Array, Graph
+from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import Comparison, TimeStep
 from nir_interop.verdict import CauseShare, Verdict, by_share
@@ -70,14 +70,14 @@ def explain_cell(
 
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
-    case = _Case(intended, flat(exported), source, target, Replays(stimulus), dt_effective)
+    attribution = _Attribution(intended, inline(exported), source, target, Replays(stimulus), dt_effective)
     if failure is not None or made is None:
-        return case.failed(failure)
-    return case.ran(native, made)
+        return attribution.failed(failure)
+    return attribution.ran(native, made)
 
 
 @dataclass
-class _Case:
+class _Attribution:
     intended: Graph | None
     exported: Graph
     source: Side
@@ -211,7 +211,7 @@ class _Case:
         if failure is not None and status is Status.READ_ERROR:
             return _known(status, unreadable(f"{failure.error_type}: {failure.message}", self.exported))
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
-        changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.source.dt)
+        changes = () if self.intended is None else exporter_changes(inline(self.intended), self.exported, self.source.dt)
         steps = (self.source.dt, self.target.dt, self.dt_effective)
         found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target.rules, steps, changes)
         if found is None:

@@ -165,7 +165,7 @@ def explain(
         else:
             step = "" if dt == DT else f", dt={dt:g}"
             command = f"nir_interop.reconcile(graph, to={chosen.name!r}{'' if input is None else ', input=input'}{step})"
-        said = [*paragraphs(found, file.name, command), f"On {inputs.says()}."]
+        said = [*paragraphs(found, file.name, command), f"On {inputs.text}."]
         hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
         lines = "\n".join([*said, *filter(None, [hint])]).split("\n")
         return Explanation(found, inputs, "\n".join(map(printable, lines)), renamed_of(file))

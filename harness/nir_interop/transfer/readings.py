@@ -34,8 +34,15 @@ from nir_interop.fingerprint import Domain, Fingerprint, Origin
 from nir_interop.graphs import NEURONS, Array, Graph, Node, Shapes, components, inline, validate
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
-from nir_interop.reference.coefficients import Values, membrane_memory, parameter, start_value, synapse_memory
-from nir_interop.reference.neurons import SteppedNeuron, resetting
+from nir_interop.reference.neurons import (
+    SteppedNeuron,
+    Values,
+    membrane_memory,
+    parameter,
+    resetting,
+    start_value,
+    synapse_memory,
+)
 from nir_interop.reference.simulator import Shape
 from nir_interop.rule import NIR_MEANING, Gain, Precision, ResetKind, Start, Timing, UpdateRule, Use
 from nir_interop.store.store import Store

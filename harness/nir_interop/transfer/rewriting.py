@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
+from nir_interop.agreement.replay import Replays, Rules, gap, rules_for
 from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.arrays import Array
 from nir_interop.compare.divergence import output_of
@@ -106,8 +106,8 @@ def settled(
     intended : the graph that was asked for, None where nobody asked, or NIR cannot say it
     stimulus : axes (T, B, \*shape)
     """
-    replays, written = Replays(stimulus), flat(graph)
-    factor = 1.0 if intended is None else times_factor(flat(intended), written)
+    replays, written = Replays(stimulus), inline(graph)
+    factor = 1.0 if intended is None else times_factor(inline(intended), written)
     plain = with_times(written, 1 / factor)
     own, found = _settled(replays, plain, intended, source, native)
     if factor != 1:
