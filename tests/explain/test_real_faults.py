@@ -14,9 +14,10 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference import simulate
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
@@ -160,7 +161,7 @@ def test_a_fault_of_a_library_is_named_and_explains_every_output(fault: Fault) -
 
 def test_the_sentence_says_which_value_is_ignored_and_what_it_comes_to() -> None:
     (share,) = explained(FAULTS[0]).causes
-    assert share.says == "norse ignores r (here 3), where NIR uses r: LIF gets 0.3333 times its input"
+    assert share.text == "norse ignores r (here 3), where NIR uses r: LIF gets 0.3333 times its input"
 
 
 def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> None:

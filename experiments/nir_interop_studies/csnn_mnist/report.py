@@ -185,7 +185,7 @@ def _deployment_row(done: Done, each: Deployed) -> Row:
         verdict = left
     else:
         row |= {"blame": str(verdict.blame), "causes": "; ".join(verdict.codes), "sample_exact": verdict.status is Status.EXACT}
-    return row | {"says": "; ".join(f"{each.cause}: {each.says}" for each in verdict.causes if each.says)}
+    return row | {"says": "; ".join(f"{each.cause}: {each.text}" for each in verdict.causes if each.text)}
 
 
 def _flip_rows(crossed: Crossed) -> Iterator[Row]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nir_interop.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from nir_interop.compare.divergence import Divergence, first_divergence, flatten, match_nodes
 from nir_interop.errors import OwnFailure
-from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import listed
 from nir_interop.printable import path_word, printable, shell_word
 from nir_interop.recording import Array, Recording
 from nir_interop.transfer.graph_explanation import GraphExplanation
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import Blame, Cause, Status
 
 AROUND = 8
@@ -68,7 +68,7 @@ def _why(explanation: GraphExplanation, command: str) -> Iterator[str]:
     for each in verdict.causes:
         repairs = _repairs(explanation, each)
         where = f"at {listed(each.nodes)}" if each.nodes else ""
-        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says)
+        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.text)
         yield printable(": ".join(text for text in parts if text))
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:
@@ -80,7 +80,8 @@ def _why(explanation: GraphExplanation, command: str) -> Iterator[str]:
 
 def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
     """What undoing a cause alone repairs; nothing where nothing could be counted."""
-    wrong = (explanation.outcome.get("comparison") or {}).get("mismatched")
+    compared = explanation.outcome.comparison
+    wrong = None if compared is None else compared.mismatched
     if explanation.made is None or share.cause is Cause.UNEXPLAINED:
         return ""
     if not share.repaired:

@@ -14,26 +14,23 @@ explains or rewrites a graph in any other way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, Compares, agreement
 from nir_interop.arrays import Array
 from nir_interop.errors import NirInteropError, RunFailed
 from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Graph, inline
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator, exact_simulator
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import CONTINUOUS, Stage
-
-Run = Callable[[Graph, Array, float], Recording]
-"""A live backend: (graph, stimulus, dt) → recording; raises RunFailed where it gives none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +66,7 @@ class Case:
         return replayed(flat, self.source, fitted(self.stimulus, flat))
 
 
-def run(case: Case, live: Run) -> Recording | RunFailed:
+def run(case: Case, live: RunGraph) -> Recording | RunFailed:
     """What the target makes of the graph at the step it is asked for."""
     try:
         return live(case.graph, case.stimulus, case.target.dt)
