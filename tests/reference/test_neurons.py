@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.graphs import Node
-from nir_interop.reference.neurons import Delay, Neuron
+from nir_interop.reference.neurons import Delay, SteppedNeuron
 from nir_interop.rule import (
     NIR_MEANING,
     Comparison,
@@ -123,7 +123,7 @@ def test_every_rule_does_what_its_equations_say(rule: UpdateRule, kind: str, see
     rng = np.random.default_rng(seed)
     cell = neuron(kind, 3, rng)
     x = rng.normal(0.3, 1.0, (40, 1, 3))
-    subject = Neuron(cell, (3,), DT, rule)
+    subject = SteppedNeuron(cell, (3,), DT, rule)
     trace = subject.sequence(torch.tensor(x), subject.start(1))
     membranes = trace.membrane.numpy()
     for column in range(3):
@@ -134,7 +134,7 @@ def test_every_rule_does_what_its_equations_say(rule: UpdateRule, kind: str, see
 
 
 def run(cell: Node, x: list[float], rule: UpdateRule = NIR_MEANING, dt: float = DT) -> list[float]:
-    subject = Neuron(cell, (1,), dt, rule)
+    subject = SteppedNeuron(cell, (1,), dt, rule)
     return list(subject.sequence(torch.tensor(x).reshape(-1, 1, 1), subject.start(1)).output.ravel().numpy())
 
 
@@ -146,27 +146,27 @@ def test_a_membrane_exactly_at_the_threshold_spikes_only_under_at_or_above() -> 
 
 def test_time_constants_read_as_steps_leave_no_memory_of_a_millisecond() -> None:
     cell = lif(1, tau=2.0, v_threshold=10.0)
-    unit = Neuron(cell, (1,), DT, NIR_MEANING.but(time_step=TimeStep.UNIT))
+    unit = SteppedNeuron(cell, (1,), DT, NIR_MEANING.but(time_step=TimeStep.UNIT))
     trace = unit.sequence(torch.tensor([[[1.0]], [[1.0]]]), unit.start(1))
     assert [float(v) for v in trace.membrane] == [0.5, 0.75]
 
 
 def test_a_collapsed_resistance_gives_every_neuron_the_smallest_gain() -> None:
     cell = node("LIF", tau=[1e-3, 1e-3], r=[1.0, 5.0], v_leak=[0.0, 0.0], v_reset=[0.0, 0.0], v_threshold=[9.0, 9.0])
-    subject = Neuron(cell, (2,), DT, NIR_MEANING.but(resistance=Use.COLLAPSED))
+    subject = SteppedNeuron(cell, (2,), DT, NIR_MEANING.but(resistance=Use.COLLAPSED))
     trace = subject.sequence(torch.ones(1, 1, 2, dtype=torch.float64), subject.start(1))
     np.testing.assert_allclose(next(iter(trace.membrane)).numpy(), [[0.1, 0.1]])
 
 
 def test_a_collapsed_threshold_is_the_smallest_of_the_layer() -> None:
     cell = node("IF", r=[1e4, 1e4], v_reset=[0.0, 0.0], v_threshold=[0.5, 2.0])
-    subject = Neuron(cell, (2,), DT, NIR_MEANING.but(threshold=Use.COLLAPSED))
+    subject = SteppedNeuron(cell, (2,), DT, NIR_MEANING.but(threshold=Use.COLLAPSED))
     trace = subject.sequence(torch.ones(1, 1, 2, dtype=torch.float64), subject.start(1))
     assert trace.output.ravel().tolist() == [1.0, 1.0]
 
 
 def test_fixed_point_membranes_are_whole_units_and_decay_towards_zero() -> None:
-    subject = Neuron(lif(1, tau=1e-3, v_threshold=10.0), (1,), DT, NIR_MEANING.but(precision=Precision.FIXED))
+    subject = SteppedNeuron(lif(1, tau=1e-3, v_threshold=10.0), (1,), DT, NIR_MEANING.but(precision=Precision.FIXED))
     trace = subject.sequence(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1), subject.start(1))
     units = [float(v) * 4096 for v in trace.membrane]
     decay = round(0.9 * 4096)
@@ -176,7 +176,7 @@ def test_fixed_point_membranes_are_whole_units_and_decay_towards_zero() -> None:
 
 
 def test_single_precision_computes_in_float32() -> None:
-    subject = Neuron(lif(1, tau=1e-3), (1,), DT, NIR_MEANING.but(precision=Precision.FLOAT32))
+    subject = SteppedNeuron(lif(1, tau=1e-3), (1,), DT, NIR_MEANING.but(precision=Precision.FLOAT32))
     assert subject.sequence(torch.zeros(1, 1, 1), subject.start(1)).output.dtype is torch.float32
 
 

@@ -155,7 +155,6 @@ def test_a_stimulus_that_does_not_fit_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["mlp_subtract"])
 def test_a_soft_reset_written_as_a_composition_is_subtraction(name: str) -> None:
-    from nir_interop.reference.neurons import Neuron  # noqa: F401
     from nir_interop.rule import ResetKind
     from nir_interop.vocabulary import Reset
 

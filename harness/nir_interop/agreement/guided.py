@@ -19,7 +19,7 @@ rounds.  Rounding falls on either side; a side that always falls on the other is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,10 +31,10 @@ from nir_interop.compare.nodes import differs, match_nodes, output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import NEURONS, Array, Graph, Node, inline
-from nir_interop.recording import MEMBRANE_SAMPLES, Recording
+from nir_interop.recording import Recording
 from nir_interop.reference.coefficients import Memory
-from nir_interop.reference.neurons import Neuron, State, Trace, carry
-from nir_interop.rule import NIR_MEANING, Order, Precision, ResetKind, SpikeFrom, Timing, UpdateRule
+from nir_interop.reference.neurons import State, SteppedNeuron, Trace
+from nir_interop.rule import NIR_MEANING, Order, Precision, ResetKind, UpdateRule
 
 UNIT = 2.0**-24
 """Unit roundoff of float32."""
@@ -79,7 +79,51 @@ class Guidance:
         return self.proven and not self.beyond
 
 
-class _Guided(Neuron):
+class _Bounded:
+    """A memory, and beside its value a bound of what single precision may have done to it, see above.
+
+    bound, before : after the last step, and after the one before it
+    inherited : bounds of what feeds the memory, step by step; None where that is exact but for its sums
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], sums: float, largest: float) -> None:
+        self.plain, self.sums, self.largest = memory, sums, largest
+        kept, driven, silent = memory.responses(shape)
+        self.kept, self.weight = kept.abs(), (driven - silent).abs()
+        self.bound = self.before = torch.zeros(())
+        self.inherited: Tensor | None = None
+        self.noise: Iterator[Tensor] = iter(())
+        self.bounds: list[Tensor] = []
+
+    @property
+    def memory(self) -> Memory:
+        """The same memory; whoever steps it steps its bound."""
+        return Memory(self.drive, self.advance, self.plain.start)
+
+    def drive(self, x: Tensor) -> Tensor:
+        drive = self.plain.drive(x)
+        if self.inherited is None:
+            largest = drive.abs().max() if drive.numel() else torch.zeros((), dtype=drive.dtype)
+            noise = UNIT * (self.sums * largest + 4 * drive.abs())
+        else:
+            noise = UNIT * 8 * drive.abs() + self.weight * self.inherited
+        self.noise, self.bounds = iter(noise), []
+        return drive
+
+    def advance(self, value: Tensor, step: Tensor) -> Tensor:
+        value, self.before = self.plain.advance(value, step), self.bound
+        grown = self.kept * self.before + next(self.noise) + 4 * UNIT * value.abs()
+        over = (value.abs() > self.largest) | (grown > self.largest)
+        self.bound = torch.where(over, torch.full_like(grown, torch.inf), grown)
+        self.bounds.append(self.bound)
+        return value
+
+    def forget(self, where: Tensor) -> None:
+        """What is set to a value has no error."""
+        self.bound = torch.where(where, torch.zeros_like(self.bound), self.bound)
+
+
+class _Guided(SteppedNeuron):
     r"""A neuron that takes another's decisions, axes (T, B, \*shape), where rounding may have made them."""
 
     def __init__(
@@ -93,13 +137,18 @@ class _Guided(Neuron):
         tally: Guidance,
     ) -> None:
         super().__init__(node, shape, dt, rule)
-        self.decisions, self.tally = decisions, tally
-        self.factor = 4.0 * float(np.sqrt(sums))
-        self.kept, self.weight = _coefficients(self.membrane, shape)
-        self.synaptic = None if self.synapse is None else _coefficients(self.synapse, shape)
-        self.to_value = rule.reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO)
+        self.decisions, self.tally, self.steps = decisions, tally, 0
         finite = all(np.isfinite(value).all() for value in node.params.values() if isinstance(value, np.ndarray))
-        self.largest = LARGEST if finite else float("inf")
+        factor, largest = 4.0 * float(np.sqrt(sums)), LARGEST if finite else float("inf")
+        self.bounded = _Bounded(self.membrane, shape, factor, largest)
+        self.membrane = self.bounded.memory
+        self.bounded_synapse = None if self.synapse is None else _Bounded(self.synapse, shape, factor, largest)
+        if self.bounded_synapse is not None:
+            self.synapse = self.bounded_synapse.memory
+        if self.spiking:
+            self.alone, self.fire = self.fire, self._guided
+            if rule.reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO):
+                self.plainly, self.reset = self.reset, self._reset_to_value
 
     def start(self, batch: int) -> State:
         """The state before the first step; ``e`` and ``ei`` bound what rounding did, ``t`` counts steps."""
@@ -109,63 +158,46 @@ class _Guided(Neuron):
 
     def sequence(self, x: Tensor, state: State) -> Trace:
         """Advance by as many steps as ``x`` has."""
-        x = x.to(self.dtype)
-        kept: State = {"t": state["t"] + len(x)}
-        error_in: Tensor | None = None
-        if self.synapse is not None and self.synaptic is not None:
-            before, bound = state["i"], state["ei"]
-            current = self.synapse.drive(x)
-            noise = UNIT * (self.factor * _largest(current) + 4 * current.abs())
-            bounds = torch.empty_like(current)
-            value = before
-            for t in range(len(current)):
-                value = self.synapse.advance(value, current[t])
-                bound = self._beyond(value, self.synaptic[0] * bound + noise[t] + 4 * UNIT * value.abs())
-                bounds[t] = bound
-            kept |= {"i": current[-1], "ei": bound}
-            late = self.rule.order is Order.MEMBRANE_FIRST
-            x = torch.cat([before[None], current[:-1]]) if late else current
-            error_in = torch.cat([state["ei"][None], bounds[:-1]]) if late else bounds
-        drive = self.membrane.drive(x)
-        noise = UNIT * (self.factor * _largest(drive) + 4 * drive.abs())
-        if error_in is not None:
-            noise = UNIT * 8 * drive.abs() + self.weight * error_in
-        return self._advance(drive, noise, state, kept)
-
-    def _advance(self, drive: Tensor, noise: Tensor, state: State, kept: State) -> Trace:
-        late, carried = self.rule.timing is Timing.NEXT_STEP, self.rule.timing is Timing.CARRIED
-        previous = self.rule.spike_from is SpikeFrom.PREVIOUS
-        v, error, begin = state["v"], state["e"], int(state["t"])
-        last = state.get("s", torch.zeros_like(v))
-        output = torch.empty_like(drive)
-        for t in range(len(drive)):
-            advanced = self.membrane.advance(v, drive[t])
-            grown = self._beyond(advanced, self.kept * error + noise[t] + 4 * UNIT * advanced.abs())
-            if not self.spiking:
-                v, error, output[t] = advanced, grown, advanced
-                continue
-            if late:
-                advanced, grown = self.reset(advanced, last), self._forget(grown, last)
-            decisive, bound = (v, error) if previous else (advanced, grown)
-            if carried:
-                decisive = carry(v, decisive, self.threshold)
-            last = self._decided(decisive, bound, self.fire(decisive, output[t]), begin + t)
-            output[t] = last
-            last = output[t]
-            v, error = (advanced, grown) if late else (self.reset(advanced, last), self._forget(grown, last))
+        self.steps, self.bounded.bound = int(state["t"]), state["e"]
+        trace = super().sequence(x, state)
+        kept = trace.state | {"e": self.bounded.bound, "t": state["t"] + len(x)}
+        if self.bounded_synapse is not None:
+            kept["ei"] = self.bounded_synapse.bound
         if not self.spiking:
-            self.tally.value_bound = max(self.tally.value_bound, float(error.max()) if error.numel() else 0.0)
-            return Trace(output, kept | {"v": v, "e": error}, output[:, :MEMBRANE_SAMPLES])
-        return Trace(output, kept | {"v": v, "e": error, "s": last.clone()})
+            self.tally.value_bound = max(self.tally.value_bound, float(kept["e"].max()) if kept["e"].numel() else 0.0)
+        return Trace(trace.output, kept, trace.membrane)
 
-    def _decided(self, decisive: Tensor, bound: Tensor, own: Tensor, step: int) -> Tensor:
+    def current(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """What reaches the membrane; what rounding did to it reaches the membrane's bound."""
+        synapse = self.bounded_synapse
+        if synapse is None:
+            return super().current(x, state)
+        synapse.bound = state["ei"]
+        current, kept = super().current(x, state)
+        late = self.rule.order is Order.MEMBRANE_FIRST
+        self.bounded.inherited = torch.stack([state["ei"], *synapse.bounds[:-1]] if late else synapse.bounds)
+        return current, kept
+
+    def margin(self, compared: Tensor) -> float:
+        """None: how close membranes come is what the bounds are there for."""
+        return float("inf")
+
+    def _reset_to_value(self, v: Tensor, spikes: Tensor) -> Tensor:
+        self.bounded.forget(spikes.bool())
+        return self.plainly(v, spikes)
+
+    def _guided(self, decisive: Tensor, spikes: Tensor) -> Tensor:
+        """Its own decision, or the target's where rounding may have made that."""
+        own = self.alone(decisive, spikes)
         if self.decisions is None:
             return own
-        theirs = self.decisions[step]
+        theirs = self.decisions[self.steps]
+        self.steps += 1
         other = own != theirs
         self._count_ties(decisive, other)
         if not other.any():
             return own
+        bound = self.bounded.before if self.from_previous else self.bounded.bound
         high = torch.maximum(own, theirs)
         beyond = torch.isinf(bound)
         apart, float_apart = (decisive - high * self.threshold).abs(), 4 * UNIT * (high * self.threshold).abs()
@@ -175,7 +207,7 @@ class _Guided(Neuron):
         self.tally.guided += int((other & near).sum())
         self.tally.single_ties += int((other & near & (apart <= float_apart)).sum())
         self.tally.wrong += int((other & ~near).sum())
-        return torch.where(other & near, theirs, own)
+        return spikes.copy_(torch.where(other & near, theirs, own))
 
     def _count_ties(self, decisive: Tensor, other: Tensor) -> None:
         tie = decisive == self.threshold
@@ -183,24 +215,6 @@ class _Guided(Neuron):
             left = int((tie & other).sum())
             self.tally.ties += left
             self.tally.ties_kept += int(tie.sum()) - left
-
-    def _beyond(self, value: Tensor, bound: Tensor) -> Tensor:
-        """The bound of a value, infinite where one of them is beyond the largest number, in a neuron of finite parameters."""
-        over = (value.abs() > self.largest) | (bound > self.largest)
-        return torch.where(over, torch.full_like(bound, torch.inf), bound)
-
-    def _forget(self, error: Tensor, spikes: Tensor) -> Tensor:
-        return torch.where(spikes.bool(), torch.zeros_like(error), error) if self.to_value else error
-
-
-def _largest(drive: Tensor) -> Tensor:
-    return drive.abs().max() if drive.numel() else torch.zeros((), dtype=drive.dtype)
-
-
-def _coefficients(memory: Memory, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    r"""\|a\| and \|g\| of a memory, which is linear."""
-    kept, driven, silent = memory.responses(shape)
-    return kept.abs(), (driven - silent).abs()
 
 
 def sums_before(graph: Graph, name: str, seen: frozenset[str] = frozenset()) -> int:
@@ -237,7 +251,7 @@ def guided(
     spiking = [name for name, node in flat.primitives() if "v_threshold" in node.params]
     theirs = {name: target.spikes[other] for name, other in match_nodes(spiking, target.spikes).items()}
 
-    def neuron(node: Node, shape: tuple[int, ...], step: float) -> Neuron:
+    def neuron(node: Node, shape: tuple[int, ...], step: float) -> SteppedNeuron:
         name = names[id(node)]
         given = theirs.get(name)
         fits = given is not None and given.shape == (*stimulus.shape[:2], *shape)

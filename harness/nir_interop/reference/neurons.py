@@ -57,8 +57,11 @@ class Element(Protocol):
         ...
 
 
-class Neuron:
-    """A node with a membrane: I, IF, LI, LIF, CubaLI or CubaLIF, of a shape, at a step ``dt`` [s], under a rule."""
+class SteppedNeuron:
+    """A node with a membrane: I, IF, LI, LIF, CubaLI or CubaLIF, of a shape, at a step ``dt`` [s], under a rule.
+
+    ``step`` is the one step of a neuron that fires; whole sequences, guided replays and predictions of probes take it.
+    """
 
     def __init__(self, node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> None:
         self.dtype = torch.float32 if rule.precision is Precision.FLOAT32 else torch.float64
@@ -66,6 +69,8 @@ class Neuron:
         self.membrane = membrane_memory(node, shape, dt, rule)
         self.synapse = synapse_memory(node, shape, dt, rule) if "tau_syn" in node.params else None
         self.initial = start_value(node, shape, rule)
+        self.late, self.carried = rule.timing is Timing.NEXT_STEP, rule.timing is Timing.CARRIED
+        self.from_previous = rule.spike_from is SpikeFrom.PREVIOUS
         self.spiking = "v_threshold" in node.params
         if self.spiking:
             self._decide(node)
@@ -93,42 +98,60 @@ class Neuron:
 
     def sequence(self, x: Tensor, state: State) -> Trace:
         """Advance by as many steps as ``x`` has."""
-        x = x.to(self.dtype)
-        kept: State = {}
-        if self.synapse is not None:
-            before = state["i"]
-            current = integrate(self.synapse, x, before)
-            kept["i"] = current[-1]
-            late = self.rule.order is Order.MEMBRANE_FIRST
-            x = torch.cat([before[None], current[:-1]]) if late else current
+        current, kept = self.current(x.to(self.dtype), state)
         if not self.spiking:
-            membrane = integrate(self.membrane, x, state["v"])
+            membrane = integrate(self.membrane, current, state["v"])
             return Trace(membrane, kept | {"v": membrane[-1]}, membrane[:, :MEMBRANE_SAMPLES])
-        return self._spike(self.membrane.drive(x), state["v"], state["s"], kept)
-
-    def _spike(self, drive: Tensor, v: Tensor, last: Tensor, kept: State) -> Trace:
-        """Advance, compare, reset, step by step; ``last`` is the spike of the step before."""
-        late = self.rule.timing is Timing.NEXT_STEP
-        carried = self.rule.timing is Timing.CARRIED
-        from_previous = self.rule.spike_from is SpikeFrom.PREVIOUS
-        spikes = torch.empty_like(drive)
-        compared = torch.empty_like(drive) if from_previous or late or carried else drive
+        drive = self.membrane.drive(current)
+        v, last, spikes = state["v"], state["s"], torch.empty_like(drive)
+        compared = torch.empty_like(drive) if self.from_previous or self.late or self.carried else drive
         membranes: list[Tensor] = []
         for t in range(len(drive)):
-            advanced = self.membrane.advance(v, drive[t])
-            if late:
-                advanced = self.reset(advanced, last)
-            decisive = v if from_previous else advanced
-            if carried:
-                decisive = carry(v, decisive, self.threshold)
+            v, last, decisive = self.step(v, last, drive[t], spikes[t])
             if compared is not drive:
                 compared[t] = decisive
-            last = self.fire(decisive, spikes[t])
-            v = advanced if late else self.reset(advanced, last)
             membranes.append(v[:MEMBRANE_SAMPLES].clone())
-        return Trace(spikes, kept | {"v": v, "s": last.clone()}, torch.stack(membranes), self._margin(compared))
+        return Trace(spikes, kept | {"v": v, "s": last.clone()}, torch.stack(membranes), self.margin(compared))
 
-    def _margin(self, compared: Tensor) -> float:
+    def step(self, v: Tensor, last: Tensor, drive: Tensor, spikes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Advance, compare, reset.
+
+        v, last : the membrane after the step before, and its spikes
+        drive : of this step; the advanced membrane is written over it
+        spikes : of this step are written here
+
+        Returns the membrane after the step, the spikes, and the membrane that was compared.
+        """
+        advanced = self.membrane.advance(v, drive)
+        if self.late:
+            advanced = self.reset(advanced, last)
+        decisive = v if self.from_previous else advanced
+        if self.carried:
+            decisive = carry(v, decisive, self.threshold)
+        spikes = self.fire(decisive, spikes)
+        return (advanced if self.late else self.reset(advanced, spikes)), spikes, decisive
+
+    def current(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """What reaches the membrane at each step [A], through the synapse where there is one, and what that remembers."""
+        if self.synapse is None:
+            return x, {}
+        before = state["i"]
+        current = integrate(self.synapse, x, before)
+        late = self.rule.order is Order.MEMBRANE_FIRST
+        return (torch.cat([before[None], current[:-1]]) if late else current), {"i": current[-1]}
+
+    def unfired(self, x: Tensor, state: State) -> Tensor:
+        """The membrane that is compared at each step if it never fires, however high it rises."""
+        current, _ = self.current(x.to(self.dtype), state)
+        if not self.spiking or self.rule.floor is Floor.NONE:
+            return integrate(self.membrane, current, state["v"])
+        drive, v = self.membrane.drive(current), state["v"]
+        for step in drive:
+            v = floored(self.membrane.advance(v, step), self.threshold)
+        return drive
+
+    def margin(self, compared: Tensor) -> float:
+        """How close to the threshold a membrane came that was compared, in units of it; ``compared`` is overwritten."""
         if self.rule.precision is Precision.FIXED or compared.numel() == 0:
             return float("inf")
         scale = torch.where(self.threshold == 0, 1.0, self.threshold.abs())
@@ -190,7 +213,12 @@ def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Calla
     reset = {ResetKind.SUBTRACT: once, ResetKind.SUBTRACT_ALL: subtract_all}.get(rule.reset, to_value)
     if rule.floor is Floor.NONE:
         return reset
-    return lambda v, s: torch.maximum(reset(v, s), -threshold)
+    return lambda v, s: floored(reset(v, s), threshold)
+
+
+def floored(v: Tensor, threshold: Tensor) -> Tensor:
+    r"""A membrane that does not fall below its floor, :math:`\max(v, -\theta)`."""
+    return torch.maximum(v, -threshold)
 
 
 class Delay:

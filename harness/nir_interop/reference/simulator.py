@@ -19,7 +19,7 @@ from nir_interop.errors import BadStimulus
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node, inline, validate
 from nir_interop.recording import Recording
 from nir_interop.reference.exact.element import ExactElement
-from nir_interop.reference.neurons import Delay, Element, Neuron, State, Trace, delay_steps
+from nir_interop.reference.neurons import Delay, Element, State, SteppedNeuron, Trace, delay_steps
 from nir_interop.reference.operators import operator
 from nir_interop.reference.order import Stage, stages
 from nir_interop.reference.room import BLOCK, check_parameters_fit, check_room
@@ -76,7 +76,7 @@ class Simulator:
     rule : one update rule for all neurons, or one per primitive (``{"LIF": rule}``, the others having NIR's meaning).  Of
         those for primitives of the graph (of all, where it has no neuron), one is enough to make feedback biases absent
         everywhere; single precision is for all or none, and taken where all of them say so
-    neuron : makes a neuron from (node, shape, dt); by default a :class:`Neuron` under the rule
+    neuron : makes a neuron from (node, shape, dt); by default a :class:`SteppedNeuron` under the rule
     finite : refuse a graph with infinite parameters or NaN; else floating-point arithmetic says what comes of them
 
     Before the first step a waiting edge carries what its source answers to silence: neurons and Delays are silent, all
@@ -211,10 +211,10 @@ class Simulator:
             return self._neuron(node, shape, self.dt)
         return Stateless(node, self.dtype)
 
-    def _ruled(self, node: Node, shape: Shape, dt: float) -> Neuron:
+    def _ruled(self, node: Node, shape: Shape, dt: float) -> SteppedNeuron:
         rule = self.rules.get(node.kind, NIR_MEANING)
         fixed = rule.precision is Precision.FIXED
-        return Neuron(node, shape, dt, rule if fixed else rule.but(precision=self.precision))
+        return SteppedNeuron(node, shape, dt, rule if fixed else rule.but(precision=self.precision))
 
     def _is_delayed(self, name: str) -> bool:
         node = self.graph.nodes[name]

@@ -13,7 +13,7 @@ from nir_interop.explain.probes.graphs import single
 from nir_interop.explain.probes.parameters import SIZE, Variation, neuron
 from nir_interop.explain.probes.prediction import Question
 from nir_interop.fingerprint import Gains
-from nir_interop.reference.neurons import Neuron
+from nir_interop.reference.neurons import SteppedNeuron
 from nir_interop.rule import Precision, UpdateRule
 
 NEIGHBOUR = 2.0**-18
@@ -47,7 +47,7 @@ def _precisions(rule: UpdateRule) -> tuple[UpdateRule, ...]:
 def _peak(question: Question, rule: UpdateRule) -> float:
     """The highest membrane under a unit impulse, of a neuron that does not reach its threshold."""
     params = dict(question.node.params) | {"v_threshold": np.full(SIZE, 1e30)}
-    element = Neuron(replace(question.node, params=params), (SIZE,), question.probe.dt, rule)
+    element = SteppedNeuron(replace(question.node, params=params), (SIZE,), question.probe.dt, rule)
     x = torch.tensor(question.waveform()[:, :1])
     with torch.no_grad():
         trace = element.sequence(x.to(element.dtype), element.start(1))

@@ -19,9 +19,9 @@ from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.graphs import SPIKING, Array, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
-from nir_interop.reference.coefficients import Memory, membrane_memory, parameter, start_value, synapse_memory
-from nir_interop.reference.neurons import Neuron, integrate
-from nir_interop.rule import Comparison, Floor, LeakUse, Order, Precision, SpikeFrom, Start, UpdateRule, Use
+from nir_interop.reference.coefficients import membrane_memory, start_value, synapse_memory
+from nir_interop.reference.neurons import SteppedNeuron
+from nir_interop.rule import Floor, LeakUse, Precision, SpikesPerStep, Start, UpdateRule
 
 Values = NDArray[np.float64]
 
@@ -173,42 +173,22 @@ class Question:
             if self.probe.circuit is not Circuit.SINGLE:
                 return simulate(self.graph, self.stimulus, self.probe.dt, rule).output
             if self.spiking and self.probe.onset:
-                return self._onset(rule, torch.tensor(self.stimulus, dtype=_dtype(rule)))
-            element = Neuron(self.node, (SIZE,), self.probe.dt, rule)
-            x = torch.tensor(self.stimulus, dtype=_dtype(rule))
+                return self._onset(rule, self.stimulus)
+            element = SteppedNeuron(self.node, (SIZE,), self.probe.dt, rule)
+            x = torch.tensor(self.stimulus, dtype=element.dtype)
             return np.asarray(element.sequence(x, element.start(x.shape[1])).output.numpy())
 
-    def _onset(self, rule: UpdateRule, x: torch.Tensor) -> Array:
+    def _onset(self, rule: UpdateRule, x: Array) -> Array:
         """Whether each neuron has spiked by each step: until then nothing resets it."""
-        start = torch.tensor(start_value(self.node, (SIZE,), rule), dtype=_dtype(rule)).expand(x.shape[1:])
-        threshold = torch.tensor(parameter(self.node, "v_threshold", (SIZE,)), dtype=_dtype(rule))
-        collapsed = rule.threshold is Use.COLLAPSED
-        threshold = threshold.min().expand(SIZE) if collapsed else threshold
-        memory = membrane_memory(self.node, (SIZE,), self.probe.dt, rule)
-        v = self._free(rule, x, memory, start, threshold)
-        if rule.spike_from is SpikeFrom.PREVIOUS:
-            v = torch.cat([start[None], v[:-1]])
-        fired = v >= threshold if rule.comparison is Comparison.AT_OR_ABOVE else v > threshold
+        floor = rule.floor if self._floored(rule) else Floor.NONE
+        once = rule.but(spikes=SpikesPerStep.ONE, floor=floor)
+        element = SteppedNeuron(self.node, (SIZE,), self.probe.dt, once)
+        state = element.start(x.shape[1])
+        v = element.unfired(torch.tensor(x), state)
+        if element.from_previous:
+            v = torch.cat([state["v"][None], v[:-1]])
+        fired = element.fire(v, torch.empty_like(v)).bool()
         return np.asarray(np.maximum.accumulate(fired.numpy(), axis=0))
-
-    def _free(
-        self, rule: UpdateRule, x: torch.Tensor, memory: Memory, start: torch.Tensor, threshold: torch.Tensor
-    ) -> torch.Tensor:
-        """The membrane as if it never spiked."""
-        if "tau_syn" in self.node.params:
-            synapse = synapse_memory(self.node, (SIZE,), self.probe.dt, rule)
-            before = torch.tensor(synapse.start, dtype=x.dtype).expand(x.shape[1:])
-            current = integrate(synapse, x, before)
-            x = torch.cat([before[None], current[:-1]]) if rule.order is Order.MEMBRANE_FIRST else current
-        if rule.floor is Floor.NONE or not self._floored(rule):
-            return integrate(memory, x, start)
-        drive, v = memory.drive(x), start
-        floored = []
-        for each in drive:
-            v = memory.advance(v, each)
-            floored.append(v.clone())
-            v = torch.maximum(v, -threshold)
-        return torch.stack(floored)
 
     def _peak(self, rule: UpdateRule, unit: Values) -> float:
         """The highest membrane under the unit waveform, from rest, on the average of samples and neurons."""
@@ -219,11 +199,9 @@ class Question:
         return _PEAKS[asked]
 
     def _highest(self, plain: UpdateRule, unit: Values) -> float:
-        memory = membrane_memory(self.node, (SIZE,), self.probe.dt, plain)
-        x = torch.tensor(unit)
-        nothing = torch.zeros(x.shape[1:], dtype=x.dtype)
+        element = SteppedNeuron(self.node, (SIZE,), self.probe.dt, plain)
         with torch.no_grad():
-            v = self._free(plain, x, memory, nothing, nothing)
+            v = element.unfired(torch.tensor(unit), element.start(unit.shape[1]))
         return float(v.max(0).values.mean())
 
     def observe(self, recording: Recording) -> Array:

@@ -19,7 +19,7 @@ from nir_interop.compare.nodes import output_of
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.recording import Recording
-from nir_interop.reference.neurons import Neuron, resetting
+from nir_interop.reference.neurons import SteppedNeuron, resetting
 from nir_interop.reference.simulator import Shape
 from nir_interop.rule import NIR_MEANING, Precision, ResetKind, Start, UpdateRule
 from nir_interop.transfer.readings.candidates import UNRESET, Named
@@ -102,7 +102,7 @@ class _Search:
         columns = {name: np.repeat([each[name] for each in values], batch) for name in values[0]}
         names = {id(node): name for name, node in one.graph.primitives()}
 
-        def neuron(node: Node, shape: Shape, dt: float) -> Neuron:
+        def neuron(node: Node, shape: Shape, dt: float) -> SteppedNeuron:
             rule = one.rules.get(node.kind, NIR_MEANING).but(precision=Precision.FLOAT64)
             return _Valued(node, shape, dt, rule, columns.get(names[id(node)]))
 
@@ -189,7 +189,7 @@ class _Search:
         return place, least
 
 
-class _Valued(Neuron):
+class _Valued(SteppedNeuron):
     """A neuron that is reset to a value of its own in each sample."""
 
     def __init__(
