@@ -19,7 +19,8 @@ from nir_interop.rule import (
     SpikesPerStep,
     UpdateRule,
 )
-from nir_interop_studies.nir_paper.crossing import Runner, Task, first_neurons, spikes_of
+from nir_interop.transfer.evaluation import Evaluator
+from nir_interop_studies.nir_paper.crossing import Task, first_neurons, spikes_of
 from nir_interop_studies.nir_paper.inputs import Held, evenly
 from nir_interop_studies.nir_paper.lif import DT
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, Paper
@@ -103,7 +104,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def change_rows(task: Task, runner: Runner) -> Iterator[dict[str, Any]]:
+def change_rows(task: Task, runner: Evaluator) -> Iterator[dict[str, Any]]:
     """Accuracy under NIR's meaning with one change, or with those of one platform."""
     graph = read(task.path)
     plain = runner.rule(graph, task.inputs, task.meant, NIR_MEANING, task.keep)
