@@ -1,6 +1,6 @@
 """How often the verdict names the planted faults, as what it names them otherwise, and how long it takes on the default matrix.
 
-The faults and the backend they are planted in live with the tests (``tests/explain/planted.py``); here they run at full size.
+The faults, and the backend they are planted in, live with the tests (``tests/explain/planted_faults.py``); here at full size.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def figures() -> list[Figure]:
     import torch
 
     from nir_interop.rule import Precision
-    from tests.explain.planted import (
+    from tests.explain.planted_faults import (
         Planted,
         confusion,
         outcome,

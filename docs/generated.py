@@ -119,16 +119,16 @@ def _who(rows: list[dict[str, str]], axes: Iterable[str], value: str) -> str:
         for side in ("import", "native"):
             neurons = {
                 row["primitive"] for row in rows if row["backend"] == backend and row["side"] == side for axis in axes
-                if row[axis] == value and _says_of(axis, row["primitive"])
+                if row[axis] == value and _applies_to(axis, row["primitive"])
             }  # fmt: skip
             sides += [f"{side}: {', '.join(sorted(neurons))}"] if neurons else []
         parts += [f"{backend} ({'; '.join(sides)})"] if sides else []
     return "<br>".join(parts)
 
 
-def _says_of(axis: str, kind: str) -> bool:
+def _applies_to(axis: str, kind: str) -> bool:
     """Whether an axis says anything of a neuron; a feedback's bias is looked for where there are spikes to feed back."""
-    return AXIS[axis].says_of(PARAMETERS[kind]) and (axis != "feedback_bias" or kind in SPIKING)
+    return AXIS[axis].applies_to(PARAMETERS[kind]) and (axis != "feedback_bias" or kind in SPIKING)
 
 
 def passes() -> str:

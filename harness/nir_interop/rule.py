@@ -28,7 +28,7 @@ class Axis(Enum):
 
     A value is its name in tables and options, its equation, and two phrases: what is said of it in the sentence that tells a
     whole rule (empty where nothing is), and what a backend does that has it where another has not.  Braces stand for what
-    depends on the axis, the primitive and the step: see :data:`UpdateRule` and :mod:`nir_interop.explain.rules_in_words`.
+    depends on the axis, the primitive and the step: see :data:`AXES` and :mod:`nir_interop.explain.rules_in_words`.
     """
 
     _value_: str
@@ -270,17 +270,17 @@ class SpikeFrom(Axis):
 
 
 class FeedbackBias(Axis):
-    """What a bias on a cycle's waiting edge gives at the first step."""
+    """What a bias on a cycle's delayed edge gives at the first step."""
 
     PRESENT = (
         "present",
-        "A stateless node on the waiting edge has answered to silence: its bias is there at t = 0.",
+        "A stateless node on the delayed edge has answered to silence: its bias is there at t = 0.",
         "",
         "has a feedback's bias at the first step",
     )
     ABSENT = (
         "absent",
-        "Nothing is on the waiting edge at t = 0.",
+        "Nothing is on the delayed edge at t = 0.",
         "a feedback's bias is missing at the first step",
         "leaves out a feedback's bias at the first step",
     )
@@ -472,7 +472,7 @@ class AxisOfRule:
         """The class of its values."""
         return type(self.nir)
 
-    def says_of(self, parameters: Iterable[str]) -> bool:
+    def applies_to(self, parameters: Iterable[str]) -> bool:
         """Whether the axis says anything of a neuron that has these parameters."""
         return not self.needs or not set(self.needs).isdisjoint(parameters)
 

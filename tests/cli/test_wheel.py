@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.test_blocks import write_graph
+from tests.docs.test_blocks import BLOCKS, write_graph
 from tests.places import ROOT, SOURCES
 
 Completed = subprocess.CompletedProcess[str]
@@ -119,6 +120,27 @@ def test_a_package_called_adapters_is_untouched(wheel: Path, tmp_path: Path) -> 
     assert theirs.read_text() == "THEIRS = True\n"
     record = next(tmp_path.glob("nir_interop-*.dist-info")) / "RECORD"
     assert not any(line.startswith(("adapters/", "harness/", "experiments/")) for line in record.read_text().splitlines())
+
+
+def test_an_adapter_is_a_distribution_of_its_own(site: Path, tmp_path: Path) -> None:
+    """The one of the page, with the project file of the page."""
+    code = "\n".join(block.code for block in BLOCKS if block.page == "docs/adapters.md" and "class " in block.code)
+    page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    (project,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    library = '[project]\nname = "mylib"\nversion = "1.0"\n[tool.setuptools]\npy-modules = []\n'
+    for name, about in (("mylib", library), ("mylib_nir", project)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text(about)
+        (tmp_path / name / "mylib_nir.py").write_text(code)
+        where = ("--no-deps", "--no-index", "--no-build-isolation", "--target", str(tmp_path / "site"))
+        pip("install", *where, str(tmp_path / name))
+    write_graph(tmp_path / "g.nir", 8, 4)
+    path = os.pathsep.join(map(str, (site, tmp_path / "site")))
+    command = [sys.executable, str(site / "bin" / "nir-interop"), "check", "g.nir", "--backend", "mylib", "--json"]
+    environment = without_sources() | {"PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    (cell,) = json.loads(right(done))["cells"]
+    assert (cell["importer"], cell["status"], cell["mismatched"]) == ("mylib", "exact", 0)
 
 
 def test_the_self_test_passes(site: Path, tmp_path: Path) -> None:

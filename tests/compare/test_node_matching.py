@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nir_interop.compare.nodes import Divergence, first_divergence, match_nodes, membrane_gap
+from nir_interop.compare.divergence import Divergence, first_divergence, match_nodes, membrane_gap
 from nir_interop.recording import Recording
 
 

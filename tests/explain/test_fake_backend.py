@@ -16,7 +16,6 @@ from nir_interop.networks import catalogue, names
 from nir_interop.reference import Simulator, simulate
 from nir_interop.rule import Gain, ResetKind, Start, TimeStep, UpdateRule
 from nir_interop.vocabulary import Cause
-from tests.explain.agreement import assert_same
 from tests.explain.fake_backend import (
     DEFAULT_DT,
     RULE_AXIS,
@@ -25,6 +24,7 @@ from tests.explain.fake_backend import (
     observe,
 )
 from tests.explain.fault_graphs import graph_for
+from tests.explain.recordings import assert_same
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 
 BY_NAME = {"ids": str}

@@ -10,7 +10,6 @@ from nir_interop.graphs import Graph, difference, digest, inline, validate
 from nir_interop.reference import Simulator, simulate
 from nir_interop.rule import ResetKind, UpdateRule
 from nir_interop.vocabulary import Cause
-from tests.explain.agreement import assert_same
 from tests.explain.fake.exporter import soft_resets
 from tests.explain.fake_backend import (
     EXPORTER_FAULTS,
@@ -21,6 +20,7 @@ from tests.explain.fake_backend import (
     FakeExporter,
 )
 from tests.explain.fault_graphs import compatible, differing, graph_for, pairs, planted, shows
+from tests.explain.recordings import assert_same
 from tests.strategies import graphs
 
 NO_FAULT = frozenset[Cause]()

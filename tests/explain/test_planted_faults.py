@@ -7,7 +7,7 @@ import pytest
 from nir_interop.rule import Precision
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.explain.fake_backend import EXPORTER_FAULTS, PLANTABLE
-from tests.explain.planted import (
+from tests.explain.planted_faults import (
     Outcome,
     Planted,
     alike,

@@ -160,7 +160,7 @@ def test_a_fault_of_a_library_is_named_and_explains_every_output(fault: Fault) -
 
 def test_the_sentence_says_which_value_is_ignored_and_what_it_comes_to() -> None:
     (share,) = explained(FAULTS[0]).causes
-    assert share.says == "norse ignores r (here 3), where NIR uses r: LIF gets 0.3333 times its input"
+    assert share.text == "norse ignores r (here 3), where NIR uses r: LIF gets 0.3333 times its input"
 
 
 def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from nir_interop.agreement.inputs import inputs_for
 from nir_interop.cli.options import plain
 from nir_interop.errors import BadInput, NirInteropError, TooSlow
-from nir_interop.graphs import canonical, difference, digest, inline, read_meant, validate, write
+from nir_interop.graphs import canonical, difference, digest, inline, read_corrected, validate, write
 from nir_interop.matrix import known_issues
 from nir_interop.memory import allowed
 from nir_interop.recording import Recording
@@ -70,7 +70,7 @@ def feed(kind: str, path: Path, bounds: Bounds) -> str:
 
 def graph(path: Path, bounds: Bounds) -> None:
     """As ``check`` reads, judges and runs it, and as ``reconcile`` writes it."""
-    found, _ = read_meant(path)
+    found, _ = read_corrected(path)
     shapes = validate(found)
     flat = inline(found)
     if bounds.made:
@@ -84,7 +84,7 @@ def graph(path: Path, bounds: Bounds) -> None:
         raise Wrong("another number of steps")
     again = path.with_name("again.nir")
     write(again, found)
-    reread, notes = read_meant(again)
+    reread, notes = read_corrected(again)
     if notes or digest(reread) != digest(found):
         raise Wrong(f"written and read again it is another graph: {difference(canonical(found), canonical(reread))}")
 

@@ -15,7 +15,7 @@ import pytest
 from nir_interop.errors import UnreadableGraph
 from nir_interop.graphs import read, write
 from nir_interop.memory import allowed
-from tests.graphs.graph_samples import assert_one_clear_line, chain, small, small_layout, write_layout
+from tests.graphs.sample_graphs import assert_one_clear_line, chain, small, small_layout, write_layout
 
 
 def assert_unreadable(path: Path, *mentions: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nir_interop.graphs import Graph, Node, canonical, digest, validate
-from tests.graphs.graph_samples import affine, chain, changed, lif, node, small
+from tests.graphs.sample_graphs import affine, chain, changed, lif, node, small
 
 
 def recast(graph: Graph, dtype: str) -> Graph:
@@ -118,6 +118,6 @@ def test_a_graph_that_is_not_valid_has_a_digest_too() -> None:
 
 
 def test_the_digest_does_not_depend_on_the_process() -> None:
-    script = "from tests.graphs.graph_samples import small; from nir_interop.graphs import digest; print(digest(small()))"
+    script = "from tests.graphs.sample_graphs import small; from nir_interop.graphs import digest; print(digest(small()))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == digest(small())

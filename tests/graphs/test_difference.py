@@ -10,7 +10,7 @@ import pytest
 from nir_interop.graphs import Graph, Node, correspondence, difference, from_nir
 from nir_interop.networks import catalogue
 from nir_interop.vocabulary import Reset
-from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
+from tests.graphs.sample_graphs import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
 
 def found(intended: Graph, exported: Graph) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import pytest
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Graph, inline, validate
-from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, lif, node, small
+from tests.graphs.sample_graphs import affine, assert_one_clear_line, chain, changed, lif, node, small
 
 
 def inner() -> Graph:

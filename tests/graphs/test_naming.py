@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.graphs import Graph, digest, early, in_order, inline, listed, nest, nested, renamed
-from tests.graphs.graph_samples import chain, lif, node
+from tests.graphs.sample_graphs import chain, lif, node
 
 
 def layers(*names: str) -> Graph:

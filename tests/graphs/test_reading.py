@@ -14,7 +14,7 @@ import pytest
 from nir_interop.errors import UnreadableGraph
 from nir_interop.graphs import digest, from_nir, read, validate, write
 from nir_interop.networks import catalogue
-from tests.graphs.graph_samples import expressible, small, small_layout, write_layout
+from tests.graphs.sample_graphs import expressible, small, small_layout, write_layout
 
 SHARED = Path(os.environ.get("NIR_INTEROP_SHARED") or Path(__file__).parents[3] / "shared")
 PAPER = SHARED / "paper"

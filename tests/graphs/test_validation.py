@@ -10,7 +10,7 @@ import pytest
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Graph, Node, from_nir, validate
 from nir_interop.networks import catalogue
-from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
+from tests.graphs.sample_graphs import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
 
 def assert_invalid(graph: Graph, *mentions: str) -> None:

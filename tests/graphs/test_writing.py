@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as npst
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Graph, Node, digest, from_nir, read, to_nir, validate, with_metadata_of, write
 from nir_interop.networks import catalogue
-from tests.graphs.graph_samples import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
+from tests.graphs.sample_graphs import affine, assert_one_clear_line, chain, changed, expressible, lif, node, small
 
 
 @pytest.mark.parametrize("name", expressible())

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nir_interop as ni
 from nir_interop.graphs import Graph, write
+from nir_interop.interface.results import Check, Explanation, Reconciliation
 from tests.strategies import lif, node, port
 
 R = 25.0
@@ -36,3 +38,18 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def x() -> Any:
     """100 steps, 4 samples, 8 inputs."""
     return (np.random.default_rng(0).random((100, 4, 8)) < 0.3).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def checked(graph: Path, x: Any) -> Check:
+    return ni.check(graph, input=x, backends=["norse", "snntorch"])
+
+
+@pytest.fixture(scope="session")
+def why(graph: Path, x: Any) -> Explanation:
+    return ni.explain(graph, backend="norse", input=x)
+
+
+@pytest.fixture(scope="session")
+def fixed(graph: Path, x: Any) -> Reconciliation:
+    return ni.reconcile(graph, to="norse", input=x)

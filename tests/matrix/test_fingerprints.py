@@ -14,7 +14,7 @@ from nir_interop.explain.probes.graphs import cycle, single
 from nir_interop.fingerprint import Fingerprint, Gains, GainState, Identified
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import IF, LIF, Affine, Feedback, Network
-from nir_interop.networks.documents import document_of, network_from
+from nir_interop.networks.serialization import document_of, network_from
 from nir_interop.rule import Comparison, ResetKind, Start, Timing
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import native_fingerprints, native_neurons, native_rules

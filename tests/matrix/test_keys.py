@@ -17,7 +17,7 @@ import pytest
 
 from nir_interop.arrays import save_arrays
 from nir_interop.networks import catalogue
-from nir_interop.networks.documents import document_of
+from nir_interop.networks.serialization import document_of
 from nir_interop.store import keys
 from nir_interop.store.imports import PROJECT, Sources, imported
 from nir_interop.workers.job_kinds import WORK, module_of

@@ -20,7 +20,7 @@ from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Array, Graph, Node, digest, from_nir, validate
 from nir_interop.networks import Network
-from nir_interop.networks.documents import document_of, network_from
+from nir_interop.networks.serialization import document_of, network_from
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom, Status
 from tests.known import installed

@@ -228,7 +228,7 @@ def test_where_nothing_gives_the_recording_the_closest_is_named_and_nothing_is_c
     found = fitted(graph, Recording({"output": noise}), known=none)
     assert not found.fits and 0 < found.missed <= noise.size
     (left,) = found.unexplained
-    assert left.cause is Cause.UNEXPLAINED and f"misses {found.missed} of {noise.size} outputs" in left.says
+    assert left.cause is Cause.UNEXPLAINED and f"misses {found.missed} of {noise.size} outputs" in left.text
     assert found.side(Side("nir", DT)) == Side("nir", DT)
 
 

@@ -19,7 +19,7 @@ from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.rows import Results
 from nir_interop.matrix.runner import CatalogueStimuli, run
 from nir_interop.matrix.weights import compared, save
-from nir_interop.networks.shipped import FOLDER, fitting, shipped
+from nir_interop.networks.trained_weights import FOLDER, fitting, shipped
 from nir_interop.store.store import Store
 from nir_interop.workers.job import PARAMETERS
 from tests.matrix import fakes

@@ -26,7 +26,7 @@ from nir_interop.graphs import from_nir, inline, read, write
 from nir_interop.interface.arguments import inputs_of, renamed_of
 from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.runner import run as run_matrix
-from nir_interop.networks.documents import document_of, network_from
+from nir_interop.networks.serialization import document_of, network_from
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.report.repro import write_repro
@@ -41,7 +41,7 @@ from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
 from tests.command_line import run
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
-from tests.names.naming_fakes import Executing, HostileExporter, backend
+from tests.names.name_sensitive_backends import Executing, HostileExporter, backend
 from tests.places import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

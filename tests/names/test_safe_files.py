@@ -20,7 +20,7 @@ from nir_interop.safe_names import is_safe, replacements
 from nir_interop.transfer.importing import cell, meaning
 from nir_interop.workers.job import Progress
 from tests.names.hostile import NAMES, PAYLOADS, hostile_graph
-from tests.names.naming_fakes import Executing
+from tests.names.name_sensitive_backends import Executing
 from tests.strategies import port
 
 

@@ -43,7 +43,7 @@ from nir_interop.rule import (
 )
 from nir_interop.vocabulary import Cause, Idiom, Reset
 from nir_interop.workers.live import LiveBackend
-from tests.reconcile.replays import parameters, proven, refused, rules, side
+from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 
 (SOFT,) = COMPOSITIONS

@@ -18,7 +18,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Gain, LeakUse, Precision, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 from tests.conditions import AT_ONE, MATCHED, OFF, ONE, at, off_zero, spread
-from tests.reconcile.replays import parameters, proven, refused, rules, side
+from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port
 
 FOLD_R, FOLD_W, ONE_THRESHOLD = GAINS

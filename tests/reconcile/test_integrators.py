@@ -19,7 +19,7 @@ from nir_interop.reconcile.planner import reconcile
 from nir_interop.reference import Simulator
 from nir_interop.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
 from nir_interop.vocabulary import Cause
-from tests.reconcile.replays import proven, rules, side
+from tests.reconcile.pass_checks import proven, rules, side
 from tests.strategies import DT, chain, graphs, lif, node
 
 AS_LEAKY = INTEGRATORS[1]

@@ -15,7 +15,7 @@ from nir_interop.reconcile.model import Refused
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Order, Precision, Start, UpdateRule
 from nir_interop.vocabulary import Cause
-from tests.reconcile.replays import proven, refused, rules, side
+from tests.reconcile.pass_checks import proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
 (LOOP,) = LOOPS

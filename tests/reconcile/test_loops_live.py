@@ -7,7 +7,7 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.compare import assert_same_spikes
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile

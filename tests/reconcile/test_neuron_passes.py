@@ -41,7 +41,7 @@ from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.conditions import ONE, at
 from tests.known import fingerprint_of
-from tests.reconcile.replays import parameters, proven, refused, rules, side
+from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
 
 (NEXT_FLOAT,) = NEURON_PASSES

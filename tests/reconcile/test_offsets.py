@@ -26,7 +26,7 @@ from nir_interop.rule import (
 )
 from nir_interop.vocabulary import Cause
 from tests.conditions import AT_ONE, ONE_VOLTAGE, off_zero
-from tests.reconcile.replays import parameters, proven, refused, rules, side
+from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
 (SHIFT,) = OFFSETS

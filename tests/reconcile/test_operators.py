@@ -20,7 +20,7 @@ from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
-from tests.reconcile.replays import assert_agree, refused
+from tests.reconcile.pass_checks import assert_agree, refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, node
 

@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.fingerprint import Identified, Join, Refusal, Wiring
 from nir_interop.graphs import Graph, inline, validate
 from nir_interop.reconcile.inputs import waiting
@@ -22,7 +22,7 @@ from nir_interop.rule import NIR_MEANING
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
-from tests.reconcile.replays import proven, side
+from tests.reconcile.pass_checks import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
 EDGES, NAMES = ORDERING

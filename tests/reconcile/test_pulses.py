@@ -34,7 +34,7 @@ from nir_interop.rule import (
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
-from tests.reconcile.replays import proven, rules, side
+from tests.reconcile.pass_checks import proven, rules, side
 from tests.reconcile.test_offsets import one_layer, with_values, without
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 

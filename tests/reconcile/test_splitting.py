@@ -22,7 +22,7 @@ from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.conditions import AT_ONE, MATCHED, OFF, ONE_VOLTAGE, at, off_zero, spread
 from tests.known import fingerprint_of
-from tests.reconcile.replays import refused, rules, side
+from tests.reconcile.pass_checks import refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port, stimulus
 
 (UNIFORM,) = SPLITTING

@@ -12,7 +12,7 @@ from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.steps import STEPS
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, Use
 from nir_interop.vocabulary import Cause
-from tests.reconcile.replays import parameters, proven, refused, rules, side
+from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, graphs, neuron, node
 
 (SAME_DECAY,) = STEPS

@@ -23,7 +23,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
 from nir_interop.workers.live import LiveBackend
 from tests.known import installed
-from tests.reconcile.replays import side
+from tests.reconcile.pass_checks import side
 from tests.reconcile.sample_graphs import conv, dense, flatten, path
 from tests.strategies import DT, chain, lif, neuron, stimulus
 

@@ -21,7 +21,7 @@ from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, 
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed
-from tests.reconcile.replays import assert_agree, refused
+from tests.reconcile.pass_checks import assert_agree, refused
 from tests.reconcile.sample_graphs import random_lif
 from tests.strategies import DT, cyclic_graphs, graphs, lif, node, port
 

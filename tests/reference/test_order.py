@@ -17,7 +17,7 @@ def ordered(edges: list[Edge], delays: tuple[str, ...] = ()) -> tuple[Stage, ...
 
 
 def waiting(edges: list[Edge], delays: tuple[str, ...] = ()) -> set[Edge]:
-    return {edge for stage in ordered(edges, delays) for edge in stage.waiting}
+    return {edge for stage in ordered(edges, delays) for edge in stage.delayed}
 
 
 def test_a_chain_is_one_stage_a_node_in_order() -> None:
@@ -78,4 +78,4 @@ def test_a_cycle_that_nothing_feeds_waits_where_its_own_constants_drive_it() -> 
 
 def test_all_edges_of_a_cycle_wait_that_nothing_drives() -> None:
     (loop,) = [stage for stage in ordered([("a", "b"), ("b", "a"), ("a", "out")]) if stage.cyclic]
-    assert loop.waiting == {("a", "b"), ("b", "a")}
+    assert loop.delayed == {("a", "b"), ("b", "a")}

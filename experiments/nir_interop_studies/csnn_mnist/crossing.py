@@ -99,17 +99,17 @@ class Deployed:
 class Crossed:
     """Everything that was run.
 
-    exports : source → what its own library's exporter made of it; crossers : source → the graph that was taken further
+    exports : source → what its own library's exporter made of it; deployable : source → the graph that was taken further
     natives : source → outcome in its own library, in the idiom that was trained and the one that was exported
-    whys : (source, importer) → what makes the graph that was given in the end differ, where it does
+    outside : (source, importer) → what makes the graph that was given in the end differ on images outside the sample
     """
 
     sources: Mapping[str, Source]
     exports: Mapping[str, Exported]
-    crossers: Mapping[str, Exported]
+    deployable: Mapping[str, Exported]
     natives: Mapping[str, Evaluated]
     deployed: Sequence[Deployed]
-    whys: Mapping[tuple[str, str], str]
+    outside: Mapping[tuple[str, str], str]
     test: Images
 
 
@@ -130,12 +130,12 @@ def run_all(
         for name, source in sources.items():
             exports[name] = export(source.network, source.library, source.idiom, sample, graphs / f"{name}.nir")
             advance()
-    crossers = dict(_crossers(sources, exports, graphs))
+    deployable = dict(_deployable(sources, exports, graphs))
     crossings: dict[tuple[str, str], Crossing] = {}
-    with progress.task("import, explain, rewrite", len(crossers) * len(LIBRARIES)) as advance:
+    with progress.task("import, explain, rewrite", len(deployable) * len(LIBRARIES)) as advance:
         for importer in LIBRARIES:
-            with importing(importer, [each.network for each in crossers.values()], store) as target:
-                for name, each in crossers.items():
+            with importing(importer, [each.network for each in deployable.values()], store) as target:
+                for name, each in deployable.items():
                     if each.graph is not None and each.native is not None:
                         path = graphs / f"{name}_for_{importer}.nir"
                         crossings[name, importer] = _crossing(each, each.graph, target, sample, store, path)
@@ -147,7 +147,7 @@ def run_all(
         if source.trained or source.idiom is not Idiom.TUTORIAL
     }
     for (name, importer), crossing in crossings.items():
-        runs[name, importer, Mode.NATIVE.value] = Evaluation(importer, DT, graph=crossers[name].graph)
+        runs[name, importer, Mode.NATIVE.value] = Evaluation(importer, DT, graph=deployable[name].graph)
         if crossing.graph is not None:
             runs[name, importer, Mode.RECONCILED.value] = Evaluation(importer, DT, graph=crossing.graph.resolve())
     with progress.task("test images", parts(len(runs), len(test))) as advance:
@@ -161,11 +161,11 @@ def run_all(
             outcome = outcomes[key if key in outcomes else (name, importer, Mode.NATIVE.value)]
             deployed.append(Deployed(sources[name], importer, mode, crossing, outcome))
     natives = {name: outcome for (name, importer, _), outcome in outcomes.items() if not importer}
-    whys = dict(_whys(deployed, natives, crossers, test, steps, store))
-    return Crossed(sources, exports, crossers, natives, deployed, whys, test)
+    outside = dict(_outside(deployed, natives, deployable, test, steps, store))
+    return Crossed(sources, exports, deployable, natives, deployed, outside, test)
 
 
-def _crossers(sources: Mapping[str, Source], exports: Mapping[str, Exported], graphs: Path) -> Iterator[tuple[str, Exported]]:
+def _deployable(sources: Mapping[str, Source], exports: Mapping[str, Exported], graphs: Path) -> Iterator[tuple[str, Exported]]:
     """One graph a trained network: the one of those who know how, by the reference where the library writes none."""
     for name, found in exports.items():
         if sources[name].idiom is not Idiom.TUTORIAL:
@@ -189,10 +189,10 @@ def _crossing(source: Exported, graph: Path, target: Importer, sample: Array, st
     return Crossing(verdict, found, path)
 
 
-def _whys(
+def _outside(
     deployed: Sequence[Deployed],
     natives: Mapping[str, Evaluated],
-    crossers: Mapping[str, Exported],
+    deployable: Mapping[str, Exported],
     test: Images,
     steps: int,
     store: Store,
@@ -203,7 +203,7 @@ def _whys(
         if each.mode is not Mode.RECONCILED or not crossing.exact or ours is None or theirs is None:
             continue
         differing = np.flatnonzero((ours != theirs).any(axis=(0, 2)))[:EXPLAINED]
-        source = crossers[name]
+        source = deployable[name]
         graph = crossing.graph or source.graph
         if len(differing) and graph is not None:
             held = _held(test.images[differing], steps)

@@ -161,7 +161,7 @@ def _deployment_row(done: Done, each: Deployed) -> Row:
         **dict.fromkeys(COLUMNS["deployment"]),
         "dataset": crossed.test.name,
         "source": each.source.name,
-        "exporter": crossed.crossers[each.source.name].exporter,
+        "exporter": crossed.deployable[each.source.name].exporter,
         "importer": each.importer,
         "mode": str(each.mode),
         "comparable": done.comparable,
@@ -178,14 +178,14 @@ def _deployment_row(done: Done, each: Deployed) -> Row:
             "sample_exact": crossing.exact,
             "remedy": None if plan is None else "; ".join(one.name for one in plan.passes),
             "remains": None if left is None else "; ".join(left.codes),
-            "why_elsewhere": crossed.whys.get((each.source.name, each.importer)),
+            "why_elsewhere": crossed.outside.get((each.source.name, each.importer)),
         }
         if left is None:
             return row
         verdict = left
     else:
         row |= {"blame": str(verdict.blame), "causes": "; ".join(verdict.codes), "sample_exact": verdict.status is Status.EXACT}
-    return row | {"says": "; ".join(f"{each.cause}: {each.says}" for each in verdict.causes if each.says)}
+    return row | {"says": "; ".join(f"{each.cause}: {each.text}" for each in verdict.causes if each.text)}
 
 
 def _flip_rows(crossed: Crossed) -> Iterator[Row]:
@@ -310,7 +310,7 @@ def _page(options: Options, done: Done, rows: dict[str, list[Row]], seconds: flo
         trainings=map(_training_line, rows["training"]),
         exports=[[row[each] for each in ("library", "settings", "idiom")] + _answer(row) for row in rows["exports"]],
         attempts=[[row[each] for each in tried] + _answer(row) for row in rows.get("snntorch_exporter", ())],
-        by_reference=[name for name, found in done.crossed.crossers.items() if found.exporter != found.library],
+        by_reference=[name for name, found in done.crossed.deployable.items() if found.exporter != found.library],
         deployment=map(_deployment_line, rows["deployment"]),
         rewritten=rewritten,
         claimed=claimed,

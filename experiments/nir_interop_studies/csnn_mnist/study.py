@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nir_interop.training import device_of
 from nir_interop_studies.common import LIBRARIES, Options, Progress, Study, images
 from nir_interop_studies.csnn_mnist.network import SIZE, regimes
 from nir_interop_studies.trained_networks import TrainedNetworks
@@ -21,18 +20,15 @@ def act(options: Options, progress: Progress) -> Sequence[Path]:
     Raises BadInput before anything is trained where something that was given cannot be used.
     """
     started = time.perf_counter()
-    device = device_of(options.device)
     training, test = images(options, SIZE, QUICK_SAMPLES if options.quick else None)
     chosen = regimes(options)
-    networks = TrainedNetworks(options, chosen, training, device)
+    networks = TrainedNetworks(options, chosen, training)
+    networks.train(LIBRARIES, progress)
     if options.train_only:
-        networks.train(progress)
         return list(networks.paths.values())
-    # What only a whole run needs is imported where one happens: training has to do with torch and one library.
     from nir_interop_studies.csnn_mnist.crossing import run_all
     from nir_interop_studies.csnn_mnist.report import Done, write_report
 
-    networks.train_and_identify(LIBRARIES, progress)
     crossed = run_all(options, chosen, networks.networks(), test, progress)
     done = Done(chosen, networks.trained, (training, test), crossed)
     return write_report(options, done, lambda: time.perf_counter() - started)

@@ -10,7 +10,6 @@ import numpy as np
 
 from nir_interop.datasets import Recordings, find_data, load_digits_events, load_nmnist
 from nir_interop.stimuli.sparse_frames import Frames, Windows, frames_of
-from nir_interop.training import device_of
 from nir_interop_studies.common import Options, Progress, Study
 from nir_interop_studies.nmnist_transfer.network import IMPORTERS, QUICK_STARTS, STARTS, regimes, steps
 from nir_interop_studies.trained_networks import TrainedNetworks
@@ -54,18 +53,15 @@ def act(options: Options, progress: Progress) -> Sequence[Path]:
     Raises BadInput before anything is trained where something that was given cannot be used.
     """
     started = time.perf_counter()
-    device = device_of(options.device)
     chosen = regimes(options)
     training, test = frames(options, progress)
-    networks = TrainedNetworks(options, chosen, training, device)
+    networks = TrainedNetworks(options, chosen, training)
+    networks.train(IMPORTERS, progress)
     if options.train_only:
-        networks.train(progress)
         return list(networks.paths.values())
-    # What only a whole run needs is imported where one happens: training has to do with torch and one library.
     from nir_interop_studies.nmnist_transfer.crossing import run_all
     from nir_interop_studies.nmnist_transfer.report import Done, write_report
 
-    networks.train_and_identify(IMPORTERS, progress)
     crossed = run_all(options, networks.networks(), test, progress)
     done = Done(chosen, networks.trained, training, crossed)
     return write_report(options, done, lambda: time.perf_counter() - started)

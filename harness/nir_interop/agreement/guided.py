@@ -27,13 +27,12 @@ import torch
 from torch import Tensor
 
 from nir_interop.agreement.replay import rules_for, simulator_for
-from nir_interop.compare.nodes import differs, match_nodes, output_of
+from nir_interop.compare.divergence import differs, match_nodes, output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import NEURONS, Array, Graph, Node, inline
 from nir_interop.recording import Recording
-from nir_interop.reference.coefficients import Memory
-from nir_interop.reference.neurons import State, SteppedNeuron, Trace
+from nir_interop.reference.neurons import Memory, State, SteppedNeuron, Trace
 from nir_interop.rule import NIR_MEANING, Order, Precision, ResetKind, UpdateRule
 
 UNIT = 2.0**-24

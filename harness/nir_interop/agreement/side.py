@@ -11,11 +11,15 @@ import numpy as np
 
 from nir_interop.agreement.replay import rules_for
 from nir_interop.fingerprint import Domain, Fingerprint
-from nir_interop.graphs import NEURONS, Graph
+from nir_interop.graphs import NEURONS, Array, Graph
+from nir_interop.recording import Recording
 from nir_interop.rule import FIXED_DT, NIR_MEANING, Decay, ResetKind, SpikesPerStep, Start, TimeStep, UpdateRule, Use
 
 DT = "dt"
 """Stands among the axes for the time step that the caller asks for."""
+
+RunGraph = Callable[[Graph, Array, float], Recording]
+"""A live backend: (graph, stimulus with axes (T, B, \\*shape), dt [s]) → recording; raises RunFailed where it gives none."""
 
 Place = tuple[str, str]
 """An axis, and the primitive whose rule it is of."""

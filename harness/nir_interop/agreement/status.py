@@ -9,7 +9,7 @@ import numpy as np
 
 from nir_interop.agreement.guided import guided
 from nir_interop.compare.comparison import status_of
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.graphs import Array, Graph
 from nir_interop.recording import Recording

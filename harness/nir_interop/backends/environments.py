@@ -26,7 +26,7 @@ COMMON = ("nir", "numpy", "h5py")
 """What every backend reads graphs with; recorded beside its own distributions."""
 
 ENVIRONMENTS = ".envs"
-"""The folder of environments, in the working directory or the project's root."""
+"""The folder of environments, in the working directory or a checkout's root."""
 BESIDE = "_beside.pth"
 """In an environment's site-packages: the folders that give what it does not hold itself."""
 
@@ -103,12 +103,18 @@ class Backend:
 def backends(folders: Sequence[Path] | None = None) -> tuple[Backend, ...]:
     """Every backend that has an adapter, sorted by name; nothing is imported.
 
-    folders : where ``.envs`` is looked for; the working directory and the project's root by default
+    folders : where ``.envs`` is looked for; by default the working directory, and the root of a checkout that this runs from
     """
     points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    looked = folders if folders is not None else (Path.cwd(), Path(__file__).resolve().parents[3])
+    looked = folders if folders is not None else (Path.cwd(), *_checkout())
     names = {name: name for name in points} | _labelled(points, looked)
     return tuple(_backend(name, points[library], looked) for name, library in sorted(names.items()))
+
+
+def _checkout() -> tuple[Path, ...]:
+    """The root of the checkout that these sources lie in; none where they are installed."""
+    root = Path(__file__).resolve().parents[3]
+    return (root,) if (root / "pyproject.toml").is_file() else ()
 
 
 def _backend(name: str, point: EntryPoint, folders: Sequence[Path]) -> Backend:

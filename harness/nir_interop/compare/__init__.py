@@ -5,7 +5,7 @@ Needs Python 3.10 and numpy alone: it runs beside :mod:`nir_interop.backends.ada
 
 from nir_interop.compare.assertion import assert_same_spikes
 from nir_interop.compare.comparison import MINIMUM_SPIKES, Comparison, compare
-from nir_interop.compare.nodes import match_nodes
+from nir_interop.compare.divergence import match_nodes
 from nir_interop.compare.trains import (
     COINCIDENCE_WINDOW,
     VAN_ROSSUM_TAU,

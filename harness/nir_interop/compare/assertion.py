@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nir_interop.compare.nodes import Divergence, differs, first_divergence, flatten, match_nodes
+from nir_interop.compare.divergence import Divergence, differs, first_divergence, flatten, match_nodes
 from nir_interop.printable import shape_text
 from nir_interop.recording import Recording
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nir_interop.compare.nodes import differs, first_divergence, membrane_gap, output_of
+from nir_interop.compare.divergence import differs, first_divergence, membrane_gap, output_of
 from nir_interop.compare.rasters import best_lag, is_constant, is_counts, rate_cosine
 from nir_interop.compare.trains import coincidence, van_rossum, victor_purpura
 from nir_interop.learning import accuracy, classify

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nir_interop.agreement.side import RunGraph
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph, Node
@@ -24,8 +25,6 @@ from nir_interop.workers.live import LiveBackend
 
 Array = NDArray[Any]
 Row = dict[str, Any]
-Run = Callable[[Graph, Any, float], Recording]
-
 STEPS = (1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5, 5e-6, 2e-6, 1e-6)
 """Time steps [s]; each divides the first."""
 DURATION = 2e-2
@@ -65,7 +64,7 @@ def sweep(
     return rows
 
 
-def sweep_neuron(run: Run, kind: str, steps: Sequence[float], seed: int) -> list[Row]:
+def sweep_neuron(run: RunGraph, kind: str, steps: Sequence[float], seed: int) -> list[Row]:
     """One row per time step for one primitive; the fitted orders stand in each."""
     coarse = _current(kind, max(steps), seed)
     series = [_row(run, kind, coarse, max(steps), dt) for dt in steps]
@@ -74,7 +73,7 @@ def sweep_neuron(run: Run, kind: str, steps: Sequence[float], seed: int) -> list
     return [row | orders for row in series]
 
 
-def _row(run: Run, kind: str, coarse: Array, coarsest: float, dt: float) -> Row:
+def _row(run: RunGraph, kind: str, coarse: Array, coarsest: float, dt: float) -> Row:
     repeats = round(coarsest / dt)
     current = np.repeat(coarse, repeats, axis=0)
     row: Row = {"subject": kind, "dt": dt, "steps": len(current), "floor": dt / 2}

@@ -35,7 +35,7 @@ def _counts(axis: str, a: UpdateRule, b: UpdateRule, primitive: str) -> bool:
         return Precision.FIXED in (a.precision, b.precision)
     if axis == "decay" and Decay.NINE_TENTHS in (a.decay, b.decay):
         return True
-    return AXIS[axis].says_of(PARAMETERS[primitive])
+    return AXIS[axis].applies_to(PARAMETERS[primitive])
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Found:
     repaired: int
     nodes: tuple[str, ...]
     blame: Blame
-    says: str
+    text: str
     changed: int = 0
     needed: bool = True
     undone: Graph | None = None
@@ -126,13 +126,13 @@ def as_found(
     """
     repaired, changed = counts
     if each.cause is Cause.DT_REQUESTED:
-        says = f"imported at {target.dt:g} s, exported at {source.dt:g} s"
-        return Found(each.cause, repaired, (), Blame.SETTING, says, changed, needed)
+        text = f"imported at {target.dt:g} s, exported at {source.dt:g} s"
+        return Found(each.cause, repaired, (), Blame.SETTING, text, changed, needed)
     blame = _owner(replays, graph, source, target, each)
     lost = blame is Blame.EXPORTER and any(axis == "reset" for axis, _ in each.places)
     nodes = tuple(sorted(name for name in graph.nodes if graph.nodes[name].kind in each.kinds))
-    says = "; ".join(dict.fromkeys(difference_in_words(graph, source, target, axis, kind) for axis, kind in each.places))
-    return Found(Cause.RESET_LOST if lost else each.cause, repaired, nodes, blame, says, changed, needed)
+    text = "; ".join(dict.fromkeys(difference_in_words(graph, source, target, axis, kind) for axis, kind in each.places))
+    return Found(Cause.RESET_LOST if lost else each.cause, repaired, nodes, blame, text, changed, needed)
 
 
 def _owner(replays: Replays, graph: Graph, source: Side, target: Side, each: RuleCause) -> Blame:

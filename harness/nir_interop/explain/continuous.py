@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nir_interop.agreement.replay import Replays, Undoing, count, flat, gap
+from nir_interop.agreement.replay import Replays, Undoing, count, gap
 from nir_interop.agreement.side import Side
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.explain.verdict import CauseShare, Verdict, by_share, explain_cell
-from nir_interop.graphs import Array, Graph
+from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Blame, Cause, Status
 
@@ -31,7 +31,7 @@ def explain_continuous(
     stimulus: Array,
 ) -> Verdict:
     """As :func:`nir_interop.explain.verdict.explain_cell`, for a target without an update rule."""
-    stepped = Replays(stimulus).run(flat(exported), target.dt, {})
+    stepped = Replays(stimulus).run(inline(exported), target.dt, {})
     ours, theirs = output_of(native), output_of(made)
     if stepped is None or ours is None or theirs is None or ours.shape != theirs.shape:
         return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)
@@ -50,8 +50,8 @@ def explain_continuous(
     if not apart:
         return before
     repaired, changed = Undoing.of(native, made).counts(stepped)
-    says = "NIR's equations in steps are not its equations in continuous time"
-    share = CauseShare(Cause.DISCRETISATION, repaired, (), says, changed)
+    text = "NIR's equations in steps are not its equations in continuous time"
+    share = CauseShare(Cause.DISCRETISATION, repaired, (), text, changed)
     known = [each for each in before.causes if each.cause is not Cause.ROUNDING]
     causes = by_share((*known, share))
     status = Status.MISMATCH if before.status.agrees else before.status

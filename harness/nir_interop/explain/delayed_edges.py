@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from nir_interop.graphs import Graph
-from nir_interop.reference.simulator import Wait
+from nir_interop.reference.simulator import DelayedEdge
 
 Edge = tuple[str, str]
 
@@ -18,6 +18,6 @@ def delayed(graph: Graph, edges: Collection[Edge], dt: float) -> Graph:
     nodes, kept = dict(graph.nodes), [edge for edge in graph.edges if edge not in edges]
     for source, target in edges:
         name = f"{source}>{target}"
-        nodes[name] = Wait("Delay", {"delay": np.array(dt)})
+        nodes[name] = DelayedEdge("Delay", {"delay": np.array(dt)})
         kept += [(source, name), (name, target)]
     return Graph(nodes, tuple(kept))

@@ -31,7 +31,7 @@ class DepthFirst:
 
     joins: tuple[str, ...]
     graph: Graph
-    says: str
+    text: str
 
 
 def depth_first(graph: Graph, dt: float) -> Iterator[DepthFirst]:
@@ -55,13 +55,13 @@ def depth_first(graph: Graph, dt: float) -> Iterator[DepthFirst]:
         last = next(name for name in reversed(order) if graph.nodes[name].kind != "Output")
         if (tuple(late), last) not in seen:
             seen.add((tuple(late), last))
-            says = "the nodes run depth first: " + "; ".join(
+            text = "the nodes run depth first: " + "; ".join(
                 [
                     *(f"what {source} gives {target} is a step late" for source, target in late),
                     f"the output of {last}, which is run last, is returned",
                 ]
             )
-            yield DepthFirst(joins, _rewired(graph, late, last, dt), says)
+            yield DepthFirst(joins, _rewired(graph, late, last, dt), text)
 
 
 def order_of(graph: Graph) -> list[str]:

@@ -91,4 +91,4 @@ def _misfit(message: str, graph: Graph, batch: int, dt: float) -> Found | None:
                 fitting.append(each)
     if len({each.cause for each in fitting}) != 1:
         return None
-    return Found(fitting[0].cause, 0, fitting[0].nodes, Blame.IMPORTER, f"{fitting[0].says}: {message}")
+    return Found(fitting[0].cause, 0, fitting[0].nodes, Blame.IMPORTER, f"{fitting[0].text}: {message}")

@@ -33,7 +33,7 @@ class _Change:
         return tuple(sorted({each.node for each in self.found}))
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         more = f", and {len(self.found) - 1} more" if len(self.found) > 1 else ""
         times = [each for each in self.found if each.field in (*_TIMES, "delay")]
         factor = f": what was meant times dt = {self.dt:g}" if times and all(_is_times(each, self.dt) for each in times) else ""
@@ -71,7 +71,7 @@ def by_exporter(replays: Replays, intended: Graph, exported: Graph, dt: float, r
         repaired, changed = (0, 0) if undoing is None else undoing.counts(without_some((cause,)))
         undone = graphs.get(tuple(other for other in causes if other is not cause))
         need = cause in smallest
-        found.append(Found(cause, repaired, change.nodes, Blame.EXPORTER, change.says, changed, need, undone))
+        found.append(Found(cause, repaired, change.nodes, Blame.EXPORTER, change.text, changed, need, undone))
     return [each for each in found if each.counts]
 
 

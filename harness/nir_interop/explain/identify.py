@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from nir_interop.agreement.side import RunGraph
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.conditions_in_words import condition_in_words
 from nir_interop.explain.probes import (
@@ -27,7 +28,7 @@ from nir_interop.explain.probes import (
 from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, RESET, RESPONSE, START
 from nir_interop.explain.probes.candidates import extended, first_candidates
 from nir_interop.explain.probes.equality import equality
-from nir_interop.explain.probes.evidence import Neighbour, Run, evidence
+from nir_interop.explain.probes.evidence import Neighbour, evidence
 from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, separating
 from nir_interop.fingerprint import (
     Circuit,
@@ -58,7 +59,7 @@ PLACES = 3
 
 
 def identify(
-    run: Run, *, name: str, origin: Origin = Origin.IMPORT, options: str = "", kinds: Iterable[Subject] = KINDS
+    run: RunGraph, *, name: str, origin: Origin = Origin.IMPORT, options: str = "", kinds: Iterable[Subject] = KINDS
 ) -> Fingerprint:
     """The rule of each primitive of a backend.
 
@@ -134,7 +135,7 @@ def _decided(inquiries: Iterable[Inquiry]) -> frozenset[tuple[str, Axis]]:
 class Inquiry:
     """The questions to a backend about one primitive, and what is left of the candidates."""
 
-    run: Run
+    run: RunGraph
     kind: str
     answered: list[tuple[Question, Array]] = field(default_factory=list)
     refused: list[tuple[Question, Refusal]] = field(default_factory=list)

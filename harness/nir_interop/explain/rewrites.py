@@ -30,7 +30,7 @@ class Candidate:
     cause: Cause
     nodes: tuple[str, ...]
     graph: Graph
-    says: str
+    text: str
     everywhere: bool = False
     again: bool = False
 
@@ -46,7 +46,7 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
         yield from sites(graph)
     yield from _cycles(graph, dt)
     for each in depth_first(graph, dt):
-        yield Candidate(Cause.JOIN_MISRUN, each.joins, each.graph, each.says)
+        yield Candidate(Cause.JOIN_MISRUN, each.joins, each.graph, each.text)
 
 
 def _returned(graph: Graph) -> Iterator[Candidate]:
@@ -60,16 +60,16 @@ def _returned(graph: Graph) -> Iterator[Candidate]:
         nodes = {other: node for other, node in graph.nodes.items() if other not in outputs[1:]}
         edges = tuple(edge for edge in graph.edges if edge[1] not in outputs)
         lost = tuple(output for output in outputs if graph.into(output) != (name,))
-        says = f"of the {len(outputs)} Outputs one is given: what {name} gives"
-        yield Candidate(Cause.NODE_DROPPED, lost, reshaped(Graph(nodes, (*edges, (name, outputs[0])))), says, True)
+        text = f"of the {len(outputs)} Outputs one is given: what {name} gives"
+        yield Candidate(Cause.NODE_DROPPED, lost, reshaped(Graph(nodes, (*edges, (name, outputs[0])))), text, True)
 
 
-def _each(cause: Cause, graph: Graph, changed: dict[str, Node], says: str) -> Iterator[Candidate]:
+def _each(cause: Cause, graph: Graph, changed: dict[str, Node], text: str) -> Iterator[Candidate]:
     if len(changed) > 1:
         names = tuple(sorted(changed))
-        yield Candidate(cause, names, replaced(graph, **changed), says.format(listed(names)), True)
+        yield Candidate(cause, names, replaced(graph, **changed), text.format(listed(names)), True)
     for name, node in sorted(changed.items()):
-        yield Candidate(cause, (name,), replaced(graph, **{name: node}), says.format(name), len(changed) == 1)
+        yield Candidate(cause, (name,), replaced(graph, **{name: node}), text.format(name), len(changed) == 1)
 
 
 def _by_kind(graph: Graph) -> dict[str, list[str]]:
@@ -100,8 +100,8 @@ def _cuts(graph: Graph) -> Iterator[Candidate]:
         for side, step in (("before", graph.into), ("behind", graph.out_of)):
             lost = {name, *_reached(name, step)} - {*graph.of_kind("Input"), *graph.of_kind("Output")}
             if 1 < len(lost) < len(graph.nodes) - 2:
-                says = f"{node.kind} {name} and all that lies {side} it are left out"
-                yield Candidate(Cause.NODE_DROPPED, tuple(sorted(lost)), without(graph, *lost), says)
+                text = f"{node.kind} {name} and all that lies {side} it are left out"
+                yield Candidate(Cause.NODE_DROPPED, tuple(sorted(lost)), without(graph, *lost), text)
 
 
 def _reached(name: str, step: Callable[[str], tuple[str, ...]]) -> set[str]:
@@ -162,8 +162,8 @@ def _permuted(graph: Graph) -> Iterator[Candidate]:
             for order, columns in orders(node, shapes[name][0]):
                 other = reordered(graph, name, columns)
                 if other is not None:
-                    says = f"{name} joins its dimensions in the order {order}"
-                    yield Candidate(Cause.FLATTEN_ORDER, (name,), reshaped(other), says, len(graph.of_kind("Flatten")) == 1)
+                    text = f"{name} joins its dimensions in the order {order}"
+                    yield Candidate(Cause.FLATTEN_ORDER, (name,), reshaped(other), text, len(graph.of_kind("Flatten")) == 1)
 
 
 def _recurrences(graph: Graph) -> Iterator[Candidate]:
@@ -185,8 +185,8 @@ def _recurrences(graph: Graph) -> Iterator[Candidate]:
             f"the feedback through {shown} is cut": _cut(graph, names),
             f"the input goes through {shown} as well": _through_both(graph, cells, moved),
         }
-        for says, other in rewired.items():
-            yield Candidate(Cause.RECURRENCE_REWIRED, names, other, says, all_of_them)
+        for text, other in rewired.items():
+            yield Candidate(Cause.RECURRENCE_REWIRED, names, other, text, all_of_them)
 
 
 def _cut(graph: Graph, names: tuple[str, ...]) -> Graph:
@@ -225,8 +225,8 @@ def _joins(graph: Graph) -> Iterator[Candidate]:
                 graph.nodes,
                 tuple(edge for edge in graph.edges if edge[1] != name or edge[0] not in branches or edge[0] == source),
             )
-            says = f"of the edges into {name} only the one from {source} is left"
-            yield Candidate(Cause.JOIN_MISRUN, (name,), pruned(kept), says, len(joins) == 1)
+            text = f"of the edges into {name} only the one from {source} is left"
+            yield Candidate(Cause.JOIN_MISRUN, (name,), pruned(kept), text, len(joins) == 1)
             edges = tuple((source if start == name else start, end) for start, end in graph.edges if end != name)
             nodes = {other: node for other, node in graph.nodes.items() if other != name}
             if graph.nodes[name].kind != "Output":

@@ -10,7 +10,7 @@ import numpy as np
 
 from nir_interop.agreement.replay import Replays, count, gap
 from nir_interop.agreement.side import Side
-from nir_interop.compare.nodes import differs, flatten, match_nodes, output_of
+from nir_interop.compare.divergence import differs, flatten, match_nodes, output_of
 from nir_interop.explain.rewrites import Candidate, candidates
 from nir_interop.explain.structure import suspects
 from nir_interop.graphs import Graph
@@ -43,8 +43,8 @@ class Outside:
         for each in self.rewrites:
             if each in left_out:
                 continue
-            same = (each.cause, each.nodes, each.says)
-            other = next((one for one in candidates(graph, dt) if (one.cause, one.nodes, one.says) == same), None)
+            same = (each.cause, each.nodes, each.text)
+            other = next((one for one in candidates(graph, dt) if (one.cause, one.nodes, one.text) == same), None)
             if other is None:
                 return None
             graph, again = other.graph, again or other.again

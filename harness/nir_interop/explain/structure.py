@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from nir_interop.compare.nodes import differs, flatten, match_nodes
+from nir_interop.compare.divergence import differs, flatten, match_nodes
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Graph, Node, components, validate, whole_numbers
 from nir_interop.graphs.shapes import output_shape

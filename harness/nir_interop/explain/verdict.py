@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from nir_interop.agreement.guided import guided
-from nir_interop.agreement.replay import Mask, Replays, Undoing, count, flat, gap, rules_for
+from nir_interop.agreement.replay import Mask, Replays, Undoing, count, gap, rules_for
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare.comparison import status_of
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.errors import OwnFailure
 from nir_interop.explain.causes import Found, RuleCause, as_found, differing_causes, needed
 from nir_interop.explain.error_causes import reason, unreadable
@@ -32,7 +32,7 @@ from nir_interop.explain.rewrites import Candidate
 from nir_interop.explain.search import Outside, outside_the_rule
 from nir_interop.explain.source import distance, source_side
 from nir_interop.explain.structure import split_batch
-from nir_interop.graphs import Array, Graph
+from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import Comparison, TimeStep
 from nir_interop.vocabulary import Blame, Cause, Status
@@ -57,7 +57,7 @@ class CauseShare:
     cause: Cause
     repaired: int
     nodes: tuple[str, ...]
-    says: str
+    text: str
     changed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class CauseShare:
             "repaired": self.repaired,
             "changed": self.changed,
             "nodes": list(self.nodes),
-            "says": self.says,
+            "says": self.text,
         }
 
 
@@ -109,14 +109,14 @@ def explain_cell(
 
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
-    case = _Case(intended, flat(exported), source, target, Replays(stimulus), dt_effective)
+    attribution = _Attribution(intended, inline(exported), source, target, Replays(stimulus), dt_effective)
     if failure is not None or made is None:
-        return case.failed(failure)
-    return case.ran(native, made)
+        return attribution.failed(failure)
+    return attribution.ran(native, made)
 
 
 @dataclass
-class _Case:
+class _Attribution:
     intended: Graph | None
     exported: Graph
     source: Side
@@ -149,14 +149,14 @@ class _Case:
         found = [self._recounted(each, target, outside, undoing) for each in found]
         found += [self._renamed(each) for each in self._importing(source, target, outside, undoing)]
         if swallowing:
-            says, whole = "the batch is joined with the features", undoing.wrong.size
+            text, whole = "the batch is joined with the features", undoing.wrong.size
             repaired = whole - count(gap(native, made))
-            found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, says, whole))
+            found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, text, whole))
         found = [each for each in found if each.counts]
         share = _explained(mismatch, native, before, predicted, made)
         if share < 1 and (not found or share == 0):
             known = without_rule(self.target.domain)
-            unruled = {kind: says for kind, says in known.items() if self.exported.of_kind(kind)}
+            unruled = {kind: text for kind, text in known.items() if self.exported.of_kind(kind)}
             nodes = tuple(sorted(name for kind in unruled for name in self.exported.of_kind(kind)))
             why = "; ".join(unruled.values()) or "nothing that is known reproduces it"
             blame = Blame.IMPORTER if unruled else Blame.UNEXPLAINED
@@ -228,7 +228,7 @@ class _Case:
             if isinstance(each, RuleCause):
                 found.append(as_found(self.replays, graph, source, target, each, counts, need))
             else:
-                found.append(Found(each.cause, counts[0], each.nodes, Blame.IMPORTER, each.says, counts[1], need))
+                found.append(Found(each.cause, counts[0], each.nodes, Blame.IMPORTER, each.text, counts[1], need))
         return found
 
     def _outside_the_rule(self, target: Side, made: Recording) -> Outside:
@@ -250,7 +250,7 @@ class _Case:
         if failure is not None and status is Status.READ_ERROR:
             return _known(status, unreadable(f"{failure.error_type}: {failure.message}", self.exported))
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
-        changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.source.dt)
+        changes = () if self.intended is None else exporter_changes(inline(self.intended), self.exported, self.source.dt)
         steps = (self.source.dt, self.target.dt, self.dt_effective)
         found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target.rules, steps, changes)
         if found is None:
@@ -266,7 +266,7 @@ class _Case:
 
 
 def _known(status: Status, found: Found) -> Verdict:
-    return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.says),), 1.0)
+    return Verdict(status, found.blame, (CauseShare(found.cause, 0, found.nodes, found.text),), 1.0)
 
 
 def _comparison(side: Side) -> Comparison | None:
@@ -288,7 +288,7 @@ def _explained(
 
 
 def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
-    return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in found)
+    return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.text, each.changed) for each in found)
 
 
 def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
@@ -297,9 +297,9 @@ def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
     for each in causes:
         old = merged.get(each.cause, CauseShare(each.cause, 0, (), ""))
         nodes = tuple(sorted({*each.nodes, *old.nodes}))
-        says = "; ".join(dict.fromkeys(text for text in (old.says, each.says) if text))
+        text = "; ".join(dict.fromkeys(part for part in (old.text, each.text) if part))
         repaired, changed = max(each.repaired, old.repaired), max(each.changed, old.changed)
-        merged[each.cause] = CauseShare(each.cause, repaired, nodes, says, changed)
+        merged[each.cause] = CauseShare(each.cause, repaired, nodes, text, changed)
 
     def rank(each: CauseShare) -> tuple[bool, int, int, str]:
         return each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from nir_interop.graphs.canonical import canonical, digest
 from nir_interop.graphs.components import components
+from nir_interop.graphs.corrections import corrected, read_corrected
 from nir_interop.graphs.difference import Difference, difference
 from nir_interop.graphs.inlining import inline
 from nir_interop.graphs.matching import correspondence
-from nir_interop.graphs.meant import as_meant, read_meant
 from nir_interop.graphs.metadata import with_metadata_of
 from nir_interop.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
 from nir_interop.graphs.naming import early, in_order, nest, nested, renamed, with_safe_names
@@ -27,9 +27,9 @@ __all__ = [
     "Node",
     "Shapes",
     "as_array",
-    "as_meant",
     "canonical",
     "components",
+    "corrected",
     "correspondence",
     "difference",
     "digest",
@@ -42,7 +42,7 @@ __all__ = [
     "nested",
     "padding_of",
     "read",
-    "read_meant",
+    "read_corrected",
     "renamed",
     "to_nir",
     "validate",

@@ -17,10 +17,10 @@ import h5py
 import numpy as np
 
 from nir_interop.errors import UnreadableGraph
+from nir_interop.graphs.hdf5_scan import Layout, scan
+from nir_interop.graphs.hdf5_strings import Texts
 from nir_interop.graphs.model import Graph, Node, as_array
 from nir_interop.graphs.primitives import ANNOTATIONS, PARAMETERS
-from nir_interop.graphs.scanning import Layout, scan
-from nir_interop.graphs.strings import Texts
 from nir_interop.printable import shown
 
 _MOST_TEXT = 2**26

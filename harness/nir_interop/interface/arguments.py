@@ -99,9 +99,9 @@ def inputs_of(
 
     Raises UnreadableGraph, InvalidGraph, BadStimulus, and TooSlow where a run is expected to take too long.
     """
-    from nir_interop.graphs import inline, read_meant, validate
+    from nir_interop.graphs import inline, read_corrected, validate
 
-    graph, notes = read_meant(path)
+    graph, notes = read_corrected(path)
     for note in (*notes, *_renaming(renamed_of(path))):
         tell(f"{path.name}: {note}")
     if given is None:
@@ -151,9 +151,9 @@ def _is_path(given: Any) -> TypeGuard[GivenPath]:
 
 def notes_of(path: Path) -> list[str]:
     """How a graph was read that means nothing as it stands, a sentence each."""
-    from nir_interop.graphs import read_meant
+    from nir_interop.graphs import read_corrected
 
-    return list(read_meant(path)[1])
+    return list(read_corrected(path)[1])
 
 
 def renamed_of(path: Path) -> dict[str, str]:

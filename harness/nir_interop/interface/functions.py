@@ -86,7 +86,7 @@ def check(
     >>> checked = ni.check(graph, backends=["norse", "snntorch"])
     >>> checked["snntorch"].status, checked["snntorch"].mismatched
     (<Status.EXACT: 'exact'>, 0)
-    >>> checked["norse"].mismatched == (checked["norse"].recording.output != checked.meant.output).sum()
+    >>> int((checked["norse"].recording.output != checked.meant.output).sum()) == checked["norse"].mismatched
     True
     """
     from nir_interop.backends.environments import backend  # fmt: skip
@@ -165,7 +165,7 @@ def explain(
         else:
             step = "" if dt == DT else f", dt={dt:g}"
             command = f"nir_interop.reconcile(graph, to={chosen.name!r}{'' if input is None else ', input=input'}{step})"
-        said = [*paragraphs(found, file.name, command), f"On {inputs.says()}."]
+        said = [*paragraphs(found, file.name, command), f"On {inputs.text}."]
         hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
         lines = "\n".join([*said, *filter(None, [hint])]).split("\n")
         return Explanation(found, inputs, "\n".join(map(printable, lines)), renamed_of(file))
@@ -266,7 +266,8 @@ def simulate(
     tell : told each line about how the graph was read
 
     Returns ``outputs`` by Output node, ``spikes`` and ``membranes`` [V] by neuron, axes (T, B, \*shape), and ``output``, all
-    outputs side by side, (T, B, n).
+    outputs side by side, (T, B, n).  Membranes are those of :func:`check` to the last bits, which this processor may round
+    otherwise.
 
     Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus) and TooSlow.
 
@@ -277,11 +278,11 @@ def simulate(
     """
     check_step(dt)
     with _called(graph, seed, time_limit, memory_limit) as file:
-        from nir_interop.graphs import read_meant
+        from nir_interop.graphs import read_corrected
         from nir_interop.reference import Simulator
 
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
-        return Simulator(read_meant(file)[0], dt).run(inputs.input)[0]
+        return Simulator(read_corrected(file)[0], dt).run(inputs.input)[0]
 
 
 def rules(*backends: str, store: GivenPath | None = None) -> Rules:

@@ -40,7 +40,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, title: str) ->
 
 def raster(meant: Recording, made: Recording, who: str) -> str:
     """Spikes of both sides around the first divergence, those that differ on red; values as text; empty where none differ."""
-    from nir_interop.compare.nodes import first_divergence
+    from nir_interop.compare.divergence import first_divergence
     from nir_interop.report.explanation import raster as as_text
     from nir_interop.report.explanation import window
 
@@ -67,7 +67,10 @@ def _drawn(found: Window, who: str) -> str:
                 x = _LABEL + step * _STEP
                 if row == 0 and found.unequal[step, neuron]:
                     marks.append(f'<rect x="{x}" y="{y}" width="{_STEP}" height="{2 * _ROW}" fill="#d33" fill-opacity="0.3"/>')
-                if values[step, neuron]:
+                count = int(values[step, neuron])
+                if count > 1:
+                    marks.append(f'<text x="{x + _STEP // 2}" y="{y + 11}" text-anchor="middle">{min(count, 9)}</text>')
+                elif count:
                     marks.append(f'<rect x="{x + _STEP // 2 - 1}" y="{y + 2}" width="2" height="{_ROW - 4}"/>')
     for step in range(0, steps, 4):
         at = _LABEL + step * _STEP + _STEP // 2

@@ -12,6 +12,7 @@ from nir_interop.errors import NotReconciled
 from nir_interop.interface.arguments import GivenPath, path_of
 from nir_interop.interface.places import check_file, check_other
 from nir_interop.printable import listed, printable, shown
+from nir_interop.vocabulary import CONTINUOUS, Status
 
 if TYPE_CHECKING:
     import nir
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from nir_interop.transfer.check import Checked
     from nir_interop.transfer.graph_explanation import GraphExplanation
     from nir_interop.transfer.reconciling import Reconciled
-    from nir_interop.vocabulary import Blame, Status
+    from nir_interop.vocabulary import Blame
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,8 +68,6 @@ class Check(Mapping[str, "Checked"]):
     @property
     def agrees(self) -> bool:
         """Whether no output of any backend is wrong; continuous time, which always differs from steps, aside."""
-        from nir_interop.vocabulary import CONTINUOUS
-
         return all(each.agrees for each in self.cells if each.importer != CONTINUOUS)
 
     @property
@@ -79,8 +78,6 @@ class Check(Mapping[str, "Checked"]):
     @property
     def hint(self) -> str:
         """What to do where an input shows nothing, or not every layer's doing; empty where all speak."""
-        from nir_interop.vocabulary import Status
-
         return quiet_hint(self.inputs, any(each.status is Status.VACUOUS for each in self.cells))
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -106,17 +103,18 @@ class Check(Mapping[str, "Checked"]):
 
     def __repr__(self) -> str:
         lines = aligned([self.HEADS, *self.rows()])
-        return "\n".join([self.title, *lines, f"On {self.inputs.says()}.", *filter(None, [self.hint])])
+        return "\n".join([self.title, *lines, f"On {self.inputs.text}.", *filter(None, [self.hint])])
 
     def _repr_html_(self) -> str:
         from nir_interop.interface import notebook
 
         parts = [notebook.table(self.HEADS, self.rows(), title=self.title)]
         for each in self.cells:
-            if not each.agrees and each.recording is not None:
-                parts.append(notebook.raster(self.meant, each.recording, each.importer))
+            made = None if each.agrees or each.importer == CONTINUOUS else each.recording
+            if made is not None:
+                parts.append(notebook.raster(self.meant, made, each.importer))
                 break
-        return notebook.shown([*parts, notebook.lines(self.read_as), notebook.lines([f"On {self.inputs.says()}.", self.hint])])
+        return notebook.shown([*parts, notebook.lines(self.read_as), notebook.lines([f"On {self.inputs.text}.", self.hint])])
 
 
 @dataclass(frozen=True, repr=False)
@@ -188,12 +186,12 @@ class Explanation:
     def _repr_html_(self) -> str:
         from nir_interop.interface import notebook
 
-        rows = [(str(each.cause), str(each.repaired), listed(each.nodes), each.says) for each in self.causes]
+        rows = [(str(each.cause), str(each.repaired), listed(each.nodes), each.text) for each in self.causes]
         causes = notebook.table(("cause", "repairs", "at", "why"), rows, title=f"Blame: {self.blame} ({self.blame.meaning})")
         made = self.recording
         picture = "" if made is None or self.status.agrees else notebook.raster(self.meant, made, self.found.backend.name)
         parts = [notebook.lines([self.text.partition("\n")[0]]), causes if rows else "", picture]
-        return notebook.shown([*parts, notebook.lines([f"On {self.inputs.says()}."])])
+        return notebook.shown([*parts, notebook.lines([f"On {self.inputs.text}."])])
 
 
 @dataclass(frozen=True, repr=False)
@@ -267,7 +265,7 @@ class Reconciliation:
 
     def _check(self) -> None:
         if not self.right:
-            why = "; ".join(f"{each.cause}: {each.says}" for each in self.remaining[:1]) or "no pass is known"
+            why = "; ".join(f"{each.cause}: {each.text}" for each in self.remaining[:1]) or "no pass is known"
             raise NotReconciled(f"{self.found.target.name} does not give every output: {why}; .remaining has all of it")
 
     def lines(self, written: Path | None = None) -> list[str]:
@@ -275,8 +273,6 @@ class Reconciliation:
 
         written : the file that it was written into
         """
-        from nir_interop.vocabulary import Status
-
         found, plan = self.found, self.found.plan
         sides = f"{found.source.name} at {found.source.dt:g} s → {found.target.name} at {found.target.dt:g} s"
         before = (
@@ -287,7 +283,7 @@ class Reconciliation:
         for number, each in enumerate(plan.passes, start=1):
             said.append(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
         said += self._end(written)
-        said.append(f"On {self.inputs.says()}.")
+        said.append(f"On {self.inputs.text}.")
         hint = quiet_hint(self.inputs, plan.agreement.status is Status.VACUOUS)
         return [printable(line) for line in [*said, *filter(None, [hint])]]
 
@@ -296,7 +292,7 @@ class Reconciliation:
         if not plan.right:
             after = "no output that could be compared" if plan.wrong is None else f"{plan.wrong} of {plan.outputs} differ"
             left = [
-                f"- {each.cause}{f' at {listed(each.nodes)}' if each.nodes else ''}: {each.says}" for each in self.remaining
+                f"- {each.cause}{f' at {listed(each.nodes)}' if each.nodes else ''}: {each.text}" for each in self.remaining
             ]
             return [f"Not reconciled: {after}; nothing is written.", *left]
         how = "its own importer gives" if plan.asked else "its rules predict"
@@ -483,7 +479,6 @@ def _facts(subject: Subject, one: Identified) -> dict[str, Any]:
 def _alike(subject: Subject, refusals: Iterable[Refusal]) -> list[tuple[tuple[str, str], list[str]]]:
     """Refusals in the same words but for their numbers: whose they are, the first one's words, and what each is of."""
     from nir_interop.explain.conditions_in_words import condition_in_words
-    from nir_interop.vocabulary import Status
 
     found: dict[tuple[str, str], tuple[tuple[str, str], list[str]]] = {}
     for refusal in refusals:

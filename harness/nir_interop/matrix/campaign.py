@@ -16,7 +16,7 @@ from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.matrix.reconciled import Reconciliations, verdict_after
 from nir_interop.matrix.verdicts import Explanations
 from nir_interop.networks import Catalogued, catalogue
-from nir_interop.networks.shipped import Shipped, fitting
+from nir_interop.networks.trained_weights import Shipped, fitting
 from nir_interop.store.keys import key, stimulus_key, with_backend
 from nir_interop.store.store import Store
 from nir_interop.transfer.graph_facts import graph_facts

@@ -73,7 +73,7 @@ def run(
     jobs : workers at a time; 0: one per core
     time_limit, source_limit : seconds a cell may take, and building, running and exporting a source
     explain : whether cells that differ get a verdict
-    train : whether networks are trained here even where weights come with the project (:mod:`nir_interop.networks.shipped`)
+    train : whether networks are trained here even where weights come with the project (``networks.trained_weights``)
     on_event : called from the workers' threads, one call at a time
 
     KeyboardInterrupt kills the workers; what is finished is stored.

@@ -17,7 +17,7 @@ from nir_interop.learning import wilson_interval
 from nir_interop.matrix.outcomes import SourceResult, Stimuli
 from nir_interop.matrix.rows import Results
 from nir_interop.networks import catalogue
-from nir_interop.networks.shipped import Shipped, settings_of, shipped, write
+from nir_interop.networks.trained_weights import Shipped, settings_of, shipped, write
 from nir_interop.store.store import Store
 from nir_interop.workers.job import PARAMETERS, SHIPPED
 
@@ -88,7 +88,7 @@ def compared(found: Results, store: Store) -> list[Compared]:
 
 
 def save(found: Results, store: Store, stimuli: Stimuli, folder: Path, machine: Mapping[str, Any]) -> list[Path]:
-    """Write the weights of a run, each with where it comes from, as :mod:`nir_interop.networks.shipped` reads them.
+    """Write the weights of a run, each with where it comes from, as :mod:`nir_interop.networks.trained_weights` reads them.
 
     machine : what they were trained on, where that was here
     Raises NirInteropError where the folder cannot be written.

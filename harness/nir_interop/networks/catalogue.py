@@ -15,7 +15,7 @@ import numpy as np
 from nir_interop.errors import UnknownName
 from nir_interop.networks.layers import IF, LI, LIF, Affine, CubaLIF, Feedback, Flatten, Layer, Neuron, Pool2d, PoolKind
 from nir_interop.networks.network import Network
-from nir_interop.networks.weights import Weights
+from nir_interop.networks.seeded_weights import Weights
 from nir_interop.vocabulary import Readout, Reset
 
 DT = 1e-4

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nir_interop.vocabulary import Cause
 
 FORBIDDING = frozenset({Cause.PARAMETER_LOST, Cause.NODE_LOST, Cause.DISCRETISATION})
-"""Each is shown by tests/reconcile/test_forbidding.py, which fails where one is possible after all.
+"""Each is shown by tests/reconcile/test_forbidden_causes.py, which fails where one is possible after all.
 
 What an exporter did not write, a function of the file cannot know: networks that differ in it have the same file.  What a
 neuron does in continuous time is no piecewise linear function of its input, and weights and neurons of steps are nothing else.

@@ -8,7 +8,7 @@ declines or misruns, is left out where the target itself does without it: every 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy as np
 
 from nir_interop.agreement.guided import guided
 from nir_interop.agreement.replay import rules_for
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, agreement
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
 from nir_interop.reconcile.model import Pass, Refused
@@ -27,9 +27,6 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Precision
 from nir_interop.vocabulary import Cause, Status
-
-Run = Callable[[Graph, Array, float], Recording]
-"""A live target; raises RunFailed."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def reconcile(
     passes: Sequence[Pass],
     *,
     wanted: Recording | None = None,
-    run: Run | None = None,
+    run: RunGraph | None = None,
 ) -> Plan:
     r"""Rewrite a graph for a target.
 
@@ -162,7 +159,7 @@ class _Attempt:
     target: Side
     stimulus: Array
     wanted: Recording
-    run: Run | None
+    run: RunGraph | None
 
     def plan(self, passes: Iterable[Pass]) -> Plan:
         """All passes that have something to do, one after another."""
@@ -225,7 +222,7 @@ class _Attempt:
         except InvalidGraph:
             return None
 
-    def _answer(self, run: Run, graph: Graph) -> Recording | RunFailed:
+    def _answer(self, run: RunGraph, graph: Graph) -> Recording | RunFailed:
         try:
             return run(graph, fitted(self.stimulus, inline(graph)), self.target.dt)
         except RunFailed as failed:

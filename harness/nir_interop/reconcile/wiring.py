@@ -117,7 +117,7 @@ def _recurrent_bias(graph: Graph, source: Side, target: Side) -> Rewritten | Non
 
     .. math:: (W x_t + b) + (V z_{t-1} + c) = (W x_t + b + c) + V z_{t-1}
 
-    A waiting edge without its bias at t = 0 is then as one with it: :math:`V` answers to silence with nothing.  Refused where
+    A delayed edge without its bias at t = 0 is then as one with it: :math:`V` answers to silence with nothing.  Refused where
     no feed-forward layer feeds just those neurons, where more than one bias makes up the answer, and where the source is the
     one that lacks the bias, since a constant cannot start late.
     """
@@ -158,12 +158,12 @@ def silence(graph: Graph, dt: float) -> tuple[frozenset[Edge], dict[str, bool]]:
     waiting: set[Edge] = set()
     answers: dict[str, bool] = {}
     for stage in stages(graph, is_delayed):
-        waiting |= stage.waiting
+        waiting |= stage.delayed
         for name in stage.nodes:
             node, bias = nodes[name], nodes[name].get("bias")
             if node.kind in (*NEURONS, "Delay", "Input"):
                 continue
-            heard = any(source in answers for source in graph.into(name) if (source, name) not in stage.waiting)
+            heard = any(source in answers for source in graph.into(name) if (source, name) not in stage.delayed)
             below = node.kind == "Threshold" and bool((node["threshold"] < 0).any())
             if heard or below or (bias is not None and bool(bias.any())):
                 answers[name] = heard

@@ -11,7 +11,7 @@ that is follows from the graph's structure alone, never from names:
 - A component that nothing outside feeds is driven by its own constants: its entry nodes are those with a bias or v_leak that
   is not 0, or a threshold below 0.  Where there are none it is silent whatever waits, and all its edges do.
 
-What a waiting edge carries in the first step is what its source answers to silence (see ``Simulator``).
+What a delayed edge carries in the first step is what its source answers to silence (see ``Simulator``).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Stage:
 
     nodes : in the order of evaluation within a step, ``ahead`` last
     cyclic : whether the stage must be run step by step
-    waiting : edges inside the stage whose value is the one of the step before
+    delayed : edges inside the stage whose value is the one of the step before
     ahead : the Delays that break cycles; in each step their output is known before their input
     """
 
     nodes: tuple[str, ...]
     cyclic: bool = False
-    waiting: frozenset[Edge] = frozenset()
+    delayed: frozenset[Edge] = frozenset()
     ahead: tuple[str, ...] = ()
 
 
@@ -65,9 +65,9 @@ def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]
         others = [name for name in members if not is_delayed(name)]
         left = _inside(graph, others)
         driven = frozenset(name for name in others if isinstance(node := graph.nodes[name], Node) and is_driven(node))
-        waiting = _waiting(graph, others, left, driven, looks)
-        order = _topological(others, [edge for edge in left if edge not in waiting])
-        found.append(Stage((*order, *ahead), True, frozenset(waiting), ahead))
+        delayed = _delayed_edges(graph, others, left, driven, looks)
+        order = _topological(others, [edge for edge in left if edge not in delayed])
+        found.append(Stage((*order, *ahead), True, frozenset(delayed), ahead))
     return tuple(found)
 
 
@@ -89,7 +89,9 @@ def _inside(graph: Graph, members: Iterable[str]) -> list[Edge]:
     return [(source, target) for source in chosen for target in graph.out_of(source) if target in chosen]
 
 
-def _waiting(graph: Graph, members: Iterable[str], candidates: list[Edge], driven: frozenset[str], looks: _Looks) -> set[Edge]:
+def _delayed_edges(
+    graph: Graph, members: Iterable[str], candidates: list[Edge], driven: frozenset[str], looks: _Looks
+) -> set[Edge]:
     """The edges among ``candidates`` that must wait so that the members have no cycle left; ``driven``: by their constants."""
     found: set[Edge] = set()
     left = [(members, candidates)]
@@ -101,9 +103,9 @@ def _waiting(graph: Graph, members: Iterable[str], candidates: list[Edge], drive
             entries = {name for name in part if not chosen.issuperset(graph.into(name))}
             if not entries:
                 entries = chosen & driven or chosen
-            waiting = {edge for edge in within if edge[1] in entries}
-            found |= waiting
-            left.append((part, [edge for edge in within if edge not in waiting]))
+            delayed = {edge for edge in within if edge[1] in entries}
+            found |= delayed
+            left.append((part, [edge for edge in within if edge not in delayed]))
     return found
 
 

@@ -30,11 +30,11 @@ NeuronFactory = Callable[[Node, Shape, float], Element]
 
 
 @dataclass
-class Memory:
-    """What a simulation carries from one part of a sequence to the next: per node, and per source of a waiting edge."""
+class CarriedState:
+    """What a simulation carries from one part of a sequence to the next: per node, and per source of a delayed edge."""
 
     nodes: dict[str, State]
-    waiting: dict[str, Tensor]
+    delayed: dict[str, Tensor]
 
 
 @dataclass
@@ -47,8 +47,8 @@ class _Record:
     margin: float = float("inf")
 
 
-class Wait(Node):
-    """A waiting edge as a node, so that a graph can say which edges wait: a Delay that carries at first, in the place of
+class DelayedEdge(Node):
+    """A delayed edge as a node, so that a graph can say which edges are: a Delay that carries at first, in the place of
     zeros, what its sources answer to silence."""
 
 
@@ -79,9 +79,9 @@ class Simulator:
     neuron : makes a neuron from (node, shape, dt); by default a :class:`SteppedNeuron` under the rule
     finite : refuse a graph with infinite parameters or NaN; else floating-point arithmetic says what comes of them
 
-    Before the first step a waiting edge carries what its source answers to silence: neurons and Delays are silent, all
-    waiting edges carry zeros, and stateless nodes answer to what then reaches them, one after another in the order of a
-    step.  So a bias is there from t = 0, and a cycle of stateless nodes has been gone round once up to its waiting edge.
+    Before the first step a delayed edge carries what its source answers to silence: neurons and Delays are silent, all
+    delayed edges carry zeros, and stateless nodes answer to what then reaches them, one after another in the order of a
+    step.  So a bias is there from t = 0, and a cycle of stateless nodes has been gone round once up to its delayed edge.
 
     Raises InvalidGraph.  Warns of delays that are no whole number of steps.
     """
@@ -112,7 +112,9 @@ class Simulator:
         self.sources = {name: self.graph.into(name) for name in self.graph.nodes}
         (self.input,) = self.graph.of_kind("Input")
 
-    def run(self, stimulus: Array, memory: Memory | None = None, *, membranes: bool = True) -> tuple[Recording, Memory]:
+    def run(
+        self, stimulus: Array, memory: CarriedState | None = None, *, membranes: bool = True
+    ) -> tuple[Recording, CarriedState]:
         r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended; ``memory`` stays as it is.
 
         Raises BadStimulus where the stimulus does not fit the graph's input, or the run would hold too much memory.
@@ -125,13 +127,13 @@ class Simulator:
         record = _Record()
         with torch.no_grad():
             x = torch.tensor(stimulus, dtype=self.dtype)
-            memory = Memory(dict(memory.nodes), dict(memory.waiting)) if memory else self._silence(x.shape[1])
+            memory = CarriedState(dict(memory.nodes), dict(memory.delayed)) if memory else self._silence(x.shape[1])
             widest = max(int(np.prod(shape)) for _, shape in self.shapes.values())
             for block in torch.split(x, max(1, BLOCK // (x.shape[1] * widest))):
                 self._advance(block, memory, record, membranes)
         return self._recording(record), memory
 
-    def _advance(self, x: Tensor, memory: Memory, record: _Record, membranes: bool) -> None:
+    def _advance(self, x: Tensor, memory: CarriedState, record: _Record, membranes: bool) -> None:
         """Run all stages over some steps."""
         values = {self.input: x}
         for stage in self.stages:
@@ -142,25 +144,27 @@ class Simulator:
                 parts = [values[source] for source in self.sources[name]]
                 values[name] = self._evaluate(name, _add(parts), memory, record, membranes)
 
-    def _step_by_step(self, stage: Stage, values: dict[str, Tensor], memory: Memory, record: _Record, membranes: bool) -> None:
-        """Run a stage with a cycle; an edge that waits carries what its source gave in the step before."""
-        steps, sources = len(values[self.input]), {source for source, _ in stage.waiting}
+    def _step_by_step(
+        self, stage: Stage, values: dict[str, Tensor], memory: CarriedState, record: _Record, membranes: bool
+    ) -> None:
+        """Run a stage with a cycle; a delayed edge carries what its source gave in the step before."""
+        steps, sources = len(values[self.input]), {source for source, _ in stage.delayed}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
         for t in range(steps):
             now = {name: self.delays[name].ahead(memory.nodes[name]) for name in stage.ahead}
             for name in stage.nodes:
                 parts = [
-                    memory.waiting[source] if (source, name) in stage.waiting
+                    memory.delayed[source] if (source, name) in stage.delayed
                     else now[source] if source in now
                     else values[source][t : t + 1]
                     for source in self.sources[name]
                 ]  # fmt: skip
                 now[name] = self._evaluate(name, _add(parts), memory, record, membranes)
                 collected[name].append(now[name])
-            memory.waiting.update({source: now[source] for source in sources})
+            memory.delayed.update({source: now[source] for source in sources})
         values.update({name: torch.cat(parts) for name, parts in collected.items()})
 
-    def _evaluate(self, name: str, x: Tensor, memory: Memory, record: _Record, membranes: bool) -> Tensor:
+    def _evaluate(self, name: str, x: Tensor, memory: CarriedState, record: _Record, membranes: bool) -> Tensor:
         """Run one node over the steps of ``x`` and write down what it did."""
         trace = self.elements[name].sequence(x, memory.nodes[name])
         memory.nodes[name] = trace.state
@@ -174,15 +178,15 @@ class Simulator:
         record.margin = min(record.margin, trace.margin)
         return trace.output
 
-    def _silence(self, batch: int) -> Memory:
-        """The memory before the first step: zero states, and on each waiting edge its source's answer to silence."""
-        memory = Memory({name: element.start(batch) for name, element in self.elements.items()}, {})
-        waiting = sorted({source for stage in self.stages for source, _ in stage.waiting})
-        waits = [name for name, node in self.graph.primitives() if isinstance(node, Wait)]
-        answers = self._answers_to_silence() if waiting or waits else {}
-        for source in waiting:
-            memory.waiting[source] = answers[source].expand(-1, batch, *self.shapes[source][1])
-        for name in waits:
+    def _silence(self, batch: int) -> CarriedState:
+        """The memory before the first step: zero states, and on each delayed edge its source's answer to silence."""
+        memory = CarriedState({name: element.start(batch) for name, element in self.elements.items()}, {})
+        delayed = sorted({source for stage in self.stages for source, _ in stage.delayed})
+        nodes = [name for name, node in self.graph.primitives() if isinstance(node, DelayedEdge)]
+        answers = self._answers_to_silence() if delayed or nodes else {}
+        for source in delayed:
+            memory.delayed[source] = answers[source].expand(-1, batch, *self.shapes[source][1])
+        for name in nodes:
             past = memory.nodes[name]["past"]
             memory.nodes[name] = {"past": _add([past, *(answers[source] for source in self.sources[name])])}
         return memory
@@ -198,7 +202,7 @@ class Simulator:
             for name in stage.nodes:
                 element = self.elements[name]
                 if isinstance(element, Stateless) and name != self.input:
-                    heard = [answers[source] for source in self.sources[name] if (source, name) not in stage.waiting]
+                    heard = [answers[source] for source in self.sources[name] if (source, name) not in stage.delayed]
                     answers[name] = element.sequence(_add([zeros(self.shapes[name][0]), *heard]), {}).output
         return answers
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nir_interop.compare.nodes import Divergence, first_divergence, flatten, match_nodes
+from nir_interop.compare.divergence import Divergence, first_divergence, flatten, match_nodes
 from nir_interop.errors import OwnFailure
 from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import listed
@@ -68,7 +68,7 @@ def _why(explanation: GraphExplanation, command: str) -> Iterator[str]:
     for each in verdict.causes:
         repairs = _repairs(explanation, each)
         where = f"at {listed(each.nodes)}" if each.nodes else ""
-        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.says)
+        parts = (f"- {each.cause}", " ".join(filter(None, (repairs, where))), each.text)
         yield printable(": ".join(text for text in parts if text))
     known = [each for each in verdict.causes if each.cause is not Cause.UNEXPLAINED]
     if known and explanation.made is not None and verdict.explained:

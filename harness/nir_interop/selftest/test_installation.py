@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import nir_interop as ni
+from nir_interop.reference.steps import lif_step
 
 DT = 1e-4
 BACKENDS = [each.name for each in ni.backends() if each.installed]
@@ -48,17 +49,15 @@ def x() -> Any:
 
 
 def test_the_reference_takes_the_steps_that_nir_means(x: Any) -> None:
-    r"""v ← v + dt/τ·(v_leak − v + r·x); a spike where v > θ; v ← v_reset."""
     made = graph()
     fc, lif = made.nodes["fc"], made.nodes["lif"]
-    v, spikes = np.zeros((3, 4)), []
+    values = {name: getattr(lif, name).astype(np.float64) for name in ("tau", "r", "v_leak", "v_threshold", "v_reset")}
+    v, meant = np.zeros((3, 4)), []
     for current in x.astype(np.float64) @ fc.weight.T.astype(np.float64) + fc.bias:
-        v = v + DT / lif.tau.astype(np.float64) * (lif.v_leak - v + lif.r * current)
-        fired = v > lif.v_threshold.astype(np.float64)
-        v = np.where(fired, lif.v_reset, v)
-        spikes.append(fired)
+        spikes, v = lif_step(v, current, **values, dt=DT)
+        meant.append(spikes)
     found = ni.simulate(made, x, dt=DT).output
-    assert 20 < found.sum() < found.size and np.array_equal(found, np.stack(spikes))
+    assert 20 < found.sum() < found.size and np.array_equal(found, np.stack(meant))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

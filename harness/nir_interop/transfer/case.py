@@ -14,12 +14,11 @@ explains or rewrites a graph in any other way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, Compares, agreement
 from nir_interop.arrays import Array
 from nir_interop.errors import NirInteropError, RunFailed
@@ -31,9 +30,6 @@ from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator, exact_simulator
 from nir_interop.vocabulary import CONTINUOUS, Stage
-
-Run = Callable[[Graph, Array, float], Recording]
-"""A live backend: (graph, stimulus, dt) → recording; raises RunFailed where it gives none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +65,7 @@ class Case:
         return replayed(flat, self.source, fitted(self.stimulus, flat))
 
 
-def run(case: Case, live: Run) -> Recording | RunFailed:
+def run(case: Case, live: RunGraph) -> Recording | RunFailed:
     """What the target makes of the graph at the step it is asked for."""
     try:
         return live(case.graph, case.stimulus, case.target.dt)

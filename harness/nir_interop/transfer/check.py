@@ -144,10 +144,10 @@ def run_graph(
     Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
     reference is not done within the limit, and OwnFailure where it fails in any other way.
     """
-    from nir_interop.graphs import inline, read_meant, write
+    from nir_interop.graphs import inline, read_corrected, write
 
     graph = graph.resolve()
-    meant_graph, notes = read_meant(graph)
+    meant_graph, notes = read_corrected(graph)
     kept = kept or Recordings()
     with kept, tempfile.TemporaryDirectory() as folder:
         here = Path(folder)

@@ -29,7 +29,7 @@ from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph, digest
 from nir_interop.learning import Share, classify
 from nir_interop.networks import Network
-from nir_interop.networks.documents import document_of
+from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
 from nir_interop.store.keys import backend_key, key, sources_key

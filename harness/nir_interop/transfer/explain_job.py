@@ -63,7 +63,7 @@ def as_outcome(verdict: Verdict, graph: Graph | None = None) -> Outcome:
     """A verdict on a graph as plain data; ``suspects`` are the nodes and parameters at fault, null where they are not known."""
     from nir_interop.explain.warnings import at_fault
 
-    suspects = at_fault(((each.cause, each.nodes, each.says) for each in verdict.causes), graph)
+    suspects = at_fault(((each.cause, each.nodes, each.text) for each in verdict.causes), graph)
     return {
         "suspects": None if suspects is None else suspects.as_dict(),
         "status": str(verdict.status),

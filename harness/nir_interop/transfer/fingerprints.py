@@ -16,7 +16,7 @@ from nir_interop.explain.probes.parameters import SIZE
 from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, subject_key
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
-from nir_interop.networks.documents import NATIVE_NEURONS
+from nir_interop.networks.serialization import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
 from nir_interop.store.keys import fingerprint_key

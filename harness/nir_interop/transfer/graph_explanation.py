@@ -15,7 +15,7 @@ from nir_interop.explain.structure import has_biased_feedback
 from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
 from nir_interop.fingerprint import Fingerprint
-from nir_interop.graphs import NEURONS, Graph, inline, read_meant
+from nir_interop.graphs import NEURONS, Graph, inline, read_corrected
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
@@ -50,7 +50,7 @@ class GraphExplanation:
     @property
     def warned(self) -> bool:
         """Whether the library said what is wrong, naming a node or a parameter at fault."""
-        suspects = at_fault(((each.cause, each.nodes, each.says) for each in self.verdict.causes), self.graph)
+        suspects = at_fault(((each.cause, each.nodes, each.text) for each in self.verdict.causes), self.graph)
         if suspects is None:
             suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
         return warned(self.verdict.status, self.outcome, suspects)
@@ -114,7 +114,7 @@ def explain_graph(
 
     Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
     """
-    graph, notes = read_meant(path)
+    graph, notes = read_corrected(path)
     kept = Recordings()
     options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "kept": kept}
     (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)

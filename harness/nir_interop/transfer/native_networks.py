@@ -8,7 +8,7 @@ from typing import Any
 from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild, NotExpressible
 from nir_interop.networks import Network
-from nir_interop.networks.documents import network_from
+from nir_interop.networks.serialization import network_from
 from nir_interop.vocabulary import Idiom, Stage, Status
 from nir_interop.workers.error_messages import text_of
 from nir_interop.workers.job import OK, Job, Outcome, Progress, failure, import_failure, reseed, stimulus_at

@@ -15,7 +15,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadInput
 from nir_interop.explain.causes import Found
 from nir_interop.explain.verdict import CauseShare
-from nir_interop.graphs import NEURONS, Graph, inline, read_meant, validate
+from nir_interop.graphs import NEURONS, Graph, inline, read_corrected, validate
 from nir_interop.reconcile.planner import Plan
 from nir_interop.recording import Recording
 from nir_interop.rule import AXES, UpdateRule
@@ -68,7 +68,7 @@ class Reconciled:
             "mismatched_before": self.before,
             "mismatched": plan.measured,
             "predicted_mismatched": plan.predicted,
-            "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.says} for each in self.remaining],
+            "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.text} for each in self.remaining],
         }
 
 
@@ -121,7 +121,7 @@ def reconcile_graph(
 
     Raises BadInput where the source gave another number of outputs than the graph has.
     """
-    graph, _ = read_meant(path)
+    graph, _ = read_corrected(path)
     read_as: SourceReading | None = None
     if wanted is not None:
         _check_outputs(graph, wanted)

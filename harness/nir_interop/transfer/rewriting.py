@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.replay import Replays, Rules, gap, rules_for
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.arrays import Array
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
@@ -22,7 +22,7 @@ from nir_interop.reconcile.planner import Plan, fitted, replayed
 from nir_interop.reconcile.planner import reconcile as planned
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule
-from nir_interop.transfer.case import Case, Run, explain
+from nir_interop.transfer.case import Case, explain
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
@@ -48,7 +48,7 @@ class Reconciliation:
         return () if self.plan.right or self.verdict is None else self.verdict.causes
 
 
-def rewrite(case: Case, live: Run | None) -> Reconciliation:
+def rewrite(case: Case, live: RunGraph | None) -> Reconciliation:
     """Rewrite the graph of a source that was recorded, which is first read as the source computed it.
 
     live : the target itself, None where its rules are all there is to ask
@@ -60,7 +60,7 @@ def rewrite(case: Case, live: Run | None) -> Reconciliation:
     return Reconciliation(plan, source, lost, None if plan.exact else remains(plan, case.target, case.stimulus, lost))
 
 
-def reconcile(case: Case, live: Run | None, lost: Sequence[Found] = ()) -> Reconciliation:
+def reconcile(case: Case, live: RunGraph | None, lost: Sequence[Found] = ()) -> Reconciliation:
     """Rewrite a graph that means what its source's rules say, and count what differed before.
 
     A live target is not given several Outputs where the probes have seen it loop over them for ever.  Where it is right about
@@ -80,7 +80,7 @@ def reconcile(case: Case, live: Run | None, lost: Sequence[Found] = ()) -> Recon
     return Reconciliation(plan, case.source, tuple(lost), verdict, plain.wrong)
 
 
-def unless_it_hangs(live: Run, target: Side) -> Run:
+def unless_it_hangs(live: RunGraph, target: Side) -> RunGraph:
     """A live target that is not given several Outputs where the probes have seen it loop over them for ever."""
     known = target.domain.get(Wiring.SEVERAL_OUTPUTS)
     ends = [refusal for refusal in known.refusals if refusal.status == Status.TIMEOUT] if known is not None else []
@@ -105,8 +105,8 @@ def settled(
     intended : the graph that was asked for, None where nobody asked, or NIR cannot say it
     stimulus : axes (T, B, \*shape)
     """
-    replays, written = Replays(stimulus), flat(graph)
-    factor = 1.0 if intended is None else times_factor(flat(intended), written)
+    replays, written = Replays(stimulus), inline(graph)
+    factor = 1.0 if intended is None else times_factor(inline(intended), written)
     plain = with_times(written, 1 / factor)
     own, found = _settled(replays, plain, intended, source, native)
     if factor != 1:
@@ -147,7 +147,7 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
         unequal = plan.agreement.unequal
         rounded = CauseShare(Cause.ROUNDING, unequal, (), plan.agreement.rounding(), unequal)
         return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
-    ours = [CauseShare(each.cause, each.repaired, each.nodes, each.says, each.changed) for each in lost]
+    ours = [CauseShare(each.cause, each.repaired, each.nodes, each.text, each.changed) for each in lost]
     theirs = _of_target(plan, target, stimulus)
     theirs = replace(theirs, causes=tuple(each for each in theirs.causes if each.cause is not Cause.UNEXPLAINED))
     if theirs.blame is Blame.NONE:

@@ -17,7 +17,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import CannotBuild, RunFailed
 from nir_interop.graphs import Graph, inline, write
 from nir_interop.networks import Network
-from nir_interop.networks.documents import document_of
+from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom, Readout, Reset, Status
 from nir_interop.workers.job import OK, RECORDING

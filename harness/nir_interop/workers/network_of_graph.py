@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nir_interop.errors import CannotBuild
 from nir_interop.graphs import Array, Graph, Node, inline
 from nir_interop.networks import Affine, Feedback, Layer, Network, Neuron
-from nir_interop.networks.documents import NATIVE_NEURONS
+from nir_interop.networks.serialization import NATIVE_NEURONS
 from nir_interop.vocabulary import Reset
 
 _KINDS = {kind.__name__: kind for kind in NATIVE_NEURONS}

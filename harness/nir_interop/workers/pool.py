@@ -255,4 +255,6 @@ def _importable(backend: Backend, folder: Path) -> Path:
         locations = list(found.submodule_search_locations or ()) if found is not None else []
         if locations:
             (place / name).symlink_to(Path(locations[0]).resolve(), target_is_directory=True)
+        elif found is not None and found.has_location and found.origin:  # an adapter that is one file
+            (place / Path(found.origin).name).symlink_to(Path(found.origin).resolve())
     return place

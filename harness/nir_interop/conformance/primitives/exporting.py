@@ -15,7 +15,7 @@ from nir_interop.errors import BadInput, InvalidGraph, RunFailed
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.graphs import Graph, inline, read, write
 from nir_interop.networks import Network
-from nir_interop.networks.documents import document_of
+from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.transfer.case import Case, explain

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nir_interop.agreement.replay import VALUE_ROUNDING
+from nir_interop.agreement.side import RunGraph
 from nir_interop.agreement.status import agreement
-from nir_interop.compare.nodes import differs, output_of
+from nir_interop.compare.divergence import differs, output_of
 from nir_interop.conformance.primitives.case import SUITE, Array, Case
 from nir_interop.errors import RunFailed
-from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
 from nir_interop.schema import SEPARATOR
 from nir_interop.vocabulary import Direction, Outcome, Status
 from nir_interop.workers.error_messages import one_line
 
 Row = dict[str, Any]
-Run = Callable[[Graph, Array, float], Recording]
-
 IMPORT, EXPORT = str(Direction.IMPORT), str(Direction.EXPORT)
 REPEATS, REPEATS_IF_RIGHT = 12, 4
 """Runs of a graph with an order, by how the first ended: an importer that depends on the order of a set gives this now, that
@@ -45,7 +43,7 @@ class Judged:
     recording: Recording | None = None
 
 
-def judge(run: Run, case: Case, repeats: int = REPEATS) -> Judged:
+def judge(run: RunGraph, case: Case, repeats: int = REPEATS) -> Judged:
     """Give a backend a case and say what came of it.
 
     repeats : runs at most of a case whose nodes have an order, unless the library declines it; what depends on chance is
@@ -61,7 +59,7 @@ def judge(run: Run, case: Case, repeats: int = REPEATS) -> Judged:
     return first
 
 
-def _judged(run: Run, case: Case) -> Judged:
+def _judged(run: RunGraph, case: Case) -> Judged:
     try:
         seen = run(case.graph, case.stimulus, case.dt)
     except RunFailed as error:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing import get_context
 
-from nir_interop.agreement.side import Side
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.backends.environments import Backend
 from nir_interop.backends.environments import backend as find
 from nir_interop.conformance.primitives.axes import by_axes
 from nir_interop.conformance.primitives.case import SUITE, Case
 from nir_interop.conformance.primitives.cases import cases
 from nir_interop.conformance.primitives.exporting import Exporting, exported_rows
-from nir_interop.conformance.primitives.judging import IMPORT, Judged, Row, Run, judge, row
+from nir_interop.conformance.primitives.judging import IMPORT, Judged, Row, judge, row
 from nir_interop.conformance.primitives.networks import networks
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.store.keys import primitives_key
@@ -106,7 +106,7 @@ def _fingerprint(backend: Backend, store: Store, live: LiveBackend) -> Fingerpri
         live.limit = before
 
 
-def rows_of(run: Run, some: Iterable[Case], fingerprint: Callable[[], Fingerprint]) -> list[Row]:
+def rows_of(run: RunGraph, some: Iterable[Case], fingerprint: Callable[[], Fingerprint]) -> list[Row]:
     """One row a case, in order, without the backend's columns.
 
     fingerprint : asked for where outputs differ, to name the causes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from nir_interop.compare.nodes import flatten
+from nir_interop.agreement.side import RunGraph
+from nir_interop.compare.divergence import flatten
 from nir_interop.errors import RunFailed
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.prediction import GRAZING, ROUNDING
@@ -19,8 +20,6 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.vocabulary import Status
-
-Run = Callable[[Graph, Array, float], Recording]
 
 STEPS, BATCH = 24, 8
 
@@ -57,7 +56,7 @@ class Neighbour:
     amplitude: float
 
 
-def evidence(run: Run, probes: Iterable[Structural], neighbour: Neighbour | None) -> Identified:
+def evidence(run: RunGraph, probes: Iterable[Structural], neighbour: Neighbour | None) -> Identified:
     """What a backend makes of the probes of one primitive or wiring.
 
     A probe that is refused, or whose output has another shape, adds no outputs; each that is not run as NIR says is a Refusal.
@@ -74,7 +73,7 @@ def evidence(run: Run, probes: Iterable[Structural], neighbour: Neighbour | None
     return Identified(NIR_MEANING, outputs, mismatched, refusals=tuple(refusals))
 
 
-def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[int, int, End | None]:
+def _asked(run: RunGraph, probe: Structural, neighbour: Neighbour | None) -> tuple[int, int, End | None]:
     """Outputs compared and mismatched, and how it ended where not as meant."""
     dt = neighbour.dt if probe.spiking and neighbour is not None else DT
     graph = probe.graph() if neighbour is None or not probe.spiking else probe.graph(neighbour.cell, neighbour.amplitude)
@@ -102,7 +101,7 @@ def _asked(run: Run, probe: Structural, neighbour: Neighbour | None) -> tuple[in
     return (meant.size if end is not None and end.status == Status.MISMATCH else 0), missed, end
 
 
-def _compared(run: Run, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[End | None, int]:
+def _compared(run: RunGraph, graph: Graph, stimulus: Array, dt: float, meant: Array) -> tuple[End | None, int]:
     try:
         seen = _whole(run(graph, stimulus, dt))
     except RunFailed as error:

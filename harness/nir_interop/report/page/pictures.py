@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nir_interop.compare.nodes import Divergence, differs, first_divergence, flatten, match_nodes, output_of
+from nir_interop.compare.divergence import Divergence, differs, first_divergence, flatten, match_nodes, output_of
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.recording import Recording
 

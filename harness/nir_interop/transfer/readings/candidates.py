@@ -10,7 +10,7 @@ import numpy as np
 from nir_interop.agreement.replay import Rules, rules_for
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Graph, Node, validate
-from nir_interop.reference.coefficients import Values
+from nir_interop.reference.neurons import Values
 from nir_interop.rule import Gain, UpdateRule, Use
 from nir_interop.transfer.readings.reading import SAME, Reading, numbers, reading, renamed
 

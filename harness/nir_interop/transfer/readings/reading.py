@@ -13,7 +13,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.explain.causes import causes_between
 from nir_interop.explain.rules_in_words import rule_in_words
 from nir_interop.graphs import Graph, Shapes, components
-from nir_interop.reference.coefficients import Values, membrane_memory, parameter, start_value, synapse_memory
+from nir_interop.reference.neurons import Values, membrane_memory, parameter, start_value, synapse_memory
 from nir_interop.rule import NIR_MEANING, Precision, ResetKind, Timing, UpdateRule, Use
 
 SHORT = {("timing", "late"): Timing.NEXT_STEP.value}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from nir_interop.agreement.replay import gap, simulator_for
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.recording import Recording

@@ -38,7 +38,7 @@ def graph(**params: float) -> Graph:
 def test_what_nir_cannot_say_is_the_format_s() -> None:
     verdict = without_graph(RunFailed("refused", "NotExpressible", "NIR has no max pooling"), Stage.BUILD)
     assert (verdict.status, verdict.blame, verdict.codes) == (Status.REFUSED, Blame.FORMAT, ("not_expressible",))
-    assert verdict.causes[0].says == "NotExpressible: NIR has no max pooling"
+    assert verdict.causes[0].text == "NotExpressible: NIR has no max pooling"
 
 
 def test_a_network_that_a_library_cannot_hold_is_the_builder_s_and_a_failed_export_the_exporter_s() -> None:
@@ -72,7 +72,7 @@ def test_what_the_probes_saw_refused_is_the_cause_whatever_the_numbers() -> None
     verdict = attributed(Verdict(Status.REFUSED, Blame.UNEXPLAINED), failure, graph(r=2.5), domain)
     assert (verdict.blame, verdict.codes) == (Blame.IMPORTER, ("unsupported",))
     assert verdict.causes[0].nodes == ("lif",)
-    assert verdict.causes[0].says.startswith("LIF, r off 1 and tau/dt: ValueError")
+    assert verdict.causes[0].text.startswith("LIF, r off 1 and tau/dt: ValueError")
 
 
 def test_an_error_that_no_probe_met_is_the_importer_s_without_a_cause() -> None:
@@ -108,7 +108,7 @@ def test_several_outputs_on_which_the_probes_hung_are_the_cause_of_a_time_limit(
     failure = RunFailed("timeout", "", "killed after 20 s")
     verdict = attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, several, domain)
     assert (verdict.blame, verdict.codes, verdict.causes[0].nodes) == (Blame.IMPORTER, ("unsupported",), ("mine", "yours"))
-    assert verdict.causes[0].says == "several Outputs: killed after 20 s"
+    assert verdict.causes[0].text == "several Outputs: killed after 20 s"
     assert attributed(Verdict(Status.TIMEOUT, Blame.UNEXPLAINED), failure, graph(), domain).causes == ()
 
 
@@ -124,7 +124,7 @@ def test_what_is_not_taken_in_any_way_has_one_name_whether_or_not_the_sizes_tell
     ):
         named = attributed(verdict, failure, graph(), domain)
         assert (named.codes, named.causes[0].nodes) == (("unsupported",), ("lif",))
-        assert "LIF, LIF" not in named.causes[0].says
+        assert "LIF, LIF" not in named.causes[0].text
     taken = Domain({"LIF": Identified(NIR_MEANING, outputs=10)})
     assert attributed(known, RunFailed("run_error"), graph(), taken).codes == ("node_dropped",)
 
@@ -164,7 +164,7 @@ def test_one_number_for_all_neurons_is_named_with_the_nodes_that_have_it() -> No
     known = domain_of(("LIF", Written.ONE_NUMBER, "shape"), ("LIF", spread("tau"), "shape"))
     verdict = explained(two, "ValueError: type mismatch: lif.output: [[2]] -> flat.input: []", known)
     assert (verdict.codes, verdict.causes[0].nodes) == (("parameter_shape",), ("flat",))
-    assert verdict.causes[0].says.startswith("LIF, one number for all elements: ValueError")
+    assert verdict.causes[0].text.startswith("LIF, one number for all elements: ValueError")
     assert not explained(graph(), "ValueError: type mismatch: input.output: [[2]] -> lif.input: []", known).causes
 
 
@@ -186,7 +186,7 @@ WIRED = domain_of(
 def test_names_out_of_order_are_the_cause_where_a_probe_shows_it(source: str, inner: bool, edge: tuple[str, str]) -> None:
     verdict = explained(around(source, inner=inner), ENDS["items"], WIRED)
     assert (verdict.codes, verdict.causes[0].nodes) == (("name_order",), edge[:1])
-    assert verdict.causes[0].says.startswith(f"{edge[0]} is named before {edge[1]}, which feeds it")
+    assert verdict.causes[0].text.startswith(f"{edge[0]} is named before {edge[1]}, which feeds it")
 
 
 @pytest.mark.parametrize("inner", [True, False])
@@ -217,7 +217,7 @@ def test_what_nirs_own_reader_refuses_is_the_formats_whatever_the_probes_say() -
     verdict = attributed(made, failure, graph(), Domain({"LIF": Identified(NIR_MEANING, outputs=10, refusals=(refusal,))}))
     assert (verdict.blame, verdict.codes, verdict.explained) == (Blame.FORMAT, ("unreadable",), 1.0)
     assert verdict.causes[0].nodes == ("lif",)
-    assert verdict.causes[0].says.startswith("nir.read refuses the file, before any importer: ValueError: type mismatch")
+    assert verdict.causes[0].text.startswith("nir.read refuses the file, before any importer: ValueError: type mismatch")
 
 
 def test_a_failure_of_our_own_is_nobody_elses() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nir_interop.errors import InvalidGraph, UnreadableGraph
-from nir_interop.graphs import Graph, Node, as_meant, inline, read, validate
+from nir_interop.graphs import Graph, Node, corrected, inline, read, validate
 from tests.strategies import lif
 
 Edges = tuple[tuple[str, str], ...]
@@ -41,7 +41,7 @@ def shape_of(graph: Graph, name: str) -> tuple[int, ...]:
 
 def test_a_graph_that_means_something_is_read_as_it_stands() -> None:
     batched = chain(input=port("Input", 1, 3), fc=affine(2, 3), lif=neuron(1, 2), output=port("Output", 1, 2))
-    assert as_meant(batched) == (batched, ())
+    assert corrected(batched) == (batched, ())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_graph_that_means_something_is_read_as_it_stands() -> None:
 def test_an_input_with_a_batch_or_time_is_read_without(
     given: tuple[int, ...], out: tuple[int, ...], params: tuple[int, ...], what: str
 ) -> None:
-    graph, notes = as_meant(
+    graph, notes = corrected(
         chain(input=port("Input", *given), fc=affine(2, 3), lif=neuron(*params), output=port("Output", *out))
     )
     assert shape_of(graph, "input") == (3,)
@@ -72,11 +72,11 @@ def flatten(start: int) -> Node:
 
 
 def test_a_flatten_that_counts_a_batch_is_read_without_and_one_that_does_not_is_kept() -> None:
-    graph, notes = as_meant(chain(input=port("Input", 2, 3), flat=flatten(1), fc=affine(4, 6), output=port("Output", 4)))
+    graph, notes = corrected(chain(input=port("Input", 2, 3), flat=flatten(1), fc=affine(4, 6), output=port("Output", 4)))
     assert shape_of(graph, "fc") == (6,)
     assert notes == ("Flatten 'flat' counts a batch: read with start_dim 0",)
     kept = chain(input=port("Input", 5, 2, 3), flat=flatten(1), fc=affine(4, 6), output=port("Output", 5, 4))
-    assert as_meant(kept) == (kept, ())
+    assert corrected(kept) == (kept, ())
 
 
 def pool(stride: int) -> Node:
@@ -86,7 +86,7 @@ def pool(stride: int) -> Node:
 
 def test_several_things_at_once_are_read_together() -> None:
     nodes = {"pool": pool(1), "flat": flatten(1), "fc": affine(2, 3 * 4), "lif": neuron(1, 2)}
-    graph, notes = as_meant(chain(input=port("Input", 1, 3, 4, 4), **nodes, output=port("Output", 1, 2)))
+    graph, notes = corrected(chain(input=port("Input", 1, 3, 4, 4), **nodes, output=port("Output", 1, 2)))
     assert shape_of(graph, "flat") == (3, 2, 2)
     assert len(notes) == 3
 
@@ -95,21 +95,21 @@ def test_what_no_reading_mends_is_told_as_far_as_a_reading_came() -> None:
     wrong = chain(input=port("Input", 1, 3), lif=neuron(3), fc=affine(2, 4), output=port("Output", 1, 2))
     said = r"^Affine 'fc': weight takes 4 .* \(3,\) \(the Input 'input' has shape \(1, 3\), whose first axis is a batch of 1"
     with pytest.raises(InvalidGraph, match=said):
-        as_meant(wrong)
+        corrected(wrong)
     plain = chain(input=port("Input", 4), fc=affine(2, 3), output=port("Output", 2))
     with pytest.raises(InvalidGraph, match=r"^Affine 'fc': weight takes 3 inputs, what comes in has shape \(4,\)$"):
-        as_meant(plain)
+        corrected(plain)
 
 
 def test_a_bias_that_is_false_is_none_and_one_that_is_true_says_nothing() -> None:
     def graph(bias: Any) -> Graph:
         return chain(input=port("Input", 3), fc=affine(2, 3, bias=np.array(bias)), output=port("Output", 2))
 
-    found, notes = as_meant(graph(False))
+    found, notes = corrected(graph(False))
     bias = inline(found).nodes["fc"].params["bias"]  # type: ignore[union-attr]
     assert (bias.tolist(), notes) == ([0.0, 0.0], ("the bias of 'fc' is False: read as none",))
     with pytest.raises(InvalidGraph, match="bias is not made of numbers"):
-        as_meant(graph(True))
+        corrected(graph(True))
 
 
 def test_a_subgraph_that_was_written_flat_is_one_again() -> None:
@@ -122,7 +122,7 @@ def test_a_subgraph_that_was_written_flat_is_one_again() -> None:
         "output": port("Output", 3),
     }
     inner: Edges = (("cell.input", "cell.lif"), ("cell.lif", "cell.w"), ("cell.w", "cell.lif"), ("cell.lif", "cell.output"))
-    graph, notes = as_meant(Graph(nodes, (("input", "cell"), *inner, ("cell", "output"))))
+    graph, notes = corrected(Graph(nodes, (("input", "cell"), *inner, ("cell", "output"))))
     assert set(inline(graph).edges) == {
         ("input", "cell.lif"), ("cell.lif", "cell.w"), ("cell.w", "cell.lif"), ("cell.lif", "output"),
     }  # fmt: skip
@@ -134,11 +134,11 @@ def test_edges_to_a_name_that_only_one_node_can_have_are_edges_to_it() -> None:
         return Graph({"input": port("Input", 3), name: neuron(3), "output": port("Output", 3)}, edges)
 
     for name, said in (("lif1.lif", "lif1"), ("lif1", "lif")):
-        found, notes = as_meant(graph(name, ("input", said), (said, "output")))
+        found, notes = corrected(graph(name, ("input", said), (said, "output")))
         assert found.edges == (("input", name), (name, "output"))
         assert len(notes) == 1
     with pytest.raises(InvalidGraph, match="a node that is not there"):
-        as_meant(graph("lif", ("input", "lif"), ("lif", "output"), ("other", "output")))
+        corrected(graph("lif", ("input", "lif"), ("lif", "output"), ("other", "output")))
 
 
 def written(path: Path, change: Any) -> Path:
@@ -186,4 +186,4 @@ def test_an_end_without_a_shape_is_refused_by_name_however_the_graph_is_read() -
             end: Node(end.capitalize(), {}),
         }
         with pytest.raises(InvalidGraph, match=f"{end}': it has no shape; write one"):
-            as_meant(chain(**nodes))
+            corrected(chain(**nodes))

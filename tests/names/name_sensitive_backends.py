@@ -56,5 +56,5 @@ class HostileExporter(Honest):
 
 def backend(kind: type[Adapter]) -> Backend:
     """A backend of one of these."""
-    module = f"tests.names.naming_fakes:{kind.__name__}"
+    module = f"tests.names.name_sensitive_backends:{kind.__name__}"
     return Backend(name=kind.name, module=module, versions={"fake": "1"}, search=(ROOT,))

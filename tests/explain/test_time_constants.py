@@ -72,10 +72,10 @@ def test_a_tau_times_the_step_is_the_exporters_and_says_so() -> None:
     meant, written, x = meant_and_written()
     verdict = explained(meant, written, x, simulate(written, x, DT))
     assert (verdict.codes, verdict.blame, verdict.explained) == (("tau_rewritten",), Blame.EXPORTER, 1.0)
-    assert verdict.causes[0].says.endswith("what was meant times dt = 0.0001")
+    assert verdict.causes[0].text.endswith("what was meant times dt = 0.0001")
     other = explained(meant, with_times(meant, 0.3), x, simulate(with_times(meant, 0.3), x, DT))
     assert other.codes == ("tau_rewritten",)
-    assert "times dt" not in other.causes[0].says
+    assert "times dt" not in other.causes[0].text
 
 
 def test_what_becomes_of_numbers_beyond_single_precision_is_followed_and_is_no_rounding() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
-from nir_interop.compare.nodes import output_of
+from nir_interop.compare.divergence import output_of
 from nir_interop.graphs import Array, Graph, digest, from_nir, write
 from nir_interop.networks import LIF, Network, catalogue
 from nir_interop.reconcile.forbidding import FORBIDDING, forbidding

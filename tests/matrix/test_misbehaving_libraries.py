@@ -19,8 +19,9 @@ from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
 from nir_interop.workers.pool import Worker
 from nir_interop.workers.process_tree import working_in
-from tests.matrix import fakes, unruly
-from tests.matrix.unruly import FINE
+from tests.matrix import fakes
+from tests.matrix import misbehaving_library as unruly
+from tests.matrix.misbehaving_library import FINE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -86,7 +87,7 @@ class Warm:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    made = Warm(tmp_path_factory.mktemp("unruly"), "tests.matrix.unruly:Unruly")
+    made = Warm(tmp_path_factory.mktemp("unruly"), "tests.matrix.misbehaving_library:Unruly")
     yield made
     made.close()
 
@@ -113,7 +114,7 @@ def test_a_later_cell_gives_what_it_gives_in_a_fresh_process(warm: Warm, fresh: 
 
 @pytest.fixture(scope="module")
 def warm_torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    made = Warm(tmp_path_factory.mktemp("torch"), "tests.matrix.unruly:UnrulyTorch")
+    made = Warm(tmp_path_factory.mktemp("torch"), "tests.matrix.misbehaving_library:UnrulyTorch")
     yield made
     made.close()
 

@@ -61,8 +61,8 @@ def test_whatever_way_a_target_ends_there_is_a_reason(run: object, words: str) -
     plan = reconcile(GRAPH, Side("nir", DT), TARGET, X, PASSES, run=run)  # type: ignore[arg-type]
     assert not plan.right and not plan.remaining
     left = remains(plan, TARGET, X).causes
-    assert left and all(each.says for each in left)
-    assert any(words in each.says for each in left), left
+    assert left and all(each.text for each in left)
+    assert any(words in each.text for each in left), left
 
 
 def test_a_pass_that_was_refused_is_a_reason() -> None:
@@ -71,7 +71,7 @@ def test_a_pass_that_was_refused_is_a_reason() -> None:
     plan = reconcile(graph, Side("nir", DT), lacks, X, PASSES, run=fails)
     left = remains(plan, lacks, X).causes
     assert Cause.UNSUPPORTED in {each.cause for each in left}
-    assert any("takes no" in each.says for each in left)
+    assert any("takes no" in each.text for each in left)
 
 
 def test_where_every_output_is_right_nothing_remains() -> None:

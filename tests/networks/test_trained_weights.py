@@ -16,7 +16,7 @@ from nir_interop.errors import BadData
 from nir_interop.matrix.weights import samples_digest
 from nir_interop.networks import catalogue, names
 from nir_interop.networks.catalogue import DT
-from nir_interop.networks.shipped import FOLDER, fitting, shipped, write
+from nir_interop.networks.trained_weights import FOLDER, fitting, shipped, write
 from nir_interop.stimuli import training_samples
 from tests.places import ROOT
 

@@ -135,7 +135,7 @@ def test_a_node_that_was_recorded_ran_and_is_not_said_to_be_left_out() -> None:
     made = Recording({"output": of_skip}, {"one": meant.spikes["one"], "two": two})
     verdict = explain(graph, x, meant, made)
     assert (verdict.codes, verdict.blame, verdict.explained) == (("join_misrun",), Blame.IMPORTER, 1.0)
-    assert "the output of skip, which is run last, is returned" in verdict.causes[0].says
+    assert "the output of skip, which is run last, is returned" in verdict.causes[0].text
 
 
 def _lif(x: np.ndarray, node: Node) -> np.ndarray:
@@ -159,7 +159,7 @@ def test_of_several_outputs_one_is_given() -> None:
     verdict = explain(graph, x, meant, made)
     assert (verdict.status, verdict.codes, verdict.explained) == (Status.WRONG_SHAPE, ("node_dropped",), 1.0)
     (cause,) = verdict.causes
-    assert (cause.nodes, cause.says) == (("mine",), "of the 2 Outputs one is given: what two gives")
+    assert (cause.nodes, cause.text) == (("mine",), "of the 2 Outputs one is given: what two gives")
     assert cause.repaired == meant.output.size
 
 
@@ -174,7 +174,7 @@ def test_a_rule_that_does_not_reproduce_its_evidence_is_not_built_on() -> None:
     (cause,) = verdict.causes
     assert (cause.cause, verdict.blame) == (Cause.UNEXPLAINED, Blame.IMPORTER)
     assert cause.nodes == ("one", "two")
-    assert cause.says == "LIF: no rule found: the closest differs in 130 of 1000 outputs"
+    assert cause.text == "LIF: no rule found: the closest differs in 130 of 1000 outputs"
 
 
 def test_an_integrator_that_leaks_is_told_as_one() -> None:
@@ -197,6 +197,6 @@ def test_an_integrator_that_leaks_is_told_as_one() -> None:
         graph, x, meant, Recording({"output": made}, {"cell": made}), source=Side("the source", 1.0), target=importer(rule, 1.0)
     )
     assert (verdict.codes, verdict.explained) == (("decay",), 1.0)
-    says = verdict.causes[0].says
-    assert "keeps 0.9 of a membrane in a step" in says and "adds up" in says
-    assert "0.9 of a membrane survives a step, not 1" in says
+    text = verdict.causes[0].text
+    assert "keeps 0.9 of a membrane in a step" in text and "adds up" in text
+    assert "0.9 of a membrane survives a step, not 1" in text

@@ -30,7 +30,7 @@ _MOST_AXES = 2
 """Axes that an Input may have too many: a batch, and time."""
 
 
-def read_meant(path: Path) -> Reading:
+def read_corrected(path: Path) -> Reading:
     """Read a file as it was meant.
 
     Raises UnreadableGraph and InvalidGraph, the latter for the graph as it stands where nothing makes sense of it.
@@ -38,17 +38,17 @@ def read_meant(path: Path) -> Reading:
     try:
         found = path.stat()
     except (OSError, ValueError):
-        return as_meant(read(path))  # which says what is wrong
-    return _read_meant(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns)
+        return corrected(read(path))  # which says what is wrong
+    return _read_corrected(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
-def _read_meant(path: Path, inode: int, size: int, changed: int) -> Reading:
+def _read_corrected(path: Path, inode: int, size: int, changed: int) -> Reading:
     """A verb asks for the same file some times; a large one takes seconds.  The numbers tell another file of its name."""
-    return as_meant(read(path))
+    return corrected(read(path))
 
 
-def as_meant(graph: Graph) -> Reading:
+def corrected(graph: Graph) -> Reading:
     """The graph, and how it was read where it means nothing as it stands.
 
     Raises InvalidGraph where no reading makes sense of it: what is wrong as it stands, or what is still wrong once a reading
