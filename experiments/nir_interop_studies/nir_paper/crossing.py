@@ -12,15 +12,15 @@ import numpy as np
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
-from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import Array, Graph, Node, inline, read, write
-from nir_interop.reconcile.planner import Plan
+from nir_interop.reconcile.model import Plan
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case, explain, run
 from nir_interop.transfer.evaluation import Evaluated, Evaluator
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nir_paper.inputs import Inputs

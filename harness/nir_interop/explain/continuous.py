@@ -14,9 +14,10 @@ from dataclasses import replace
 from nir_interop.agreement.replay import Replays, Undoing, count, gap
 from nir_interop.agreement.side import Side
 from nir_interop.compare.divergence import differs, output_of
-from nir_interop.explain.verdict import CauseShare, Verdict, by_share, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
+from nir_interop.verdict import CauseShare, Verdict, by_share
 from nir_interop.vocabulary import Blame, Cause, Status
 
 

@@ -11,9 +11,9 @@ looked at.  See "The way of a graph" in the design.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from nir_interop.explain.structure import split_batch
 from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import Comparison, TimeStep
+from nir_interop.verdict import CauseShare, Verdict, by_share
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
@@ -44,46 +45,6 @@ class Failure(Protocol):
     status: str
     error_type: str
     message: str
-
-
-@dataclass(frozen=True)
-class CauseShare:
-    """A cause, at which nodes of the graph it is at work, and one sentence.
-
-    repaired : wrong outputs that undoing this cause alone makes right
-    changed : outputs that undoing it alone changes at all, rightly or not
-    """
-
-    cause: Cause
-    repaired: int
-    nodes: tuple[str, ...]
-    text: str
-    changed: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "cause": str(self.cause),
-            "repaired": self.repaired,
-            "changed": self.changed,
-            "nodes": list(self.nodes),
-            "says": self.text,
-        }
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Status, blame, causes (what repairs most outputs first), and the share of mismatching outputs that they reproduce."""
-
-    status: Status
-    blame: Blame
-    causes: tuple[CauseShare, ...] = ()
-    explained: float = 0.0
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """The causes' codes, those first that repair most."""
-        return tuple(str(share.cause) for share in self.causes)
 
 
 def explain_cell(
@@ -289,19 +250,3 @@ def _explained(
 
 def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
     return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.text, each.changed) for each in found)
-
-
-def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
-    """One entry a cause, those first that undone alone repair most outputs, then those that change most."""
-    merged: dict[Cause, CauseShare] = {}
-    for each in causes:
-        old = merged.get(each.cause, CauseShare(each.cause, 0, (), ""))
-        nodes = tuple(sorted({*each.nodes, *old.nodes}))
-        text = "; ".join(dict.fromkeys(part for part in (old.text, each.text) if part))
-        repaired, changed = max(each.repaired, old.repaired), max(each.changed, old.changed)
-        merged[each.cause] = CauseShare(each.cause, repaired, nodes, text, changed)
-
-    def rank(each: CauseShare) -> tuple[bool, int, int, str]:
-        return each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)
-
-    return tuple(sorted(merged.values(), key=rank))

@@ -221,7 +221,7 @@ def reconcile(
     """
     from nir_interop.backends.environments import backends as every
     from nir_interop.recording import Recording
-    from nir_interop.transfer.readings.natives import natives_of
+    from nir_interop.transfer.readings import natives_of
     from nir_interop.transfer.reconciling import NIR, reconcile_graph, side_from_rule, side_of
 
     before = check_step(dt) if dt_from is None else check_step(dt_from, "dt_from")

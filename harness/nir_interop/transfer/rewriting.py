@@ -14,15 +14,16 @@ from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
 from nir_interop.explain.source import distance, source_side
-from nir_interop.explain.verdict import CauseShare, Verdict
 from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, inline
+from nir_interop.reconcile.model import Plan
 from nir_interop.reconcile.passes import PASSES
-from nir_interop.reconcile.planner import Plan, fitted, replayed
+from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.reconcile.planner import reconcile as planned
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule
 from nir_interop.transfer.case import Case, explain
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
