@@ -11,7 +11,14 @@ import torch
 from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
-from nir_interop.reference.neurons import Memory, Values, delay_steps, membrane_memory, start_value, synapse_memory
+from nir_interop.reference.neurons import (
+    LeakyIntegrator,
+    Values,
+    delay_steps,
+    membrane_integrator,
+    start_value,
+    synapse_integrator,
+)
 from nir_interop.rule import FIXED_DT, Decay, Gain, LeakUse, Precision, ResetKind, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 
@@ -36,22 +43,22 @@ class Coefficients:
 def membrane(node: Node, shape: Shape, dt: float, rule: UpdateRule) -> Coefficients:
     """What a rule makes of a neuron's membrane at a step [s]."""
     rule = rule.but(precision=Precision.FLOAT64)
-    plain = membrane_memory(node, shape, dt, rule.but(leak=LeakUse.IGNORED))
-    return _coefficients(plain, membrane_memory(node, shape, dt, rule), start_value(node, shape, rule), shape)
+    plain = membrane_integrator(node, shape, dt, rule.but(leak=LeakUse.IGNORED))
+    return _coefficients(plain, membrane_integrator(node, shape, dt, rule), start_value(node, shape, rule), shape)
 
 
 def synapse(node: Node, shape: Shape, dt: float, rule: UpdateRule) -> Coefficients:
     """What a rule makes of a current-based neuron's synapse at a step [s]."""
     rule = rule.but(precision=Precision.FLOAT64)
-    leaking = synapse_memory(node, shape, dt, rule)
-    return _coefficients(synapse_memory(node, shape, dt, rule.but(leak=LeakUse.IGNORED)), leaking, leaking.start, shape)
+    leaking = synapse_integrator(node, shape, dt, rule)
+    return _coefficients(synapse_integrator(node, shape, dt, rule.but(leak=LeakUse.IGNORED)), leaking, leaking.start, shape)
 
 
-def _coefficients(plain: Memory, leaking: Memory, start: Values, shape: Shape) -> Coefficients:
-    """The numbers of a memory, from what it does to 0 and to 1, which says them without rounding."""
+def _coefficients(plain: LeakyIntegrator, leaking: LeakyIntegrator, start: Values, shape: Shape) -> Coefficients:
+    """The numbers of a integrator, from what it does to 0 and to 1, which says them without rounding."""
 
-    def numbers(memory: Memory, x: float) -> Values:
-        return np.array(memory.drive(torch.full(shape, x, dtype=torch.float64)).numpy())
+    def numbers(integrator: LeakyIntegrator, x: float) -> Values:
+        return np.array(integrator.drive(torch.full(shape, x, dtype=torch.float64)).numpy())
 
     ones, zeros = (torch.full(shape, value, dtype=torch.float64) for value in (1.0, 0.0))
     return Coefficients(np.array(plain.advance(ones, zeros).numpy()), numbers(plain, 1.0), numbers(leaking, 0.0), start)
