@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nir_interop.graphs import Array, read, validate
-from nir_interop.reconcile.steps import membrane, step_of
+from nir_interop.reconcile.neurons import membrane, step_of
 from nir_interop.rule import NIR_MEANING, Comparison, Floor, ResetKind, SpikeFrom, SpikesPerStep
 from nir_interop.transfer.evaluation import Evaluator
 from nir_interop.workers.live import LiveBackend
