@@ -8,6 +8,6 @@ from pathlib import Path
 
 
 def run(*arguments: str, cwd: Path | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    """``nir-interop`` with these arguments, in a folder; its stdout and stderr are kept.  ``conftest.py`` has it run these sources."""
+    """``nir-interop`` with these arguments, in a folder; ``conftest.py`` has it run these sources."""
     command = [sys.executable, "-m", "nir_interop", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)
