@@ -2,9 +2,10 @@
 
 Its limits it sets itself before it imports a library, and they are never raised again.  A library that means harm finds ways
 that none of this closes (`docs/isolation.md` names them); it keeps mistakes from taking the machine along, and what a file
-might make a library do from leaving it.  How much memory a worker may have, the run says.  Processes that a worker's library started
-and that left its group are found by their temporary folder, and ended with it; where the run itself is killed, a process of its
-own does that, which waits for the run's end.
+might make a library do from leaving it.  How much memory a worker may have, the run says.
+
+Processes that a worker's library started and that left its group are found by their temporary folder, and ended with it; where
+the run itself is killed, a process of its own does that, which waits for the run's end.
 """
 
 from __future__ import annotations
