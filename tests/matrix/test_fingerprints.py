@@ -10,7 +10,7 @@ import pytest
 from nir_interop.backends.environments import backend
 from nir_interop.errors import CannotBuild, RunFailed
 from nir_interop.explain.probes import Variation, neuron
-from nir_interop.explain.probes.graphs import cycle, single
+from nir_interop.explain.probes.neurons import cycle, single
 from nir_interop.fingerprint import Fingerprint, Gains, GainState, Identified
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import IF, LIF, Affine, Feedback, Network

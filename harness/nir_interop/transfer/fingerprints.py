@@ -14,8 +14,7 @@ from nir_interop.errors import BackendMissing
 from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
-from nir_interop.explain.probes.graphs import single
-from nir_interop.explain.probes.parameters import SIZE
+from nir_interop.explain.probes.neurons import SIZE, single
 from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, subject_key
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
