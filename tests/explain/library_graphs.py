@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nir_interop.explain.probes.parameters import gains_of
+from nir_interop.explain.probes.neurons import gains_of
 from nir_interop.fingerprint import Fingerprint, Gains, GainState, NeuronCondition, Subject
 from nir_interop.graphs import SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.probes.battery import RESPONSE, Probe
-from nir_interop.explain.probes.graphs import FEEDBACK, chain, cycle, single
-from nir_interop.explain.probes.parameters import SIZE, neuron
+from nir_interop.explain.probes.neurons import FEEDBACK, SIZE, chain, cycle, neuron, single
 from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.graphs import SPIKING, Array, Graph, Node
 from nir_interop.recording import Recording

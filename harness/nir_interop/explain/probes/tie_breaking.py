@@ -10,8 +10,7 @@ import torch
 
 from nir_interop.explain.probes import stimuli
 from nir_interop.explain.probes.battery import ALL, COMPARISON, Probe
-from nir_interop.explain.probes.graphs import single
-from nir_interop.explain.probes.parameters import SIZE, Variation, neuron
+from nir_interop.explain.probes.neurons import SIZE, Variation, neuron, single
 from nir_interop.explain.probes.prediction import Question
 from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.reference.neurons import SteppedNeuron
