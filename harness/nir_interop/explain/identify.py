@@ -27,9 +27,8 @@ from nir_interop.explain.probes import (
 )
 from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, RESET, RESPONSE, START
 from nir_interop.explain.probes.candidates import extended, first_candidates
-from nir_interop.explain.probes.equality import equality
 from nir_interop.explain.probes.evidence import Neighbour, evidence
-from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, separating
+from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, equality, separating
 from nir_interop.fingerprint import (
     Circuit,
     Domain,
