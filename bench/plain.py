@@ -60,8 +60,8 @@ def _export(exporter: Adapter, network: Network, idiom: object, stimulus: object
 def _learned(network: Network, exporter: Adapter, store: Path) -> Network:
     """The network with what the exporter's library learned, found in the store by asking for a plan that is known."""
     from nir_interop.arrays import load_arrays
+    from nir_interop.matrix.campaign import run
     from nir_interop.matrix.plan import make_plan
-    from nir_interop.matrix.runner import run
     from nir_interop.store.store import Store
 
     if not catalogue(network.name).epochs:
@@ -69,7 +69,7 @@ def _learned(network: Network, exporter: Adapter, store: Path) -> Network:
     cells = Store(store)
     found = run(make_plan(networks=[network.name], exporters=[exporter.name], importers=["reference"]), cells, train=True)
     for source in found.sources:
-        learned = ((source.training or {}).get("objects") or {}).get("parameters.npz")
+        learned = source.parameters
         if learned:
             return network.with_parameters(load_arrays(cells.object(learned)))
     return network

@@ -16,8 +16,9 @@ STORE = Path(".nir-interop")
 
 def figures() -> list[Figure]:
     """Shares of the cells, and seconds a cell; prints what forbids the others."""
+
+    from nir_interop.matrix.campaign import run
     from nir_interop.matrix.plan import make_plan
-    from nir_interop.matrix.runner import run
     from nir_interop.report.cells import reconciliation
     from nir_interop.store.store import Store
     from nir_interop.vocabulary import Mode
@@ -25,7 +26,7 @@ def figures() -> list[Figure]:
     found = run(make_plan(), Store(STORE), explain=True)
     rows = found.report_rows()
     counts = reconciliation(rows)
-    seconds = [cell.rewriting.seconds for cell in found.cells if cell.rewriting is not None]
+    seconds = [cell.rewriting.timing.seconds for cell in found.cells if cell.rewriting is not None]
     forbidden = Counter(
         f"{row['exporter']} → {row['importer']}: {row['forbidden']}"
         for row in rows

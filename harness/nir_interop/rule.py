@@ -28,7 +28,7 @@ class Axis(Enum):
 
     A value is its name in tables and options, its equation, and two phrases: what is said of it in the sentence that tells a
     whole rule (empty where nothing is), and what a backend does that has it where another has not.  Braces stand for what
-    depends on the axis, the primitive and the step: see :data:`UpdateRule` and :mod:`nir_interop.explain.rules_in_words`.
+    depends on the axis, the primitive and the step: see :data:`AXES` and :mod:`nir_interop.explain.rules_in_words`.
     """
 
     _value_: str

@@ -13,7 +13,7 @@ from nir_interop.fingerprint import Fingerprint, Gains, GainState, NeuronConditi
 from nir_interop.graphs import SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.graphs.shapes import output_shape
-from nir_interop.reference.coefficients import membrane_memory, synapse_memory
+from nir_interop.reference.neurons import membrane_memory, synapse_memory
 from nir_interop.rule import FIXED_DT, TimeStep, UpdateRule
 from tests.conditions import ONE_VOLTAGE, off_zero
 from tests.conditions import spread as uneven

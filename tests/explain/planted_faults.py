@@ -17,11 +17,12 @@ import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import NEURONS, Graph
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Precision, UpdateRule
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Cause
 from tests.explain.fake_backend import DEFAULT_DT, EXPORTER_FAULTS, PLANTABLE, FakeBackend, FakeExporter, observe
 from tests.explain.fault_graphs import Case, Faults, Values, differing, graph_for, pairs, planted

@@ -20,7 +20,6 @@ from nir_interop.explain.conditions_in_words import condition_in_words, subject_
 from nir_interop.explain.failed_cells import attributed
 from nir_interop.explain.identify import identify
 from nir_interop.explain.probes import BATTERY, OF_NEURONS, STRUCTURAL, gains_of
-from nir_interop.explain.verdict import Verdict
 from nir_interop.fingerprint import (
     Circuit,
     Condition,
@@ -37,6 +36,7 @@ from nir_interop.fingerprint import (
 from nir_interop.graphs import NEURONS, Graph, digest
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.conditions import AT_ONE, MATCHED, OFF, ONE_VOLTAGE, at, off_zero, spread
 from tests.explain.fake_backend import FakeBackend

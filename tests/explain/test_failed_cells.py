@@ -8,7 +8,7 @@ import pytest
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-from nir_interop.explain.verdict import CauseShare, Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.fingerprint import (
     Condition,
     Domain,
@@ -24,6 +24,7 @@ from nir_interop.fingerprint import (
 from nir_interop.graphs import Graph, Node, nest
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
 from tests.conditions import OFF, at, spread
 from tests.strategies import lif, port

@@ -14,9 +14,10 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import backend
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference import simulate
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause
 from nir_interop.workers.live import LiveBackend
 from tests.known import fingerprint_of, installed

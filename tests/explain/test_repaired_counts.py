@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from nir_interop.agreement.side import Side
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import NEURONS, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Axis, Decay, FeedbackBias, Gain, ResetKind, Start, UpdateRule, Use
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.strategies import chain, lif
 

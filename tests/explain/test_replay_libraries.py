@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from nir_interop.agreement.guided import guided
-from nir_interop.agreement.replay import Replays, flat, gap
+from nir_interop.agreement.replay import Replays, gap
 from nir_interop.agreement.side import Side
 from nir_interop.compare.divergence import differs, output_of
 from nir_interop.errors import RunFailed
 from nir_interop.explain.verdict import explain_cell
-from nir_interop.graphs import Array, Graph
+from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Cause
@@ -83,7 +83,7 @@ def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str
 def _judge(
     tally: Tally, seed: int, graph: Graph, stimulus: Array, dt: float, rules: dict[str, UpdateRule], theirs: Recording
 ) -> None:
-    flattened = flat(graph)
+    flattened = inline(graph)
     ours = Replays(stimulus).run(flattened, dt, rules)
     assert ours is not None
     tally.kinds.update({node.kind for _, node in flattened.primitives()} - {"Input", "Output", "Affine", "Linear"})

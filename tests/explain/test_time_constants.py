@@ -13,7 +13,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare import assert_same_spikes
 from nir_interop.explain.exporting import exporter_changes, times_factor, with_times
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Graph, Node, from_nir
 from nir_interop.networks import catalogue
 from nir_interop.reconcile.passes import PASSES
@@ -22,6 +22,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.transfer.rewriting import settled
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.strategies import DT, chain, cuba_lif, lif, node, port
 

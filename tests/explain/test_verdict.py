@@ -13,7 +13,7 @@ from nir_interop.agreement.guided import guided
 from nir_interop.agreement.side import Side
 from nir_interop.errors import RunFailed
 from nir_interop.explain.causes import causes_between
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import NEURONS, Array, Graph, Node, from_nir
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
@@ -38,6 +38,7 @@ from nir_interop.rule import (
     UpdateRule,
     Use,
 )
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.explain.fake_backend import DEFAULT_DT, PLANTABLE, FakeBackend, FakeExporter, observe
 from tests.explain.fake_backend import EXPORTER_FAULTS as BY_EXPORTER

@@ -8,6 +8,7 @@ import pytest
 from nir_interop.explain.warnings import Suspects, at_fault, before, warned
 from nir_interop.graphs import Graph, Node
 from nir_interop.vocabulary import Cause, Status
+from nir_interop.workers.jobs import Outcome
 from tests.strategies import lif
 
 SCALING = "[warning] scaling weights to avoid scaling inputs"
@@ -48,12 +49,12 @@ def test_a_warning_counts_where_it_names_the_node_or_the_parameter(
     cause: Cause, nodes: tuple[str, ...], complaint: str, expected: bool
 ) -> None:
     suspects = at_fault([(cause, nodes, "")], graph())
-    assert warned(Status.MISMATCH, {"complaints": [complaint]}, suspects) is expected
+    assert warned(Status.MISMATCH, Outcome(complaints=(complaint,)), suspects) is expected
 
 
 def test_what_was_lost_is_in_the_causes_sentence() -> None:
     suspects = at_fault([(Cause.PARAMETER_LOST, ("lif1",), "w_in of lif1 is 1, 25 was meant")], graph())
-    assert warned(Status.MISMATCH, {}, suspects, ["w_in cannot be written"])
+    assert warned(Status.MISMATCH, Outcome(), suspects, ["w_in cannot be written"])
 
 
 def test_a_cause_that_explains_nothing_tells_of_no_suspect() -> None:
@@ -75,12 +76,13 @@ def test_a_cause_that_explains_nothing_tells_of_no_suspect() -> None:
     ],
 )
 def test_an_error_says_itself_what_is_wrong(status: Status, message: str, complaints: list[str], expected: bool) -> None:
-    outcome = {"error_message": message, "complaints": complaints}
+    outcome = Outcome(error_message=message, complaints=tuple(complaints))
     assert warned(status, outcome, Suspects(("lif1",), ("r",))) is expected
 
 
 def test_a_failure_of_our_own_is_nothing_that_a_library_said() -> None:
-    assert not warned(Status.RUN_ERROR, {"error_type": "OwnFailure", "error_message": "nir-interop's own failure"}, None)
+    ours = Outcome(error_type="OwnFailure", error_message="nir-interop's own failure")
+    assert not warned(Status.RUN_ERROR, ours, None)
 
 
 def test_before_the_first_difference_is_all_that_the_node_hears() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from nir_interop.backends.adapter import Adapter
 from nir_interop.backends.environments import Backend
+from nir_interop.matrix.campaign import run
 from nir_interop.matrix.plan import Plan, make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import run
+from nir_interop.matrix.results import Results
 from nir_interop.schema import REPORT, SOURCES, write_table
 from nir_interop.store.store import Store
 from tests.matrix import fakes

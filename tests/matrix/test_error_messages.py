@@ -13,8 +13,7 @@ import pytest
 from nir_interop.errors import CannotBuild, ReadFailed
 from nir_interop.vocabulary import Stage
 from nir_interop.workers.capture import KEPT, Capture, guarded
-from nir_interop.workers.error_messages import LONGEST, describe, is_ours, one_line, own_failure
-from nir_interop.workers.job import import_failure
+from nir_interop.workers.error_messages import LONGEST, describe, import_failure, is_ours, one_line, own_failure
 from tests.matrix import fakes
 
 
@@ -105,8 +104,8 @@ def test_what_nirs_reader_raises_by_itself_is_no_importers(tmp_path: Path) -> No
     path = tmp_path / "graph.nir"
     path.write_bytes(b"no HDF5")
     read = raised(lambda: nir.read(path))
-    assert import_failure(fakes.Honest(), read, Stage.IMPORT, {}, path)["status"] == "read_error"
-    assert import_failure(fakes.Honest(), KeyError("lif"), Stage.IMPORT, {}, path)["status"] == "import_error"
+    assert import_failure(fakes.Honest(), read, Stage.IMPORT, {}, path).status == "read_error"
+    assert import_failure(fakes.Honest(), KeyError("lif"), Stage.IMPORT, {}, path).status == "import_error"
 
 
 def test_what_an_adapter_says_itself_has_no_place() -> None:

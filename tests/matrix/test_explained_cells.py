@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backends
-from nir_interop.matrix.outcomes import CellResult, SourceResult
-from nir_interop.matrix.plan import CellJob, SourceJob, make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import Event, run
-from nir_interop.matrix.verdicts import Explanations
+from nir_interop.matrix.campaign import Campaign, Event, Limits, run
+from nir_interop.matrix.plan import make_plan
+from nir_interop.matrix.results import Results
 from nir_interop.store.store import Store
-from nir_interop.transfer.explain_job import identify
-from nir_interop.workers.job import Progress
-from nir_interop.workers.scheduler import Task
+from nir_interop.transfer.fingerprints import identify_backend
+from nir_interop.transfer.stimuli import CatalogueStimuli
+from nir_interop.workers.jobs import (
+    GRAPH,
+    RECORDING,
+    STIMULUS,
+    Compared,
+    Describe,
+    Described,
+    Exported,
+    Fingerprinted,
+    GraphFacts,
+    Identify,
+    Job,
+    Outcome,
+    StimulusMade,
+)
+from nir_interop.workers.progress import JobProgress
+from nir_interop.workers.scheduler import Answer
 from tests.matrix.matrix_runs import tables
 
 OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
@@ -77,52 +92,58 @@ def test_verdicts_are_kept_and_not_made_again(tmp_path: Path) -> None:
 
 
 class Desk:
-    """Stands for the campaign: notes what is asked for, and answers when told to."""
+    """Stands for what is known of jobs: notes what is asked for, and answers when told to."""
 
-    def __init__(self, tmp_path: Path) -> None:
-        self.asked: dict[str, Callable[[dict[str, Any], bool], None]] = {}
-        self.told: list[CellResult] = []
-        plan = make_plan(networks=["mlp_if"], dts=(1e-4,))
-        self.explanations = Explanations(plan, Store(tmp_path), self.once, (1, 2), self.told.append)
+    def __init__(self) -> None:
+        self.asked: dict[str, Answer[Any]] = {}
 
-    def once(self, kind: str, name: str, known: Any, task: Task, limit: float) -> None:
-        self.asked[f"{kind} {task.order[0]}" if kind == "rules" else kind] = known
+    def ask(self, job: Job[Any], key: str, *, order: tuple[Any, ...], **how: Any) -> Answer[Any]:
+        name = f"{job.kind} {order[0]}" if isinstance(job, (Identify, Describe)) else job.kind
+        return self.asked.setdefault(name, Answer())
+
+    def answer(self, name: str, outcome: Outcome) -> None:
+        self.asked.pop(name).give((outcome, False))
 
 
-def cell(exporter: str, importer: str) -> CellResult:
-    objects = {"graph.nir": "graph.nir", "recording.npz": "native.npz"}
-    job = SourceJob("mlp_if", "portable", exporter, 1e-4)
-    source = SourceResult(job, {"status": "ok", "objects": objects}, {"objects": {"stimulus": "stimulus.npz"}})
-    return CellResult(CellJob(job, importer, 1e-4), source, {"status": "mismatch", "objects": {"recording.npz": "target.npz"}})
+def one_cell(tmp_path: Path, exporter: str, importer: str) -> tuple[Desk, Campaign]:
+    """A run that has come as far as one cell, which differs."""
+    plan = make_plan(networks=["mlp_if"], exporters=[exporter], importers=[importer], dts=(1e-4,))
+    desk = Desk()
+    campaign = Campaign(plan, Store(tmp_path), desk, Limits(), CatalogueStimuli(), explain=True)  # type: ignore[arg-type]
+    campaign.begin()
+    desk.answer("stimulus", StimulusMade(objects={STIMULUS: "stimulus.npz"}))
+    for name in plan.backends:
+        desk.answer(f"description {name}", Described(idioms={"portable": "as it is documented"}))
+    objects = {GRAPH: "graph.nir", RECORDING: "native.npz"}
+    desk.answer("source", Exported(objects=objects, readout="rate", graph=GraphFacts(digest="g")))
+    desk.answer("cell", Compared(status="mismatch", objects={RECORDING: "target.npz"}))
+    return desk, campaign
 
 
 def test_a_cell_waits_for_the_rules_of_both_its_sides(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    desk.explanations.begin()
-    assert {"rules norse", "rules snntorch", "rules spikingjelly"} == set(desk.asked)
-    desk.explanations.ask(cell("norse", "snntorch"))
-    identified = {"status": "ok", "import": {"rules": {}}, "native": {}}
-    desk.asked["rules norse"](identified, False)
-    assert "verdicts" not in desk.asked
-    desk.asked["rules snntorch"](identified, False)
-    assert "verdicts" in desk.asked
+    desk, _ = one_cell(tmp_path, "norse", "snntorch")
+    identified = Fingerprinted(imported={"rules": {}})
+    assert "explain" not in desk.asked
+    desk.answer("identify norse", identified)
+    assert "explain" not in desk.asked
+    desk.answer("identify snntorch", identified)
+    assert "explain" in desk.asked
 
 
 def test_where_the_probes_fail_the_cell_says_so(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    desk.explanations.begin()
-    desk.explanations.ask(cell("reference", "norse"))
-    desk.asked["rules norse"]({"status": "timeout", "error_message": "no answer within 600 s"}, False)
-    (told,) = desk.told
+    desk, campaign = one_cell(tmp_path, "reference", "norse")
+    desk.answer("identify norse", Fingerprinted(status="timeout", error_message="no answer within 600 s"))
+    (told,) = campaign.cells.values()
     assert told.verdict is not None
-    assert told.verdict["blame"] == "unexplained"
-    assert "norse: its rules could not be identified: no answer within 600 s" in told.verdict["causes"][0]["says"]
+    assert told.verdict.blame == "unexplained"
+    assert "norse: its rules could not be identified: no answer within 600 s" in told.verdict.causes[0].text
+    assert "rewrite" not in desk.asked
 
 
 def test_what_a_library_that_does_not_start_does_is_not_known(tmp_path: Path) -> None:
     gone = replace(next(each for each in backends() if each.name == "norse"), module="nir_interop_adapters.norse:Gone")
-    job = {"backend": gone.as_dict(), "store": str(tmp_path)}
-    outcome = identify(OWN[0], job, Progress())  # type: ignore[arg-type]
-    assert outcome["status"] == "env_missing"
-    assert "Gone" in outcome["error_message"]
+    job = Identify(backend=gone.as_dict(), store=str(tmp_path))
+    outcome = identify_backend(load_adapter("reference"), job, JobProgress())
+    assert outcome.status == "env_missing"
+    assert "Gone" in outcome.error_message
     assert not list(tmp_path.rglob("*.json"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nir_interop.matrix.rows import Results
+from nir_interop.matrix.results import Results
 from tests.matrix import fakes
 from tests.matrix.matrix_runs import NETWORK, by_importer, plan_of, run_in, wait_until, workers_of
 
@@ -87,13 +87,13 @@ def test_an_importer_that_drops_a_node_and_flips_is_unstable_in_the_same_words_e
 
 def test_nodes_that_went_missing_are_counted_and_the_import_repeated(results: Results) -> None:
     (outcome,) = {
-        cell.outcome["runs"]: cell.outcome for cell in results.cells if cell.job.importer == "dropping"
+        cell.outcome.runs: cell.outcome for cell in results.cells if cell.job.importer == "dropping"
     }.values()  # fmt: skip
-    assert (outcome["missing"], outcome["runs"]) == (["lif1"], 25)
+    assert (outcome.missing, outcome.runs) == (("lif1",), 25)
 
 
 def test_a_megabyte_of_output_leaves_two_thousand_characters(results: Results) -> None:
-    texts = [cell.outcome["text"] for cell in results.cells if cell.job.importer == "printing"]
+    texts = [cell.outcome.text for cell in results.cells if cell.job.importer == "printing"]
     assert {len(text) for text in texts} == {2000}
 
 

@@ -20,7 +20,7 @@ from nir_interop.networks import catalogue
 from nir_interop.networks.serialization import document_of
 from nir_interop.store import keys
 from nir_interop.store.imports import PROJECT, Sources, imported
-from nir_interop.workers.job_kinds import WORK, module_of
+from nir_interop.workers.jobs import GRAPH, KINDS, STIMULUS, Job, job_from_json, job_to_json
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 
@@ -28,32 +28,38 @@ NETWORK = "mlp_readout"
 DOES = """
 import json, sys
 from nir_interop.workers import worker
+from nir_interop.workers.jobs import job_from_json, to_json
 import pkgutil
-job, adapter = json.loads(sys.argv[1]), pkgutil.resolve_name(sys.argv[2])()
+job, adapter = job_from_json(json.loads(sys.argv[1])), pkgutil.resolve_name(sys.argv[2])()
 adapter.prepare()
-outcome = worker.run(adapter, job)
+outcome, _ = worker.run(adapter, job)
 own = {name: module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None)}
-print(json.dumps([outcome, own], default=str))
+print(json.dumps([to_json(outcome), own]))
 """
 NAMES = """
 import json, sys
 from pathlib import Path
 from nir_interop.backends.environments import Backend
 from nir_interop.store import keys
+from nir_interop.transfer.stimuli import CatalogueStimuli, makers
+from nir_interop.workers.jobs import KINDS, job_from_json
 own = Backend("reference", "nir_interop_adapters.reference:Reference")
 lib = Backend("norse", "nir_interop_adapters.norse:Norse")
+jobs = {kind: job_from_json(document) for kind, document in json.loads(sys.argv[1]).items()}
 
 def names():
     keys.forget()
     return {
-        "norse's cells": keys.with_backend(lib, {"kind": "cell"}), "our cells": keys.with_backend(own, {"kind": "cell"}),
-        "sources": keys.with_backend(lib, {"kind": "source"}), "trainings": keys.with_backend(lib, {"kind": "train"}),
-        "rules": keys.rules_key(own, lib), "fingerprints": keys.fingerprint_key(lib), "verdicts": keys.explanation_key(own),
-        "rewritings": keys.rewriting_key(own, lib), "primitives": keys.primitives_key(own, lib), "stimuli": keys.stimulus_key(),
+        "norse's cells": keys.job_key(jobs["cell"], lib), "our cells": keys.job_key(jobs["cell"], own),
+        "sources": keys.job_key(jobs["source"], lib), "trainings": keys.job_key(jobs["train"], lib),
+        "rules": keys.rules_key(own, lib), "fingerprints": keys.made_key("nir_interop.transfer.fingerprints", asks=lib),
+        "verdicts": keys.job_key(jobs["explain"], own), "rewritings": keys.job_key(jobs["rewrite"], own, lib),
+        "primitives": keys.made_key("nir_interop.conformance.primitives.running", asks=lib),
+        "stimuli": keys.made_key(*makers(CatalogueStimuli())),
     }
 
 found = {"": names()}
-for file in sys.argv[1:]:
+for file in sys.argv[2:]:
     kept = Path(file).read_bytes()
     Path(file).write_bytes(kept + b"\\nOTHER = 1\\n")
     found[file] = names()
@@ -63,51 +69,45 @@ print(json.dumps(found | {"at last": names()}))
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, Any]]:
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Job[Any]]:
     """Kind → a small job of it, as the run makes them."""
     folder = tmp_path_factory.mktemp("jobs")
     entry = catalogue(NETWORK)
     network = entry.build(0)
-    paths = {name: str(folder / f"{name}.npz") for name in ("stimulus", "native", "samples", "save")} | {
-        "graph": str(folder / "in.nir"), "folder": str(folder), "parameters": None,
-    }  # fmt: skip
-    nir.write(paths["graph"], network.to_nir())
+    nir.write(folder / GRAPH, network.to_nir())
     given = (np.random.default_rng(0).random((12, 2, *network.input_shape)) < 0.5).astype(np.float32)
-    save_arrays(Path(paths["stimulus"]), {"input": given})
-    save_arrays(Path(paths["samples"]), {"input": given, "labels": np.array([0, 1])})
-    common = {
-        "network": NETWORK,
-        "seed": 0,
-        "dt": 1e-4,
-        "idiom": "portable",
-        "nodes": [],
-        "order": [],
-        "readout": "last",
-        **paths,
-    }
-    rules = {"source_rules": {}, "domain": {}, "dt_import": 1e-4, "dt_effective": 1e-4}
-    done = {kind: {"kind": kind, **common} for kind in ("source", "cell", "meaning")}
-    made = _done(done["meaning"] | {"save": paths["native"]}, "nir_interop_adapters.reference:Reference")
-    assert made[0]["status"] == "ok"
-    shutil.copy(paths["native"], folder / "target.npz")
-    asked = {"exporter": "norse", "importer": "reference", "failure": None, "limit": 5.0, "target": str(folder / "target.npz")}
+    save_arrays(folder / STIMULUS, {"input": given})
+    save_arrays(folder / "samples.npz", {"input": given, "labels": np.array([0, 1])})
+    run = {"graph": GRAPH, "stimulus": STIMULUS, "dt": 1e-4}
+    of = {"network": NETWORK, "seed": 0, "dt": 1e-4}
+    cell = {
+        **of, **run, "native": "native.npz", "parameters": None, "exporter": "norse", "importer": "reference",
+        "dt_import": 1e-4, "source_rules": {}, "domain": {},
+    }  # fmt: skip
     plain = document_of(network)
     library = fakes.backend(fakes.Honest).as_dict()
-    done["cell"] |= {"source": paths["native"]}
-    return done | {
-        "train": {"kind": "train", **common, "epochs": 1, "batch": 2, "learning_rate": 0.01},
-        "intended": {"kind": "intended", **common, "source": paths["native"]},
-        "native": {"kind": "native", **common, "network": plain, "label": ""},
-        "native_labels": {"kind": "native_labels", "networks": [plain]},
-        "identify": {"kind": "identify", "backend": library | {"module": "nowhere:None"}, "store": str(folder / "store")},
-        "explain": {"kind": "explain", **common, **rules, **asked},
-        "rewrite": {"kind": "rewrite", **common, **rules, **asked, "backend": library},
+    written: dict[str, dict[str, Any]] = {
+        "meaning": {**run, "save": str(folder / "native.npz")},
+        "source": {**of, "stimulus": STIMULUS, "idiom": "portable", "parameters": None},
+        "cell": {**run, "seed": 0, "readout": "last", "source": "native.npz"},
+        "train": {**of, "idiom": "portable", "epochs": 1, "batch": 2, "learning_rate": 0.01, "samples": "samples.npz"},
+        "intended": {**of, "stimulus": STIMULUS, "native": "native.npz", "graph": GRAPH, "parameters": None},
+        "native": {"network": plain, "idiom": "portable", "stimulus": STIMULUS, "save": "save.npz"},
+        "native_labels": {"networks": [plain]},
+        "identify": {"backend": library | {"module": "nowhere:None"}, "store": str(folder / "store")},
+        "explain": {**cell, "target": "target.npz", "failure": None, "dt_effective": 1e-4},
+        "rewrite": {**cell, "limit": 5.0, "backend": library},
     }
+    where = {"objects": str(folder), "folder": str(folder)}
+    made = {kind: job_from_json({"kind": kind, **where, **fields}) for kind, fields in written.items()}
+    assert _done(made["meaning"], "nir_interop_adapters.reference:Reference")[0]["status"] == "ok"
+    shutil.copy(folder / "native.npz", folder / "target.npz")
+    return made
 
 
-def _done(job: Mapping[str, Any], adapter: str) -> tuple[dict[str, Any], dict[str, str]]:
+def _done(job: Job[Any], adapter: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The outcome of a job in a fresh process, and module → file of all that it imported."""
-    command = [sys.executable, "-c", DOES, json.dumps(job), adapter]
+    command = [sys.executable, "-c", DOES, json.dumps(job_to_json(job)), adapter]
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
     outcome, modules = json.loads(said.splitlines()[-1])
     return outcome, modules
@@ -115,21 +115,26 @@ def _done(job: Mapping[str, Any], adapter: str) -> tuple[dict[str, Any], dict[st
 
 OURS = ("explain", "identify", "intended", "rewrite")
 """Kinds that the reference's worker does, with all of torch."""
+DONE = sorted(kind for kind, job in KINDS.items() if job.work)
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in OURS)) for kind in sorted(WORK)])
-def test_all_that_a_worker_imports_for_a_job_is_in_its_name(kind: str, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in OURS)) for kind in DONE])
+def test_all_that_a_worker_imports_for_a_job_is_in_its_name(kind: str, jobs: Mapping[str, Job[Any]]) -> None:
     adapter = "nir_interop_adapters.reference:Reference" if kind in OURS else "tests.matrix.fakes:Honest"
     outcome, modules = _done(jobs[kind], adapter)
-    assert kind == "identify" or outcome.get("status", "ok") not in ("run_error", "import_error"), outcome
+    assert kind == "identify" or outcome["status"] not in ("run_error", "import_error"), outcome
     mine = {name for name, file in modules.items() if Path(file).is_relative_to(PROJECT)}
     sources = Sources()
-    followed = sources.modules("nir_interop.workers.worker", module_of(kind)) | sources.modules(adapter.partition(":")[0])
+    followed = sources.modules("nir_interop.workers.worker", *keys.sources_of(KINDS[kind])) | sources.modules(
+        adapter.partition(":")[0]
+    )
     assert mine <= followed, sorted(mine - followed)
     assert len(mine) > 10
 
 
-def test_a_changed_source_changes_the_names_of_what_it_was_used_for_and_no_others(tmp_path: Path) -> None:
+def test_a_changed_source_changes_the_names_of_what_it_was_used_for_and_no_others(
+    tmp_path: Path, jobs: Mapping[str, Job[Any]]
+) -> None:
     for package in (PROJECT / "nir_interop", ROOT / "adapters" / "nir_interop_adapters"):
         shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -145,7 +150,8 @@ def test_a_changed_source_changes_the_names_of_what_it_was_used_for_and_no_other
         "nir_interop/cli/matrix.py": set(),
         "nir_interop/matrix/campaign.py": set(),
     }
-    command = [sys.executable, "-c", NAMES, *expected]
+    asked = {kind: job_to_json(job) for kind, job in jobs.items()}
+    command = [sys.executable, "-c", NAMES, json.dumps(asked), *expected]
     said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout
     found: dict[str, dict[str, str]] = json.loads(said)
     before = found.pop("")

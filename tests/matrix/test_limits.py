@@ -13,7 +13,7 @@ import pytest
 
 from nir_interop import memory as limits
 from nir_interop.errors import BadInput
-from nir_interop.matrix.rows import Results
+from nir_interop.matrix.results import Results
 from nir_interop.workers import memory_share as rights
 from nir_interop.workers.error_messages import MEMORY, SHORT_OF_MEMORY
 from nir_interop.workers.memory_share import memory_for
@@ -75,7 +75,7 @@ def test_thirty_gigabytes_are_a_failed_cell_that_says_what_raises_the_limit(resu
 def test_a_gigabyte_of_output_costs_nothing_but_time(tmp_path: Path) -> None:
     results = run_in(tmp_path, plan_of(fakes.Honest, fakes.Gabbling), time_limit=60)
     assert by_importer(results, "gabbling")["status"] == "exact"
-    assert max(len(cell.outcome["text"]) for cell in results.cells) == 2000
+    assert max(len(cell.outcome.text) for cell in results.cells) == 2000
 
 
 def test_nothing_that_a_library_started_outlives_the_run(results: Results, store: Path) -> None:

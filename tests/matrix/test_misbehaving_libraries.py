@@ -6,7 +6,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import execnet
 import numpy as np
@@ -17,6 +16,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
+from nir_interop.workers.jobs import Meaning, Outcome
 from nir_interop.workers.pool import Worker
 from nir_interop.workers.process_tree import working_in
 from tests.matrix import fakes
@@ -64,15 +64,12 @@ class Warm:
             self._worker.greet()
         return self._worker
 
-    def do(self, name: str) -> tuple[dict[str, Any], np.ndarray | None, list[str]]:
+    def do(self, name: str) -> tuple[Outcome, np.ndarray | None, list[str]]:
         """Run the graph of that name; the outcome, the output, and what could not be put back."""
         self.number += 1
         graph, save = self.folder / f"{name}.nir", self.folder / f"{self.number}.npz"
         graph.write_bytes((self.folder / "graph.nir").read_bytes())
-        job = {
-            "kind": "meaning", "dt": 1e-4, "nodes": [], "graph": str(graph), "seed": 0,
-            "stimulus": str(self.folder / "stimulus.npz"), "save": str(save),
-        }  # fmt: skip
+        job = Meaning(graph=str(graph), stimulus=str(self.folder / "stimulus.npz"), dt=1e-4, save=str(save))
         worker = self.worker()
         outcome = worker.work(job, 20.0)
         if worker.spent:
@@ -95,7 +92,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 @pytest.fixture(scope="module")
 def fresh(warm: Warm) -> np.ndarray:
     outcome, output, left = warm.do(FINE)
-    assert (outcome["status"], left) == ("ok", [])
+    assert (outcome.status, left) == ("ok", [])
     assert output is not None
     return output
 
@@ -108,7 +105,7 @@ def test_a_later_cell_gives_what_it_gives_in_a_fresh_process(warm: Warm, fresh: 
     expected = {CANNOT_BE_PUT_BACK[misdeed]} if misdeed in CANNOT_BE_PUT_BACK else set()
     assert bool(left) == bool(expected) and expected <= set(left)
     outcome, output, left = warm.do(FINE)
-    assert (outcome["status"], outcome.get("error_message", ""), outcome["complaints"], left) == ("ok", "", [], [])
+    assert (outcome.status, outcome.error_message, outcome.complaints, left) == ("ok", "", (), [])
     assert_same_spikes(output, fresh)
 
 
@@ -142,12 +139,12 @@ CANNOT_BE_PUT_BACK_IN_TORCH = {"inference", "module_hook", "torch_denormals", "t
 def test_what_torch_keeps_for_a_process_is_put_back_or_ends_it(warm_torch: Warm) -> None:
     assert sorted(OF_TORCH) == sorted(unruly.of_torch())
     outcome, fresh, left = warm_torch.do(FINE)
-    assert (outcome["status"], left) == ("ok", [])
+    assert (outcome.status, left) == ("ok", [])
     for misdeed in OF_TORCH:
         _, _, left = warm_torch.do(misdeed)
         assert bool(left) == (misdeed in CANNOT_BE_PUT_BACK_IN_TORCH), (misdeed, left)
         outcome, output, left = warm_torch.do(FINE)
-        assert (misdeed, outcome["status"], outcome.get("error_message", ""), left) == (misdeed, "ok", "", [])
+        assert (misdeed, outcome.status, outcome.error_message, left) == (misdeed, "ok", "", [])
         assert_same_spikes(output, fresh, network=misdeed)
 
 

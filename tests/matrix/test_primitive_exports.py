@@ -14,8 +14,8 @@ import pytest
 from nir_interop.backends.environments import backend
 from nir_interop.compare.rasters import is_counts
 from nir_interop.conformance.primitives import ExportCase, cases, exported_rows, networks, rows_of
-from nir_interop.conformance.primitives.case import DT, SAMPLES
-from nir_interop.conformance.primitives.exporting import Exporting
+from nir_interop.conformance.primitives.cases import DT, SAMPLES
+from nir_interop.conformance.primitives.running import Exporting
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import Array, Graph, Node, digest, from_nir, validate

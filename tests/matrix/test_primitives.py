@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nir_interop.compare.rasters import is_counts
-from nir_interop.conformance.primitives import Case, cases, judge, rows_of, write_vectors
-from nir_interop.conformance.primitives.case import SAMPLES, bypassed
+from nir_interop.conformance.primitives import PrimitiveCase, cases, judge, rows_of, write_vectors
+from nir_interop.conformance.primitives.cases import SAMPLES, bypassed
 from nir_interop.errors import BadInput, RunFailed
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, Array, Graph, digest, read, validate, write
@@ -37,7 +37,7 @@ def nothing_known() -> Fingerprint:
     return Fingerprint("fake")
 
 
-def row_of(case: Case, status: str = "exact", **changes: object) -> dict[str, object]:
+def row_of(case: PrimitiveCase, status: str = "exact", **changes: object) -> dict[str, object]:
     (row,) = rows_of(simulate, [case], nothing_known)
     return {**row, "backend": "norse", "version": "1", "status": status, **changes}
 
@@ -55,7 +55,7 @@ def test_cases_that_may_hang_a_library_come_last() -> None:
 
 
 @each_case
-def test_a_case_is_a_valid_graph_that_is_read_back_as_it_was_written(case: Case, tmp_path: Path) -> None:
+def test_a_case_is_a_valid_graph_that_is_read_back_as_it_was_written(case: PrimitiveCase, tmp_path: Path) -> None:
     validate(case.graph)
     path = tmp_path / "graph.nir"
     write(path, case.graph)
@@ -63,7 +63,7 @@ def test_a_case_is_a_valid_graph_that_is_read_back_as_it_was_written(case: Case,
 
 
 @each_case
-def test_the_meaning_of_a_case_is_neither_silent_nor_constant(case: Case) -> None:
+def test_the_meaning_of_a_case_is_neither_silent_nor_constant(case: PrimitiveCase) -> None:
     assert case.stimulus.shape[1] == SAMPLES
     output = case.meant.output
     columns = output.reshape(-1, output.shape[-1])
@@ -75,14 +75,14 @@ def test_the_meaning_of_a_case_is_neither_silent_nor_constant(case: Case) -> Non
 
 
 @each_case
-def test_the_reference_computes_every_case_exactly(case: Case) -> None:
+def test_the_reference_computes_every_case_exactly(case: PrimitiveCase) -> None:
     found = judge(simulate, case, repeats=1)
     assert (found.outcome, found.mismatched, found.message) == (Outcome.EXACT, 0, "")
     assert found.outputs == case.meant.output.size
 
 
 @each_case
-def test_a_primitive_that_is_left_out_is_noticed(case: Case) -> None:
+def test_a_primitive_that_is_left_out_is_noticed(case: PrimitiveCase) -> None:
     graph = bypassed(case.graph, case.primitive)
     left = case.without()
     if left is None:

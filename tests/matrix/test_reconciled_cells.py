@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from nir_interop.backends.environments import backends
-from nir_interop.matrix.outcomes import CellResult, Rewriting
+from nir_interop.matrix.campaign import Event, run, verdict_after
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.reconciled import verdict_after
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import Event, run
+from nir_interop.matrix.results import CellResult, Results
 from nir_interop.report.cells import reconciliation, summary
 from nir_interop.store.store import Store
+from nir_interop.workers.jobs import AppliedPass, Explained, Rewritten
 from tests.matrix.matrix_runs import tables
 
 OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
@@ -75,19 +74,19 @@ def test_the_table_at_the_end_has_native_beside_reconciled(ran: Ran) -> None:
     assert shares == {"differ": 2, "reconciled": 1, "allowed": 1}
 
 
-def again(ran: Ran, status: str, verdict: dict[str, Any] | None) -> CellResult:
+def again(ran: Ran, status: str, verdict: Explained | None) -> CellResult:
     (cell,) = [cell for cell in ran[0].cells if cell.job.cell_id == AGAIN]
     return replace(
         cell,
-        outcome={**cell.outcome, "status": status},
-        rewriting=Rewriting(({"name": "same_decay", "nodes": ["lif1"], "why": "another scheme"},), verdict, ()),
+        outcome=replace(cell.outcome, status=status),
+        rewriting=Rewritten(passes=(AppliedPass("same_decay", ("lif1",), "another scheme"),), verdict=verdict),
     )
 
 
 def test_a_cell_that_ends_otherwise_than_its_rewriting_foresaw_is_not_explained(ran: Ran) -> None:
-    assert verdict_after(again(ran, "exact", None))["blame"] == "none"
-    assert verdict_after(again(ran, "mismatch", None))["blame"] == "unexplained"
-    left = {"status": "mismatch", "blame": "importer", "causes": [], "explained": 1.0}
+    assert verdict_after(again(ran, "exact", None)).blame == "none"
+    assert verdict_after(again(ran, "mismatch", None)).blame == "unexplained"
+    left = Explained(status="mismatch", blame="importer", explained=1.0)
     assert verdict_after(again(ran, "mismatch", left)) == left
 
 

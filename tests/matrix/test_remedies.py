@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nir_interop.agreement.side import Side
-from nir_interop.explain.verdict import CauseShare, Verdict
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.rule import NIR_MEANING, Use
 from nir_interop.transfer.remedies import Remedy, _answered, _in_rules, with_causes
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 from tests.cli.test_cli import lif_graph
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nir_interop.matrix.runner import Event
+from nir_interop.matrix.campaign import Event
 from nir_interop.workers.scheduler import Task
 from tests.matrix import fakes
 from tests.matrix.matrix_runs import NETWORK, SOON, plan_of, run_in, start_driver, tables, wait_until, workers_of

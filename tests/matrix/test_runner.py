@@ -15,15 +15,16 @@ import pytest
 
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadData, InvalidGraph, OwnFailure, TooSlow
-from nir_interop.matrix.outcomes import SourceResult, repeated
+from nir_interop.matrix.campaign import Event
 from nir_interop.matrix.plan import SourceJob
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import Event, run_graph
+from nir_interop.matrix.results import Results, SourceResult, repeated
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
 from nir_interop.schema import REPORT, SOURCES, TIMINGS, write_table
 from nir_interop.store import keys
 from nir_interop.store.store import Store
+from nir_interop.transfer.check import run_graph
+from nir_interop.workers.jobs import Exported, StimulusMade
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 from tests.matrix.matrix_runs import plan_of, run_in, tables, workers_of
@@ -74,11 +75,9 @@ def test_an_idiom_that_comes_to_the_same_has_no_cells_of_its_own(tmp_path: Path)
 
 
 def test_two_failures_are_the_same_only_in_the_same_words() -> None:
-    stimulus: dict[str, Any] = {}
-
     def failed(idiom: str, message: str) -> SourceResult:
-        outcome = {"status": "write_error", "error_message": message, "recording_digest": "r"}
-        return SourceResult(SourceJob("n", idiom, "e", 1e-4), outcome, stimulus)
+        outcome = Exported(status="write_error", error_message=message, recording_digest="r")
+        return SourceResult(SourceJob("n", idiom, "e", 1e-4), outcome, StimulusMade())
 
     one, other, third = failed("worked_around", "a"), failed("portable", "a"), failed("tutorial", "b")
     assert repeated([one, third, other]) == {one.job: "n.portable.e@0.0001"}
@@ -107,7 +106,7 @@ def test_a_run_that_knows_everything_imports_no_library_and_starts_no_process(fi
         "from pathlib import Path\n"
         "from nir_interop.backends.environments import Backend\n"
         "from nir_interop.matrix.plan import make_plan\n"
-        "from nir_interop.matrix.runner import run\n"
+        "from nir_interop.matrix.campaign import run\n"
         "from nir_interop.store.store import Store\n"
         f"options = dict(versions={{'fake': '1'}}, search=(Path({str(ROOT)!r}),))\n"
         "known = [Backend(name, 'tests.matrix.fakes:' + name.title(), **options) for name in ('honest', 'wrong')]\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nir_interop.matrix.rows import _assign_blame
+from nir_interop.matrix.results import _assign_blame
 
 
 def row(dt_import: float, **values: Any) -> dict[str, Any]:

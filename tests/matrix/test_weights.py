@@ -15,13 +15,13 @@ from nir_interop.arrays import load_arrays
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadData, NirInteropError
 from nir_interop.matrix import campaign, weights
+from nir_interop.matrix.campaign import run
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import CatalogueStimuli, run
+from nir_interop.matrix.results import Results
 from nir_interop.matrix.weights import compared, save
 from nir_interop.networks.trained_weights import FOLDER, fitting, shipped
 from nir_interop.store.store import Store
-from nir_interop.workers.job import PARAMETERS
+from nir_interop.transfer.stimuli import CatalogueStimuli
 from tests.matrix import fakes
 
 NETWORK = "mlp_lif"
@@ -39,7 +39,7 @@ def ran(store: Path, backend: Backend, **options: Any) -> Results:
 
 def learned(found: Results, store: Path) -> dict[str, np.ndarray]:
     (source,) = found.trainings()
-    return load_arrays(Store(store).object((source.training or {})["objects"][PARAMETERS]))
+    return load_arrays(Store(store).object(source.parameters or ""))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_weights_that_were_damaged_in_the_store_are_taken_from_the_project_again
     ours: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     (source,) = ran(tmp_path, norse()).trainings()
-    kept = Store(tmp_path).object((source.training or {})["objects"][PARAMETERS])
+    kept = Store(tmp_path).object(source.parameters or "")
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
     assert same(learned(ran(tmp_path, norse()), tmp_path), ours)
 
@@ -131,7 +131,7 @@ def test_weights_are_saved_with_where_they_come_from_and_read_again(ours: dict[s
             assert again.provenance["machine"]["cpu"] == "A 1"
             assert again.provenance["samples"] == known.provenance["samples"]
             assert again.provenance["settings"] == known.provenance["settings"]
-            assert again.accuracy == next(iter(found.trainings())).outcome["accuracy"]
+            assert again.accuracy == next(iter(found.trainings())).outcome.accuracy
         else:
             assert same(again.load(), ours)
             assert again.provenance["date"] == known.provenance["date"]

@@ -24,8 +24,8 @@ from nir_interop.cli import app
 from nir_interop.errors import BadInput
 from nir_interop.graphs import from_nir, inline, read, write
 from nir_interop.interface.arguments import inputs_of, renamed_of
+from nir_interop.matrix.campaign import run as run_matrix
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.runner import run as run_matrix
 from nir_interop.networks.serialization import document_of, network_from
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
@@ -36,9 +36,10 @@ from nir_interop.store.store import Store
 from nir_interop.transfer.check import run_graph
 from nir_interop.transfer.importing import cell, meaning
 from nir_interop.vocabulary import Reset
-from nir_interop.workers.job import OK, Progress
+from nir_interop.workers.jobs import OK, Cell, Meaning
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
+from nir_interop.workers.progress import JobProgress
 from tests.command_line import run
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.name_sensitive_backends import Executing, HostileExporter, backend
@@ -99,11 +100,12 @@ def test_a_shell_would_run_these(name: str, canary: Path) -> None:
 # Adapters.
 
 
-def job_for(path: Path, folder: Path, **more: Any) -> dict[str, Any]:
+def given(path: Path, folder: Path) -> dict[str, Any]:
+    """What a job that runs a graph is given."""
     save_arrays(folder / "stimulus.npz", {"input": drive()})
-    nodes = [name for name in read(path).nodes if name not in ("input", "output")]
-    job = {"graph": str(path), "stimulus": str(folder / "stimulus.npz"), "dt": DT, "seed": 0, "nodes": nodes, "order": nodes}
-    return job | {"save": str(folder / "made.npz"), **more}
+    nodes = tuple(name for name in read(path).nodes if name not in ("input", "output"))
+    paths = {"graph": str(path), "stimulus": str(folder / "stimulus.npz"), "save": str(folder / "made.npz")}
+    return {"dt": DT, "seed": 0, "nodes": nodes, **paths}
 
 
 @pytest.mark.parametrize("name", [*LIBRARIES, "reference", "exact"])
@@ -113,17 +115,17 @@ def test_every_adapter_is_given_safe_names_and_answers_under_the_files_own(
     simulate(read(evil), drive(), DT).save(tmp_path / "source.npz")
     adapter = load_adapter(name)
     adapter.prepare()
-    job = job_for(evil, tmp_path, source=str(tmp_path / "source.npz"), readout="rate")
-    found = cell(adapter, job, Progress())
+    job = Cell(**given(evil, tmp_path), source=str(tmp_path / "source.npz"), readout="rate")
+    found = cell(adapter, job, JobProgress())
     assert not canary.exists()
-    assert found["comparison"]["outputs"] == 120, found
-    assert found["missing"] == []
+    assert found.comparison is not None
+    assert found.comparison.outputs == 120, found
+    assert found.missing == ()
     recording = Recording.load(tmp_path / "made.npz")
     neurons = {each for each, node in read(evil).primitives() if node.kind == "LIF"}
     assert set(recording.spikes) == neurons
     if name != "exact":
-        wrong = found["comparison"]["mismatched"]
-        assert wrong == 0 or found["comparison"]["first_node"] in neurons
+        assert found.comparison.mismatched == 0 or found.first_node in neurons
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
@@ -137,7 +139,7 @@ def test_a_nested_graph_is_given_safe_names_on_every_level(name: str, canary: Pa
     write(path, Graph(nodes, (("input", f"{IN_A_STRING} "), (f"{IN_A_STRING} ", "output"))))
     adapter = load_adapter(name)
     adapter.prepare()
-    meaning(adapter, job_for(path, tmp_path), Progress())
+    meaning(adapter, Meaning(**given(path, tmp_path)), JobProgress())
     assert not canary.exists()
 
 
@@ -157,10 +159,10 @@ def test_what_a_library_says_of_a_safe_name_is_said_of_the_files_own(canary: Pat
     write(path, graph)
     with LiveBackend(backend(Executing)) as live:
         recording = live(graph, drive(), DT)
-        outcome = live.start().work(job_for(path, tmp_path, kind="meaning"), 20)
+        outcome = live.start().work(Meaning(**given(path, tmp_path)), 20)
     assert set(recording.spikes) == {"lif one", "lif two", "lif three"}
-    assert outcome["status"] == OK
-    assert {f"[WARNING] ignored: {name}" for name in recording.spikes} <= set(outcome["complaints"])
+    assert outcome.status == OK
+    assert {f"[WARNING] ignored: {name}" for name in recording.spikes} <= set(outcome.complaints)
 
 
 def test_a_network_of_a_library_has_layers_of_safe_names(canary: Path) -> None:
@@ -177,7 +179,7 @@ def test_check_gives_a_library_safe_names(evil: Path, canary: Path, tmp_path: Pa
     given = tmp_path / "out"
     found = run_graph(evil, drive(), DT, [backend(Executing)], find("reference"), save=given)
     assert not canary.exists()
-    assert found[0].outcome["missing"] == []
+    assert found[0].outcome.missing == ()
     assert sorted(path.name for path in given.iterdir()) == ["executing.npz", "reference.npz"]
     assert set(Recording.load(given / "executing.npz").spikes) == set(NAMES)
 
@@ -194,10 +196,10 @@ def test_matrix_and_repro_give_a_library_safe_names(canary: Path, tmp_path: Path
     plan = make_plan(networks=["mlp_if"], dts=(DT,), known=[backend(Executing), backend(HostileExporter)])
     found = run_matrix(plan, store, jobs=1)
     (one,) = [each for each in found.cells if each.job.importer == "executing"]
-    assert one.outcome["missing"] == []
+    assert one.outcome.missing == ()
     write_table(tmp_path / "report.csv", found.report_rows(), REPORT)
     assert len(read_table(tmp_path / "report.csv", REPORT)) == len(found.report_rows())
-    exported = read(store.object(one.source.outcome["objects"]["graph.nir"]))
+    exported = read(store.object(one.source.outcome.objects["graph.nir"]))
     assert set(exported.nodes) & set(PAYLOADS), "the store keeps what the library wrote"
 
     files = write_repro(replace(one, job=replace(one.job, importer="reference")), store, tmp_path / "folder")

@@ -18,7 +18,8 @@ from nir_interop.recording import Recording
 from nir_interop.safe_files import Handed, handed, renamed_in, write_safe
 from nir_interop.safe_names import is_safe, replacements
 from nir_interop.transfer.importing import cell, meaning
-from nir_interop.workers.job import Progress
+from nir_interop.workers.jobs import Cell, Meaning
+from nir_interop.workers.progress import JobProgress
 from tests.names.hostile import NAMES, PAYLOADS, hostile_graph
 from tests.names.name_sensitive_backends import Executing
 from tests.strategies import port
@@ -163,10 +164,12 @@ def test_a_cell_of_such_a_file_is_a_read_error(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["node/nodes/nowhere"] = h5py.SoftLink("/nothing")
     np.savez(tmp_path / "x.npz", input=np.zeros((2, 1, 3)))
-    job = {"graph": str(path), "stimulus": str(tmp_path / "x.npz"), "dt": 1e-4, "seed": 0, "nodes": []}
-    for work in (cell, meaning):
-        found = work(Executing(), job, Progress())
-        assert (found["status"], found["error_type"]) == ("read_error", "ReadFailed")
+    given: dict[str, Any] = {"graph": str(path), "stimulus": str(tmp_path / "x.npz"), "dt": 1e-4, "seed": 0}
+    for found in (
+        cell(Executing(), Cell(**given, readout="rate"), JobProgress()),
+        meaning(Executing(), Meaning(**given), JobProgress()),
+    ):
+        assert (found.status, found.error_type) == ("read_error", "ReadFailed")
 
 
 def test_a_file_that_nobody_may_write_is_renamed_in_the_copy(evil: Path) -> None:

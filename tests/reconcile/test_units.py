@@ -15,8 +15,9 @@ from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest
 from nir_interop.reconcile.gains import GAINS
+from nir_interop.reconcile.model import Plan
 from nir_interop.reconcile.offsets import OFFSETS
-from nir_interop.reconcile.planner import Plan, reconcile
+from nir_interop.reconcile.planner import reconcile
 from nir_interop.reconcile.sizes import SIZES
 from nir_interop.reconcile.steps import STEPS
 from nir_interop.reference import simulate

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from nir_interop.backends.environments import backends
+from nir_interop.matrix.campaign import run
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import run
+from nir_interop.matrix.results import Results
 from nir_interop.report.page import Details, keep
 from nir_interop.report.results_folder import write_results
 from nir_interop.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, write_table

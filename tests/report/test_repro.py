@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nir_interop.matrix.outcomes import SourceResult
 from nir_interop.matrix.plan import SourceJob
+from nir_interop.matrix.results import SourceResult
 from nir_interop.report.repro import held_against, where_from
-from nir_interop.workers.job import SHIPPED
+from nir_interop.workers.jobs import Exported, StimulusMade, Trained
 from nir_interop.workers.pool import ENVIRONMENT, SAME_SUMS
 from tests.cli.test_diff import differs, folder_with, row
 
 STORE = Path("kept")
 
 
-def source(cached: bool, training: dict[str, Any] | None, training_cached: bool = False) -> SourceResult:
-    return SourceResult(SourceJob("mlp_lif", "portable", "norse", 1e-4), {}, {}, training, cached, training_cached)
+def source(cached: bool, training: Trained | None, training_cached: bool = False) -> SourceResult:
+    return SourceResult(
+        SourceJob("mlp_lif", "portable", "norse", 1e-4), Exported(), StimulusMade(), training, cached, training_cached
+    )
 
 
 @pytest.mark.parametrize(
     ("found", "says"),
     [
         (source(True, None), "from kept"),
-        (source(False, {"trained": False}), "made now"),
-        (source(True, {"trained": True, SHIPPED: True}), "from kept, made with the weights that come with the project"),
-        (source(False, {"trained": True, SHIPPED: True}), "made now with the weights that come with the project"),
+        (source(False, Trained()), "made now"),
+        (source(True, Trained(trained=True, shipped=True)), "from kept, made with the weights that come with the project"),
+        (source(False, Trained(trained=True, shipped=True)), "made now with the weights that come with the project"),
         (
-            source(True, {"trained": True}, True),
+            source(True, Trained(trained=True), True),
             "from kept, made with weights that were trained here: numbers may differ from a report's",
         ),
         (
-            source(False, {"trained": True}, True),
+            source(False, Trained(trained=True), True),
             "made now with weights that were trained here: numbers may differ from a report's",
         ),
-        (source(False, {"trained": True}), "made now, and the network trained anew: numbers may differ from a report's"),
+        (source(False, Trained(trained=True)), "made now, and the network trained anew: numbers may differ from a report's"),
     ],
 )
 def test_it_says_where_graph_and_input_come_from(found: SourceResult, says: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from nir_interop.matrix.campaign import run
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.rows import Results
-from nir_interop.matrix.runner import run
+from nir_interop.matrix.results import Results
 from nir_interop.store.store import Store
 from tests.known import STORE
 

@@ -14,7 +14,7 @@ import pytest
 
 from nir_interop.matrix.known_issues import load, stale
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.rows import Results
+from nir_interop.matrix.results import Results
 from nir_interop.networks import names
 from nir_interop.report.cells import natively, reconciliation
 from nir_interop.schema import REPORT, read_table

@@ -10,7 +10,6 @@ import numpy as np
 
 from nir_interop.arrays import Array
 from nir_interop.datasets import Images
-from nir_interop.explain.verdict import Verdict
 from nir_interop.graphs import from_nir, read, write
 from nir_interop.networks import Network
 from nir_interop.store.store import Store
@@ -27,6 +26,7 @@ from nir_interop.transfer.deployment import (
 )
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, held_images, parts
 from nir_interop.transfer.rewriting import Reconciliation
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Idiom, Mode, Status
 from nir_interop_studies.common import LIBRARIES, Options, Progress
 from nir_interop_studies.csnn_mnist.network import DT, Regime, tested_steps

@@ -12,9 +12,8 @@ import numpy as np
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
-from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import Array, Graph, Node, digest, inline, read, write
-from nir_interop.reconcile.planner import Plan
+from nir_interop.reconcile.model import Plan
 from nir_interop.reference import Simulator
 from nir_interop.rule import UpdateRule
 from nir_interop.store.keys import backend_key, sources_key
@@ -24,6 +23,7 @@ from nir_interop.transfer.evaluation import Evaluated, evaluate_with
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.nir_paper.inputs import Inputs

@@ -11,7 +11,6 @@ import numpy as np
 
 from nir_interop.arrays import Array
 from nir_interop.errors import NotExpressible
-from nir_interop.explain.verdict import Verdict
 from nir_interop.graphs import Graph, Node, as_array, from_nir, read, write
 from nir_interop.networks import Network, PoolKind
 from nir_interop.networks.layers import Pool2d
@@ -30,6 +29,7 @@ from nir_interop.transfer.deployment import (
 )
 from nir_interop.transfer.evaluation import Evaluated, Evaluation, evaluate, parts
 from nir_interop.transfer.rewriting import Reconciliation
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Idiom, Stage, Status
 from nir_interop_studies.common import Options, Progress
 from nir_interop_studies.nmnist_transfer.network import FRAME, IMPORTERS, POOLINGS, SHORT, summed, written_for

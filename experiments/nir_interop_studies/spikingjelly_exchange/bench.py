@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nir_interop.agreement.side import Side
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
+from nir_interop.compare import Comparison as OfRecordings
 from nir_interop.compare import compare
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph
@@ -25,7 +26,8 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Comparison, FeedbackBias, Precision, Start
 from nir_interop.transfer.case import Case, judge
 from nir_interop.vocabulary import Readout, Stage, Status
-from nir_interop.workers.job import failure, import_failure
+from nir_interop.workers.error_messages import failure, import_failure
+from nir_interop.workers.jobs import Compared as Cell
 from nir_interop.workers.live import LiveBackend
 
 Array = NDArray[Any]
@@ -74,13 +76,14 @@ class Compared:
     failed: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, outcome: Mapping[str, Any]) -> Compared:
+    def of(cls, outcome: Cell) -> Compared:
         """From the outcome of a cell."""
-        numbers = outcome.get("comparison") or {}
-        columns = ("spikes_source", "spikes_target", "outputs", "mismatched", "first_step")
-        failed = {name: outcome.get(name) or "" for name in ERROR}
-        found = cls(Status(outcome["status"]), *map(numbers.get, columns))
-        return replace(found, failed=failed) if any(failed.values()) else found
+        numbers = outcome.comparison or OfRecordings(Status(outcome.status))
+        failed = {name: getattr(outcome, name) for name in ERROR}
+        return cls(
+            Status(outcome.status), numbers.spikes_source, numbers.spikes_target, numbers.outputs, numbers.mismatched,
+            numbers.first_step, failed=failed if any(failed.values()) else {},
+        )  # fmt: skip
 
     @property
     def words(self) -> str:
@@ -146,7 +149,7 @@ class Bench:
     def failed(self, error: BaseException) -> dict[str, Any]:
         """What was raised, as columns; without paths of this run."""
         found = failure(error, Status.RUN_ERROR, Stage.RUN, {str(self.folder): "."})
-        return {name: found[name] for name in ERROR}
+        return {name: getattr(found, name) for name in ERROR}
 
     def attempt(self, baseline: Recording, make: Callable[[], Recording]) -> Compared:
         """Run something of SpikingJelly's and compare it, or say how it failed."""
@@ -158,7 +161,7 @@ class Bench:
     def ended(self, error: Exception, stage: Stage) -> Compared:
         """How an import or a run failed."""
         found = import_failure(self.adapter, error, stage, {str(self.folder): "."})
-        return Compared(Status(found["status"]), failed=self.failed(error))
+        return Compared(Status(found.status), failed=self.failed(error))
 
     def others(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Iterator[tuple[str, Compared]]:
         """The other libraries beside what the graph means, each in its own process."""
@@ -179,7 +182,8 @@ class Bench:
             try:
                 outcome, made = self._live[name].beside(case.meant, case.graph, case.stimulus, case.source.dt)
             except RunFailed as error:
-                outcome, made = {"status": error.status, "error_type": error.error_type, "error_message": error.message}, None
+                outcome = Cell(status=error.status, error_type=error.error_type, error_message=error.message)
+                made = None
             answer = Compared.of(outcome)
             yield name, replace(answer, status=judge(case, made).status) if agrees and made is not None else answer
 
@@ -198,7 +202,7 @@ def reference(baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> 
 def compared(baseline: Recording, recording: Recording) -> Compared:
     """Output by output, spike for spike."""
     found = compare(baseline, recording, readout=Readout.RATE, labels=None)
-    return Compared.of({"status": found.status, "error_message": found.error_message, "comparison": found.as_dict()})
+    return Compared.of(Cell(status=str(found.status), error_message=found.error_message or "", comparison=found))
 
 
 def recorded(output: Array) -> Recording:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nir_interop.conformance.primitives.case import Shape, chain, node, wired
+from nir_interop.conformance.primitives.cases import Shape, chain, node, wired
 from nir_interop.graphs import Graph, Node
 from nir_interop.graphs.shapes import output_shape
 from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Numbers, Trial, biases, weights

@@ -13,7 +13,7 @@ from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import nn
 
-from nir_interop.conformance.primitives.case import node
+from nir_interop.conformance.primitives.cases import node
 from nir_interop.graphs import write
 from nir_interop_studies.spikingjelly_exchange.bench import DT, Bench, Numbers, Trial, biases, weights
 from nir_interop_studies.spikingjelly_exchange.nodes import (

@@ -32,8 +32,7 @@ from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import NEURONS, Array, Graph, Node, inline
 from nir_interop.recording import Recording
-from nir_interop.reference.coefficients import Memory
-from nir_interop.reference.neurons import State, SteppedNeuron, Trace
+from nir_interop.reference.neurons import Memory, State, SteppedNeuron, Trace
 from nir_interop.rule import NIR_MEANING, Order, Precision, ResetKind, UpdateRule
 
 UNIT = 2.0**-24

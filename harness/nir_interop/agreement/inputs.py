@@ -112,7 +112,8 @@ class InputSet:
             "quiet": list(self.quiet),
         }
 
-    def says(self) -> str:
+    @property
+    def text(self) -> str:
         """Them in one sentence."""
         if self.scale is None:
             return f"the input given: {self.input.shape[1]} samples of {self.steps} steps"

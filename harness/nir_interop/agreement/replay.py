@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nir_interop.compare.divergence import differs, output_of
 from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
-from nir_interop.graphs import NEURONS, Array, Graph, inline
+from nir_interop.graphs import NEURONS, Array, Graph
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
 from nir_interop.reference.simulator import NeuronFactory
@@ -81,11 +81,6 @@ def simulator_for(graph: Graph, dt: float, rules: Rules, factory: NeuronFactory 
         # That a delay is off the grid has been said where the cell was run.
         warnings.filterwarnings("ignore", "the delay of node", UserWarning)
         return Simulator(graph, dt, {**rules, **double}, neuron=factory, finite=False)
-
-
-def flat(graph: Graph) -> Graph:
-    """The graph without subgraphs.  Raises InvalidGraph."""
-    return inline(graph)
 
 
 def gap(one: Recording | None, other: Recording | None) -> Mask | None:

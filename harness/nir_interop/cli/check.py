@@ -68,7 +68,7 @@ def check(
         print_json(found.to_dict())
     elif not quiet:
         _show(found)
-        for line in filter(None, (f"On {found.inputs.says()}.", found.hint)):
+        for line in filter(None, (f"On {found.inputs.text}.", found.hint)):
             say(line)
     if not (all(each.agrees for each in found.values()) if backend else found.agrees):
         raise typer.Exit(1)

@@ -73,13 +73,14 @@ def matrix(
     names it.  What differs from the report that is replaced is said at the end.
     """
     from nir_interop.cli.progress import Progress
+    from nir_interop.matrix.campaign import run
     from nir_interop.matrix.known_issues import stale
     from nir_interop.matrix.plan import DTS, make_plan
-    from nir_interop.matrix.runner import CatalogueStimuli, run
     from nir_interop.matrix.weights import compared, save
     from nir_interop.report.page import keep
     from nir_interop.report.results_folder import machine, write_pages, write_results
     from nir_interop.store.store import Store as Cells
+    from nir_interop.transfer.stimuli import CatalogueStimuli
 
     cells = Cells(store)
     plan = make_plan(networks=network, exporters=exporter, importers=importer, dts=tuple(dt or DTS), seed=seed)

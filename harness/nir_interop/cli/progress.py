@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from nir_interop.printable import printable
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.runner import Event
+    from nir_interop.matrix.campaign import Event
     from nir_interop.report.diff import Difference
 
 LINE_EVERY = 10.0

@@ -29,8 +29,8 @@ def repro(
     project, where they fit.  Which it was is said, and so is what differs from the cell's row in results/report.csv.
     """
     from nir_interop.errors import BadInput
+    from nir_interop.matrix.campaign import run
     from nir_interop.matrix.plan import parse_cell_id
-    from nir_interop.matrix.runner import run
     from nir_interop.printable import path_word
     from nir_interop.report.repro import held_against, where_from, write_repro
     from nir_interop.store.store import Store as Cells

@@ -16,13 +16,13 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import read
 from nir_interop.learning import accuracy, classify
-from nir_interop.matrix.outcomes import SourceResult
+from nir_interop.matrix.campaign import run as run_plan
 from nir_interop.matrix.plan import make_plan
-from nir_interop.matrix.runner import run as run_plan
+from nir_interop.matrix.results import SourceResult
 from nir_interop.recording import Recording
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Readout, Status
-from nir_interop.workers.job import GRAPH, RECORDING
+from nir_interop.workers.jobs import GRAPH, RECORDING, STIMULUS
 from nir_interop.workers.live import LiveBackend
 
 Row = dict[str, Any]
@@ -58,10 +58,10 @@ def sweep_network(
 
 
 def _row(live: LiveBackend, source: SourceResult, store: Store, parts: int) -> Row:
-    objects = source.outcome["objects"]
-    given = load_arrays(store.object(source.stimulus["objects"]["stimulus"]))
+    objects = source.outcome.objects
+    given = load_arrays(store.object(source.stimulus.objects[STIMULUS]))
     native = Recording.load(store.object(objects[RECORDING])).output
-    readout = Readout(source.outcome["readout"])
+    readout = Readout(source.outcome.readout)
     dt = source.job.dt_export / parts
     stimulus = np.repeat(given["input"], parts, axis=0)
     row: Row = {

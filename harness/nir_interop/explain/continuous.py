@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nir_interop.agreement.replay import Replays, Undoing, count, flat, gap
+from nir_interop.agreement.replay import Replays, Undoing, count, gap
 from nir_interop.agreement.side import Side
 from nir_interop.compare.divergence import differs, output_of
-from nir_interop.explain.verdict import CauseShare, Verdict, by_share, explain_cell
-from nir_interop.graphs import Array, Graph
+from nir_interop.explain.verdict import explain_cell
+from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
+from nir_interop.verdict import CauseShare, Verdict, by_share
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
@@ -31,7 +32,7 @@ def explain_continuous(
     stimulus: Array,
 ) -> Verdict:
     """As :func:`nir_interop.explain.verdict.explain_cell`, for a target without an update rule."""
-    stepped = Replays(stimulus).run(flat(exported), target.dt, {})
+    stepped = Replays(stimulus).run(inline(exported), target.dt, {})
     ours, theirs = output_of(native), output_of(made)
     if stepped is None or ours is None or theirs is None or ours.shape != theirs.shape:
         return Verdict(Status.WRONG_SHAPE, Blame.UNEXPLAINED)

@@ -9,9 +9,10 @@ from nir_interop.errors import InvalidGraph, OwnFailure
 from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
 from nir_interop.explain.exporting import exporter_changes
 from nir_interop.explain.facts import cause_of, early_nodes, holds
-from nir_interop.explain.verdict import CauseShare, Failure, Verdict
+from nir_interop.explain.verdict import Failure
 from nir_interop.fingerprint import Condition, Domain, Form, Subject, Wiring
 from nir_interop.graphs import Graph, components, inline, nested, validate
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
 
 

@@ -14,7 +14,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
-from nir_interop.reference.coefficients import membrane_memory, synapse_memory
+from nir_interop.reference.neurons import membrane_memory, synapse_memory
 from nir_interop.rule import AXIS, Decay, Precision, UpdateRule
 
 ADDS_UP = "adds up"

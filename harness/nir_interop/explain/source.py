@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from nir_interop.agreement.guided import guided
-from nir_interop.agreement.replay import Mask, Replays, Rules, count, flat, gap, rules_for
+from nir_interop.agreement.replay import Mask, Replays, Rules, count, gap, rules_for
 from nir_interop.agreement.side import Side
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import by_exporter
-from nir_interop.graphs import Graph
+from nir_interop.graphs import Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule, Use
 from nir_interop.vocabulary import Blame, Cause
@@ -48,7 +48,7 @@ def _asked_for(
     replays: Replays, exported: Graph, intended: Graph, source: Side, native: Recording
 ) -> tuple[Recording | None, list[Found]]:
     """What the source's rule makes of the graph that was asked for, and what the builder and the exporter changed."""
-    wanted, dt = flat(intended), source.dt
+    wanted, dt = inline(intended), source.dt
     meant = [(rules, replays.run(wanted, dt, rules)) for rules in _readings(source.rules, wanted)]
     distances = [distance(gap(native, recording)) for _, recording in meant]
     chosen, first = meant[int(np.argmin(distances))]

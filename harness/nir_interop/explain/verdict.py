@@ -11,14 +11,14 @@ looked at.  See "The way of a graph" in the design.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from nir_interop.agreement.guided import guided
-from nir_interop.agreement.replay import Mask, Replays, Undoing, count, flat, gap, rules_for
+from nir_interop.agreement.replay import Mask, Replays, Undoing, count, gap, rules_for
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import agreement
 from nir_interop.compare.comparison import status_of
@@ -32,9 +32,10 @@ from nir_interop.explain.rewrites import Candidate
 from nir_interop.explain.search import Outside, outside_the_rule
 from nir_interop.explain.source import distance, source_side
 from nir_interop.explain.structure import split_batch
-from nir_interop.graphs import Array, Graph
+from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import Comparison, TimeStep
+from nir_interop.verdict import CauseShare, Verdict, by_share
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
@@ -44,46 +45,6 @@ class Failure(Protocol):
     status: str
     error_type: str
     message: str
-
-
-@dataclass(frozen=True)
-class CauseShare:
-    """A cause, at which nodes of the graph it is at work, and one sentence.
-
-    repaired : wrong outputs that undoing this cause alone makes right
-    changed : outputs that undoing it alone changes at all, rightly or not
-    """
-
-    cause: Cause
-    repaired: int
-    nodes: tuple[str, ...]
-    text: str
-    changed: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "cause": str(self.cause),
-            "repaired": self.repaired,
-            "changed": self.changed,
-            "nodes": list(self.nodes),
-            "says": self.text,
-        }
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Status, blame, causes (what repairs most outputs first), and the share of mismatching outputs that they reproduce."""
-
-    status: Status
-    blame: Blame
-    causes: tuple[CauseShare, ...] = ()
-    explained: float = 0.0
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """The causes' codes, those first that repair most."""
-        return tuple(str(share.cause) for share in self.causes)
 
 
 def explain_cell(
@@ -109,14 +70,14 @@ def explain_cell(
 
     Raises InvalidGraph where the exported graph cannot be inlined.
     """
-    case = _Case(intended, flat(exported), source, target, Replays(stimulus), dt_effective)
+    attribution = _Attribution(intended, inline(exported), source, target, Replays(stimulus), dt_effective)
     if failure is not None or made is None:
-        return case.failed(failure)
-    return case.ran(native, made)
+        return attribution.failed(failure)
+    return attribution.ran(native, made)
 
 
 @dataclass
-class _Case:
+class _Attribution:
     intended: Graph | None
     exported: Graph
     source: Side
@@ -250,7 +211,7 @@ class _Case:
         if failure is not None and status is Status.READ_ERROR:
             return _known(status, unreadable(f"{failure.error_type}: {failure.message}", self.exported))
         message = "" if failure is None else f"{failure.error_type} {failure.message}"
-        changes = () if self.intended is None else exporter_changes(flat(self.intended), self.exported, self.source.dt)
+        changes = () if self.intended is None else exporter_changes(inline(self.intended), self.exported, self.source.dt)
         steps = (self.source.dt, self.target.dt, self.dt_effective)
         found = reason(message, self.exported, self.replays.stimulus.shape[1], self.target.rules, steps, changes)
         if found is None:
@@ -289,19 +250,3 @@ def _explained(
 
 def _shares(found: list[Found]) -> tuple[CauseShare, ...]:
     return by_share(CauseShare(each.cause, each.repaired, each.nodes, each.text, each.changed) for each in found)
-
-
-def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:
-    """One entry a cause, those first that undone alone repair most outputs, then those that change most."""
-    merged: dict[Cause, CauseShare] = {}
-    for each in causes:
-        old = merged.get(each.cause, CauseShare(each.cause, 0, (), ""))
-        nodes = tuple(sorted({*each.nodes, *old.nodes}))
-        text = "; ".join(dict.fromkeys(part for part in (old.text, each.text) if part))
-        repaired, changed = max(each.repaired, old.repaired), max(each.changed, old.changed)
-        merged[each.cause] = CauseShare(each.cause, repaired, nodes, text, changed)
-
-    def rank(each: CauseShare) -> tuple[bool, int, int, str]:
-        return each.cause is Cause.UNEXPLAINED, -each.repaired, -each.changed, str(each.cause)
-
-    return tuple(sorted(merged.values(), key=rank))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nir_interop.errors import InvalidGraph, OwnFailure
 from nir_interop.printable import shown
@@ -99,23 +99,31 @@ class Suspects:
         return any(_names_node(name, complaint) for name in self.nodes) or any(_names(word, complaint) for word in self.words)
 
 
-def warned(status: Status, outcome: Mapping[str, Any], suspects: Suspects | None, further: Iterable[str] = ()) -> bool:
+class Said(Protocol):
+    """What a library said; complaints are warnings, log records and printed warnings that are no mere deprecations."""
+
+    @property
+    def error_type(self) -> str: ...
+    @property
+    def error_message(self) -> str: ...
+    @property
+    def complaints(self) -> Sequence[str]: ...
+
+
+def warned(status: Status, outcome: Said, suspects: Suspects | None, further: Iterable[str] = ()) -> bool:
     """Whether a library said what is wrong.
 
     An error says it itself.  Where nothing is wrong there is nothing to say.
 
-    outcome : ``error_type``, ``error_message``, and ``complaints``: warnings, log records and printed warnings that are no mere
-        deprecations
     suspects : None where nobody knows: then any parameter of a node counts
     further : complaints from elsewhere
     """
     if status.agrees:
         return False
     if (status.is_error or status is Status.REFUSED) and status not in _MUTE:
-        own = outcome.get("error_type") == OwnFailure.__name__
-        return not own and bool(outcome.get("error_message") or outcome.get("error_type"))
+        return outcome.error_type != OwnFailure.__name__ and bool(outcome.error_message or outcome.error_type)
     known = ANYTHING if suspects is None else suspects
-    return any(known.named_in(each) for each in (*(outcome.get("complaints") or ()), *further))
+    return any(known.named_in(each) for each in (*outcome.complaints, *further))
 
 
 def at_fault(causes: Iterable[tuple[Cause, Sequence[str], str]], graph: Graph | None) -> Suspects | None:

@@ -165,7 +165,7 @@ def explain(
         else:
             step = "" if dt == DT else f", dt={dt:g}"
             command = f"nir_interop.reconcile(graph, to={chosen.name!r}{'' if input is None else ', input=input'}{step})"
-        said = [*paragraphs(found, file.name, command), f"On {inputs.says()}."]
+        said = [*paragraphs(found, file.name, command), f"On {inputs.text}."]
         hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
         lines = "\n".join([*said, *filter(None, [hint])]).split("\n")
         return Explanation(found, inputs, "\n".join(map(printable, lines)), renamed_of(file))
@@ -221,7 +221,7 @@ def reconcile(
     """
     from nir_interop.backends.environments import backends as every
     from nir_interop.recording import Recording
-    from nir_interop.transfer.readings.natives import natives_of
+    from nir_interop.transfer.readings import natives_of
     from nir_interop.transfer.reconciling import NIR, reconcile_graph, side_from_rule, side_of
 
     before = check_step(dt) if dt_from is None else check_step(dt_from, "dt_from")

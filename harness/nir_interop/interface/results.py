@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from nir_interop.agreement.inputs import InputSet
     from nir_interop.backends.environments import Backend
-    from nir_interop.explain.verdict import CauseShare
     from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Subject
-    from nir_interop.reconcile.planner import Applied
+    from nir_interop.reconcile.model import Applied
     from nir_interop.recording import Recording
     from nir_interop.transfer.check import Checked
     from nir_interop.transfer.graph_explanation import GraphExplanation
     from nir_interop.transfer.reconciling import Reconciled
-    from nir_interop.vocabulary import Blame
+    from nir_interop.verdict import CauseShare
+    from nir_interop.vocabulary import Blame, Status
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +103,7 @@ class Check(Mapping[str, "Checked"]):
 
     def __repr__(self) -> str:
         lines = aligned([self.HEADS, *self.rows()])
-        return "\n".join([self.title, *lines, f"On {self.inputs.says()}.", *filter(None, [self.hint])])
+        return "\n".join([self.title, *lines, f"On {self.inputs.text}.", *filter(None, [self.hint])])
 
     def _repr_html_(self) -> str:
         from nir_interop.interface import notebook
@@ -114,7 +114,7 @@ class Check(Mapping[str, "Checked"]):
             if made is not None:
                 parts.append(notebook.raster(self.meant, made, each.importer))
                 break
-        return notebook.shown([*parts, notebook.lines(self.read_as), notebook.lines([f"On {self.inputs.says()}.", self.hint])])
+        return notebook.shown([*parts, notebook.lines(self.read_as), notebook.lines([f"On {self.inputs.text}.", self.hint])])
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,7 +191,7 @@ class Explanation:
         made = self.recording
         picture = "" if made is None or self.status.agrees else notebook.raster(self.meant, made, self.found.backend.name)
         parts = [notebook.lines([self.text.partition("\n")[0]]), causes if rows else "", picture]
-        return notebook.shown([*parts, notebook.lines([f"On {self.inputs.says()}."])])
+        return notebook.shown([*parts, notebook.lines([f"On {self.inputs.text}."])])
 
 
 @dataclass(frozen=True, repr=False)
@@ -283,7 +283,7 @@ class Reconciliation:
         for number, each in enumerate(plan.passes, start=1):
             said.append(f"{number}. {each.name} at {listed(each.nodes)}: {each.why} (preserves {each.preserves})")
         said += self._end(written)
-        said.append(f"On {self.inputs.says()}.")
+        said.append(f"On {self.inputs.text}.")
         hint = quiet_hint(self.inputs, plan.agreement.status is Status.VACUOUS)
         return [printable(line) for line in [*said, *filter(None, [hint])]]
 

@@ -14,12 +14,11 @@ import numpy as np
 from nir_interop.arrays import load_arrays
 from nir_interop.errors import BadData, NirInteropError
 from nir_interop.learning import wilson_interval
-from nir_interop.matrix.outcomes import SourceResult, Stimuli
-from nir_interop.matrix.rows import Results
+from nir_interop.matrix.results import Results, SourceResult
 from nir_interop.networks import catalogue
 from nir_interop.networks.trained_weights import Shipped, settings_of, shipped, write
 from nir_interop.store.store import Store
-from nir_interop.workers.job import PARAMETERS, SHIPPED
+from nir_interop.transfer.stimuli import Stimuli
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,8 @@ def compared(found: Results, store: Store) -> list[Compared]:
         same = parameters is not None and _equal(parameters, _parameters(source, store))
         before = None if known is None else known.accuracy
         version_before = "" if known is None else str(known.provenance["version"])
-        samples = int(outcome.get("samples") or 0)
-        rows.append(
-            Compared(job.network, job.exporter, outcome.get("accuracy"), before, samples, version, version_before, same)
-        )
+        samples = int(outcome.samples or 0)
+        rows.append(Compared(job.network, job.exporter, outcome.accuracy, before, samples, version, version_before, same))
     return rows
 
 
@@ -96,7 +93,7 @@ def save(found: Results, store: Store, stimuli: Stimuli, folder: Path, machine: 
     written: list[Path] = []
     try:
         for source in found.trainings():
-            own = (source.training or {}).get(SHIPPED)
+            own = source.training is not None and source.training.shipped
             known = shipped(source.job.network, source.job.exporter) if own else None
             provenance = _provenance(source, found, stimuli, machine) if known is None else known.provenance
             written += write(_parameters(source, store), provenance, folder)
@@ -116,11 +113,11 @@ def _known(network: str, library: str) -> tuple[Shipped | None, dict[str, Any] |
 
 def _here(found: Results) -> Iterable[SourceResult]:
     """Those that were trained here."""
-    return (source for source in found.trainings() if not (source.training or {}).get(SHIPPED))
+    return (source for source in found.trainings() if source.training is not None and not source.training.shipped)
 
 
 def _parameters(source: SourceResult, store: Store) -> dict[str, Any]:
-    return load_arrays(store.object((source.training or {})["objects"][PARAMETERS]))
+    return load_arrays(store.object(source.parameters or ""))
 
 
 def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -141,7 +138,7 @@ def _provenance(source: SourceResult, found: Results, stimuli: Stimuli, machine:
         "idiom": job.idiom,
         "settings": settings_of(entry),
         "samples": {"count": len(labels), "sha256": samples_digest(inputs, labels)},
-        "accuracy": {"value": source.outcome.get("accuracy"), "samples": source.outcome.get("samples")},
+        "accuracy": {"value": source.outcome.accuracy, "samples": source.outcome.samples},
         "machine": {"platform": found.environment()["platform"], "cpu": machine.get("cpu")},
         "date": datetime.date.today().isoformat(),
     }

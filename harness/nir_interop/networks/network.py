@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nir
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +13,11 @@ from nir_interop.errors import NotExpressible
 from nir_interop.networks.layers import IF, LI, LIF, Affine, Conv, CubaLIF, Flatten, Layer, Neuron, Pool2d, PoolKind, per_neuron
 from nir_interop.vocabulary import Readout, Reset
 
+if TYPE_CHECKING:  # whoever only looks at networks does without it
+    import nir
+
 Array = NDArray[Any]
-Nodes = dict[str, nir.NIRNode]
+Nodes = dict[str, "nir.NIRNode"]
 Edges = list[tuple[str, str]]
 
 
@@ -71,6 +73,8 @@ class Network:
         composition leaky integrator ``n_membrane`` → Threshold ``n`` → Scale ``n_reset`` → ``n_membrane``: see ``_soft_reset``.
         Raises NotExpressible for max pooling and for a soft reset of a current-based neuron.
         """
+        import nir
+
         shapes = self.shapes()
         nodes: Nodes = {"input": nir.Input({"input": np.array(self.input_shape)})}
         edges: Edges = []
@@ -147,6 +151,8 @@ def _entry(layer: Layer, reset: Reset) -> str:
 
 
 def _stateless(layer: Layer, shape: tuple[int, ...]) -> nir.NIRNode:
+    import nir
+
     if isinstance(layer, Affine):
         weight = np.array(layer.weight, dtype=np.float32)
         if layer.bias is None:
@@ -166,6 +172,8 @@ def _stateless(layer: Layer, shape: tuple[int, ...]) -> nir.NIRNode:
 
 
 def _convolution(layer: Conv, shape: tuple[int, ...]) -> nir.NIRNode:
+    import nir
+
     weight = np.array(layer.weight, dtype=np.float32)
     bias = np.zeros(len(weight)) if layer.bias is None else layer.bias
     shared: dict[str, Any] = {"weight": weight, "groups": layer.groups, "bias": np.array(bias, dtype=np.float32)}
@@ -176,6 +184,8 @@ def _convolution(layer: Conv, shape: tuple[int, ...]) -> nir.NIRNode:
 
 
 def _add_neuron(nodes: Nodes, edges: Edges, layer: Neuron, shape: tuple[int, ...], network: Network) -> None:
+    import nir
+
     if network.reset is Reset.SUBTRACT and layer.spiking:
         _soft_reset(nodes, edges, layer, shape, network.dt)
     else:
@@ -198,6 +208,8 @@ def _soft_reset(nodes: Nodes, edges: Edges, layer: Neuron, shape: tuple[int, ...
 
     with :math:`a = 1 - dt/\tau,\ g = R\,dt/\tau` (LIF) or :math:`a = 1,\ g = R\,dt` (IF).
     """
+    import nir
+
     values = {name: per_neuron(value, shape) for name, value in layer.parameters()}
     if isinstance(layer, LIF):
         decay, gain = 1 - dt / values["tau"], values["r"] * dt / values["tau"]

@@ -9,7 +9,7 @@ from nir_interop.graphs import Graph, Node, as_array, validate
 from nir_interop.reconcile.loops import NoWeights, diagonal, refuse_order
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, synapse
-from nir_interop.reference.coefficients import Values, parameter, start_value
+from nir_interop.reference.neurons import Values, parameter, start_value
 from nir_interop.reference.order import Edge
 from nir_interop.rule import (
     Comparison,

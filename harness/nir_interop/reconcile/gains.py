@@ -13,7 +13,7 @@ from nir_interop.graphs import NEURONS, Graph, Node
 from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, step_of, synapse, with_values
-from nir_interop.reference.coefficients import Values, parameter
+from nir_interop.reference.neurons import Values, parameter
 from nir_interop.rule import LeakUse, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 

@@ -10,8 +10,7 @@ from nir_interop.graphs import Graph, Node, Shapes, validate, whole_numbers
 from nir_interop.graphs.primitives import DENSE, POOLS
 from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.steps import agree, as_precise
-from nir_interop.reference.coefficients import Values
-from nir_interop.reference.neurons import delay_steps
+from nir_interop.reference.neurons import Values, delay_steps
 from nir_interop.reference.order import stages
 from nir_interop.rule import Precision, UpdateRule
 from nir_interop.vocabulary import Cause

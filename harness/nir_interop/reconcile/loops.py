@@ -13,7 +13,7 @@ from nir_interop.reconcile.inputs import waiting
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import Coefficients, Shape, agree, membrane, synapse
 from nir_interop.reconcile.wiring import silence
-from nir_interop.reference.coefficients import Values
+from nir_interop.reference.neurons import Values
 from nir_interop.reference.order import Edge
 from nir_interop.rule import FeedbackBias, Order, Precision
 from nir_interop.vocabulary import Cause

@@ -8,7 +8,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, Graph, Node, validate
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.steps import TO_VALUE, Shape, with_values
-from nir_interop.reference.coefficients import parameter
+from nir_interop.reference.neurons import parameter
 from nir_interop.rule import Comparison, Floor, Precision, SpikesPerStep, Timing, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 

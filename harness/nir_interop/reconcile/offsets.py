@@ -14,7 +14,7 @@ from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
 from nir_interop.reconcile.pulses import with_pulses
 from nir_interop.reconcile.steps import TO_VALUE, Coefficients, Shape, membrane, synapse, with_values
-from nir_interop.reference.coefficients import Values, parameter
+from nir_interop.reference.neurons import Values, parameter
 from nir_interop.rule import Floor, LeakUse, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,78 +20,12 @@ from nir_interop.agreement.status import Agreement, agreement
 from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
-from nir_interop.reconcile.model import Pass, Refused
+from nir_interop.reconcile.model import Applied, Pass, Plan, Refused, Remaining
 from nir_interop.reconcile.names import INLINED
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Precision
-from nir_interop.vocabulary import Cause, Status
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A pass that was needed, the nodes it changed (as named in the graph it was given), why, and what it preserves."""
-
-    name: str
-    nodes: tuple[str, ...]
-    why: str
-    preserves: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "nodes": list(self.nodes)}
-
-
-@dataclass(frozen=True)
-class Remaining:
-    """What no pass takes away."""
-
-    cause: Cause
-    nodes: tuple[str, ...]
-    why: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A rewritten graph, and how it got there.
-
-    predicted : outputs in which the reference under the target's rules is not what the source computed, rounding apart; None
-        where it gives no output of that shape
-    measured : the same for the target itself, None where it was not asked, or gave none
-    agreement : of what counts of the two, with what rounding came to
-    side : the source with the axes of the passes as the target has them: the graph under it computes what the source computed
-    answer : what the target itself gave, or how it failed; None where it was not asked
-    """
-
-    graph: Graph
-    passes: tuple[Applied, ...]
-    remaining: tuple[Remaining, ...]
-    outputs: int
-    predicted: int | None
-    side: Side
-    agreement: Agreement
-    measured: int | None = None
-    answer: Recording | RunFailed | None = None
-
-    @property
-    def asked(self) -> bool:
-        """Whether the target itself was asked."""
-        return self.answer is not None
-
-    @property
-    def wrong(self) -> int | None:
-        """The target's own wrong outputs where it was asked, else those that its rules predict."""
-        return self.measured if self.asked else self.predicted
-
-    @property
-    def right(self) -> bool:
-        """Whether no output is wrong."""
-        return self.wrong == 0
-
-    @property
-    def exact(self) -> bool:
-        """Whether every output is the source's to the last bit of single precision."""
-        return self.right and self.agreement.unequal == 0
+from nir_interop.vocabulary import Status
 
 
 def reconcile(

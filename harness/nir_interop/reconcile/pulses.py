@@ -12,7 +12,7 @@ from nir_interop.graphs import NEURONS, Graph, Node, as_array, components, valid
 from nir_interop.reconcile.model import Refused, free_name
 from nir_interop.reconcile.steps import TO_VALUE, membrane, step_of
 from nir_interop.reconcile.wiring import misruns
-from nir_interop.reference.coefficients import Values
+from nir_interop.reference.neurons import Values
 from nir_interop.rule import FeedbackBias, Precision, SpikeFrom, SpikesPerStep, TimeStep, Timing, UpdateRule
 from nir_interop.vocabulary import Cause
 

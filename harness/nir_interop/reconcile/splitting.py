@@ -10,7 +10,7 @@ from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.steps import PER_NEURON, Shape, agree, membrane
 from nir_interop.reconcile.wiring import misruns
-from nir_interop.reference.coefficients import Values, parameter
+from nir_interop.reference.neurons import Values, parameter
 from nir_interop.rule import Use
 from nir_interop.vocabulary import Cause
 

@@ -11,8 +11,7 @@ import torch
 from nir_interop.agreement.side import Side
 from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, validate
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
-from nir_interop.reference.coefficients import Memory, Values, membrane_memory, start_value, synapse_memory
-from nir_interop.reference.neurons import delay_steps
+from nir_interop.reference.neurons import Memory, Values, delay_steps, membrane_memory, start_value, synapse_memory
 from nir_interop.rule import FIXED_DT, Decay, Gain, LeakUse, Precision, ResetKind, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 

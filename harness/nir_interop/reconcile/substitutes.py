@@ -15,8 +15,7 @@ from nir_interop.reconcile.operators import lossless
 from nir_interop.reconcile.pulses import NoSpare, cyclic, refuse_first_neurons, refuse_rule, spare_neurons
 from nir_interop.reconcile.steps import Shape, agree, as_precise, membrane, step_of
 from nir_interop.reconcile.wiring import silence
-from nir_interop.reference.coefficients import Values, parameter
-from nir_interop.reference.neurons import delay_steps
+from nir_interop.reference.neurons import Values, delay_steps, parameter
 from nir_interop.rule import Comparison, SpikesPerStep, Use
 from nir_interop.vocabulary import Cause
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from nir_interop.compare.divergence import Divergence, first_divergence, flatten, match_nodes
 from nir_interop.errors import OwnFailure
-from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import listed
 from nir_interop.printable import path_word, printable, shell_word
 from nir_interop.recording import Array, Recording
 from nir_interop.transfer.graph_explanation import GraphExplanation
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import Blame, Cause, Status
 
 AROUND = 8
@@ -80,7 +80,8 @@ def _why(explanation: GraphExplanation, command: str) -> Iterator[str]:
 
 def _repairs(explanation: GraphExplanation, share: CauseShare) -> str:
     """What undoing a cause alone repairs; nothing where nothing could be counted."""
-    wrong = (explanation.outcome.get("comparison") or {}).get("mismatched")
+    compared = explanation.outcome.comparison
+    wrong = None if compared is None else compared.mismatched
     if explanation.made is None or share.cause is Cause.UNEXPLAINED:
         return ""
     if not share.repaired:

@@ -17,11 +17,11 @@ from nir_interop.printable import printable
 from nir_interop.recording import Recording
 from nir_interop.safe_files import write_safe
 from nir_interop.vocabulary import Status
-from nir_interop.workers.job import SHIPPED
+from nir_interop.workers.jobs import STIMULUS, Trained
 from nir_interop.workers.pool import SAME_SUMS
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.outcomes import CellResult, SourceResult
+    from nir_interop.matrix.results import CellResult, SourceResult
     from nir_interop.store.store import Store
 
 SCRIPT = Template('''\
@@ -63,13 +63,13 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     """
     job, source = cell.job, cell.source
     if not job.importer:
-        said = f"{source.outcome.get('error_type', '')}: {source.outcome.get('error_message', '')}"
+        said = f"{source.outcome.error_type}: {source.outcome.error_message}"
         raise BadInput(f"{job.cell_id}: there is no graph to reproduce it with, {job.source.exporter} ended with {said}")
-    objects = source.outcome["objects"]
+    objects = source.outcome.objects
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("graph.nir", "case.npz", "repro.py")]
     write_safe(store.object(objects["graph.nir"]), files[0])
-    stimulus = load_arrays(store.object(source.stimulus["objects"]["stimulus"]))["input"]
+    stimulus = load_arrays(store.object(source.stimulus.objects[STIMULUS]))["input"]
     expected = Recording.load(store.object(objects["recording.npz"])).output
     np.savez_compressed(files[1], allow_pickle=False, input=stimulus, expected=expected)
     adapter = load_adapter(job.importer.partition("==")[0])  # a labelled backend has the adapter of its library
@@ -78,7 +78,7 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
         network=_quoted(job.source.network),
         exporter=_quoted(job.source.exporter),
         importer=_quoted(job.importer),
-        status=_quoted(cell.outcome["status"]),
+        status=_quoted(cell.outcome.status),
         needs=" and ".join(adapter.needs),
         dt=repr(job.dt_import),
         script=adapter.script.strip(),
@@ -95,16 +95,16 @@ def _quoted(text: str) -> str:
 
 def where_from(source: SourceResult, store: Path) -> str:
     """Where a cell's graph and input come from, in a line: the store, or made now, and with which weights."""
-    training = source.training or {}
-    if not training.get("trained"):
+    training = source.training or Trained()
+    if not training.trained:
         weights = ""
-    elif training.get(SHIPPED):
+    elif training.shipped:
         weights = " with the weights that come with the project"
     else:
         weights = " with weights that were trained here: numbers may differ from a report's"
     if source.cached:
         return f"graph and input: from {store}{f', made{weights}' if weights else ''}"
-    if training.get("trained") and not training.get(SHIPPED) and not source.training_cached:
+    if training.trained and not training.shipped and not source.training_cached:
         return "graph and input: made now, and the network trained anew: numbers may differ from a report's"
     return f"graph and input: made now{weights}"
 

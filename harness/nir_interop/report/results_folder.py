@@ -19,7 +19,7 @@ from nir_interop.rule import NIR_MEANING
 from nir_interop.schema import REPORT, RULES, SOURCES, TIMINGS, write_table, write_text
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.rows import Results
+    from nir_interop.matrix.results import Results
     from nir_interop.report.page import Details
 
 

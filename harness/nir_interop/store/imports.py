@@ -50,7 +50,7 @@ class Sources:
             if name in found:
                 continue
             found.add(name)
-            ours = (each for each in self._imports(name) if each.partition(".")[0] in packages and each not in found)
+            ours = (each for each in self.imports(name) if each.partition(".")[0] in packages and each not in found)
             waiting += [each for each in ours if self.file(each) is not None]
         return frozenset(found)
 
@@ -86,7 +86,7 @@ class Sources:
             self._texts[path] = path.read_bytes()
         return self._texts[path]
 
-    def _imports(self, name: str) -> tuple[str, ...]:
+    def imports(self, name: str) -> tuple[str, ...]:
         """What one module imports, modules or what is in them, with the packages that they lie in, and its own."""
         if name not in self._imported:
             path = self.file(name)

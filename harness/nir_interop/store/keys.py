@@ -1,7 +1,9 @@
 """What an outcome depends on, as keys of the store: nothing is imported to compute them.
 
-Sources count as :mod:`nir_interop.store.imports` finds them: those of the worker and of the module that does the work, with
-all that they import, and of the adapter.  What imports nothing of a module is not measured again when that changes.
+Sources count as :mod:`nir_interop.store.imports` finds them, from the functions that make the outcome: those of the worker, of
+the module that a job names as doing it, of what the run makes of the files that it leaves, of the adapter, and all that these
+import.  A library that is asked while something else is done (:mod:`nir_interop.workers.live`) counts with the jobs that
+it can be asked for there.  What imports nothing of a module is not measured again when that changes.
 """
 
 from __future__ import annotations
@@ -9,22 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nir_interop.backends.environments import Backend
+from nir_interop.store.graph_facts import graph_facts
 from nir_interop.store.imports import Sources
-from nir_interop.workers.job_kinds import module_of
+from nir_interop.workers.jobs import GRAPH, KINDS, Identify, Job, identity
 
-_WORKER = "nir_interop.workers.worker"
-_LIVE = ("meaning", "native", "native_labels")
-"""Kinds of job that a library is asked for while it is identified, explained and reconciled."""
-_AFTER = {"source": ("nir_interop.transfer.graph_facts",), "rewrite": ("nir_interop.transfer.graph_facts",)}
-"""Kind of job → modules that the run itself makes part of its outcome with."""
-_STIMULI = ("nir_interop.stimuli", "nir_interop.networks")
-_FINGERPRINTS = "nir_interop.transfer.fingerprints"
+_WORKER, _LIVE = "nir_interop.workers.worker", "nir_interop.workers.live"
 
 
 def key(**parts: Any) -> str:
@@ -32,14 +28,26 @@ def key(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def stimulus_key(**parts: Any) -> str:
-    """A name for a stimulus or training samples, from the sources that make them."""
-    return key(sources=_digest(_STIMULI), **parts)
+def job_key(job: Job[Any], backend: Backend, asks: Backend | None = None) -> str:
+    """A name for what comes of a job that a backend's worker does.
+
+    asks : the backend that the worker asks meanwhile, if any
+    """
+    return key(job=identity(job), backend=backend_key(backend, *sources_of(type(job))), asks=asks and live_key(asks))
 
 
-def backend_key(backend: Backend, *kinds: str) -> str:
-    """A name for a backend as it is installed: versions, its adapter's sources, and those that do these kinds of job."""
-    modules = [_WORKER, *(module_of(kind) for kind in kinds), *(each for kind in kinds for each in _AFTER.get(kind, ()))]
+def made_key(*modules: str, asks: Backend | None = None, **parts: Any) -> str:
+    """A name for what these modules make in this process, from ``parts`` and by asking a backend, if any."""
+    return key(sources=sources_key(*modules), asks=asks and live_key(asks), **parts)
+
+
+def rules_key(reference: Backend, backend: Backend) -> str:
+    """A name for the rules of a backend, both of its importer and of its own neurons."""
+    return job_key(Identify(), reference, backend)
+
+
+def backend_key(backend: Backend, *modules: str) -> str:
+    """A name for a backend as it is installed: versions, its adapter's sources, the worker's, and those of modules."""
     adapter = backend.module.partition(":")[0]
     python = platform.python_version() if backend.own_interpreter else str(backend.python)
     return key(
@@ -48,44 +56,21 @@ def backend_key(backend: Backend, *kinds: str) -> str:
         versions=dict(sorted(backend.versions.items())),
         python=python,
         adapter=_digest((adapter,), backend.search),
-        sources=_digest(tuple(dict.fromkeys(modules))),
+        sources=_digest((_WORKER, *modules)),
         surroundings=_surroundings(),
     )
 
 
-def with_backend(backend: Backend, parts: Mapping[str, Any]) -> str:
-    """The key of something a backend does: of the ``kind`` that stands in the parts, or of starting it where none does."""
-    kinds = (parts["kind"],) if "kind" in parts else ()
-    return key(backend=backend_key(backend, *kinds), **parts)
+def live_key(backend: Backend) -> str:
+    """A name for a backend and all that it can be asked for by a process that has it running."""
+    asked = [kind for kind in KINDS.values() if f"{kind.__module__}.{kind.__name__}" in _sources(()).imports(_LIVE)]
+    return backend_key(backend, *(module for kind in asked for module in sources_of(kind)))
 
 
-def fingerprint_key(backend: Backend, **parts: Any) -> str:
-    """A name for rules that were identified by asking a backend."""
-    return key(backend=backend_key(backend, *_LIVE), sources=_digest((_FINGERPRINTS,)), **parts)
-
-
-def explanation_key(reference: Backend, backend: Backend | None = None, *, kind: str = "explain", **parts: Any) -> str:
-    """A name for what explaining gives: the reference does it; ``backend`` is what it asks, if any.
-
-    kind : of the job
-    """
-    asked = None if backend is None else backend_key(backend, *_LIVE)
-    return key(reference=backend_key(reference, kind), backend=asked, **parts)
-
-
-def rules_key(reference: Backend, backend: Backend) -> str:
-    """A name for the rules of a backend, both of its importer and of its own neurons."""
-    return explanation_key(reference, backend, kind="identify", what="rules")
-
-
-def rewriting_key(reference: Backend, backend: Backend, **parts: Any) -> str:
-    """A name for what reconciling gives: the reference does it, and asks ``backend``."""
-    return explanation_key(reference, backend, kind="rewrite", **parts)
-
-
-def primitives_key(reference: Backend, backend: Backend, **parts: Any) -> str:
-    """A name for what a backend makes of all primitives: this process judges, by the reference."""
-    return explanation_key(reference, backend, sources=_digest(("nir_interop.conformance.primitives.running",)), **parts)
+def sources_of(kind: type[Job[Any]]) -> list[str]:
+    """The modules that do a kind of job, in a worker and in the run."""
+    there = [kind.work.partition(":")[0]] if kind.work else []
+    return [*there, *([graph_facts.__module__] if GRAPH in kind.leaves else [])]
 
 
 def sources_key(*modules: str) -> str:
@@ -100,17 +85,17 @@ def forget() -> None:
     _surroundings.cache_clear()
 
 
-@lru_cache(maxsize=64)
+@cache
 def _digest(modules: tuple[str, ...], folders: tuple[Path, ...] = ()) -> str:
     return _sources(folders).digest(*modules)
 
 
-@lru_cache(maxsize=16)
+@cache
 def _sources(folders: tuple[Path, ...]) -> Sources:
     return Sources(folders)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _surroundings() -> str:
     """What workers are started with."""
     from nir_interop.workers.pool import ENVIRONMENT

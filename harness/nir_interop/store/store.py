@@ -75,9 +75,14 @@ class Store:
             self._write(self.object(name), content)
         return name
 
+    @property
+    def objects(self) -> Path:
+        """Where objects lie."""
+        return self.path / "objects"
+
     def object(self, name: str) -> Path:
         """Where an object lies."""
-        return self.path / "objects" / name
+        return self.objects / name
 
     def scratch(self) -> Path:
         """A new folder for one run's temporary files; those of runs that are dead are removed."""

@@ -24,11 +24,12 @@ from nir_interop.arrays import Array
 from nir_interop.errors import NirInteropError, RunFailed
 from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-from nir_interop.explain.verdict import Verdict, explain_cell
+from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Graph, inline
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator, exact_simulator
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import CONTINUOUS, Stage
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,12 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from nir_interop.explain.warnings import Suspects, before, warned
 from nir_interop.recording import Recording
+from nir_interop.store.graph_facts import graph_facts
 from nir_interop.store.store import Store
-from nir_interop.transfer.graph_facts import graph_facts
 from nir_interop.vocabulary import REFERENCE, Readout, Status
 from nir_interop.workers.error_messages import OWN
-from nir_interop.workers.job import OK, Outcome
-from nir_interop.workers.scheduler import TIME_LIMIT, Slots, Task
+from nir_interop.workers.jobs import OK, Cell, Compared, Job, Meaning, O, Outcome
+from nir_interop.workers.scheduler import TIME_LIMIT, Answer, Scheduler, Task, start
 
 if TYPE_CHECKING:
     from nir_interop.graphs import Graph
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 OWN_BACKENDS = (REFERENCE, "exact")
 """Those that are given a graph as it was meant; a library is given the file."""
 AGAIN = "install nir-interop again, and if that does not help report this line with the graph"
+
+
+_SHOWN = ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
 
 
 class Recordings:
@@ -64,7 +67,7 @@ class Checked:
     """
 
     importer: str
-    outcome: Outcome = field(default_factory=dict)
+    outcome: Compared = field(default_factory=Compared)
     rounding: str = ""
     suspects: Suspects | None = None
     kept: Recordings | None = field(default=None, repr=False)
@@ -72,25 +75,28 @@ class Checked:
     @property
     def warned(self) -> bool:
         """Whether the library said what is wrong: a warning counts where it names what may be at fault."""
-        return warned(Status(self.outcome["status"]), self.outcome, self.suspects)
+        return warned(self.status, self.outcome, self.suspects)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of ``nir-interop check --json``."""
-        comparison = self.outcome.get("comparison") or {}
+        comparison = self.outcome.comparison
         return {
             "importer": self.importer,
-            "status": self.outcome["status"],
+            "status": self.outcome.status,
             "warned": self.warned,
-            **{name: comparison.get(name) for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")},
-            "error_type": self.outcome.get("error_type") or "",
-            "error_message": self.outcome.get("error_message") or "",
+            **{
+                name: getattr(comparison, name, None)
+                for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
+            },
+            "error_type": self.outcome.error_type,
+            "error_message": self.outcome.error_message,
             "rounding": self.rounding,
         }
 
     @property
     def status(self) -> Status:
         """How it ended."""
-        return Status(self.outcome["status"])
+        return Status(self.outcome.status)
 
     @property
     def agrees(self) -> bool:
@@ -100,17 +106,17 @@ class Checked:
     @property
     def outputs(self) -> int | None:
         """Outputs that were compared: over all steps, samples and elements; None where there are none."""
-        return (self.outcome.get("comparison") or {}).get("outputs")
+        return None if self.outcome.comparison is None else self.outcome.comparison.outputs
 
     @property
     def mismatched(self) -> int | None:
         """Outputs that are not the reference's number, in single precision; None where none could be compared."""
-        return (self.outcome.get("comparison") or {}).get("mismatched")
+        return None if self.outcome.comparison is None else self.outcome.comparison.mismatched
 
     @property
     def error(self) -> str:
         """Why there is no output to compare, in the library's words; empty where there is one."""
-        return ": ".join(text for text in (self.outcome.get("error_type"), self.outcome.get("error_message")) if text)
+        return ": ".join(text for text in (self.outcome.error_type, self.outcome.error_message) if text)
 
     @property
     def recording(self) -> Recording | None:
@@ -156,43 +162,48 @@ def run_graph(
             write(clear, meant_graph)
         facts = graph_facts(clear)
         save_arrays(here / "stimulus.npz", {"input": stimulus})
-        slots = Slots({backend.name: backend for backend in (*backends, reference)}, jobs, lambda: _made(here / "run"))
+        scheduler = Scheduler({one.name: one for one in (*backends, reference)}, jobs, lambda: _made(here / "run"))
         meant = kept.folder / f"{REFERENCE}.npz"
-        job = {
-            "kind": "cell", "graph": str(graph), "stimulus": str(here / "stimulus.npz"), "source": str(meant), "dt": dt,
-            "readout": str(Readout.RATE), "seed": seed, "nodes": facts["nodes"], "order": facts["order"],
-        }  # fmt: skip
-        found: dict[str, Outcome] = {}
-        meaning: Outcome = {}
+        given, found = str(here / "stimulus.npz"), dict[str, Compared]()
 
-        def queue(backend: Backend, more: dict[str, Any], done: Callable[[Outcome], None]) -> None:
-            order = (backend.name,)
-            slots.add(
-                Task(
-                    backend.name, 0, order, 4.0, time_limit, lambda _: job | more, lambda outcome, _: outcome, done, TIME_LIMIT
-                )
+        def ask(backend: Backend, job: Job[O]) -> Answer[O]:
+            answer: Answer[O] = Answer()
+            task = Task(backend.name, 0, (backend.name,), 4.0, time_limit, lambda _: job, done=answer.give, option=TIME_LIMIT)
+            scheduler.add(task)
+            return answer
+
+        async def compare(backend: Backend) -> None:
+            if not backend.installed:
+                found[backend.name] = Compared(status=str(Status.ENV_MISSING), error_message=backend.hint)
+                return
+            found[backend.name] = await ask(
+                backend,
+                Cell(
+                    graph=str(clear if backend.name in OWN_BACKENDS else graph),
+                    stimulus=given,
+                    dt=dt,
+                    readout=str(Readout.RATE),
+                    seed=seed,
+                    source=str(meant),
+                    nodes=facts.nodes,
+                    order=facts.order,
+                    save=str(kept.folder / f"{backend.name}.npz") if backend != reference else "",
+                ),
             )
 
-        def begin(backend: Backend) -> None:
-            if not backend.installed:
-                found[backend.name] = {"status": str(Status.ENV_MISSING), "error_message": backend.hint}
-                return
-            own = {"graph": str(clear)} if backend.name in OWN_BACKENDS else {}
-            target = {"save": str(kept.folder / f"{backend.name}.npz")} if backend != reference else {}
-            queue(backend, own | target, lambda outcome: found.update({backend.name: outcome}))
-
-        def known(outcome: Outcome) -> None:
-            meaning.update(outcome)
-            if outcome["status"] == OK:
-                for backend in backends:
-                    begin(backend)
+        async def mean() -> Outcome:
+            job = Meaning(graph=str(clear), stimulus=given, dt=dt, seed=seed, nodes=facts.nodes, save=str(meant))
+            meaning = await ask(reference, job)
+            for backend in backends if meaning.status == OK else ():
+                start(compare(backend))
+            return meaning
 
         if not reference.installed:
             raise BackendMissing(reference.hint)
-        queue(reference, {"kind": "meaning", "save": str(meant), "graph": str(clear)}, known)
-        slots.run()
-        if meaning["status"] != OK:
-            raise _unmeant(graph.name, meaning)
+        meaning = start(mean())
+        scheduler.run()
+        if meaning.known.status != OK:
+            raise _unmeant(graph.name, meaning.known)
         flat = inline(meant_graph)
         checked = [_judged(flat, stimulus, dt, backend, found[backend.name], kept, store) for backend in backends]
     if save is not None:
@@ -209,32 +220,32 @@ _OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
 
 def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
     """Why there is nothing to compare with: the graph, the time limit, or a failure of ours."""
-    kind, said = meaning.get("error_type") or "", meaning.get("error_message") or meaning["status"]
+    kind, said = meaning.error_type, meaning.error_message or meaning.status
     if kind in _OF_THE_GRAPH:
         return InvalidGraph(f"{name}: {said}")
-    if meaning["status"] == Status.TIMEOUT:
+    if meaning.status == Status.TIMEOUT:
         return TooSlow(f"{name}: too slow for the reference: {said}, or give it a shorter input")
-    where = f" at {meaning['error_at']}" if meaning.get("error_at") else ""
+    where = f" at {meaning.error_at}" if meaning.error_at else ""
     told = said if kind in ("", OWN) else f"{kind}: {said}"
-    what = "nir-interop itself failed, not your graph" if meaning["status"] != Status.CRASH else "the reference's process died"
+    what = "nir-interop itself failed, not your graph" if meaning.status != Status.CRASH else "the reference's process died"
     return OwnFailure(f"{name}: {what}: {told}{where}; {AGAIN}")
 
 
 def _judged(
-    flat: Graph, stimulus: Array, dt: float, backend: Backend, outcome: Outcome, kept: Recordings, store: Store | None
+    flat: Graph, stimulus: Array, dt: float, backend: Backend, outcome: Compared, kept: Recordings, store: Store | None
 ) -> Checked:
     """What a backend made of a graph, inlined, with a mismatch held against what rounding may do."""
-    first = (outcome.get("comparison") or {}).get("first_node")
-    suspects = None if first is None else before(flat, first)
-    meant, made = (kept.of(REFERENCE), kept.of(backend.name)) if outcome["status"] == Status.MISMATCH else (None, None)
+    suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
+    meant, made = (kept.of(REFERENCE), kept.of(backend.name)) if outcome.status == Status.MISMATCH else (None, None)
     if meant is None or made is None:
         return Checked(backend.name, outcome, suspects=suspects, kept=kept)
-    from nir_interop.agreement.status import agreement
+    from nir_interop.agreement.side import Side
+    from nir_interop.transfer.case import Case, judge
     from nir_interop.transfer.fingerprints import comparison_of
 
-    asked = partial(comparison_of, backend, store, flat)
-    agreed = agreement(flat, dt, {}, stimulus, meant, made, asked)
-    return Checked(backend.name, outcome | {"status": str(agreed.status)}, agreed.rounding(), suspects, kept)
+    case = Case(flat, stimulus, Side(REFERENCE, dt), Side(backend.name, dt), recorded=meant)
+    agreed = judge(case, made, partial(comparison_of, backend, store, flat))
+    return Checked(backend.name, replace(outcome, status=str(agreed.status)), agreed.rounding(), suspects, kept)
 
 
 def _made(path: Path) -> Path:

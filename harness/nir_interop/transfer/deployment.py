@@ -15,7 +15,6 @@ from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.backends.environments import backend
-from nir_interop.explain.verdict import Verdict
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, read
 from nir_interop.networks import Network
@@ -25,12 +24,13 @@ from nir_interop.transfer.case import Case, explain, run
 from nir_interop.transfer.evaluation import one_thread
 from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_rules
 from nir_interop.transfer.rewriting import Reconciliation, rewrite
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import REFERENCE, Idiom, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
-from nir_interop.workers.error_messages import describe
-from nir_interop.workers.job import failure, reseed
+from nir_interop.workers.error_messages import describe, failure
 from nir_interop.workers.live import LiveBackend
+from nir_interop.workers.progress import reseed
 
 RUN_LIMIT = 60.0
 """Seconds that an importer may take to run a sample."""
@@ -89,7 +89,7 @@ def export(network: Network, library: str, idiom: Idiom, sample: Array, path: Pa
             path.unlink(missing_ok=True)
             declined = stage is Stage.EXPORT and adapter.refuses(str(error))
             words = failure(error, _STATUS.get(stage, Status.EXPORT_ERROR) if not declined else Status.REFUSED, stage)
-            return Exported(network, library, idiom, None, {key: str(value) for key, value in words.items()}, native)
+            return Exported(network, library, idiom, None, words.words(), native)
     return Exported(network, library, idiom, path, {}, native, library)
 
 

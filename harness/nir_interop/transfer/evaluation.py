@@ -35,8 +35,8 @@ from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Readout, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
-from nir_interop.workers.error_messages import BENEATH, OWN
-from nir_interop.workers.job import failure, import_failure, reseed
+from nir_interop.workers.error_messages import BENEATH, OWN, failure, import_failure
+from nir_interop.workers.progress import reseed
 
 Name = TypeVar("Name")
 Batch = Callable[[Array], Recording]
@@ -333,7 +333,7 @@ def _failure(adapter: Adapter, run: Evaluation, error: Exception, stage: Stage) 
         return {"status": str(Status.WRONG_SHAPE), "stage": str(Stage.COMPARE), "error_type": "", "error_message": str(error)}
     known = {str(run.graph): "graph.nir"}
     words = failure(error, Status.RUN_ERROR, stage) if run.graph is None else import_failure(adapter, error, stage, known)
-    found = {name: str(value) for name, value in words.items()}
+    found = words.words()
     if found["error_type"] != OWN and found["error_at"].split("/")[0] in BENEATH:
         found["error_at"] = ""  # only torch and this project were on the way: there is no library's line to show
     return found

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from nir_interop.backends.adapter import Adapter
 from nir_interop.backends.environments import Backend
+from nir_interop.errors import BackendMissing
 from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
@@ -19,11 +22,13 @@ from nir_interop.networks import Network
 from nir_interop.networks.serialization import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
-from nir_interop.store.keys import fingerprint_key
+from nir_interop.store.keys import made_key
 from nir_interop.store.store import Store
-from nir_interop.vocabulary import Idiom, Reset
+from nir_interop.vocabulary import Idiom, Reset, Status
+from nir_interop.workers.jobs import Fingerprinted, Identify
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.network_of_graph import layered
+from nir_interop.workers.progress import JobProgress
 
 LIMIT, BRIEF = 10.0, 4.0
 """Seconds that one probe may take, and one on whose wiring importers are known to loop for ever."""
@@ -87,9 +92,9 @@ def import_fingerprint(
     kinds : neurons that are asked for, beside all primitives that are none; where the store knows all neurons, all are given
     """
     wanted = tuple(kind for kind in KINDS if kind not in NEURONS or kind in {*kinds})
-    whole = fingerprint_key(backend, what="import fingerprint")
+    whole = made_key(__name__, asks=backend, what="import fingerprint")
     named = [subject_key(kind) for kind in wanted]
-    key = whole if wanted == KINDS else fingerprint_key(backend, what="import fingerprint", kinds=named)
+    key = whole if wanted == KINDS else made_key(__name__, asks=backend, what="import fingerprint", kinds=named)
     for each in dict.fromkeys((whole, key)):
         known = store.get("fingerprints", each)
         if known is not None:
@@ -162,7 +167,7 @@ def native_neurons(
     """
     wanted = tuple(kinds)
     for each in dict.fromkeys((NATIVE_KINDS, wanted)):
-        key = fingerprint_key(backend, what="native fingerprints", kinds=each, recurrent=recurrent)
+        key = made_key(__name__, asks=backend, what="native fingerprints", kinds=each, recurrent=recurrent)
         known = store.get("fingerprints", key)
         if known is not None:
             return NativeRules.from_dict(known)
@@ -231,3 +236,16 @@ def _merged(known: list[Identified]) -> Identified:
     refusals = [each for each in chosen.refusals if all(each.condition in declined for declined in others)]
     outputs, mismatched = sum(one.outputs for one in agreeing), sum(one.mismatched for one in agreeing)
     return Identified(chosen.rule, outputs, mismatched, tuple(ties), tuple(refusals))
+
+
+def identify_backend(adapter: Adapter, job: Identify, progress: JobProgress) -> Fingerprinted:
+    """The fingerprints of the job's backend, of its importer and of its own neurons by reset and idiom."""
+    backend, store = Backend.from_dict(job.backend), Store(Path(job.store))
+    try:
+        with LiveBackend(backend, limit=LIMIT) as live:
+            imported = import_fingerprint(backend, store, live=live)
+            own = native_fingerprints(backend, store, live=live)
+    except BackendMissing as error:
+        return Fingerprinted(status=str(Status.ENV_MISSING), error_type=type(error).__name__, error_message=str(error))
+    native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
+    return Fingerprinted(imported=imported.as_dict(), native=dict(sorted(native.items())))

@@ -12,7 +12,6 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import OwnFailure, RunFailed
 from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.explain.structure import has_biased_feedback
-from nir_interop.explain.verdict import Verdict
 from nir_interop.explain.warnings import at_fault, before, warned
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.graphs import NEURONS, Graph, inline, read_corrected
@@ -23,8 +22,9 @@ from nir_interop.transfer.case import Case, explain
 from nir_interop.transfer.check import Recordings, run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
+from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Status
-from nir_interop.workers.job import Outcome
+from nir_interop.workers.jobs import Compared
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class GraphExplanation:
     backend: Backend
     graph: Graph
     dt: float
-    outcome: Outcome
+    outcome: Compared
     verdict: Verdict
     fingerprint: Fingerprint
     meant: Recording
@@ -52,7 +52,7 @@ class GraphExplanation:
         """Whether the library said what is wrong, naming a node or a parameter at fault."""
         suspects = at_fault(((each.cause, each.nodes, each.text) for each in self.verdict.causes), self.graph)
         if suspects is None:
-            suspects = before(self.graph, (self.outcome.get("comparison") or {}).get("first_node"))
+            suspects = before(self.graph, self.outcome.first_node)
         return warned(self.verdict.status, self.outcome, suspects)
 
     @property
@@ -62,7 +62,7 @@ class GraphExplanation:
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop explain --json`` prints."""
-        compared = self.outcome.get("comparison") or {}
+        compared = self.outcome.comparison
         return {
             "backend": self.backend.name,
             "version": self.backend.version,
@@ -70,10 +70,10 @@ class GraphExplanation:
             "read_as": list(self.notes),
             "status": str(self.verdict.status),
             "warned": self.warned,
-            "error_type": self.outcome.get("error_type") or "",
-            "error_message": self.outcome.get("error_message") or "",
-            "outputs": compared.get("outputs"),
-            "mismatched": compared.get("mismatched"),
+            "error_type": self.outcome.error_type,
+            "error_message": self.outcome.error_message,
+            "outputs": None if compared is None else compared.outputs,
+            "mismatched": None if compared is None else compared.mismatched,
             "blame": str(self.verdict.blame),
             "causes": [each.as_dict() for each in self.verdict.causes],
             "explained": self.verdict.explained,
@@ -129,7 +129,7 @@ def explain_graph(
         verdict = explain(case, made)
     else:
         outcome = found.outcome
-        failure = RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
+        failure = RunFailed(outcome.status, outcome.error_type, outcome.error_message)
         verdict = explain(case, failure)
         if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
             verdict = replace(verdict, blame=Blame.EXPORTER)

@@ -14,18 +14,16 @@ from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BadInput
 from nir_interop.explain.causes import Found
-from nir_interop.explain.verdict import CauseShare
 from nir_interop.graphs import NEURONS, Graph, inline, read_corrected, validate
-from nir_interop.reconcile.planner import Plan
+from nir_interop.reconcile.model import Plan
 from nir_interop.recording import Recording
 from nir_interop.rule import AXES, UpdateRule
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.transfer.readings import SourceReading, matched
-from nir_interop.transfer.readings.natives import Natives
-from nir_interop.transfer.readings.reading import SHORT
+from nir_interop.transfer.readings import SHORT, Natives, SourceReading, matched
 from nir_interop.transfer.rewriting import reconcile
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import REFERENCE
 from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.scheduler import TIME_LIMIT

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.backends.adapter import Adapter
-from nir_interop.transfer.explain_job import as_outcome, graph_at, intended_graph, rules_of, target_of, unexplained
-from nir_interop.transfer.importing import recording_at
+from nir_interop.transfer.explain_job import as_outcome, case_of, told, unexplained
 from nir_interop.vocabulary import REFERENCE, Stage, Status
-from nir_interop.workers.error_messages import describe
-from nir_interop.workers.job import GRAPH, OK, Job, Outcome, Progress, stimulus_at
+from nir_interop.workers.jobs import GRAPH, AppliedPass, Rewrite, Rewritten
+from nir_interop.workers.progress import JobProgress
 
 if TYPE_CHECKING:
     from nir_interop.workers.live import LiveBackend
 
 
-def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
-    """The rewritten graph in GRAPH of the job's folder; ``passes``, the ``verdict`` on what remains, ``forbidden`` causes.
+def rewrite(adapter: Adapter, job: Rewrite, progress: JobProgress) -> Rewritten:
+    """The rewritten graph in GRAPH of the job's folder; the passes, the verdict on what remains, and what forbids more.
 
     A rewriting that fails is a bug of ours, shown as a cell that is not explained.
     """
@@ -26,43 +24,29 @@ def rewrite(adapter: Adapter, job: Job, progress: Progress) -> Outcome:
     try:
         return _rewritten(job)
     except Exception as error:
-        said = describe(error)
-        says = f"{said['error_type']}: {said['error_message']} ({said['error_at']})"
-        return {"status": OK, "passes": [], "verdict": unexplained(says), "forbidden": []}
+        return Rewritten(verdict=unexplained(told(error)))
 
 
-def _rewritten(job: Job) -> Outcome:
-    from nir_interop.agreement.side import Side
+def _rewritten(job: Rewrite) -> Rewritten:
     from nir_interop.errors import InvalidGraph, RunFailed
     from nir_interop.graphs import write
     from nir_interop.reconcile.forbidding import forbidding
-    from nir_interop.transfer.case import Case, explain_meaningless
+    from nir_interop.transfer.case import explain_meaningless
     from nir_interop.transfer.rewriting import rewrite
 
-    case = Case(
-        graph_at(job["graph"]),
-        stimulus_at(job["stimulus"])["input"],
-        Side(job["exporter"], job["dt"], rules_of(job["source_rules"])),
-        target_of(job),
-        recorded=recording_at(job["native"]),
-        intended=intended_graph(job),
-    )
+    case = case_of(job)
     try:
-        made = rewrite(case, None if job["importer"] == REFERENCE else _KEPT.live(job["backend"], job["limit"]))
+        made = rewrite(case, None if job.importer == REFERENCE else _KEPT.live(job.backend, job.limit))
+        passes, left, graph = made.plan.passes, made.verdict, made.plan.graph
     except InvalidGraph:
-        meaningless = explain_meaningless(case, RunFailed(str(Status.REFUSED)))
-        verdict = None if meaningless is None else as_outcome(meaningless, case.graph)
-        causes = [] if meaningless is None else [each.cause for each in meaningless.causes]
-        return {"status": OK, "passes": [], "verdict": verdict, "forbidden": sorted(map(str, forbidding(causes)))}
-    if made.plan.passes:
-        write(Path(job["folder"]) / GRAPH, made.plan.graph)
-    forbids = () if made.verdict is None else forbidding(each.cause for each in made.verdict.causes)
-    return {
-        "status": OK,
-        "passes": [each.as_dict() for each in made.plan.passes],
-        "verdict": None if made.verdict is None else as_outcome(made.verdict, made.plan.graph),
-        "forbidden": sorted(map(str, forbids)),
-    }
+        passes, left, graph = (), explain_meaningless(case, RunFailed(str(Status.REFUSED))), case.graph
+    if passes:
+        write(job.left(GRAPH), graph)
+    return Rewritten(
+        passes=tuple(AppliedPass(each.name, tuple(each.nodes), each.why, each.preserves) for each in passes),
+        verdict=None if left is None else as_outcome(left, graph),
+        forbidden=() if left is None else tuple(sorted(map(str, forbidding(each.cause for each in left.causes)))),
+    )
 
 
 class _Kept:

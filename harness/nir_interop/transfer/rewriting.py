@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nir_interop.agreement.replay import Replays, Rules, flat, gap, rules_for
+from nir_interop.agreement.replay import Replays, Rules, gap, rules_for
 from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.arrays import Array
 from nir_interop.compare.divergence import output_of
@@ -14,15 +14,16 @@ from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
 from nir_interop.explain.source import distance, source_side
-from nir_interop.explain.verdict import CauseShare, Verdict
 from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, inline
+from nir_interop.reconcile.model import Plan
 from nir_interop.reconcile.passes import PASSES
-from nir_interop.reconcile.planner import Plan, fitted, replayed
+from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.reconcile.planner import reconcile as planned
 from nir_interop.recording import Recording
 from nir_interop.rule import Gain, UpdateRule
 from nir_interop.transfer.case import Case, explain
+from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Status
 
 
@@ -105,8 +106,8 @@ def settled(
     intended : the graph that was asked for, None where nobody asked, or NIR cannot say it
     stimulus : axes (T, B, \*shape)
     """
-    replays, written = Replays(stimulus), flat(graph)
-    factor = 1.0 if intended is None else times_factor(flat(intended), written)
+    replays, written = Replays(stimulus), inline(graph)
+    factor = 1.0 if intended is None else times_factor(inline(intended), written)
     plain = with_times(written, 1 / factor)
     own, found = _settled(replays, plain, intended, source, native)
     if factor != 1:

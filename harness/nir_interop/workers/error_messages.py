@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nir_interop.errors import CannotBuild, NirInteropError, NotExpressible, OwnFailure, ReadFailed
+from nir_interop.backends.adapter import Adapter
+from nir_interop.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, OwnFailure, ReadFailed
+from nir_interop.vocabulary import Stage, Status
+from nir_interop.workers.jobs import Outcome
 
 OWN = OwnFailure.__name__
 """The ``error_type`` of a failure of the harness itself."""
@@ -72,7 +75,7 @@ def _in_order(text: str) -> str:
     return text
 
 
-def describe(error: BaseException, known: Mapping[str, str] | None = None) -> dict[str, Any]:
+def describe(error: BaseException, known: Mapping[str, str] | None = None) -> dict[str, str]:
     """The columns ``error_type``, ``error_message`` and ``error_at`` of an exception.
 
     The reader's own error stands for a ReadFailed; what an adapter says itself has no place in the library.
@@ -83,7 +86,7 @@ def describe(error: BaseException, known: Mapping[str, str] | None = None) -> di
     return {"error_type": type(error).__name__, "error_message": one_line(text_of(error), known), "error_at": where}
 
 
-def own_failure(error: BaseException, known: Mapping[str, str] | None = None) -> dict[str, Any]:
+def own_failure(error: BaseException, known: Mapping[str, str] | None = None) -> dict[str, str]:
     """The same columns where the harness failed and not the library: see :func:`is_ours`."""
     said = one_line(f"{type(error).__name__}: {text_of(error)}", known)
     where = one_line(_own_place(error))
@@ -169,3 +172,43 @@ def _relative(filename: str) -> str:
     while (top / "__init__.py").exists() and top.parent != top:
         top = top.parent
     return path.relative_to(top).as_posix()
+
+
+def failure(error: BaseException, status: Status, stage: Stage, known: Mapping[str, str] | None = None) -> Outcome:
+    """The outcome that an exception makes of a job; one of our own is not put into the library's mouth."""
+    short = short_of_memory(error)
+    described = own_failure(error, known) if not short and is_ours(error) else describe(error, known)
+    if short:
+        described["error_message"] = one_line(f"{SHORT_OF_MEMORY}: {described['error_message']}".removesuffix(": "))
+    full = not short and says_no_space(described["error_message"])
+    words: dict[str, Any] = described
+    return Outcome(status=str(status), stage=str(stage), short_of_memory=short, no_space=full, **words)
+
+
+def import_failure(
+    adapter: Adapter, error: BaseException, stage: Stage, known: Mapping[str, str], path: Path | None = None
+) -> Outcome:
+    """The outcome of an import or a run that raised; what nir's own reader raises of the file at ``path`` is no importer's."""
+    if isinstance(error, ReadFailed) or (stage in _LOADING and path is not None and _reader_raises(path, error)):
+        return failure(error, Status.READ_ERROR, Stage.READ, known)
+    if isinstance(error, NoAnswer):
+        return failure(error, Status.RUN_ERROR, stage, known)
+    if isinstance(error, NirInteropError) or adapter.refuses(text_of(error)):
+        return failure(error, Status.REFUSED, stage, known)
+    return failure(error, Status.IMPORT_ERROR if stage in _LOADING else Status.RUN_ERROR, stage, known)
+
+
+_LOADING = (Stage.READ, Stage.IMPORT)
+
+
+def _reader_raises(path: Path, error: BaseException) -> bool:
+    """Whether ``nir.read`` alone fails at a file in the same words."""
+    if isinstance(error, NirInteropError):
+        return False
+    import nir
+
+    try:
+        nir.read(path)
+    except Exception as alone:
+        return type(alone) is type(error) and text_of(alone) == text_of(error)
+    return False

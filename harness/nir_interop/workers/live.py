@@ -6,9 +6,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import execnet
 
@@ -20,11 +20,9 @@ from nir_interop.networks import Network
 from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom, Readout, Reset, Status
-from nir_interop.workers.job import OK, RECORDING
+from nir_interop.workers.jobs import GRAPH, OK, RECORDING, STIMULUS, Cell, Compared, Job, Meaning, Native, NativeLabels, O
 from nir_interop.workers.network_of_graph import layered
 from nir_interop.workers.pool import Died, TimedOut, Worker
-
-_BESIDE = {"graph": "graph.nir", "stimulus": "stimulus.npz", "source": "source.npz"}
 
 
 class LiveBackend:
@@ -56,10 +54,9 @@ class LiveBackend:
 
     def __call__(self, graph: Graph, stimulus: Array, dt: float) -> Recording:
         r"""The recording of an imported graph; stimulus with axes (T, B, \*shape)."""
-        nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
         with self._files() as folder:
             write(folder / "graph.nir", graph)
-            job = {"kind": "meaning", "dt": dt, "nodes": nodes, "graph": str(folder / "graph.nir")}
+            job = Meaning(graph=str(folder / "graph.nir"), stimulus="", dt=dt, nodes=_nodes(graph))
             return self._recorded(job, stimulus, folder)
 
     def native(
@@ -79,17 +76,17 @@ class LiveBackend:
             except CannotBuild as error:
                 raise RunFailed(str(Status.REFUSED), type(error).__name__, str(error)) from error
             with self._files() as folder:
-                job = {"kind": "native", "network": document_of(network), "idiom": idiom.value, "label": label}
+                job = Native(network=document_of(network), idiom=idiom.value, stimulus="", label=label)
                 return self._recorded(job, stimulus, folder)
 
         return run
 
-    def native_labels(self, networks: Sequence[Network]) -> dict[Idiom, list[list[str] | None]]:
+    def native_labels(self, networks: Sequence[Network]) -> dict[Idiom, tuple[tuple[str, ...] | None, ...]]:
         """Of each network, how its neurons are written in each of the library's idioms; None where it cannot be built."""
-        outcome = self._work({"kind": "native_labels", "networks": [document_of(network) for network in networks]})
-        return {Idiom(idiom): labels for idiom, labels in outcome["labels"].items()}
+        outcome = self._work(NativeLabels(networks=tuple(document_of(network) for network in networks)))
+        return {Idiom(idiom): labels for idiom, labels in outcome.labels.items()}
 
-    def beside(self, source: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[dict[str, Any], Recording | None]:
+    def beside(self, source: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[Compared, Recording | None]:
         r"""How an import ends beside a recording, as a cell of the matrix does, and its own recording where it differs.
 
         The graph is imported and run as often as it takes to tell chance from an answer.
@@ -98,15 +95,24 @@ class LiveBackend:
 
         Raises RunFailed where the process does not come back.
         """
-        nodes = [name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output")]
         with self._files() as folder:
-            paths = {name: str(folder / file) for name, file in _BESIDE.items()}
-            write(folder / _BESIDE["graph"], graph)
-            save_arrays(folder / _BESIDE["stimulus"], {"input": stimulus})
-            source.save(folder / _BESIDE["source"])
-            job = {"kind": "cell", "dt": dt, "nodes": nodes, "readout": str(Readout.RATE), "order": [], "seed": self.seed}
-            outcome = self._work({**job, "folder": str(folder), **paths})
-            return outcome, Recording.load(folder / RECORDING) if outcome["status"] == Status.MISMATCH else None
+            write(folder / GRAPH, graph)
+            save_arrays(folder / STIMULUS, {"input": stimulus})
+            source.save(folder / "source.npz")
+            outcome = self._work(
+                Cell(
+                    graph=GRAPH,
+                    stimulus=STIMULUS,
+                    source="source.npz",
+                    dt=dt,
+                    readout=str(Readout.RATE),
+                    seed=self.seed,
+                    nodes=_nodes(graph),
+                    objects=str(folder),
+                    folder=str(folder),
+                )
+            )
+            return outcome, Recording.load(folder / RECORDING) if outcome.status == Status.MISMATCH else None
 
     @contextmanager
     def _files(self) -> Iterator[Path]:
@@ -118,13 +124,13 @@ class LiveBackend:
         finally:
             shutil.rmtree(folder)
 
-    def _recorded(self, job: dict[str, Any], stimulus: Array, folder: Path) -> Recording:
-        paths = {"stimulus": folder / "stimulus.npz", "save": folder / "recording.npz"}
-        save_arrays(paths["stimulus"], {"input": stimulus})
-        outcome = self._work({**job, "seed": self.seed, **{name: str(path) for name, path in paths.items()}})
-        if outcome["status"] != OK:
-            raise RunFailed(outcome["status"], outcome.get("error_type") or "", outcome.get("error_message") or "")
-        return Recording.load(paths["save"])
+    def _recorded(self, job: Meaning | Native, stimulus: Array, folder: Path) -> Recording:
+        given, save = folder / "stimulus.npz", folder / "recording.npz"
+        save_arrays(given, {"input": stimulus})
+        outcome = self._work(replace(job, stimulus=str(given), save=str(save), seed=self.seed))
+        if outcome.status != OK:
+            raise RunFailed(outcome.status, outcome.error_type, outcome.error_message)
+        return Recording.load(save)
 
     @contextmanager
     def within(self, limit: float) -> Iterator[None]:
@@ -145,7 +151,7 @@ class LiveBackend:
             self._worker.greet()
         return self._worker
 
-    def _work(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _work(self, job: Job[O]) -> O:
         worker = self.start()
         try:
             outcome = worker.work(job, self.limit)
@@ -163,3 +169,7 @@ class LiveBackend:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+
+def _nodes(graph: Graph) -> tuple[str, ...]:
+    return tuple(name for name, node in inline(graph).primitives() if node.kind not in ("Input", "Output"))

@@ -23,6 +23,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing
 from nir_interop.workers.capture import SAID
 from nir_interop.workers.error_messages import SHORT_OF_MEMORY, says_no_memory
+from nir_interop.workers.jobs import Described, Job, O, from_json, job_to_json, outcome_of
 from nir_interop.workers.memory_share import memory_for
 from nir_interop.workers.process_tree import guard, guarded_environment, kill_all
 from nir_interop.workers.worker import CUT_OFF
@@ -89,7 +90,7 @@ class Worker:
     """One process of one backend; :meth:`greet` it before it works.
 
     memory : bytes that it may allocate; 0 for no limit, None for what one worker alone may have
-    described : what its adapter says of itself: ``idioms``, ``fixed_dt``, ``cpu_seconds`` of importing the library
+    described : what its adapter says of itself; import_seconds : of the processor, for importing the library
     held : what it may not do, by what was asked for, and whether the system holds it to that
     left : what its last job changed of the process and could not be put back
 
@@ -115,7 +116,8 @@ class Worker:
         except Exception as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise BackendMissing(f"{backend.name}: {backend.python.name} does not start ({type(error).__name__})") from error
-        self.described: dict[str, Any] = {}
+        self.described = Described()
+        self.import_seconds = 0.0
         self.held: dict[str, bool] = {}
         self.left: list[str] = []
 
@@ -137,10 +139,10 @@ class Worker:
         problem = described["problem"]
         if problem:
             raise BackendMissing(f"{self.backend.name}: {problem['error_type']}: {problem['error_message']}")
-        self.held = described.pop("held")
-        self.described = described
+        self.held, self.import_seconds = described["held"], described["cpu_seconds"]
+        self.described = from_json(Described, described["described"])
 
-    def work(self, job: Mapping[str, Any], limit: float) -> dict[str, Any]:
+    def work(self, job: Job[O], limit: float) -> O:
         """Have a job done within ``limit`` seconds.
 
         Raises TimedOut or Died; the process is gone after either.
@@ -148,13 +150,12 @@ class Worker:
         stage = ""
         deadline = time.monotonic() + limit
         try:
-            self._send(job)
+            self._send(job_to_json(job))
             while True:
                 answer = self._receive(max(0.001, deadline - time.monotonic()))
                 if "outcome" in answer:
-                    outcome: dict[str, Any] = answer["outcome"]
-                    self.left = outcome.pop("left")
-                    self.resident = outcome["timing"]["resident_bytes"]
+                    outcome = outcome_of(job, answer["outcome"])
+                    self.left, self.resident = answer["left"], outcome.timing.resident_bytes
                     return outcome
                 stage = answer["stage"]
         except execnet.TimeoutError:

@@ -1,4 +1,8 @@
-"""Threads that keep workers warm and give them tasks; which task goes where never shows in a result."""
+"""Threads that keep workers warm and give them tasks; which task goes where never shows in a result.
+
+What is to be done after a task is written as a coroutine, in the order of time: it awaits the :class:`Answer` that the task's
+``done`` gives, and goes on when it comes (:func:`start`).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import execnet
 
@@ -20,7 +24,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing
 from nir_interop.vocabulary import Status
 from nir_interop.workers.error_messages import SHORT_OF_MEMORY
-from nir_interop.workers.job import Outcome
+from nir_interop.workers.jobs import Describe, Job, Outcome, Timing, unfinished
 from nir_interop.workers.memory_share import memory_for
 from nir_interop.workers.pool import Died, TimedOut, Worker
 
@@ -32,6 +36,9 @@ _ROOM = 2**18
 """Bytes that a disk must have room for."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(eq=False)
 class Task:
     """Something to be done once.
@@ -40,8 +47,9 @@ class Task:
     urgency : lower goes first; within it, ``order``
     cost : a guess of its seconds
     limit : seconds after which its worker is killed
-    prepare : given a folder for the task's files, gives the job; None where a running worker is all that is wanted
+    prepare : given a folder for the task's files, gives the job
     finish : given the outcome and that folder, gives what is to be kept; runs outside the lock
+    here : what the run itself does with the job
     done : told the outcome, under the lock
     option : of the command line by which the limit can be raised; empty where there is none
     """
@@ -51,10 +59,11 @@ class Task:
     order: tuple[Any, ...]
     cost: float
     limit: float
-    prepare: Callable[[Path], Mapping[str, Any] | None]
+    prepare: Callable[[Path], Job[Outcome]]
     finish: Callable[[Outcome, Path], Outcome] = lambda outcome, folder: outcome
-    done: Callable[[Outcome], None] = lambda outcome: None
+    done: Callable[[Any], None] = lambda outcome: None
     option: str = ""
+    here: Callable[[Any], Outcome] | None = None
 
     def __lt__(self, other: Task) -> bool:
         return (self.urgency, self.order) < (other.urgency, other.order)
@@ -67,7 +76,7 @@ class _Slot:
     claims: set[str] = field(default_factory=set)
 
 
-class Slots:
+class Scheduler:
     """``jobs`` threads, each with at most one worker a backend.
 
     lock : held while tasks are added and while ``done`` is called
@@ -205,14 +214,14 @@ class Slots:
         A job whose worker dies, or whose files are gone at its end, is done once more: that may have come from outside.
         """
         job = task.prepare(folder)
-        if not task.backend:
-            return dict(job or {})
+        if task.here is not None:
+            return task.here(job)
         died: Died | None = None
         for last in (False, True):
             try:
                 worker = self._worker(slot, task.backend)
-                if job is None:
-                    return dict(worker.described)
+                if isinstance(job, Describe):
+                    return worker.described
                 outcome = worker.work(job, task.limit)
                 taken = not (worker.folder.exists() and folder.exists())
                 if worker.spent or taken:
@@ -221,21 +230,21 @@ class Slots:
                     folder.mkdir(parents=True, exist_ok=True)
                     job = task.prepare(folder)
                     continue
-                if outcome.get("no_space"):
+                if outcome.no_space:
                     _see_to_space(folder)
                 return outcome
             except BackendMissing as error:
-                return {"status": str(Status.ENV_MISSING), "error_type": "BackendMissing", "error_message": str(error)}
+                return unfinished(job, Status.ENV_MISSING, error_type=type(error).__name__, error_message=str(error))
             except TimedOut as late:
                 self._drop(slot, task.backend)
-                message = late.told(task.limit, task.option)
-                return {
-                    "status": str(Status.TIMEOUT),
-                    "stage": late.stage,
-                    "error_message": message,
-                    "limit": task.limit,
-                    "timing": {"seconds": task.limit},
-                }
+                return unfinished(
+                    job,
+                    Status.TIMEOUT,
+                    stage=late.stage,
+                    error_message=late.told(task.limit, task.option),
+                    limit=task.limit,
+                    timing=Timing(seconds=task.limit),
+                )
             except Died as error:
                 died = error
                 self._drop(slot, task.backend)
@@ -244,8 +253,8 @@ class Slots:
                     if self._stop:
                         raise
         stage, how = (died.stage, died.how) if died else ("", "")
-        short = {"memory": self.memory} if SHORT_OF_MEMORY in how else {}
-        return {"status": str(Status.CRASH), "stage": stage, "error_message": how, **short}
+        memory = self.memory if SHORT_OF_MEMORY in how else None
+        return unfinished(job, Status.CRASH, stage=stage, error_message=how, memory=memory)
 
     def _worker(self, slot: _Slot, name: str) -> Worker:
         worker = slot.workers.get(name)
@@ -277,7 +286,7 @@ class Slots:
                 raise
             else:
                 with self.lock:
-                    self.start_seconds += worker.described["cpu_seconds"]
+                    self.start_seconds += worker.import_seconds
                 return worker
         raise BackendMissing(f"{name}: its process ended as it started, {_START_TRIES} times")
 
@@ -303,3 +312,48 @@ def _see_to_space(folder: Path) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
+
+
+class Answer(Generic[T]):
+    """Something that is not known yet, or is: a coroutine that awaits it goes on as soon as it is."""
+
+    def __init__(self) -> None:
+        self._given: list[T] = []
+        self._awaited: list[Callable[[], None]] = []
+
+    def give(self, value: T) -> None:
+        """What it is; all that await it go on, one after the other, before this returns."""
+        self._given.append(value)
+        awaited, self._awaited = self._awaited, []
+        for each in awaited:
+            each()
+
+    @property
+    def known(self) -> T:
+        """What it is, once that is known."""
+        return self._given[0]
+
+    def then(self, go_on: Callable[[], None]) -> None:
+        """Call this when it is known, which it is not yet."""
+        self._awaited.append(go_on)
+
+    def __await__(self) -> Generator[Answer[Any], None, T]:
+        if not self._given:
+            yield self
+        return self._given[0]
+
+
+def start(steps: Coroutine[Answer[Any], None, T]) -> Answer[T]:
+    """Begin a coroutine that awaits nothing but answers; what it returns is one as well."""
+    ending: Answer[T] = Answer()
+
+    def go_on() -> None:
+        try:
+            awaited = steps.send(None)
+        except StopIteration as end:
+            ending.give(end.value)
+        else:
+            awaited.then(go_on)
+
+    go_on()
+    return ending

@@ -16,17 +16,19 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nir_interop.backends.adapter import Adapter
-from nir_interop.workers import job as jobs
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import confine, die_with, limit_addresses, memory_limit
 from nir_interop.workers.error_messages import describe
-from nir_interop.workers.job_kinds import doing
+from nir_interop.workers.jobs import Described, Explain, Identify, Job, O, Rewrite, Timing, job_from_json, to_json
 from nir_interop.workers.process_state import watched
+from nir_interop.workers.progress import JobProgress
 
-_OWN = ("identify", "explain", "rewrite")
+_OWN = (Identify, Explain, Rewrite)
 """Work of this project's own: it keeps workers of libraries from job to job."""
 CUT_OFF = 87
 """The exit status of a process that can no longer answer."""
@@ -35,7 +37,8 @@ CUT_OFF = 87
 def serve(channel: Any) -> None:
     """Announce the process, make the adapter, then answer each job (JSON) with its outcome (JSON); None ends it.
 
-    Sent: ``{"pid"}``, then what the adapter says of itself, then for each job its stages and its outcome.
+    Sent: ``{"pid"}``, then what the adapter says of itself, then for each job its stages, its outcome, and what it
+    changed of the process that could not be put back.
     """
     settings = json.loads(channel.receive())
     die_with(settings["parent"])
@@ -53,33 +56,35 @@ def serve(channel: Any) -> None:
         channel.send(json.dumps({"stage": stage}))
 
     while (text := channel.receive()) is not None:
-        outcome = run(adapter, json.loads(text), tell)
+        outcome, left = run(adapter, job_from_json(json.loads(text)), tell)
         if _pipes(channel) != pipes:
             os._exit(CUT_OFF)  # there may be a file of the library's by now where an answer would go
-        channel.send(json.dumps({"outcome": outcome}, default=_plain))
+        channel.send(json.dumps({"outcome": to_json(outcome), "left": left}))
 
 
-def run(adapter: Adapter, job: jobs.Job, tell: Any = lambda stage: None) -> jobs.Outcome:
-    """Do one job, whatever it does to the process's state; ``left`` says what of it could not be put back."""
-    work = doing(job["kind"])
+def run(adapter: Adapter, job: Job[O], tell: Callable[[str], None] = lambda stage: None) -> tuple[O, list[str]]:
+    """Do one job, whatever it does to the process's state; its outcome, and what of the state could not be put back."""
+    work: Callable[[Adapter, Job[O], JobProgress], O] = pkgutil.resolve_name(job.work)
     capture, left = Capture(), set[str]()
-    progress = jobs.Progress(tell, lambda: guarded(capture, left))
+    progress = JobProgress(tell, lambda: guarded(capture, left))
     wall, cpu = time.perf_counter(), time.process_time()
-    with contextlib.nullcontext() if job["kind"] in _OWN else watched(left), progress.guard():
+    with contextlib.nullcontext() if isinstance(job, _OWN) else watched(left), progress.guard():
         outcome = work(adapter, job, progress)
-    outcome["complaints"] = [progress.told(each) for each in capture.complaints]
-    outcome["text"] = progress.told(capture.text)
-    outcome["left"] = sorted(left)
-    if outcome.get("short_of_memory"):
-        outcome["memory"] = memory_limit()
-    outcome["timing"] = {
-        "seconds": time.perf_counter() - wall,
-        "cpu_seconds": time.process_time() - cpu,
-        "library_seconds": progress.library_seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "resident_bytes": _resident(),
-    }
-    return outcome
+    timing = Timing(
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+        library_seconds=progress.library_seconds,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        resident_bytes=_resident(),
+    )
+    said = replace(
+        outcome,
+        complaints=tuple(progress.told(each) for each in capture.complaints),
+        text=progress.told(capture.text),
+        memory=memory_limit() if outcome.short_of_memory else None,
+        timing=timing,
+    )
+    return said, sorted(left)
 
 
 def _pipes(channel: Any) -> list[tuple[int, int]] | None:
@@ -109,17 +114,14 @@ def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
             adapter = pkgutil.resolve_name(settings["module"])()
             adapter.prepare()
             _warn_always()
-            problem: dict[str, Any] = {}
+            problem: dict[str, str] = {}
         except BaseException as error:
             adapter, problem = None, describe(error)
-    described: dict[str, Any] = {"text": capture.text, "problem": problem, "cpu_seconds": time.process_time() - started}
-    if adapter is not None:
-        described |= {
-            "idioms": {str(idiom): how for idiom, how in adapter.idioms.items()},
-            "fixed_dt": adapter.fixed_dt,
-            "python": platform.python_version(),
-        }
-    return adapter, described
+    said = {"problem": problem, "cpu_seconds": time.process_time() - started}
+    if adapter is None:
+        return None, said
+    described = Described(idioms={str(idiom): how for idiom, how in adapter.idioms.items()}, fixed_dt=adapter.fixed_dt)
+    return adapter, said | {"described": to_json(replace(described, python=platform.python_version()))}
 
 
 def _warn_always() -> None:
@@ -127,11 +129,6 @@ def _warn_always() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "set_warn_always"):
         torch.set_warn_always(True)
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy scalar as Python's own; JSON asks for everything it does not know."""
-    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _resident() -> int:

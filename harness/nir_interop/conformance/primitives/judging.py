@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from nir_interop.agreement.replay import VALUE_ROUNDING
-from nir_interop.agreement.side import RunGraph
-from nir_interop.agreement.status import agreement
+from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.compare.divergence import differs, output_of
-from nir_interop.conformance.primitives.case import SUITE, Array, Case
-from nir_interop.errors import RunFailed
+from nir_interop.conformance.primitives.cases import SUITE, Array, PrimitiveCase
+from nir_interop.errors import InvalidGraph, RunFailed
+from nir_interop.explain.structure import reshaped
+from nir_interop.graphs import Graph, Node, whole_numbers
 from nir_interop.recording import Recording
+from nir_interop.reference import simulate
 from nir_interop.schema import SEPARATOR
-from nir_interop.vocabulary import Direction, Outcome, Status
+from nir_interop.transfer import case as transfer
+from nir_interop.vocabulary import Cause, Direction, Outcome, Status
 from nir_interop.workers.error_messages import one_line
 
 Row = dict[str, Any]
@@ -43,7 +46,7 @@ class Judged:
     recording: Recording | None = None
 
 
-def judge(run: RunGraph, case: Case, repeats: int = REPEATS) -> Judged:
+def judge(run: RunGraph, case: PrimitiveCase, repeats: int = REPEATS) -> Judged:
     """Give a backend a case and say what came of it.
 
     repeats : runs at most of a case whose nodes have an order, unless the library declines it; what depends on chance is
@@ -59,7 +62,7 @@ def judge(run: RunGraph, case: Case, repeats: int = REPEATS) -> Judged:
     return first
 
 
-def _judged(run: RunGraph, case: Case) -> Judged:
+def _judged(run: RunGraph, case: PrimitiveCase) -> Judged:
     try:
         seen = run(case.graph, case.stimulus, case.dt)
     except RunFailed as error:
@@ -74,7 +77,7 @@ def failed(error: RunFailed) -> Judged:
     return Judged(outcome, message=": ".join(text for text in (stage, error.error_type, error.message) if text))
 
 
-def row(case: Case, direction: str, judged: Judged, causes: Sequence[str] = ()) -> Row:
+def row(case: PrimitiveCase, direction: str, judged: Judged, causes: Sequence[str] = ()) -> Row:
     """The columns of primitives.csv, without the backend's."""
     return {
         "suite": SUITE,
@@ -90,7 +93,7 @@ def row(case: Case, direction: str, judged: Judged, causes: Sequence[str] = ()) 
     }
 
 
-def compared(case: Case, seen: Recording) -> Judged:
+def compared(case: PrimitiveCase, seen: Recording) -> Judged:
     """What a recording is beside the one that was meant."""
     meant = case.meant
     count = sum(array.size for array in meant.outputs.values())
@@ -102,12 +105,13 @@ def compared(case: Case, seen: Recording) -> Judged:
     mismatched = sum(int(differs(ours, theirs).sum()) for ours, theirs in pairs)
     if not mismatched:
         return Judged(Outcome.EXACT, count, 0, "", seen)
-    if agreement(case.graph, case.dt, {}, case.stimulus, meant, seen).status is Status.ROUNDING:
+    asked = transfer.Case(case.graph, case.stimulus, Side("NIR", case.dt), Side("", case.dt), recorded=meant)
+    if transfer.judge(asked, seen).status is Status.ROUNDING:
         return Judged(Outcome.ROUNDING, count, mismatched, "", seen)
     return Judged(Outcome.DROPPED if _is_dropped(case, seen) else Outcome.WRONG, count, mismatched, "", seen)
 
 
-def _is_dropped(case: Case, seen: Recording) -> bool:
+def _is_dropped(case: PrimitiveCase, seen: Recording) -> bool:
     without = case.without()
     return without is not None and same_outputs(without, seen)
 
@@ -142,3 +146,41 @@ def _is_rounded(ours: Array, theirs: Array) -> bool:
 
 def _axes(recording: Recording) -> str:
     return ", ".join("×".join(map(str, array.shape)) for _, array in sorted(recording.outputs.items())) or "none"
+
+
+def by_axes(case: PrimitiveCase, seen: Recording) -> tuple[str, ...]:
+    """The cause, or nothing where neither reading of the case gives what was seen.
+
+    ``flatten_batch``: dimensions of a Flatten counted with the batch.  A Flatten that starts at 0 is not asked: it joins the
+    batch itself, for which there is no graph.
+    ``node_dropped``: some of several Outputs left out.
+    """
+    graph = _counted(case.graph)
+    if graph is not None and _gives(graph, case, seen):
+        return (str(Cause.FLATTEN_BATCH),)
+    meant = case.meant.outputs
+    if len(seen.outputs) == 1 < len(meant) and any(same_outputs(Recording({name: meant[name]}), seen) for name in meant):
+        return (str(Cause.NODE_DROPPED),)
+    return ()
+
+
+def _gives(graph: Graph, case: PrimitiveCase, seen: Recording) -> bool:
+    try:
+        return same_outputs(simulate(graph, case.stimulus, case.dt), seen)
+    except InvalidGraph:
+        return False
+
+
+def _counted(graph: Graph) -> Graph | None:
+    """The graph with dimensions that are counted from the front one further to the front; None where there are none."""
+    nodes = dict(graph.nodes)
+    for name in graph.of_kind("Flatten"):
+        node = nodes[name]
+        if not isinstance(node, Node):
+            continue
+        (start,), (end,) = (whole_numbers(node, each, 1) for each in ("start_dim", "end_dim"))
+        if start == 0 or end == 0:
+            return None
+        moved = {each: np.array(value - (value > 0)) for each, value in (("start_dim", start), ("end_dim", end))}
+        nodes[name] = Node("Flatten", {**node.params, **moved})
+    return reshaped(Graph(nodes, graph.edges)) if nodes != dict(graph.nodes) else None

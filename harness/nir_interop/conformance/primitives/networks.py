@@ -9,9 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from nir_interop.conformance.primitives.case import DT, Array, Case, Shape, weight
-from nir_interop.conformance.primitives.neurons import GAINS, MATCHED, ONE, VARIED, different, unit_of, values_of
-from nir_interop.conformance.primitives.wiring import JOIN_NEURON, TWO_CYCLE
+from nir_interop.conformance.primitives.cases import (
+    DT,
+    GAINS,
+    JOIN_NEURON,
+    MATCHED,
+    ONE,
+    TWO_CYCLE,
+    VARIED,
+    Array,
+    PrimitiveCase,
+    Shape,
+    different,
+    unit_of,
+    values_of,
+    weight,
+)
 from nir_interop.graphs import from_nir
 from nir_interop.networks import IF, LI, LIF, Affine, Conv, CubaLIF, Feedback, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
 from nir_interop.vocabulary import Idiom, Reset
@@ -25,7 +38,7 @@ TUTORIAL, DOCUMENTED = IN_WORDS
 KNOWING = (Idiom.WORKED_AROUND, Idiom.PORTABLE, Idiom.TUTORIAL)
 
 Fed = tuple[float, float, float]
-"""Unit, centre and spread of the input, see :class:`Case`."""
+"""Unit, centre and spread of the input, see :class:`PrimitiveCase`."""
 PLAINLY: Fed = (1.0, 0.4, 1.0)
 
 MIXING = np.array([[1.0, 0.25, 0.0], [0.0, 1.0, 0.25], [0.25, 0.0, 1.0]])
@@ -41,7 +54,7 @@ class ExportCase:
     idioms : ways to write it, of which the first in which the library can build it is taken
     """
 
-    meant: Case
+    meant: PrimitiveCase
     network: Network
     idioms: tuple[Idiom, ...] = KNOWING
 
@@ -57,7 +70,7 @@ def _case(
 ) -> ExportCase:
     network = Network("one", shape, layers, dt=dt, reset=reset)
     idioms = (IN_WORDS[aspect],) if aspect in IN_WORDS else KNOWING
-    return ExportCase(Case(primitive, aspect, from_nir(network.to_nir()), shape, *fed, dt=dt), network, idioms)
+    return ExportCase(PrimitiveCase(primitive, aspect, from_nir(network.to_nir()), shape, *fed, dt=dt), network, idioms)
 
 
 def _stateless() -> Iterator[ExportCase]:

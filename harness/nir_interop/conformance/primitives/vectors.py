@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nir_interop.conformance.primitives.case import SUITE, Array, Case
-from nir_interop.conformance.primitives.cases import cases
+from nir_interop.conformance.primitives.cases import SUITE, Array, PrimitiveCase, cases
 from nir_interop.errors import BadInput, BadStimulus, InvalidGraph
 from nir_interop.graphs import NEURONS, Graph, digest, inline, write
 from nir_interop.recording import Recording
@@ -24,7 +23,7 @@ NOTES = {
 }
 
 
-def write_vectors(folder: Path, some: tuple[Case, ...] | None = None) -> list[Path]:
+def write_vectors(folder: Path, some: tuple[PrimitiveCase, ...] | None = None) -> list[Path]:
     """Write each case as ``.nir`` and ``.npz``, and ``index.json``; the same bytes from run to run.
 
     Returns the paths, the index's last.  Raises BadInput where ``folder`` is a file.
@@ -47,7 +46,7 @@ def write_vectors(folder: Path, some: tuple[Case, ...] | None = None) -> list[Pa
     return [*written, index]
 
 
-def arrays_of(case: Case) -> dict[str, Array]:
+def arrays_of(case: PrimitiveCase) -> dict[str, Array]:
     """``input``, ``expected`` and, where there is one, ``exact``; those of several Outputs have its name behind a dot."""
     found = {"input": case.stimulus, **_named("expected", case.meant)}
     exact = _exact(case)
@@ -59,7 +58,7 @@ def _named(what: str, recording: Recording) -> dict[str, Array]:
     return {what: outputs[0][1]} if len(outputs) == 1 else {f"{what}.{name}": array for name, array in outputs}
 
 
-def _exact(case: Case) -> Recording | None:
+def _exact(case: PrimitiveCase) -> Recording | None:
     """In continuous time; None where no neuron is in the graph, or the solution does not take it."""
     flat: Graph = inline(case.graph)
     if not flat.of_kind(*NEURONS):
@@ -70,7 +69,7 @@ def _exact(case: Case) -> Recording | None:
         return None
 
 
-def _entry(case: Case, named: dict[str, Array]) -> dict[str, Any]:
+def _entry(case: PrimitiveCase, named: dict[str, Array]) -> dict[str, Any]:
     return {
         "name": case.slug,
         "primitive": case.primitive,

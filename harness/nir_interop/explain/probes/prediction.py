@@ -19,8 +19,7 @@ from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.graphs import SPIKING, Array, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
-from nir_interop.reference.coefficients import membrane_memory, start_value, synapse_memory
-from nir_interop.reference.neurons import SteppedNeuron
+from nir_interop.reference.neurons import SteppedNeuron, membrane_memory, start_value, synapse_memory
 from nir_interop.rule import Floor, LeakUse, Precision, SpikesPerStep, Start, UpdateRule
 
 Values = NDArray[np.float64]

@@ -20,12 +20,22 @@ from nir_interop.report.page.pictures import Recorded, Replay, pictures
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.schema import REPORT
 from nir_interop.store.keys import rules_key, sources_key
+from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Status
-from nir_interop.workers.job import GRAPH, OK, RECORDING
+from nir_interop.workers.jobs import (
+    GRAPH,
+    OK,
+    RECORDING,
+    STIMULUS,
+    AppliedPass,
+    Fingerprinted,
+    Identify,
+    from_json,
+    to_json,
+)
 
 if TYPE_CHECKING:
-    from nir_interop.matrix.outcomes import CellResult, SourceResult
-    from nir_interop.matrix.rows import Results
+    from nir_interop.matrix.results import CellResult, Results, SourceResult
     from nir_interop.store.store import Store
 
 Details = Mapping[str, Mapping[str, Any]]
@@ -68,8 +78,8 @@ def _state(found: Results) -> str:
     """All that details are made of: what was recorded and said, and this program."""
     sha = hashlib.sha256()
     for cell in sorted(found.cells, key=lambda cell: cell.job.cell_id):
-        objects = [(each.get("objects") or {}) for each in (cell.source.outcome, cell.outcome)]
-        said = [cell.job.cell_id, objects, (cell.verdict or {}).get("causes"), list(_passes(cell))]
+        objects = [dict(each.objects) for each in (cell.source.outcome, cell.outcome)]
+        said = [cell.job.cell_id, objects, [each.as_dict() for each in _causes(cell)], to_json(_passes(cell))]
         sha.update(json.dumps(said, sort_keys=True).encode())
     sha.update(sources_key(__name__).encode())
     return sha.hexdigest()
@@ -87,21 +97,18 @@ def details_of(found: Results, store: Store) -> Details:
 
 def _detail(cell: CellResult, known: _Known) -> dict[str, Any]:
     outcome = cell.outcome if cell.source.exported else cell.source.outcome
-    causes = (cell.verdict or {}).get("causes") or []
-    detail: dict[str, Any] = {
-        "causes": [{name: each[name] for name in ("cause", "repaired", "changed", "nodes", "says")} for each in causes]
-    }
-    if text := _said(str(outcome.get("text") or "")):
+    detail: dict[str, Any] = {"causes": [each.as_dict() for each in _causes(cell)]}
+    if text := _said(outcome.text):
         detail["text"] = text
     if not cell.source.exported:
         return detail
     original = known.original(cell)
     if cell.job.mode == Mode.RECONCILED:
-        detail["passes"] = [{name: each[name] for name in ("name", "nodes", "why")} for each in _passes(cell)]
+        detail["passes"] = [{"name": each.name, "nodes": list(each.nodes), "why": each.why} for each in _passes(cell)]
         detail["changes"] = _changes(known.graph(original), known.graph(cell.source))
     else:
         detail["rules"] = known.differing(cell)
-    if cell.status != Status.EXACT and RECORDING in (cell.outcome.get("objects") or {}):
+    if cell.status != Status.EXACT and RECORDING in cell.outcome.objects:
         detail |= known.pictures(cell)
     return detail
 
@@ -113,7 +120,11 @@ def _said(text: str) -> str:
     return kept if len(kept) <= SAID else kept[:SAID] + " …"
 
 
-def _passes(cell: CellResult) -> Sequence[Mapping[str, Any]]:
+def _causes(cell: CellResult) -> Sequence[CauseShare]:
+    return () if cell.verdict is None else cell.verdict.causes
+
+
+def _passes(cell: CellResult) -> Sequence[AppliedPass]:
     """What its graph was rewritten with, in order."""
     return () if cell.rewriting is None else cell.rewriting.passes
 
@@ -143,15 +154,15 @@ class _Known:
         return {source.job: source for source in self.found.sources}
 
     @cached_property
-    def _rules(self) -> dict[str, Mapping[str, Any]]:
-        """Backend → what :func:`nir_interop.transfer.explain_job.identify` found, where this run has it."""
+    def _rules(self) -> dict[str, Fingerprinted]:
+        """Backend → what :func:`nir_interop.transfer.fingerprints.identify_backend` found, where this run has it."""
         backends = self.found.plan.backends
-        found: dict[str, Mapping[str, Any]] = {}
+        found: dict[str, Fingerprinted] = {}
         for name, backend in backends.items():
             if name not in (REFERENCE, CONTINUOUS) and REFERENCE in backends:
-                outcome = self.store.get("rules", rules_key(backends[REFERENCE], backend))
+                outcome = self.store.get(Identify.kept, rules_key(backends[REFERENCE], backend))
                 if outcome is not None and outcome["status"] == OK:
-                    found[name] = outcome
+                    found[name] = from_json(Fingerprinted, outcome)
         return found
 
     def original(self, cell: CellResult) -> SourceResult:
@@ -160,7 +171,7 @@ class _Known:
 
     def graph(self, source: SourceResult) -> Graph | None:
         """A source's graph, inlined; None where the harness cannot read it."""
-        name = source.outcome["objects"][GRAPH]
+        name = source.outcome.objects[GRAPH]
         if name not in self._graphs:
             try:
                 self._graphs[name] = inline(read(self.store.object(name)))
@@ -176,14 +187,14 @@ class _Known:
         if source.exporter not in self._rules:
             return None
         way = f"{catalogue(source.network).build(source.seed).reset} {source.idiom}"
-        found = self._rules[source.exporter]["native"].get(way)
+        found = self._rules[source.exporter].native.get(way)
         return Domain() if found is None else Fingerprint.from_dict(found).rules
 
     def imported(self, importer: str) -> Domain | None:
         """Primitive → what is known of an importer; None where nothing is, or where it has no rule."""
         if importer == REFERENCE:
             return Domain()
-        return Fingerprint.from_dict(self._rules[importer]["import"]).rules if importer in self._rules else None
+        return Fingerprint.from_dict(self._rules[importer].imported).rules if importer in self._rules else None
 
     def differing(self, cell: CellResult) -> list[dict[str, str]]:
         """The fields in which the rules of both sides differ, of the neurons in the graph and as far as the probes can tell."""
@@ -207,16 +218,16 @@ class _Known:
         source, importer = self.original(cell), cell.job.importer
         graph, exported = self.graph(cell.source), self.graph(source)
         own, other = _by_primitive(self.native(cell)), _by_primitive(self.imported(importer))
-        stimulus = source.stimulus["objects"]["stimulus"]
+        stimulus = source.stimulus.objects[STIMULUS]
         dt, dt_import = cell.job.source.dt_export, cell.job.dt_import or cell.job.source.dt_export
         return pictures(
             exported,
-            Recorded(self._recording(source.outcome["objects"][RECORDING]), self._replay(exported, stimulus, dt, own)),
+            Recorded(self._recording(source.outcome.objects[RECORDING]), self._replay(exported, stimulus, dt, own)),
             Recorded(
-                self._recording(cell.outcome["objects"][RECORDING]),
+                self._recording(cell.outcome.objects[RECORDING]),
                 self._replay(graph, stimulus, dt_import, other, continuous=importer == CONTINUOUS and dt_import == dt),
             ),
-            tuple((source.outcome.get("graph") or {}).get("order") or ()),
+            () if source.outcome.graph is None else source.outcome.graph.order,
         )
 
     def _recording(self, name: str) -> Recording:

@@ -1,4 +1,4 @@
-"""Outcomes as rows of the tables: column → value, None where there is none."""
+"""What a run found of its sources and cells, and the rows of the tables: column → value, None where there is none."""
 
 from __future__ import annotations
 
@@ -7,24 +7,108 @@ import platform
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nir_interop.backends.environments import suite_version
 from nir_interop.explain.warnings import ANYTHING, Suspects, warned
 from nir_interop.learning import wilson_interval
 from nir_interop.matrix.known_issues import Issue, mark
-from nir_interop.matrix.outcomes import CellResult, Rewriting, SourceResult
-from nir_interop.matrix.plan import Plan, SourceJob
+from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.networks import catalogue
 from nir_interop.schema import REPORT, SOURCES
 from nir_interop.schema.columns import SEPARATOR
 from nir_interop.vocabulary import REFERENCE, Against, Blame, Idiom, Mode, Status
-from nir_interop.workers.job import GRAPH, OK, PARAMETERS, SHIPPED
+from nir_interop.workers.jobs import (
+    GRAPH,
+    OK,
+    PARAMETERS,
+    Compared,
+    Explained,
+    Exported,
+    Outcome,
+    Rewritten,
+    StimulusMade,
+    Trained,
+)
 
 Row = dict[str, Any]
 
 _ERROR = ("error_type", "error_message", "error_at")
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """A source's outcome, its training's where it was trained, and the reference's on the intended graph.
+
+    how : what its idiom is in its library, in a sentence
+    repeats : the source of another idiom that came to the same, and whose cells are its own; empty where there is none
+    """
+
+    job: SourceJob
+    outcome: Exported
+    stimulus: StimulusMade
+    training: Trained | None = None
+    cached: bool = False
+    training_cached: bool = False
+    intended: Compared | None = None
+    how: str = ""
+    repeats: str = ""
+
+    @property
+    def exported(self) -> bool:
+        """Whether there is a graph."""
+        return self.outcome.status == OK
+
+    @property
+    def parameters(self) -> str | None:
+        """The learned arrays in the store."""
+        return None if self.training is None else self.training.objects.get(PARAMETERS)
+
+
+def repeated(sources: Iterable[SourceResult]) -> dict[SourceJob, str]:
+    """Source → the source that it repeats, of one network's sources from one library, each in an idiom of its own.
+
+    Two came to the same where the outputs are the same and so are the bytes of the file, or the failure.  The portable one
+    stands for others, and a tutorial's for what is worked around.
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    found: dict[SourceJob, str] = {}
+    for source in sorted(sources, key=lambda source: _STANDS.index(Idiom(source.job.idiom))):
+        outcome = source.outcome
+        ended = (outcome.status, outcome.error_type, outcome.error_message, outcome.error_at, outcome.recording_digest)
+        stands = first.setdefault((*ended, outcome.objects.get(GRAPH)), source.job.source_id)
+        if stands != source.job.source_id:
+            found[source.job] = stands
+    return found
+
+
+_STANDS = (Idiom.PORTABLE, Idiom.TUTORIAL, Idiom.WORKED_AROUND)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell's outcome; ``cached`` where it was known, or another cell of this run did the same work.
+
+    source : as it was rewritten, in a reconciled cell
+    dt_effective : the step [s] that its importer took, None where there was none
+    verdict : where the cell was explained
+    rewriting : of a reconciled cell
+    """
+
+    job: CellJob
+    source: SourceResult
+    outcome: Compared
+    cached: bool = False
+    dt_effective: float | None = None
+    verdict: Explained | None = None
+    rewriting: Rewritten | None = None
+
+    @property
+    def status(self) -> str:
+        """How the cell ended: a mismatch that is proven to be rounding is one no longer."""
+        proven = self.verdict is not None and self.verdict.status == Status.ROUNDING
+        return str(Status.ROUNDING) if proven else self.outcome.status
 
 
 @dataclass(frozen=True)
@@ -78,7 +162,7 @@ class Results:
         """A source of each network that was trained, in each library: the one that it was trained as."""
         found: dict[tuple[str, str], SourceResult] = {}
         for source in sorted(self.sources, key=lambda source: (source.job.idiom != Idiom.PORTABLE, source.job)):
-            if (source.training or {}).get("trained"):
+            if source.training is not None and source.training.trained:
                 found.setdefault((source.job.network, source.job.exporter), source)
         return tuple(found.values())
 
@@ -86,9 +170,10 @@ class Results:
         """Network → exporter → which weights it learned (``sha256``), and whether they came with the project."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
         for source in self.trainings():
-            training = source.training or {}
-            name = str((training.get("objects") or {}).get(PARAMETERS, "")).partition(".")[0]
-            facts = {"sha256": name, SHIPPED: bool(training.get(SHIPPED))}
+            facts = {
+                "sha256": (source.parameters or "").partition(".")[0],
+                "shipped": source.training is not None and source.training.shipped,
+            }
             found.setdefault(source.job.network, {})[source.job.exporter] = facts
         return found
 
@@ -107,7 +192,7 @@ class Results:
     def _margins(self) -> Mapping[tuple[str, float | None], Any]:
         """(graph, dt) → the reference's margin on it."""
         return {
-            (cell.source.outcome["objects"][GRAPH], cell.job.dt_import): cell.outcome.get("margin")
+            (cell.source.outcome.objects[GRAPH], cell.job.dt_import): cell.outcome.margin
             for cell in self.cells
             if cell.job.importer == REFERENCE and cell.source.exported
         }
@@ -119,14 +204,16 @@ class Results:
         job, outcome, source = cell.job, cell.outcome, cell.source
         row: Row = dict.fromkeys(REPORT.names)
         row |= _facts(source)
-        row |= {name: value for name, value in (outcome.get("comparison") or {}).items() if name in row}
+        if outcome.comparison is not None:
+            row |= {name: value for name, value in outcome.comparison.as_dict().items() if name in row}
         if not source.exported or row["spikes_source"] is None:
-            row["spikes_source"] = source.outcome.get("spikes")
+            row["spikes_source"] = source.outcome.spikes
         if row["accuracy_source"] is None:
-            row["accuracy_source"] = source.outcome.get("accuracy")
+            row["accuracy_source"] = source.outcome.accuracy
+        facts = source.outcome.graph if source.exported else None
         row |= {
             "cell_id": job.cell_id,
-            "graph_sha": (source.outcome.get("graph") or {}).get("digest") if source.exported else None,
+            "graph_sha": None if facts is None else facts.digest,
             "importer": job.importer or None,
             "importer_version": self._version(job.importer),
             "exporter_version": self._version(job.source.exporter),
@@ -134,48 +221,52 @@ class Results:
             "against": str(Against.SOURCE),
             "dt_export": job.source.dt_export,
             "dt_import": job.dt_import,
-            "dt_effective": outcome.get("dt_effective"),
-            "stage": outcome.get("stage") or None,
+            "dt_effective": cell.dt_effective,
+            "stage": outcome.stage or None,
             "status": cell.status,
             **_verdict(cell.verdict),
             **_rewritten(cell.rewriting),
-            "samples": row["samples"] if row["samples"] is not None else source.outcome.get("samples"),
+            "samples": row["samples"] if row["samples"] is not None else source.outcome.samples,
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
         }
-        row |= {name: outcome.get(name) or None for name in _ERROR}
+        row |= {name: getattr(outcome, name) or None for name in _ERROR}
         row["warned"] = _warned(cell)
         if source.exported:
-            row["margin_min"] = margins.get((source.outcome["objects"][GRAPH], job.dt_import))
+            row["margin_min"] = margins.get((source.outcome.objects[GRAPH], job.dt_import))
         return row
 
     def _source(self, source: SourceResult) -> Row:
-        job, outcome, against = source.job, source.outcome, source.intended or {}
+        job, outcome, against, training = source.job, source.outcome, source.intended, source.training
         row: Row = dict.fromkeys(SOURCES.names)
         row |= _facts(source)
-        compared = against.get("comparison") or {}
+        compared = {} if against is None or against.comparison is None else against.comparison.as_dict()
         row |= {name: compared.get(name) for name in compared if name in row and name not in _ERROR}
-        shown = against if against and outcome["status"] == OK else outcome
+        shown: Outcome = against if against is not None and source.exported else outcome
+        trained = training is not None and training.trained
         row |= {
             "source_id": job.source_id,
             "how": source.how or None,
             "repeats": source.repeats or None,
             "exporter_version": self._version(job.exporter),
             "dt": job.dt_export,
-            "stage": shown.get("stage") or None,
-            "status": against.get("status") or (outcome["status"] if outcome["status"] != OK else str(Status.ENV_MISSING)),
-            "graph_sha": (outcome.get("graph") or {}).get("digest"),
-            "graph_status": against.get("graph_status") if outcome["status"] == OK else outcome["status"],
-            "spikes_source": outcome.get("spikes"),
+            "stage": shown.stage or None,
+            "status": against.status
+            if against is not None
+            else (str(Status.ENV_MISSING) if source.exported else outcome.status),
+            "graph_sha": None if outcome.graph is None else outcome.graph.digest,
+            "graph_status": (None if against is None else against.graph_status) if source.exported else outcome.status,
+            "spikes_source": outcome.spikes,
             "spikes_reference": compared.get("spikes_source"),
-            "rate_min": outcome.get("rate_min"),
-            "rate_max": outcome.get("rate_max"),
-            "trained": bool((source.training or {}).get("trained")),
-            "epochs": catalogue(job.network).epochs if (source.training or {}).get("trained") else 0,
-            "accuracy": outcome.get("accuracy"),
-            "samples": outcome.get("samples"),
+            "rate_min": outcome.rate_min,
+            "rate_max": outcome.rate_max,
+            "trained": trained,
+            "epochs": catalogue(job.network).epochs if trained else 0,
+            "accuracy": outcome.accuracy,
+            "samples": outcome.samples,
         }
-        row |= {name: shown.get(name) or None for name in _ERROR}
-        row["warned"] = warned(Status(row["status"]), {**outcome, **{name: row[name] for name in _ERROR}}, _layers(job))
+        row |= {name: getattr(shown, name) or None for name in _ERROR}
+        said = replace(outcome, error_type=shown.error_type, error_message=shown.error_message, error_at=shown.error_at)
+        row["warned"] = warned(Status(row["status"]), said, _layers(job))
         if row["accuracy"] is not None and row["samples"]:
             right = round(row["accuracy"] * row["samples"])
             row["accuracy_low"], row["accuracy_high"] = wilson_interval(right, row["samples"])
@@ -188,27 +279,26 @@ def _facts(source: SourceResult) -> Row:
         "network": job.network,
         "idiom": job.idiom,
         "exporter": job.exporter,
-        "dataset": stimulus["dataset"],
-        "steps": stimulus["steps"],
-        "batch": stimulus["batch"],
+        "dataset": stimulus.dataset,
+        "steps": stimulus.steps,
+        "batch": stimulus.batch,
         "seed": job.seed,
     }
 
 
-def _verdict(verdict: Mapping[str, Any] | None) -> Row:
+def _verdict(verdict: Explained | None) -> Row:
     """The columns that a verdict fills."""
-    if verdict is None or "causes" not in verdict:
+    if verdict is None or not verdict.blame:
         return {}
-    causes = SEPARATOR.join(each["cause"] for each in verdict["causes"])
-    return {"blame": verdict["blame"], "causes": causes or None, "explained": verdict.get("explained")}
+    causes = SEPARATOR.join(str(each.cause) for each in verdict.causes)
+    return {"blame": verdict.blame, "causes": causes or None, "explained": verdict.explained}
 
 
 def _warned(cell: CellResult) -> bool:
     """Whether the library whose deed it is spoke of what is at fault; see :mod:`nir_interop.explain.warnings`."""
-    verdict = cell.verdict or {}
-    known = verdict.get("suspects")
-    theirs = verdict.get("blame") in (Blame.BUILDER, Blame.EXPORTER, Blame.BOTH)
-    further = cell.source.outcome.get("complaints") or () if theirs else ()
+    known = None if cell.verdict is None else cell.verdict.suspects
+    theirs = cell.verdict is not None and cell.verdict.blame in (Blame.BUILDER, Blame.EXPORTER, Blame.BOTH)
+    further = cell.source.outcome.complaints if theirs else ()
     suspects = None if known is None else Suspects.from_dict(known)
     return warned(Status(cell.status), cell.outcome, suspects, further)
 
@@ -219,12 +309,12 @@ def _layers(job: SourceJob) -> Suspects:
     return Suspects(names, ANYTHING.words)
 
 
-def _rewritten(made: Rewriting | None) -> Row:
+def _rewritten(made: Rewritten | None) -> Row:
     """The columns that a rewriting fills."""
     if made is None:
         return {}
     return {
-        "remedy": SEPARATOR.join(each["name"] for each in made.passes) or None,
+        "remedy": SEPARATOR.join(each.name for each in made.passes) or None,
         "forbidden": SEPARATOR.join(made.forbidden) or None,
     }
 
@@ -283,10 +373,10 @@ def _ended(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("status", *_ERROR))
 
 
-def _timing(kind: str, name: str, outcomes: Iterable[Mapping[str, Any] | None], cached: bool) -> Row:
-    parts = [(outcome or {}).get("timing") or {} for outcome in outcomes]
+def _timing(kind: str, name: str, outcomes: Iterable[Outcome | None], cached: bool) -> Row:
+    parts = [outcome.timing for outcome in outcomes if outcome is not None]
     row: Row = {"kind": kind, "id": name, "cached": cached}
     for column in ("seconds", "cpu_seconds", "library_seconds"):
-        row[column] = sum(part.get(column, 0.0) for part in parts)
-    peak = max((part.get("peak_bytes", 0) for part in parts), default=0)
+        row[column] = sum(getattr(part, column) for part in parts)
+    peak = max((part.peak_bytes for part in parts), default=0)
     return row | {"peak_mib": peak / 2**20 if peak else None}

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 from nir_interop.errors import NirInteropError
-from nir_interop.workers.job import Outcome
+from nir_interop.workers.jobs import GraphFacts
 
 
-def graph_facts(path: Path) -> Outcome:
+def graph_facts(path: Path) -> GraphFacts:
     """The digest of a graph's content, its nodes but for Input and Output, and their topological order.
 
     A file that the harness cannot read is known by its bytes.
@@ -20,6 +20,6 @@ def graph_facts(path: Path) -> Outcome:
         graph = read(path)
         nodes = sorted(name for name, node in graph.nodes.items() if node.kind not in ("Input", "Output"))
         order = [name for group in components(graph.nodes, graph.edges) for name in group]
-        return {"digest": digest(graph), "nodes": nodes, "order": order, "problem": ""}
+        return GraphFacts(digest=digest(graph), nodes=tuple(nodes), order=tuple(order))
     except NirInteropError as error:
-        return {"digest": hashlib.sha256(path.read_bytes()).hexdigest(), "nodes": [], "order": [], "problem": str(error)}
+        return GraphFacts(digest=hashlib.sha256(path.read_bytes()).hexdigest(), problem=str(error))
