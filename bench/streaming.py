@@ -71,9 +71,10 @@ def measure(count: int) -> Measured:
     from nir_interop.backends.environments import backend
     from nir_interop.graphs import read
     from nir_interop.store.store import Store
+    from nir_interop.transfer.evaluation import Evaluator
     from nir_interop.workers.live import LiveBackend
     from nir_interop_studies.nir_paper.cnn import MEANT
-    from nir_interop_studies.nir_paper.crossing import LIMIT, Runner
+    from nir_interop_studies.nir_paper.crossing import BATCH, LIMIT
     from nir_interop_studies.nir_paper.inputs import Frames
 
     begun = time.perf_counter()
@@ -92,7 +93,7 @@ def measure(count: int) -> Measured:
         frames = Until(there.recordings, np.resize(there.chosen, count), there.steps)
         begun = time.perf_counter()
         try:
-            ran = Runner(Store(Path(folder) / "runs")).backend(live, read(path), frames, MEANT)
+            ran = Evaluator(Store(Path(folder) / "runs"), BATCH).backend(live, read(path), frames, MEANT)
         except _Enough as enough:
             count = int(enough.args[0])
         else:

@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nir_interop.errors import BadInput, UnknownName
-from nir_interop.report.diff import FEW, KINDS, Run, badness, compare, ended, few_lines, in_place, paragraphs, read_run, without
+from nir_interop.report.diff import (
+    FEW,
+    KINDS,
+    SavedRun,
+    badness,
+    compare,
+    ended,
+    few_lines,
+    in_place,
+    paragraphs,
+    read_run,
+    without,
+)
 from nir_interop.schema import REPORT, write_table
 from nir_interop.vocabulary import Status
 from tests.cli.test_cli import run
@@ -47,11 +59,11 @@ def without_graph(**values: Any) -> dict[str, Any]:
     return row(**none | {"status": "export_error", "error_type": "KeyError", "blame": "exporter"} | values)
 
 
-def a_run(*rows: Mapping[str, Any], environment: Mapping[str, Any] = HERE) -> Run:
-    return Run(Path("report.csv"), rows, environment)
+def a_run(*rows: Mapping[str, Any], environment: Mapping[str, Any] = HERE) -> SavedRun:
+    return SavedRun(Path("report.csv"), rows, environment)
 
 
-def kinds(old: Run, new: Run) -> dict[str, str]:
+def kinds(old: SavedRun, new: SavedRun) -> dict[str, str]:
     return {change.cell_id: change.kind for change in compare(old, new).changes}
 
 

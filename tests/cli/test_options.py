@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def fail(*arguments: object, **more: object) -> None:
         pytest.fail("a process was started")
 
-    monkeypatch.setattr("nir_interop.workers.pool.Worker.__init__", fail)
+    monkeypatch.setattr("nir_interop.workers.scheduler.Worker.__init__", fail)
     monkeypatch.chdir(tmp_path)
     port = {"shape": np.array([2])}
     nodes = {"input": Node("Input", port), "scale": Node("Scale", {"scale": np.array(2.0)}), "output": Node("Output", port)}

@@ -10,7 +10,7 @@ import pytest
 from nir_interop.backends.environments import backends
 from nir_interop.cli.matrix import PART, _elsewhere
 from nir_interop.matrix.plan import make_plan
-from nir_interop.report.diff import Run
+from nir_interop.report.diff import SavedRun
 from tests.cli.test_diff import row, weights, without_graph
 
 RESULTS = Path("results")
@@ -20,7 +20,7 @@ OURS = weights("a", shipped=True)
 
 
 def told(*rows: Any, environment: Any = OURS, unread: str = "", explain: bool = True, train: bool = False, **part: Any) -> str:
-    before = Run(RESULTS / "report.csv", rows, environment) if rows else None
+    before = SavedRun(RESULTS / "report.csv", rows, environment) if rows else None
     plan = make_plan(**part) if part else WHOLE
     return _elsewhere(plan, explain, train, RESULTS, before, unread)
 

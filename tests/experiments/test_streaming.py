@@ -15,7 +15,8 @@ from nir_interop.graphs import Array, Graph, Node
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
 from nir_interop.transfer import evaluation
-from nir_interop_studies.nir_paper.crossing import BATCH, Runner
+from nir_interop.transfer.evaluation import Evaluator
+from nir_interop_studies.nir_paper.crossing import BATCH
 from nir_interop_studies.nir_paper.inputs import Frames
 
 STEPS, CLASSES = 40, 10
@@ -46,7 +47,7 @@ def peak(count: int, work: Path) -> tuple[int, Array]:
     frames, graph = repeated(count), rows_to_classes()
     tracemalloc.start()
     try:
-        ran = Runner(Store(work)).rule(graph, frames, 1.0, NIR_MEANING)
+        ran = Evaluator(Store(work), BATCH).rule(graph, frames, 1.0, NIR_MEANING)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from nir_interop.explain.probes.parameters import gains_of
+from nir_interop.explain.probes.neurons import gains_of
 from nir_interop.fingerprint import Fingerprint, Gains, GainState, NeuronCondition, Subject
 from nir_interop.graphs import SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.graphs.shapes import output_shape
-from nir_interop.reference.neurons import membrane_memory, synapse_memory
+from nir_interop.reference.neurons import membrane_integrator, synapse_integrator
 from nir_interop.rule import FIXED_DT, TimeStep, UpdateRule
 from tests.conditions import ONE_VOLTAGE, off_zero
 from tests.conditions import spread as uneven
@@ -222,7 +222,7 @@ class Draw:
         rule, one = self.domain.rule(made.kind), torch.ones((1, 1, size), dtype=torch.float64)
         zero = torch.zeros_like(one)
         gain = 1.0
-        for make in (membrane_memory, synapse_memory) if "tau_syn" in made.params else (membrane_memory,):
+        for make in (membrane_integrator, synapse_integrator) if "tau_syn" in made.params else (membrane_integrator,):
             memory = make(made, (size,), self.dt, rule)
             gain *= float((memory.drive(one.clone()) - memory.drive(zero.clone())).mean())
         return float(made["v_threshold"].mean() / gain) * float(self.rng.uniform(0.4, 1.2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.explain.continuous import explain_continuous
+from nir_interop.explain.verdict import explain_continuous
 from nir_interop.graphs import Graph
 from nir_interop.reference import exact_simulator, simulate
 from nir_interop.rule import NIR_MEANING, Use

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.guided import guided
-from nir_interop.explain.delayed_edges import delayed
+from nir_interop.explain.rewrites import delayed
 from nir_interop.graphs import Graph, components
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias

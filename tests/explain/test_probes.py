@@ -16,9 +16,8 @@ from nir_interop.explain.probes import (
 )
 from nir_interop.explain.probes.battery import ALL, COMPARISON, DT, STAGES
 from nir_interop.explain.probes.candidates import NOT_RUN, axes, extended, first_candidates
-from nir_interop.explain.probes.equality import equality
-from nir_interop.explain.probes.graphs import single
-from nir_interop.explain.probes.tie_breaking import INPUTS, separating
+from nir_interop.explain.probes.neurons import single
+from nir_interop.explain.probes.tie_breaking import INPUTS, equality, separating
 from nir_interop.fingerprint import Gains, GainState, Wiring
 from nir_interop.graphs import NEURONS, STATELESS, validate
 from nir_interop.reference import simulate

@@ -33,7 +33,7 @@ from nir_interop.workers.jobs import (
     StimulusMade,
 )
 from nir_interop.workers.progress import JobProgress
-from nir_interop.workers.scheduler import Answer
+from nir_interop.workers.scheduler import Future
 from tests.matrix.matrix_runs import tables
 
 OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
@@ -95,11 +95,11 @@ class Desk:
     """Stands for what is known of jobs: notes what is asked for, and answers when told to."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, Answer[Any]] = {}
+        self.asked: dict[str, Future[Any]] = {}
 
-    def ask(self, job: Job[Any], key: str, *, order: tuple[Any, ...], **how: Any) -> Answer[Any]:
+    def ask(self, job: Job[Any], key: str, *, order: tuple[Any, ...], **how: Any) -> Future[Any]:
         name = f"{job.kind} {order[0]}" if isinstance(job, (Identify, Describe)) else job.kind
-        return self.asked.setdefault(name, Answer())
+        return self.asked.setdefault(name, Future())
 
     def answer(self, name: str, outcome: Outcome) -> None:
         self.asked.pop(name).give((outcome, False))

@@ -10,7 +10,7 @@ import pytest
 from nir_interop.backends.environments import backend
 from nir_interop.errors import CannotBuild, RunFailed
 from nir_interop.explain.probes import Variation, neuron
-from nir_interop.explain.probes.graphs import cycle, single
+from nir_interop.explain.probes.neurons import cycle, single
 from nir_interop.fingerprint import Fingerprint, Gains, GainState, Identified
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import IF, LIF, Affine, Feedback, Network
@@ -19,8 +19,7 @@ from nir_interop.rule import Comparison, ResetKind, Start, Timing
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import native_fingerprints, native_neurons, native_rules
 from nir_interop.vocabulary import Idiom, Reset, Status
-from nir_interop.workers.live import LiveBackend
-from nir_interop.workers.network_of_graph import layered
+from nir_interop.workers.live import LiveBackend, network_of_graph
 from tests.known import installed
 
 SOFT, HARD = Reset.SUBTRACT, Reset.VALUE
@@ -125,7 +124,7 @@ def test_a_network_comes_back_from_plain_data_with_all_its_digits() -> None:
 def test_parameters_of_single_precision_become_the_numbers_that_were_meant() -> None:
     node = neuron("LIF", 1e-4, Gains(GainState.MATCHED), Variation())
     assert node["tau"].dtype == np.float32
-    (layer,) = layered(single(node, 3), 1e-4, HARD).neurons()
+    (layer,) = network_of_graph(single(node, 3), 1e-4, HARD).neurons()
     assert isinstance(layer, LIF)
     np.testing.assert_array_equal(layer.tau, [10 * 1e-4] * 3)
     np.testing.assert_array_equal(layer.r, layer.tau / np.float64(1e-4))
@@ -133,7 +132,7 @@ def test_parameters_of_single_precision_become_the_numbers_that_were_meant() -> 
 
 def test_a_nested_recurrence_becomes_feedback() -> None:
     graph = cycle(neuron("LIF", 1e-4, Gains(GainState.MATCHED), Variation()), 3, 0.5, 0.25, nested=True)
-    (layer,) = layered(graph, 1e-4, HARD).neurons()
+    (layer,) = network_of_graph(graph, 1e-4, HARD).neurons()
     assert layer.feedback is not None and "." not in layer.name
     np.testing.assert_array_equal(layer.feedback.bias, [0.25] * 3)
 
@@ -141,7 +140,7 @@ def test_a_nested_recurrence_becomes_feedback() -> None:
 def test_a_threshold_alone_is_no_layer_and_is_refused() -> None:
     graph = single(Node("Threshold", {"threshold": np.ones(3)}), 3)
     with pytest.raises(CannotBuild, match="no layer for a Threshold"):
-        layered(graph, 1e-4, HARD)
+        network_of_graph(graph, 1e-4, HARD)
 
 
 def test_a_neuron_that_is_written_otherwise_is_refused_with_how() -> None:

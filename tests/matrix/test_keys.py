@@ -225,10 +225,10 @@ def test_an_adapter_elsewhere_is_followed_into_its_own_package_and_ours(tmp_path
 
 
 def test_the_surroundings_of_workers_are_in_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nir_interop.workers import pool
+    from nir_interop.workers import scheduler
 
     before = keys.backend_key(fakes.backend(fakes.Honest))
-    monkeypatch.setitem(pool.ENVIRONMENT, "MKL_CBWR", "AUTO")
+    monkeypatch.setitem(scheduler.ENVIRONMENT, "MKL_CBWR", "AUTO")
     keys.forget()
     assert keys.backend_key(fakes.backend(fakes.Honest)) != before
     monkeypatch.undo()

@@ -16,9 +16,9 @@ from nir_interop.backends.environments import Backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.networks import catalogue
 from nir_interop.recording import Recording
+from nir_interop.workers.confinement import working_in
 from nir_interop.workers.jobs import Meaning, Outcome
-from nir_interop.workers.pool import Worker
-from nir_interop.workers.process_tree import working_in
+from nir_interop.workers.scheduler import Worker
 from tests.matrix import fakes
 from tests.matrix import misbehaving_library as unruly
 from tests.matrix.misbehaving_library import FINE

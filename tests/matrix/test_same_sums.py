@@ -10,7 +10,7 @@ import pytest
 from nir_interop.backends.environments import Backend, backend
 from nir_interop.graphs import Graph
 from nir_interop.workers.live import LiveBackend
-from nir_interop.workers.pool import SAME_SUMS
+from nir_interop.workers.scheduler import SAME_SUMS
 from tests.matrix import fakes
 from tests.strategies import DT, chain, node
 

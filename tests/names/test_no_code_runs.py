@@ -37,8 +37,7 @@ from nir_interop.transfer.check import run_graph
 from nir_interop.transfer.importing import cell, meaning
 from nir_interop.vocabulary import Reset
 from nir_interop.workers.jobs import OK, Cell, Meaning
-from nir_interop.workers.live import LiveBackend
-from nir_interop.workers.network_of_graph import layered
+from nir_interop.workers.live import LiveBackend, network_of_graph
 from nir_interop.workers.progress import JobProgress
 from tests.command_line import run
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
@@ -167,7 +166,7 @@ def test_what_a_library_says_of_a_safe_name_is_said_of_the_files_own(canary: Pat
 
 def test_a_network_of_a_library_has_layers_of_safe_names(canary: Path) -> None:
     graph = hostile_graph([f"{_} {IN_A_STRING}" for _ in range(2)])
-    network = layered(graph, DT, Reset.VALUE)
+    network = network_of_graph(graph, DT, Reset.VALUE)
     with pytest.raises(Exception, match="a module is not called so"):
         network_from(document_of(network))
 

@@ -78,10 +78,10 @@ def refused(one: Pass, graph: Graph, source: Side, target: Side, cause: Cause | 
 
 
 def assert_agree(
-    actual: Recording, expected: Recording, names: Mapping[str, str] = {}, *, rtol: float = 1e-9, atol: float = 1e-9
+    actual: Recording, expected: Recording, names: Mapping[str, str] | None = None, *, rtol: float = 1e-9, atol: float = 1e-9
 ) -> None:
     """Check that all spikes are the same, and values and membranes but for rounding; names: of nodes that were renamed."""
-    called = {name: names.get(name, name) for name in (*expected.spikes, *expected.membranes)}
+    called = {name: (names or {}).get(name, name) for name in (*expected.spikes, *expected.membranes)}
     assert {called[name] for name in expected.spikes} == actual.spikes.keys()
     for name, spikes in expected.spikes.items():
         assert_same_spikes(actual.spikes[called[name]], spikes, node=name)

@@ -15,7 +15,7 @@ from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest, inline, write
 from nir_interop.reconcile.planner import fitted, reconcile
-from nir_interop.reconcile.sizes import BATCHES, unbatched_input
+from nir_interop.reconcile.shapes import BATCHES, unbatched_input
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.stimuli import bernoulli

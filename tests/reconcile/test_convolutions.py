@@ -16,10 +16,9 @@ from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Domain, Form, Identified, Refusal
 from nir_interop.graphs import Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
-from nir_interop.reconcile import convolutions
-from nir_interop.reconcile.convolutions import AS_DENSE
+from nir_interop.reconcile import shapes
 from nir_interop.reconcile.model import Rewritten
-from nir_interop.reconcile.operators import OPERATORS
+from nir_interop.reconcile.shapes import AS_DENSE, OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
@@ -212,9 +211,9 @@ def test_without_affine_or_flatten_a_convolution_is_refused(missing: str) -> Non
 
 def test_a_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = built(LINE, np.random.default_rng(0), convolved(3, (3,)), *END)
-    monkeypatch.setattr(convolutions, "MOST_WEIGHTS", 21 * 18)
+    monkeypatch.setattr(shapes, "MOST_WEIGHTS", 21 * 18)
     proven(graph)
-    monkeypatch.setattr(convolutions, "MOST_WEIGHTS", 21 * 18 - 1)
+    monkeypatch.setattr(shapes, "MOST_WEIGHTS", 21 * 18 - 1)
     assert "21 x 18" in refused(DENSE, graph, SOURCE, NONE, Cause.NODE_DROPPED, "n0").why
 
 
@@ -229,10 +228,10 @@ def test_a_convolution_that_is_taken_or_of_which_nothing_is_known_stays() -> Non
 def test_padding_that_no_number_says_is_a_dense_layer() -> None:
     """Two more zeros behind than any number of zeros on both sides gives; an even number is another pass's."""
     rng = np.random.default_rng(0)
-    for side in (target(100, "padding 'same'"), NONE):
+    for side in (target(100, Form.PADDING_SAME), NONE):
         proven(built(LINE, rng, convolved(3, (4,), padding="same"), random_lif, *END), side)
     even = built(LINE, rng, convolved(3, (3,), padding="same"), random_lif, *END)
-    assert DENSE.rewrite(even, SOURCE, target(100, "padding 'same'")) is None
+    assert DENSE.rewrite(even, SOURCE, target(100, Form.PADDING_SAME)) is None
 
 
 def plain(shape: Shape, rng: np.random.Generator) -> Node:

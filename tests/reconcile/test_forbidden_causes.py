@@ -15,7 +15,7 @@ from nir_interop.backends.environments import backend
 from nir_interop.compare.divergence import output_of
 from nir_interop.graphs import Array, Graph, digest, from_nir, write
 from nir_interop.networks import LIF, Network, catalogue
-from nir_interop.reconcile.forbidding import FORBIDDING, forbidding
+from nir_interop.reconcile.model import FORBIDDING, forbidding
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import ResetKind, Start, UpdateRule

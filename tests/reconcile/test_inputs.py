@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nir_interop.compare import assert_same_spikes
 from nir_interop.graphs import Array, Graph, Node, digest, validate
 from nir_interop.graphs.shapes import output_shape
-from nir_interop.reconcile.inputs import Inputs
 from nir_interop.reconcile.model import Refused
+from nir_interop.reconcile.neurons import Inputs
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.vocabulary import Cause

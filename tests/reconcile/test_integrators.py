@@ -13,9 +13,9 @@ from nir_interop.agreement.side import Side
 from nir_interop.errors import InvalidGraph
 from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, inline, validate
-from nir_interop.reconcile.integrators import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
 from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.time_constants import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
 from nir_interop.reference import Simulator
 from nir_interop.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
 from nir_interop.vocabulary import Cause

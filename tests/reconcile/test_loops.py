@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import Graph, Node, inline
-from nir_interop.reconcile.loops import LOOPS
 from nir_interop.reconcile.model import Refused
+from nir_interop.reconcile.substitutes import LOOPS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Order, Precision, Start, UpdateRule
 from nir_interop.vocabulary import Cause

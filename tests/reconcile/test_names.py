@@ -13,7 +13,7 @@ from nir_interop.errors import RunFailed
 from nir_interop.explain.probes import STRUCTURAL
 from nir_interop.fingerprint import Condition, Domain, Identified, Nesting, Recurrence, Refusal, Subject, Wiring, Written
 from nir_interop.graphs import Array, Graph, Node, digest, early, inline, nested
-from nir_interop.reconcile.names import FEEDBACK, INLINING, NAMES
+from nir_interop.reconcile.names_and_order import FEEDBACK, INLINING, NAMES
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
 from nir_interop.recording import Recording

@@ -14,10 +14,9 @@ from nir_interop.backends.environments import backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, Graph, Node, inline, validate
-from nir_interop.reconcile.gains import GAINS
-from nir_interop.reconcile.integrators import INTEGRATORS
-from nir_interop.reconcile.neurons import NEURON_PASSES
+from nir_interop.reconcile.gains import GAINS, NEURON_PASSES
 from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.time_constants import INTEGRATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import (
     NIR_MEANING,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nir_interop.fingerprint import Identified, NeuronCondition, Refusal
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Refused, Rewritten
-from nir_interop.reconcile.offsets import OFFSETS
+from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.rule import (
     NIR_MEANING,
     FeedbackBias,

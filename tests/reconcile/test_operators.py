@@ -14,7 +14,7 @@ from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Condition, Domain, FlattenDims, Form, Identified, Refusal, Written
 from nir_interop.graphs import Array, Graph, Node, canonical, digest
 from nir_interop.reconcile.model import Pass, Rewritten
-from nir_interop.reconcile.operators import OPERATORS
+from nir_interop.reconcile.shapes import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause

@@ -14,9 +14,9 @@ from nir_interop.agreement.side import Side
 from nir_interop.compare.divergence import output_of
 from nir_interop.fingerprint import Identified, Join, Refusal, Wiring
 from nir_interop.graphs import Graph, inline, validate
-from nir_interop.reconcile.inputs import waiting
 from nir_interop.reconcile.model import Refused
-from nir_interop.reconcile.ordering import ORDERING
+from nir_interop.reconcile.names_and_order import ORDERING
+from nir_interop.reconcile.neurons import waiting
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.vocabulary import Cause

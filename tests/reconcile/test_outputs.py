@@ -10,7 +10,7 @@ from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Domain, Form, Identified, Refusal, Wiring
 from nir_interop.graphs import Graph, Node
 from nir_interop.reconcile.model import Refused
-from nir_interop.reconcile.outputs import one_output
+from nir_interop.reconcile.wiring import one_output
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from tests.strategies import lif

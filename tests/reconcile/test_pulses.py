@@ -11,10 +11,10 @@ from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Join, Refusal, Subject, Wiring
 from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Refused, Rewritten
-from nir_interop.reconcile.offsets import OFFSETS
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.pulses import NoSpare, spare_neurons, with_pulses
+from nir_interop.reconcile.substitutes import NoSpare, spare_neurons
+from nir_interop.reconcile.voltages import OFFSETS, with_pulses
 from nir_interop.reference import simulate
 from nir_interop.rule import (
     NIR_MEANING,

@@ -12,10 +12,9 @@ from nir_interop.backends.environments import backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Gains, Identified, Join, NeuronCondition, Refusal, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
-from nir_interop.reconcile.gains import GAINS
+from nir_interop.reconcile.gains import GAINS, SPLITTING
 from nir_interop.reconcile.model import Rewritten
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
 from nir_interop.vocabulary import Cause

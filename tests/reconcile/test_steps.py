@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nir_interop.graphs import Graph, Node
 from nir_interop.reconcile.model import Refused
-from nir_interop.reconcile.steps import STEPS
+from nir_interop.reconcile.time_constants import STEPS
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, Use
 from nir_interop.vocabulary import Cause
 from tests.reconcile.pass_checks import parameters, proven, refused, rules, side

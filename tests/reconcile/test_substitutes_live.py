@@ -7,10 +7,10 @@ import pytest
 
 from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, inline
+from nir_interop.reconcile.gains import SPLITTING
 from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.splitting import SPLITTING
 from nir_interop.reconcile.substitutes import SCALES, STAND_INS, SUBSTITUTES
 from nir_interop.reference import simulate
 from nir_interop.workers.live import LiveBackend

@@ -16,10 +16,10 @@ from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest
 from nir_interop.reconcile.gains import GAINS
 from nir_interop.reconcile.model import Plan
-from nir_interop.reconcile.offsets import OFFSETS
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.sizes import SIZES
-from nir_interop.reconcile.steps import STEPS
+from nir_interop.reconcile.shapes import SIZES
+from nir_interop.reconcile.time_constants import STEPS
+from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
 from nir_interop.workers.live import LiveBackend

@@ -19,8 +19,9 @@ from nir_interop.rule import (
     SpikesPerStep,
     UpdateRule,
 )
-from nir_interop_studies.nir_paper.crossing import Runner, Task, first_neurons, spikes_of
-from nir_interop_studies.nir_paper.inputs import Held
+from nir_interop.transfer.evaluation import Evaluator
+from nir_interop_studies.nir_paper.crossing import Task, first_neurons, spikes_of
+from nir_interop_studies.nir_paper.inputs import Held, evenly
 from nir_interop_studies.nir_paper.lif import DT
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, Paper
 from nir_interop_studies.nir_paper.similarity import cosines
@@ -93,8 +94,7 @@ CHANGES: dict[str, tuple[UpdateRule, Change, str]] = {
 def task_of(paper: Paper, letters: Held) -> Task:
     """The network, at the step for which it was written."""
     path = paper.graph(BRAILLE_GRAPH)
-    chosen = np.unique(np.linspace(0, len(letters) - 1, SAMPLE_LETTERS).astype(int))
-    sample = np.ascontiguousarray(letters.samples[:, chosen])
+    sample = np.ascontiguousarray(letters.samples[:, evenly(len(letters), SAMPLE_LETTERS)])
     return Task("braille", path, DT, DT, (DT,), letters, sample, first_neurons(read(path)))
 
 
@@ -104,7 +104,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def change_rows(task: Task, runner: Runner) -> Iterator[dict[str, Any]]:
+def change_rows(task: Task, runner: Evaluator) -> Iterator[dict[str, Any]]:
     """Accuracy under NIR's meaning with one change, or with those of one platform."""
     graph = read(task.path)
     plain = runner.rule(graph, task.inputs, task.meant, NIR_MEANING, task.keep)

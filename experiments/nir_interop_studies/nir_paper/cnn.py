@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nir_interop.graphs import Array, read, validate
-from nir_interop.reconcile.steps import membrane, step_of
+from nir_interop.reconcile.neurons import membrane, step_of
 from nir_interop.rule import NIR_MEANING, Comparison, Floor, ResetKind, SpikeFrom, SpikesPerStep
+from nir_interop.transfer.evaluation import Evaluator
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Options
-from nir_interop_studies.nir_paper.crossing import Crossed, Runner, Task, first_layer, first_neurons, spikes_of, target_side
+from nir_interop_studies.nir_paper.crossing import Crossed, Task, first_layer, first_neurons, spikes_of, target_side
 from nir_interop_studies.nir_paper.inputs import Frames, Held
 from nir_interop_studies.nir_paper.paper import CNN_GRAPH, Paper
 from nir_interop_studies.nir_paper.similarity import cosine, counts
@@ -59,7 +60,7 @@ GAIN_COLUMNS = (
 )  # fmt: skip
 
 
-def gain_rows(task: Task, digits: Held, live: LiveBackend, runner: Runner) -> Iterator[dict[str, Any]]:
+def gain_rows(task: Task, digits: Held, live: LiveBackend, runner: Evaluator) -> Iterator[dict[str, Any]]:
     """What a backend multiplies an input with, at each step, and what its first layer then does with the digits."""
     graph = read(task.path)
     name = first_neurons(graph)
@@ -85,7 +86,7 @@ RULE_COLUMNS = (
 )  # fmt: skip
 
 
-def rule_rows(task: Task, digits: Held, speck: Array | None, runner: Runner) -> Iterator[dict[str, Any]]:
+def rule_rows(task: Task, digits: Held, speck: Array | None, runner: Evaluator) -> Iterator[dict[str, Any]]:
     """What each rule makes of the network at the gain it was trained with, and NIR's meaning at smaller ones."""
     graph = read(task.path)
     name = first_neurons(graph)
@@ -109,7 +110,7 @@ def rule_rows(task: Task, digits: Held, speck: Array | None, runner: Runner) -> 
         }
 
 
-def first_spikes(task: Task, digits: Held, crossed: Sequence[Crossed], live: LiveBackend, runner: Runner) -> Array | None:
+def first_spikes(task: Task, digits: Held, crossed: Sequence[Crossed], live: LiveBackend, runner: Evaluator) -> Array | None:
     r"""First layer of the rewritten network on the digits, axes (T, N, \*shape); None where it does not run."""
     name = first_neurons(read(task.path))
     for each in crossed:

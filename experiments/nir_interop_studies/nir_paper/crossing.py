@@ -12,14 +12,11 @@ import numpy as np
 from nir_interop.agreement.side import Side
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
-from nir_interop.graphs import Array, Graph, Node, digest, inline, read, write
+from nir_interop.graphs import Array, Graph, Node, inline, read, write
 from nir_interop.reconcile.model import Plan
-from nir_interop.reference import Simulator
-from nir_interop.rule import UpdateRule
-from nir_interop.store.keys import backend_key, sources_key
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case, explain, run
-from nir_interop.transfer.evaluation import Evaluated, evaluate_with
+from nir_interop.transfer.evaluation import Evaluated, Evaluator
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile
@@ -33,35 +30,6 @@ BATCH = 10
 """Recordings a run: 300 steps of all layers of the paper's network are then some 30 MB."""
 LIMIT = 120.0
 """Seconds that a batch may take."""
-
-
-@dataclass(frozen=True)
-class Runner:
-    """Runs a graph on any number of recordings; what was run is in the store, and not run again."""
-
-    store: Store
-
-    def backend(self, live: LiveBackend, graph: Graph, inputs: Inputs, dt: float, node: str = "") -> Evaluated:
-        """In a library's own process, at a step [s]; ``node`` : whose spikes are wanted too."""
-        about = {"backend": backend_key(live.backend), "graph": _key(graph), "dt": dt}
-        return evaluate_with(lambda batch: live(graph, batch, dt), about, inputs, self.store, batch=BATCH, node=node)
-
-    def rule(self, graph: Graph, inputs: Inputs, dt: float, rule: UpdateRule, node: str = "") -> Evaluated:
-        """By the reference under a rule, in this process."""
-        simulator = Simulator(graph, dt, rule)
-        about = {"reference": sources_key("nir_interop.reference"), "rule": rule.as_dict(), "graph": _key(graph), "dt": dt}
-        return evaluate_with(
-            lambda batch: simulator.run(batch, membranes=False)[0], about, inputs, self.store, batch=BATCH, node=node
-        )
-
-
-def _key(graph: Graph) -> list[Any]:
-    """Which graph it is, and which of its nodes are in graphs of their own."""
-
-    def names(part: Graph) -> dict[str, Any]:
-        return {name: names(node) if isinstance(node, Graph) else node.kind for name, node in part.nodes.items()}
-
-    return [digest(graph), names(graph)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +82,7 @@ def target_side(live: LiveBackend, dt: float, store: Store) -> Side:
     return Side(name, dt) if name in (CONTINUOUS, REFERENCE) else Side.of(import_fingerprint(live.backend, store), dt, name)
 
 
-def cross(task: Task, live: LiveBackend, runner: Runner, graphs: Path, advance: Callable[[], None]) -> Iterator[Crossed]:
+def cross(task: Task, live: LiveBackend, runner: Evaluator, graphs: Path, advance: Callable[[], None]) -> Iterator[Crossed]:
     """Run the graph in a backend, natively at each step and rewritten; ``advance`` is called after each.
 
     graphs : where rewritten graphs go

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nir_interop.datasets import find_data, load_braille, load_digits_events, load_nmnist
-from nir_interop.datasets.samples import Recordings
+from nir_interop.arrays import Array
+from nir_interop.datasets import Recordings, find_data, load_braille, load_digits_events, load_nmnist
 from nir_interop.errors import BadData
-from nir_interop.stimuli.frames import recordings_to_frames
+from nir_interop.stimuli import recordings_to_frames
 from nir_interop_studies.common import Options
 from nir_interop_studies.nir_paper.paper import CNN_SAMPLES
-
-Array = NDArray[Any]
 
 WINDOW = 1_000
 """Length of a frame [µs]."""
@@ -67,7 +63,7 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Samples that are in memory, axes (T, N, \\*shape)."""
+    r"""Samples that are in memory, axes (T, N, \*shape); ``comparable`` : whether they are the paper's."""
 
     samples: Array
     labels: Array
@@ -90,36 +86,36 @@ class Held:
 Inputs = Frames | Held
 
 
+def evenly(count: int, most: int) -> Array:
+    """So many of ``count`` numbers at most, at even distances: samples are ordered by class."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))
+
+
 def test_recordings(options: Options) -> Frames:
     """The test recordings there are: N-MNIST's, else the embedded digits' event version.
 
     Raises BadData for a data folder without N-MNIST.
     """
     folder = find_data(options.data_dir)
-    if folder is None:
-        found = load_digits_events(False)
-        count = min(EMBEDDED_RECORDINGS, len(found))
-    else:
-        found = load_nmnist(False, folder)
-        count = len(found)
-    chosen = np.arange(count)
-    if options.quick:
-        # Recordings are ordered by digit: take them evenly.
-        chosen = np.unique(np.linspace(0, count - 1, QUICK_RECORDINGS).astype(int))
-    return Frames(found, chosen, QUICK_STEPS if options.quick else STEPS)
+    found = load_digits_events(False) if folder is None else load_nmnist(False, folder)
+    count = min(EMBEDDED_RECORDINGS, len(found)) if folder is None else len(found)
+    return Frames(found, evenly(count, QUICK_RECORDINGS if options.quick else count), _steps(options))
 
 
 def embedded(train: bool, options: Options, count: int) -> Frames:
     """The first of the embedded digits' event version."""
-    return Frames(load_digits_events(train), np.arange(count), QUICK_STEPS if options.quick else STEPS)
+    return Frames(load_digits_events(train), np.arange(count), _steps(options))
+
+
+def _steps(options: Options) -> int:
+    return QUICK_STEPS if options.quick else STEPS
 
 
 def first_of_each(recordings: Frames) -> Held:
     """One recording of each digit."""
-    labels = recordings.labels
-    first = [int(np.flatnonzero(labels == digit)[0]) for digit in sorted({*labels.tolist()})]
-    frames = np.concatenate([recordings.batch(each, each + 1) for each in first], axis=1)
-    return Held(frames, labels[first], f"{recordings.name}, one of each digit")
+    labels, first = np.unique(recordings.labels, return_index=True)
+    frames = np.concatenate([recordings.batch(int(each), int(each) + 1) for each in first], axis=1)
+    return Held(frames, labels, f"{recordings.name}, one of each digit")
 
 
 def published_digits(options: Options, recordings: Frames) -> Held:
@@ -128,26 +124,11 @@ def published_digits(options: Options, recordings: Frames) -> Held:
     Raises BadData for a file that is something else.
     """
     folder = find_data(options.data_dir)
-    path = None if folder is None else folder / "NIR-paper" / "cnn_numbers.npz"
-    if path is None or not path.parent.is_dir():
+    if folder is None or not (folder / "NIR-paper").is_dir():
         return first_of_each(recordings)
-    digits = _digits(path)
+    digits = _digits(folder / "NIR-paper" / "cnn_numbers.npz")
     steps = QUICK_STEPS if options.quick else len(digits)
     return Held(digits[:steps].astype(np.float32), np.arange(10), "cnn_numbers", comparable=not options.quick)
-
-
-def letters(options: Options) -> Held | None:
-    """The Braille letters, None where there is no folder of them: they are not embedded.
-
-    Raises BadData for a file that is something else.
-    """
-    folder = find_data(options.data_dir)
-    if folder is None or not (folder / "Braille").is_dir():
-        return None
-    found = load_braille(folder)
-    count = QUICK_LETTERS if options.quick else len(found)
-    chosen = np.unique(np.linspace(0, len(found) - 1, count).astype(int))
-    return Held(np.ascontiguousarray(found.spikes[:, chosen]), found.labels[chosen], found.name)
 
 
 def _digits(path: Path) -> Array:
@@ -159,3 +140,16 @@ def _digits(path: Path) -> Array:
     if digits.ndim != 5 or digits.shape[1:] != (10, 2, 34, 34):
         raise BadData(f"{str(path)!r} holds frames {digits.shape}, not (T, 10, 2, 34, 34); copy it again")
     return digits
+
+
+def letters(options: Options) -> Held | None:
+    """The Braille letters, None where there is no folder of them: they are not embedded.
+
+    Raises BadData for a file that is something else.
+    """
+    folder = find_data(options.data_dir)
+    if folder is None or not (folder / "Braille").is_dir():
+        return None
+    found = load_braille(folder)
+    chosen = evenly(len(found), QUICK_LETTERS if options.quick else len(found))
+    return Held(np.ascontiguousarray(found.spikes[:, chosen]), found.labels[chosen], found.name)

@@ -13,11 +13,12 @@ from nir_interop.errors import BadInput
 from nir_interop.graphs import Array
 from nir_interop.store.store import Store
 from nir_interop.transfer.deployment import identifying
+from nir_interop.transfer.evaluation import Evaluator
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Progress, Study
 from nir_interop_studies.nir_paper import braille, cnn, crossing, figures, lif, page, similarity, substitute_networks
-from nir_interop_studies.nir_paper.crossing import LIMIT, Crossed, Runner, Task
+from nir_interop_studies.nir_paper.crossing import BATCH, LIMIT, Crossed, Task
 from nir_interop_studies.nir_paper.inputs import Held, letters, published_digits, test_recordings
 from nir_interop_studies.nir_paper.paper import PUBLISHED_COLUMNS, VARIABLE, Paper, PaperOptions, find_paper, published_row
 from nir_interop_studies.tables import write_table
@@ -62,7 +63,7 @@ def act(options: PaperOptions, progress: Progress) -> Sequence[Path]:
         raise BadInput("--train-only: nothing is trained here; leave the option out")
     chosen = _backends(options)
     given = _given(options, progress)
-    runner, found = Runner(Store(options.store)), Found()
+    runner, found = Evaluator(Store(options.store), BATCH), Found()
     others = [each for each in chosen if each.name not in OURS]
     total = sum(crossing.parts(task, chosen) for task in given.tasks.values())
     with progress.task("import, explain, rewrite, run", total) as advance:
@@ -111,7 +112,7 @@ def _given(options: PaperOptions, progress: Progress) -> Given:
 
 
 def _backend(
-    options: PaperOptions, backend: Backend, given: Given, runner: Runner, found: Found, advance: Callable[[], None]
+    options: PaperOptions, backend: Backend, given: Given, runner: Evaluator, found: Found, advance: Callable[[], None]
 ) -> None:
     """Everything of one backend, in one process of its own."""
     with LiveBackend(backend, limit=LIMIT) as live:
@@ -127,7 +128,7 @@ def _backend(
 
 
 def _tables(
-    given: Given, found: Found, chosen: Sequence[Backend], runner: Runner, advance: Callable[[], None]
+    given: Given, found: Found, chosen: Sequence[Backend], runner: Evaluator, advance: Callable[[], None]
 ) -> Iterator[tuple[str, tuple[Sequence[str], Rows]]]:
     """Name → columns and rows; ``advance`` is called twice."""
     paper, tasks = given.paper, given.tasks

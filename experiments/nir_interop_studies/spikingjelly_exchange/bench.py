@@ -163,24 +163,26 @@ class Bench:
         found = import_failure(self.adapter, error, stage, {str(self.folder): "."})
         return Compared(Status(found.status), failed=self.failed(error))
 
-    def others(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> Iterator[tuple[str, Compared]]:
-        """The other libraries beside what the graph means, each in its own process."""
-        return self._others(Case(graph, stimulus, Side(REFERENCE, dt), Side(LIBRARY, dt), recorded=baseline), agrees=True)
-
     def beside(self, baseline: Recording, graph: Graph, stimulus: Array, dt: float) -> dict[str, Compared]:
         """The reference and the other libraries beside the original; where the reference differs, which changes end that."""
         ours = reference(baseline, graph, stimulus, dt)
-        case = Case(graph, stimulus, Side(REFERENCE, dt), Side(LIBRARY, dt), recorded=baseline)
-        return {REFERENCE: ours, **dict(self._others(case, agrees=ours.status is Status.EXACT))}
+        others = self.others(baseline, graph, stimulus, dt, agrees=ours.status is Status.EXACT)
+        return {REFERENCE: ours, **dict(others)}
 
-    def _others(self, case: Case, *, agrees: bool) -> Iterator[tuple[str, Compared]]:
-        """agrees : whether the baseline is what the graph means; a library may then be shown to differ by rounding alone."""
+    def others(
+        self, baseline: Recording, graph: Graph, stimulus: Array, dt: float, *, agrees: bool = True
+    ) -> Iterator[tuple[str, Compared]]:
+        """The other libraries beside the baseline, each in its own process.
+
+        agrees : whether the baseline is what the graph means; a library may then be shown to differ by rounding alone
+        """
+        case = Case(graph, stimulus, Side(REFERENCE, dt), Side(LIBRARY, dt), recorded=baseline)
         for name in OTHERS:
             if name not in self._live:
                 yield name, Compared(Status.ENV_MISSING)
                 continue
             try:
-                outcome, made = self._live[name].beside(case.meant, case.graph, case.stimulus, case.source.dt)
+                outcome, made = self._live[name].beside(baseline, graph, stimulus, dt)
             except RunFailed as error:
                 outcome = Cell(status=error.status, error_type=error.error_type, error_message=error.message)
                 made = None

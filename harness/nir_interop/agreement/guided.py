@@ -32,7 +32,7 @@ from nir_interop.compare.rasters import is_counts
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import NEURONS, Array, Graph, Node, inline
 from nir_interop.recording import Recording
-from nir_interop.reference.neurons import Memory, State, SteppedNeuron, Trace
+from nir_interop.reference.neurons import LeakyIntegrator, State, SteppedNeuron, Trace
 from nir_interop.rule import NIR_MEANING, Order, Precision, ResetKind, UpdateRule
 
 UNIT = 2.0**-24
@@ -79,15 +79,15 @@ class Guidance:
 
 
 class _Bounded:
-    """A memory, and beside its value a bound of what single precision may have done to it, see above.
+    """An integrator, and beside its value a bound of what single precision may have done to it, see above.
 
     bound, before : after the last step, and after the one before it
-    inherited : bounds of what feeds the memory, step by step; None where that is exact but for its sums
+    inherited : bounds of what feeds it, step by step; None where that is exact but for its sums
     """
 
-    def __init__(self, memory: Memory, shape: tuple[int, ...], sums: float, largest: float) -> None:
-        self.plain, self.sums, self.largest = memory, sums, largest
-        kept, driven, silent = memory.responses(shape)
+    def __init__(self, integrator: LeakyIntegrator, shape: tuple[int, ...], sums: float, largest: float) -> None:
+        self.plain, self.sums, self.largest = integrator, sums, largest
+        kept, driven, silent = integrator.responses(shape)
         self.kept, self.weight = kept.abs(), (driven - silent).abs()
         self.bound = self.before = torch.zeros(())
         self.inherited: Tensor | None = None
@@ -95,9 +95,9 @@ class _Bounded:
         self.bounds: list[Tensor] = []
 
     @property
-    def memory(self) -> Memory:
-        """The same memory; whoever steps it steps its bound."""
-        return Memory(self.drive, self.advance, self.plain.start)
+    def integrator(self) -> LeakyIntegrator:
+        """The same integrator; whoever steps it steps its bound."""
+        return LeakyIntegrator(self.drive, self.advance, self.plain.start)
 
     def drive(self, x: Tensor) -> Tensor:
         drive = self.plain.drive(x)
@@ -140,10 +140,10 @@ class _Guided(SteppedNeuron):
         finite = all(np.isfinite(value).all() for value in node.params.values() if isinstance(value, np.ndarray))
         factor, largest = 4.0 * float(np.sqrt(sums)), LARGEST if finite else float("inf")
         self.bounded = _Bounded(self.membrane, shape, factor, largest)
-        self.membrane = self.bounded.memory
+        self.membrane = self.bounded.integrator
         self.bounded_synapse = None if self.synapse is None else _Bounded(self.synapse, shape, factor, largest)
         if self.bounded_synapse is not None:
-            self.synapse = self.bounded_synapse.memory
+            self.synapse = self.bounded_synapse.integrator
         if self.spiking:
             self.alone, self.fire = self.fire, self._guided
             if rule.reset in (ResetKind.TO_VALUE, ResetKind.TO_ZERO):

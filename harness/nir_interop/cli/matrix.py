@@ -24,7 +24,7 @@ from nir_interop.cli.options import (
 
 if TYPE_CHECKING:
     from nir_interop.matrix.plan import Plan
-    from nir_interop.report.diff import Difference, Run
+    from nir_interop.report.diff import RunDifference, SavedRun
 
 PART = Path("part")
 """Where the tables of some cells go while the report of more cells stays."""
@@ -124,7 +124,7 @@ def matrix(
         raise typer.Exit(1)
 
 
-def _elsewhere(plan: Plan, explain: bool, train: bool, folder: Path, before: Run | None, unread: str) -> str:
+def _elsewhere(plan: Plan, explain: bool, train: bool, folder: Path, before: SavedRun | None, unread: str) -> str:
     """Why a run does not replace the report in a folder, in a line; empty where there is no more in that than in the run."""
     if before is None:
         kept = "a report that cannot be read" if unread and not plan.default else ""
@@ -139,7 +139,7 @@ def _elsewhere(plan: Plan, explain: bool, train: bool, folder: Path, before: Run
     return f"{folder} holds {kept}, and stays: this run is in {PART}; --results {folder} replaces it" if kept else ""
 
 
-def _last_run(folder: Path) -> tuple[Run | None, str]:
+def _last_run(folder: Path) -> tuple[SavedRun | None, str]:
     """The run whose report is about to be replaced; or why it cannot be compared with, if there is one."""
     from nir_interop.errors import BadInput
     from nir_interop.report.diff import read_run
@@ -153,7 +153,7 @@ def _last_run(folder: Path) -> tuple[Run | None, str]:
         return None, f"not compared with the report that was there: {error}"
 
 
-def _difference(before: Run, report: Path, whole: bool) -> Difference:
+def _difference(before: SavedRun, report: Path, whole: bool) -> RunDifference:
     """What the new report changed; what a run of a part did not ask for is not gone."""
     from dataclasses import replace
 

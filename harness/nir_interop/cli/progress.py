@@ -17,7 +17,7 @@ from nir_interop.printable import printable
 
 if TYPE_CHECKING:
     from nir_interop.matrix.campaign import Event
-    from nir_interop.report.diff import Difference
+    from nir_interop.report.diff import RunDifference
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""
@@ -91,7 +91,7 @@ class Progress:
             for line in lines:
                 tell(console, line)
 
-    def compare(self, difference: Difference | None, unread: str) -> None:
+    def compare(self, difference: RunDifference | None, unread: str) -> None:
         """What became of the cells of the report that was there, in a few lines; or why that cannot be said."""
         from nir_interop.report.diff import few_lines
 

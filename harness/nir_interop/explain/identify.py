@@ -27,9 +27,8 @@ from nir_interop.explain.probes import (
 )
 from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, RESET, RESPONSE, START
 from nir_interop.explain.probes.candidates import extended, first_candidates
-from nir_interop.explain.probes.equality import equality
 from nir_interop.explain.probes.evidence import Neighbour, evidence
-from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, separating
+from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, equality, separating
 from nir_interop.fingerprint import (
     Circuit,
     Domain,
@@ -77,9 +76,9 @@ def identify(
     for kind in kinds:
         probes = [probe for probe in STRUCTURAL if probe.subject == kind]
         if kind not in inquiries:
-            found = evidence(run, [probe for probe in probes if not probe.again], neighbour)
+            found = evidence(run, [probe for probe in probes if not probe.if_taken], neighbour)
             if found.outputs:
-                found = _both(found, evidence(run, [probe for probe in probes if probe.again], neighbour))
+                found = _both(found, evidence(run, [probe for probe in probes if probe.if_taken], neighbour))
             rules[kind] = replace(found, refusals=_as_a_whole(found.refusals, found.outputs > 0))
         elif probes and isinstance(kind, str) and not inquiries[kind].rules:
             rules[kind] = _among_others(rules[kind], evidence(run, probes, neighbour))

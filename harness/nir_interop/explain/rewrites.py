@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nir_interop.errors import InvalidGraph
-from nir_interop.explain.delayed_edges import delayed
-from nir_interop.explain.depth_first import depth_first, order_of
 from nir_interop.explain.structure import pruned, replaced, reshaped, without
 from nir_interop.graphs import Array, Graph, Node, components, listed, validate
 from nir_interop.graphs.flattening import orders, reordered
 from nir_interop.graphs.primitives import DENSE
+from nir_interop.reference.simulator import DelayedEdge
 from nir_interop.vocabulary import Cause
+
+Edge = tuple[str, str]
+
+MOST_ORDERS = 48
+"""Orders in which the nodes behind a node may be taken, that are tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +49,7 @@ def candidates(graph: Graph, dt: float) -> Iterator[Candidate]:
     for sites in places:
         yield from sites(graph)
     yield from _cycles(graph, dt)
-    for each in depth_first(graph, dt):
-        yield Candidate(Cause.JOIN_MISRUN, each.joins, each.graph, each.text)
+    yield from depth_first(graph, dt)
 
 
 def _returned(graph: Graph) -> Iterator[Candidate]:
@@ -251,3 +254,86 @@ def _cycles(graph: Graph, dt: float) -> Iterator[Candidate]:
             shown = listed(f"{source} → {target}" for source, target in edges)
             everywhere = len(cycles) == 1 and number < 2
             yield Candidate(Cause.CYCLE_ORDER, members, delayed(graph, edges, dt), f"{shown} waits a step", everywhere)
+
+
+def depth_first(graph: Graph, dt: float) -> Iterator[Candidate]:
+    """The joins of a graph whose nodes run depth first, each where it is first met, in every order behind a node.
+
+    Of a node with several sources those that are met later have not run yet: what comes from them is what they gave in the
+    step before, and nothing in the first.  What the last node gives is taken for the output.  nirtorch's ``GraphExecutor``
+    does so (nirtorch 2.6, ``graph_utils.trace_execution``); it takes the nodes behind a node in the order of the file's edges.
+    """
+    if len(graph.of_kind("Input")) != 1 or len(graph.of_kind("Output")) != 1:
+        return
+    (start,) = graph.of_kind("Input")
+    home = {name: number for number, members in enumerate(components(graph.nodes, graph.edges)) for name in members}
+    joins = tuple(name for name in graph.nodes if len({home[source] for source in graph.into(name)} - {home[name]}) > 1)
+    if not joins:
+        return
+    seen: set[tuple[tuple[Edge, ...], str]] = set()
+    for turns in itertools.islice(_turns(graph), MOST_ORDERS):
+        order = _order(start, turns)
+        place = {name: number for number, name in enumerate(order)}
+        late = [
+            (source, target)
+            for source, target in dict.fromkeys(graph.edges)
+            if place[source] > place[target] and home[source] != home[target]
+        ]
+        last = next(name for name in reversed(order) if graph.nodes[name].kind != "Output")
+        if (tuple(late), last) not in seen:
+            seen.add((tuple(late), last))
+            text = "the nodes run depth first: " + "; ".join(
+                [
+                    *(f"what {source} gives {target} is a step late" for source, target in late),
+                    f"the output of {last}, which is run last, is returned",
+                ]
+            )
+            yield Candidate(Cause.JOIN_MISRUN, joins, _rewired(graph, late, last, dt), text)
+
+
+def order_of(graph: Graph) -> list[str]:
+    """The nodes of an inlined graph depth first, from its Inputs, what lies behind a node in the order of the file's edges."""
+    behind = {name: tuple(dict.fromkeys(graph.out_of(name))) for name in graph.nodes}
+    found: dict[str, None] = {}
+    for start in graph.of_kind("Input"):
+        found.update(dict.fromkeys(_order(start, behind)))
+    return [*found]
+
+
+def _turns(graph: Graph) -> Iterator[dict[str, tuple[str, ...]]]:
+    """Node → the nodes behind it, in each order; the file's own first."""
+    behind = {name: tuple(dict.fromkeys(graph.out_of(name))) for name in graph.nodes}
+    for chosen in itertools.product(*(itertools.permutations(names) for names in behind.values())):
+        yield dict(zip(behind, chosen, strict=True))
+
+
+def _order(start: str, behind: Mapping[str, tuple[str, ...]]) -> list[str]:
+    order, waiting = [], [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in order:
+            order.append(name)
+            waiting += reversed(behind[name])
+    return order
+
+
+def _rewired(graph: Graph, late: list[Edge], last: str, dt: float) -> Graph:
+    (output,) = graph.of_kind("Output")
+    nodes, edges = dict(graph.nodes), [edge for edge in graph.edges if edge not in late and edge[1] != output]
+    for source, target in late:
+        if target != output:
+            name = f"{source}>{target}"
+            nodes[name] = Node("Delay", {"delay": np.array(dt)})
+            edges += [(source, name), (name, target)]
+    return pruned(reshaped(Graph(nodes, (*edges, (last, output)))))
+
+
+def delayed(graph: Graph, edges: Collection[Edge], dt: float) -> Graph:
+    """An inlined graph in which some edges wait a step of ``dt`` [s]; like all that wait, with their sources' answer to silence
+    in the first step, where the rule has it so."""
+    nodes, kept = dict(graph.nodes), [edge for edge in graph.edges if edge not in edges]
+    for source, target in edges:
+        name = f"{source}>{target}"
+        nodes[name] = DelayedEdge("Delay", {"delay": np.array(dt)})
+        kept += [(source, name), (name, target)]
+    return Graph(nodes, tuple(kept))

@@ -14,7 +14,7 @@ from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Identified, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
-from nir_interop.reference.neurons import membrane_memory, synapse_memory
+from nir_interop.reference.neurons import membrane_integrator, synapse_integrator
 from nir_interop.rule import AXIS, Decay, Precision, UpdateRule
 
 ADDS_UP = "adds up"
@@ -122,7 +122,7 @@ def _numbers(node: Node, side: Side, axis: str, kind: str) -> tuple[Array, Array
     """What an input of 1 adds, and what becomes of a state of 1, in one step; every neuron's."""
     shape = np.broadcast_shapes(*(np.shape(value) for value in node.params.values())) or (1,)
     rule: UpdateRule = side.rules[kind].but(precision=Precision.FLOAT64)
-    make = synapse_memory if axis in _OF_SYNAPSE else membrane_memory
+    make = synapse_integrator if axis in _OF_SYNAPSE else membrane_integrator
     kept, driven, silent = make(node, shape, side.dt, rule).responses(shape)
     return (driven - silent).numpy().ravel(), kept.numpy().ravel()
 

@@ -64,7 +64,7 @@ from nir_interop.workers.jobs import (
     from_json,
     to_json,
 )
-from nir_interop.workers.scheduler import TIME_LIMIT, Answer, Scheduler, start
+from nir_interop.workers.scheduler import TIME_LIMIT, Future, Scheduler, start
 
 _URGENCY: tuple[type[Job[Any]], ...] = (Describe, MakeStimulus, Identify, Train, Source, Intended, Cell, Explain, Rewrite)
 """What is done first where there is a choice."""
@@ -167,9 +167,9 @@ class Campaign:
         self.explain = explain and self.reference is not None
         self.sources: dict[SourceJob, SourceResult] = {}
         self.cells: dict[CellJob, CellResult] = {}
-        self._described: dict[str, Answer[Described]] = {}
-        self._inputs: dict[str, Answer[StimulusMade]] = {}
-        self._rules: dict[str, Answer[Fingerprinted]] = {}
+        self._described: dict[str, Future[Described]] = {}
+        self._inputs: dict[str, Future[StimulusMade]] = {}
+        self._rules: dict[str, Future[Fingerprinted]] = {}
         self._known = self._done = 0
         self._counts: Counter[str] = Counter()
 
@@ -504,7 +504,7 @@ class Campaign:
             raise ValueError("nothing is explained without the reference")
         return self.reference
 
-    def _ask(self, job: Job[O], backend: Backend, *, asks: Backend | None = None, **how: Any) -> Answer[tuple[O, bool]]:
+    def _ask(self, job: Job[O], backend: Backend, *, asks: Backend | None = None, **how: Any) -> Future[tuple[O, bool]]:
         """What comes of a job that a backend's worker does, and whether that was known.
 
         asks : the backend that it asks in its turn; how : as :meth:`nir_interop.store.outcomes.Outcomes.ask` has it

@@ -1,23 +1,114 @@
-"""Primitives that a target takes in no form, written with others: Scale as weights, Threshold as neurons, Delay as relays."""
+"""What a target has no primitive and no reset for, put together out of what it has.
+
+A Scale becomes weights, a Threshold neurons that keep nothing, a Delay relays; integrators without a threshold become weights
+that feed themselves; a reset by subtraction becomes membrane, threshold and feedback.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import NeuronCondition
-from nir_interop.graphs import SPIKING, Array, Graph, Node, as_array, validate, whole_numbers
+from nir_interop.fingerprint import NeuronCondition, Subject, Wiring
+from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node, as_array, validate, whole_numbers
 from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE
-from nir_interop.reconcile.inputs import Inputs
-from nir_interop.reconcile.loops import begins_silent
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
-from nir_interop.reconcile.operators import lossless
-from nir_interop.reconcile.pulses import NoSpare, cyclic, refuse_first_neurons, refuse_rule, spare_neurons
-from nir_interop.reconcile.steps import Shape, agree, as_precise, membrane, step_of
+from nir_interop.reconcile.neurons import (
+    TO_VALUE,
+    Coefficients,
+    Inputs,
+    Shape,
+    agree,
+    as_precise,
+    cyclic,
+    lossless,
+    membrane,
+    step_of,
+    synapse,
+    waiting,
+)
 from nir_interop.reconcile.wiring import silence
-from nir_interop.reference.neurons import Values, delay_steps, parameter
-from nir_interop.rule import Comparison, SpikesPerStep, Use
+from nir_interop.reference.neurons import Values, delay_steps, parameter, start_value
+from nir_interop.reference.order import Edge
+from nir_interop.rule import (
+    Comparison,
+    FeedbackBias,
+    Floor,
+    LeakUse,
+    Order,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    TimeStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
 from nir_interop.vocabulary import Cause
+
+_LASTING = 2.0
+"""Steps of a spare neuron's time constant: above 1, below which not every importer takes one."""
+
+
+class NoSpare(Exception):
+    """No neurons can be put into a graph for what is asked of them; the text says why."""
+
+
+def spare_neurons(size: int, source: Side, target: Side, *, forget: bool = False) -> Node:
+    r"""A LIF layer that feeds itself, whose neurons fire in each step in which they hear a one, and have not without.
+
+    With :math:`\tau = 2h`, :math:`R = 1` and nothing to leak to they start at 0, and a one brings them to at least their gain
+    *g*, of which half (of the smaller of the two sides') is their threshold, as long as a membrane is no lower than 0 after its
+    reset: one to 0 leaves it there, one that subtracts :math:`\theta < g` above.
+
+    forget : whether a step without a one must be silent after any; a spike then has to leave the membrane at 0
+
+    Raises NoSpare where the target takes no LIF, or none that feeds itself; for rules that reset late, read spikes from the
+    membrane before the update, give several in a step, guess the step from the neuron or compute in fixed point; and for
+    resets by subtraction where neurons must forget.
+    """
+    needed: tuple[tuple[Subject, str], ...] = (("LIF", "LIF"), (Wiring.RECURRENCE, "layer that feeds itself"))
+    for subject, what in needed:
+        if target.domain.lacks(subject):
+            raise NoSpare(f"{target.name} takes no {what}")
+    rules = source.rule("LIF"), target.rule("LIF")
+    for rule in rules:
+        refuse_rule(rule)
+        if forget and rule.reset not in TO_VALUE:
+            raise NoSpare("no neuron forgets a spike, of which a reset by subtraction leaves a part")
+    tau = _LASTING * step_of(rules[0], source.dt)
+    plain = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
+    node = Node("LIF", {name: as_array(np.full(size, value)) for name, value in plain.items()})
+    gains = [membrane(node, (size,), side.dt, rule).gain for side, rule in zip((source, target), rules, strict=True)]
+    if not all((gain > 0).all() for gain in gains):
+        raise NoSpare("its input does not reach a neuron that is put in")
+    threshold = min(float(gain.min()) for gain in gains) / 2
+    return Node("LIF", {**node.params, "v_threshold": as_array(np.full(size, threshold))})
+
+
+def refuse_rule(rule: UpdateRule) -> None:
+    """Raise NoSpare for a rule by which no neuron says in a step, with one spike or none, what it hears in it."""
+    if rule.timing is not Timing.SAME_STEP or rule.spike_from is not SpikeFrom.UPDATED:
+        raise NoSpare("no neuron says in a step what it hears in it")
+    if rule.spikes is not SpikesPerStep.ONE:
+        raise NoSpare("neurons do not give one spike a step or none")
+    if rule.time_step is TimeStep.INFERRED:
+        raise NoSpare("the step of a neuron that is put in would be guessed from its parameters")
+    if rule.precision is Precision.FIXED:
+        raise NoSpare("fixed point rounds what is put in")
+
+
+def refuse_first_neurons(graph: Graph, side: Side) -> None:
+    """Raise NoSpare where the first LIF of a graph would take the biases of its cycles away in the first step."""
+    kinds = {node.kind for _, node in graph.primitives()} & set(NEURONS)
+    absent = {kind for kind in {*kinds, "LIF"} if side.rule(kind).feedback_bias is FeedbackBias.ABSENT}
+    if kinds and absent == {"LIF"} and "LIF" not in kinds and cyclic(graph):
+        raise NoSpare(f"with a LIF, {side.name} leaves biases of cycles out in the first step")
+
 
 _MOST = 4096
 """Relays that one layer may have, for weights among them of 64 MiB."""
@@ -206,7 +297,7 @@ def delay_as_relays(graph: Graph, source: Side, target: Side) -> Rewritten | Non
     For each element with a delay of *n* steps there are :math:`n + 1` relays, neurons of one layer that feeds itself:
     :math:`r_0` hears the spikes, and each other one the one before it, along the edge that closes the layer's cycle.  Such an
     edge waits a step, and is silent in the first; no edge outside of a cycle does.  A relay fires in the step in which it hears
-    a one, is reset to 0, and stays there in silence (see :func:`nir_interop.reconcile.pulses.spare_neurons`).
+    a one, is reset to 0, and stays there in silence (see :func:`nir_interop.reconcile.substitutes.spare_neurons`).
 
     Refuses a Delay of what is not one spike a step or none, of several sources, of a feature map, of more steps than relays
     have room for, or on a cycle, whose order it decides; and rules by which neurons do not forget.
@@ -286,3 +377,375 @@ STAND_INS = (
 
 SUBSTITUTES = (*SCALES, *STAND_INS)
 """Passes about primitives that a target has no word for; they have two places among the others."""
+
+
+_WITHOUT_THRESHOLD = ("I", "LI", "CubaLI")
+_DIAGONALS = {1: ("Linear", "Affine"), 2: ("Conv1d",), 3: ("Conv2d",)}
+"""Dimensions of what a diagonal is applied to, and the weights that are one."""
+_ROUNDED = 2.0**-23
+"""What of 1 − a may be lost where a is rounded to single precision, in which libraries compute."""
+
+
+class NoWeights(Exception):
+    """No weights do what is asked of them; the text says why."""
+
+
+def integrator_as_loop(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""An I, LI or CubaLI as weights that feed themselves, where the target takes no such primitive.
+
+    .. math:: v_{t+1} = a\,v_t + g\,x_{t+1} + c \iff
+        u_{t+1} = x_{t+1} + a\,u_t + \frac{c - (1 - a)\,v_0}{g},\quad u_0 = 0,\quad v = g\,u + v_0
+
+    with the source's numbers.  The identity *u* adds up what fed the node and what a diagonal of *a* says of *u* one step late;
+    the node becomes the weights *g* with the bias :math:`v_0`, or is *u* itself.  A constant is the bias of an identity before
+    *u*.  Where single precision takes more than a little of :math:`1 - a`, another diagonal has what it leaves of *a*.  A
+    CubaLI is two loops, its synapse and its membrane.  Of feature maps, diagonals are convolutions with kernels of one.
+
+    Refuses a target that takes no such weights, maps of which a channel differs within itself, a gain of 0, fixed point, a
+    CubaLI whose membrane advances first, a graph in which another edge would wait than did, and one in which what waits would
+    answer to silence (see :class:`nir_interop.reference.simulator.Simulator`) where the importer begins with the answer.
+    """
+    names = sorted(name for kind in _WITHOUT_THRESHOLD if not target.takes(kind) for name in graph.of_kind(kind))
+    if not names:
+        return None
+    rest = graph
+    for name in names:
+        rest = _looped(rest, name, source, target)
+    kinds = sorted({graph.nodes[name].kind for name in names})
+    why = f"{target.name} takes no {' and no '.join(kinds)}; weights that feed themselves remember as much"
+    return Rewritten(rest, tuple(names), why)
+
+
+def _looped(graph: Graph, name: str, source: Side, target: Side) -> Graph:
+    node, shape = graph.nodes[name], validate(graph)[name][0]
+    assert isinstance(node, Node)
+    rule = source.rule(node.kind)
+    if rule.precision is Precision.FIXED:
+        raise Refused(Cause.ROUNDING, (name,), f"{name} is computed in fixed point, and weights are not")
+    if "tau_syn" in node.params and rule.order is Order.MEMBRANE_FIRST:
+        raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
+    memories = {"membrane": membrane(node, shape, source.dt, rule)}
+    if "tau_syn" in node.params:
+        memories = {"synapse": synapse(node, shape, source.dt, rule), **memories}
+    nodes = {each: kept for each, kept in graph.nodes.items() if each != name}
+    added: list[Edge] = []
+    late: list[Edge] = []
+    first = last = ""
+    try:
+        for part, numbers in memories.items():
+            loop = _loop(numbers, shape, target)
+            named = loop.names(f"{name}_{part}", {*nodes, name}, "" if part == "synapse" else name)
+            nodes |= {named[each]: kept for each, kept in loop.nodes.items()}
+            added += [(named[start], named[end]) for start, end in loop.edges]
+            late += [(named[start], named["u"]) for start in ("keep", "rest") if start in named]
+            if last:
+                added.append((last, named[loop.first]))
+            first, last = first or named[loop.first], named[loop.last]
+    except NoWeights as impossible:
+        raise Refused(Cause.UNSUPPORTED, (name,), f"{target.name} takes no {node.kind}, and {impossible}") from impossible
+    edges = [(start, first if end == name else end) for start, end in dict.fromkeys(graph.edges)]
+    after = Graph(nodes, (*edges, *added), graph.metadata)
+    refuse_order(graph, after, {first: name}, added, late, source.dt)
+    refuse_silence(after, name, {start for start, _ in late}, source, target)
+    return after
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """Weights and the edges between them, the one that is fed and the one that says what is remembered."""
+
+    nodes: Mapping[str, Node]
+    edges: tuple[Edge, ...]
+    first: str
+    last: str
+
+    def names(self, stem: str, taken: Collection[str], whole: str) -> dict[str, str]:
+        """What the weights are called, none as another node; the last one as the whole, where that has a name."""
+        names: dict[str, str] = {}
+        for each in self.nodes:
+            said = whole if whole and each == self.last else stem if each == "u" else f"{stem}_{each}"
+            names[each] = said if said == whole else free_name(said, {*taken, *names.values()})
+        return names
+
+
+def _loop(numbers: Coefficients, shape: Shape, target: Side) -> _Loop:
+    r"""What computes :math:`v_{t+1} = a\,v_t + g\,x_{t+1} + c`."""
+    if (numbers.gain == 0).any():
+        raise NoWeights("where no input reaches a state, no weights of an input are one")
+    with np.errstate(over="ignore"):
+        kept = numbers.decay.astype(np.float32).astype(np.float64)
+    constant = (numbers.leak - (1 - numbers.decay) * numbers.start) / numbers.gain
+    nodes = {"u": diagonal(np.ones(shape), shape, target), "keep": diagonal(kept, shape, target)}
+    edges, first, last = [("u", "keep"), ("keep", "u")], "u", "u"
+    if (np.abs(numbers.decay - kept) > _ROUNDED * np.abs(1 - numbers.decay)).any():
+        nodes["rest"] = diagonal(numbers.decay - kept, shape, target)
+        edges += [("u", "rest"), ("rest", "u")]
+    if not agree(numbers.leak, (1 - numbers.decay) * numbers.start):
+        nodes["constant"], first = diagonal(np.ones(shape), shape, target, constant), "constant"
+        edges.append(("constant", "u"))
+    if numbers.start.any() or not agree(numbers.gain, np.ones(shape)):
+        nodes["gain"], last = diagonal(numbers.gain, shape, target, numbers.start), "gain"
+        edges.append(("u", "gain"))
+    return _Loop(nodes, tuple(edges), first, last)
+
+
+def diagonal(values: Values, shape: Shape, target: Side, bias: Values | None = None) -> Node:
+    """Weights that multiply each element with a number of its own, and add one.
+
+    Raises NoWeights where the target takes none, or a channel of a feature map differs within itself.
+    """
+    added = None if bias is None or not bias.any() else bias
+    kinds = _DIAGONALS.get(len(shape), ())
+    kind = kinds[added is not None and len(kinds) > 1] if kinds else ""
+    if not kind or not target.takes(kind):
+        raise NoWeights(f"it takes no weights that keep the shape {shape}")
+    if kind in ("Linear", "Affine"):
+        return Node(kind, {"weight": as_array(np.diag(values))} | ({} if added is None else {"bias": as_array(added)}))
+    rows = [each.reshape(shape[0], -1) for each in (values, np.zeros(shape) if added is None else added)]
+    if any(not agree(each, np.broadcast_to(each[:, :1], each.shape)) for each in rows):
+        raise NoWeights("a channel's elements differ, for which a convolution has one number")
+    ones = (1,) * (len(shape) - 1)
+    parts = {"weight": np.diag(rows[0][:, 0]).reshape(shape[0], shape[0], *ones), "bias": rows[1][:, 0], "groups": 1}
+    extents = {"stride": ones, "padding": (0,) * len(ones), "dilation": ones, "input_shape": shape[1:]}
+    whole = parts | {key: np.array(value if len(ones) > 1 else value[0]) for key, value in extents.items()}
+    return Node(kind, {key: as_array(np.asarray(value)) for key, value in whole.items()})
+
+
+def refuse_order(
+    before: Graph, after: Graph, stands_for: Mapping[str, str], added: Collection[Edge], late: Collection[Edge], dt: float
+) -> None:
+    """Raise Refused where other edges of a rewritten graph wait than are to.
+
+    stands_for : what is fed now → the node that was
+    added, late : edges that there were not, and those of them that wait
+    """
+    old, new = waiting(before, validate(before), dt), waiting(after, validate(after), dt)
+    for edge in after.edges:
+        expected = edge in late if edge in added else (edge[0], stands_for.get(edge[1], edge[1])) in old
+        if (edge in new) is not expected:
+            name = stands_for.get(edge[1], edge[0] if edge[0] in before.nodes else next(iter(stands_for.values())))
+            raise Refused(Cause.CYCLE_ORDER, (name,), f"with a feedback at {name}, a cycle waits elsewhere")
+
+
+def refuse_silence(graph: Graph, name: str, loops: Collection[str], source: Side, target: Side) -> None:
+    """Raise Refused where what waits begins with what it answers to silence, and that is something."""
+    if begins_silent(graph, source) and begins_silent(graph, target):
+        return
+    if loops & silence(graph, source.dt)[1].keys():
+        raise Refused(Cause.FEEDBACK_BIAS_AT_START, (name,), f"what feeds {name} has a bias, with which a loop would begin")
+
+
+def begins_silent(graph: Graph, side: Side) -> bool:
+    """Whether nothing answers to silence: one primitive's rule is enough."""
+    kinds = {node.kind for _, node in graph.primitives()} | {"LIF"}
+    return any(side.rules[kind].feedback_bias is FeedbackBias.ABSENT for kind in kinds & side.rules.keys())
+
+
+LOOPS: tuple[Pass, ...] = (
+    Pass(
+        "integrator_as_loop",
+        (),
+        frozenset({Cause.UNSUPPORTED, Cause.NODE_DROPPED}),
+        "outputs, spikes and membranes, up to rounding",
+        integrator_as_loop,
+    ),
+)
+"""Behind the passes about biases on cycles: what waits in a loop begins with nothing."""
+
+
+_MEMBRANES = {"LIF": "LI", "IF": "I", "CubaLIF": "LI"}
+"""Neurons, and what their membranes are without a threshold."""
+_SUBTRACTS = (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL)
+_CARRIED = ("less", "spent", "rest", "carry", "again")
+"""What is compared one threshold lower, and what finds the rest above the threshold and carries it there."""
+
+
+def soft_reset_as_composition(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""A reset by subtraction as membrane, threshold and feedback, where the target has none.
+
+    A feedback :math:`w` of the spike arrives one step late, through the gain of the membrane's own input, so that
+
+    .. math:: v_{t+1} = a\,v_t + g\,(x_{t+1} + w\,s_t) + c, \qquad s_t = [v_t > \theta]
+
+    is :math:`a\,(v_t - \theta s_t) + g\,x_{t+1} + c` with :math:`w = -a\,\theta/g` (reset in the same step), and
+    :math:`a\,v_t + g\,x_{t+1} + c - \theta s_t` with :math:`w = -\theta/g` (reset in the next).  LIF becomes LI, IF becomes I,
+    a CubaLIF two of LI, its synapse before its membrane, each followed by a Threshold, which keeps the name, and a Scale (a
+    diagonal Linear where the target takes no Scale).  What of these the target does not take either, later passes write with
+    weights and neurons.  The membrane is fed from elsewhere, too, so that it is an entry of its cycle and the feedback waits.
+    Where the source fires at the threshold as well, the Threshold has the next lower float (see ``next_float``); the feedback
+    has :math:`\theta` itself.  The membrane is recorded before a reset in the same step.  Spikes are as they were, but for
+    rounding.
+
+    What is left above the threshold and carried into the next comparison (``timing`` is ``carried``) is found by a second
+    Threshold, and is taken off and given back between membrane and threshold:
+
+    .. math:: d_t = v_t - \theta\,c_{t-1}, \quad s_t = [d_t > \theta], \quad c_t = [d_t + \theta\,(c_{t-1} - s_t) > \theta]
+
+    Nothing changes where the target subtracts, and at the same time.  Refuses a CubaLIF whose membrane advances first, a target
+    that takes neither these primitives nor what stands for them, several spikes in a step, a floor, spikes read from the
+    membrane before, fixed point, a threshold below 0 (which fires in silence, before the first step), a start above it that
+    would be carried, a gain of 0, and a source for which LI or I decays, leaks or starts otherwise than what it takes the place
+    of.
+    """
+    shapes, nodes, edges = validate(graph), dict(graph.nodes), list(dict.fromkeys(graph.edges))
+    changed, stands_for = list[str](), dict[str, str]()
+    added, late = list[Edge](), list[Edge]()
+    for name, node in graph.primitives():
+        if "v_threshold" not in node.params or not _lacks(source.rule(node.kind), target.rule(node.kind)):
+            continue
+        shape = shapes[name][0]
+        _refuse_rule(name, source.rule(node.kind))
+        _refuse_target(name, node.kind, shape, target)
+        parts, inner, waits = _composed(name, node, shape, source, target)
+        called = {name: name}
+        for part in parts.keys() - {name}:
+            called[part] = free_name(f"{name}_{part}", nodes)
+        nodes |= {called[part]: each for part, each in parts.items()}
+        first = called[next(iter(parts))]
+        edges = [(start, first if end == name else end) for start, end in edges]
+        stands_for[first] = name
+        added += [(called[start], called[end]) for start, end in inner]
+        late += [(called[start], called[end]) for start, end in waits]
+        changed.append(name)
+    if not changed:
+        return None
+    after = Graph(nodes, (*edges, *added), graph.metadata)
+    refuse_order(graph, after, stands_for, added, late, source.dt)
+    why = f"{target.name} does not reset by subtraction; a feedback of the spikes does"
+    return Rewritten(after, tuple(changed), why)
+
+
+def _lacks(old: UpdateRule, new: UpdateRule) -> bool:
+    """Whether the source subtracts, and the target does not, or at another time."""
+    return old.reset in _SUBTRACTS and (new.reset not in _SUBTRACTS or old.timing is not new.timing)
+
+
+def _refuse_rule(name: str, rule: UpdateRule) -> None:
+    """Raise Refused where a neuron does more than membrane, threshold and feedback do."""
+    odd = {
+        Cause.SPIKES_PER_STEP: rule.spikes is SpikesPerStep.MANY,
+        Cause.FLOOR: rule.floor is not Floor.NONE,
+        Cause.LAYER_DELAY: rule.spike_from is SpikeFrom.PREVIOUS,
+        Cause.ROUNDING: rule.precision is Precision.FIXED,
+    }
+    for cause, is_so in odd.items():
+        if is_so:
+            raise Refused(cause, (name,), f"{name} does more than a membrane with a threshold and a feedback: {cause.meaning}")
+
+
+def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
+    """Raise Refused where the target takes no part of the composition, nor what stands for it."""
+    weights = {1: "Linear", 2: "Conv1d", 3: "Conv2d"}.get(len(shape), "Linear")
+    needed = ((_MEMBRANES[kind], weights), ("Threshold", "LIF"), ("Scale", weights))
+    lacking = [" nor ".join(either) for either in needed if not any(target.takes(each) for each in either)]
+    if lacking:
+        why = f"{target.name} resets {name} otherwise, and takes neither {', and neither '.join(lacking)} to make up for it"
+        raise Refused(Cause.RESET_KIND, (name,), why)
+
+
+def _composed(
+    name: str, node: Node, shape: Shape, source: Side, target: Side
+) -> tuple[dict[str, Node], list[Edge], list[Edge]]:
+    """The parts of a neuron, the first of which is fed and one has its name; their edges, and those of them that wait."""
+    old = source.rule(node.kind)
+    parts = {"synapse": _synapse(name, node, shape, source)} if "tau_syn" in node.params else {}
+    parts["membrane"], numbers = _membrane(name, node, shape, source)
+    theta = _theta(node, shape, old)
+    fires = theta
+    if old.comparison is Comparison.AT_OR_ABOVE:
+        fires = np.nextafter(theta.astype(np.float32), np.float32(-np.inf)).astype(np.float64)
+    if (fires < 0).any():
+        raise Refused(Cause.START, (name,), f"{name} would fire in silence, and be reset before it has begun")
+    if (numbers.gain == 0).any():
+        raise Refused(Cause.GAIN, (name,), f"no input reaches {name}, so that no feedback does")
+    weight = -(1.0 if old.timing is Timing.NEXT_STEP else numbers.decay) * theta / numbers.gain
+    parts |= {name: Node("Threshold", {"threshold": as_array(fires)}), "reset": _scale(weight, target)}
+    edges = [("synapse", "membrane")] if "synapse" in parts else []
+    edges += [(name, "reset"), ("reset", "membrane")]
+    late = [("reset", "membrane")]
+    if old.timing is not Timing.CARRIED:
+        return parts, [*edges, ("membrane", name)], late
+    if (start_value(node, shape, old) > theta).any():
+        raise Refused(Cause.START, (name,), f"{name} starts above its threshold, and what would carry that starts at 0")
+    parts |= dict(zip(_CARRIED, _carried(theta, target), strict=True))
+    late += [("carry", "less"), ("again", "rest")]
+    edges += [("membrane", "less"), ("less", name), ("less", "rest"), (name, "spent"), ("spent", "rest")]
+    return parts, [*edges, ("rest", "carry"), ("rest", "again"), *late[1:]], late
+
+
+def _carried(theta: Values, target: Side) -> tuple[Node, ...]:
+    """The nodes of ``_CARRIED``."""
+    rest = Node("Threshold", {"threshold": as_array(theta)})
+    less, spent, carry, again = (_scale(each, target) for each in (np.ones_like(theta), -theta, -theta, theta))
+    return less, spent, rest, carry, again
+
+
+def _theta(node: Node, shape: Shape, rule: UpdateRule) -> Values:
+    theta = parameter(node, "v_threshold", shape)
+    return np.full(shape, theta.min()) if rule.threshold is Use.COLLAPSED else theta
+
+
+def _scale(values: Values, target: Side) -> Node:
+    """A factor for each element, as a diagonal where the target takes no Scale."""
+    if target.takes("Scale"):
+        return Node("Scale", {"scale": as_array(values)})
+    try:
+        return diagonal(values, values.shape, target)
+    except NoWeights as impossible:
+        raise Refused(Cause.RESET_KIND, (), f"{target.name} takes no Scale, and {impossible}") from impossible
+
+
+def _synapse(name: str, node: Node, shape: Shape, source: Side) -> Node:
+    """The synapse of a current-based neuron as an LI."""
+    old = source.rule(node.kind)
+    if old.order is Order.MEMBRANE_FIRST:
+        raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
+    resting = node["v_leak"] if old.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
+    plain = Node("LI", {"tau": node["tau_syn"], "r": node["w_in"], "v_leak": as_array(resting)})
+    return _alike(name, plain, shape, source, synapse(node, shape, source.dt, old))
+
+
+def _membrane(name: str, node: Node, shape: Shape, source: Side) -> tuple[Node, Coefficients]:
+    """A neuron's membrane without its threshold, and its numbers, which are the neuron's under the source's rules."""
+    wanted = membrane(node, shape, source.dt, source.rule(node.kind))
+    values = {{"tau_mem": "tau"}.get(key, key): value for key, value in node.params.items()}
+    plain = Node(_MEMBRANES[node.kind], {key: value for key, value in values.items() if key in ("tau", "r", "v_leak")})
+    return _alike(name, plain, shape, source, wanted), wanted
+
+
+def _alike(name: str, plain: Node, shape: Shape, source: Side, wanted: Coefficients) -> Node:
+    """An LI or I with a gain as wanted; Refused where its other numbers are not."""
+    rule = source.rule(plain.kind)
+    given = membrane(plain, shape, source.dt, rule)
+    if not agree(wanted.gain, given.gain) and agree(wanted.decay, given.decay):
+        plain = _with_gain(plain, shape, wanted.gain, given.gain)
+        given = membrane(plain, shape, source.dt, rule)
+    differ: list[tuple[Cause, Values, Values]] = [
+        (Cause.DECAY, wanted.decay, given.decay),
+        (Cause.GAIN, wanted.gain, given.gain),
+        (Cause.LEAK_IGNORED, wanted.leak, given.leak),
+        (Cause.START, wanted.start, given.start),
+    ]
+    for cause, one, other in differ:
+        if not agree(one, other):
+            raise Refused(cause, (name,), f"{name} without its threshold, as {plain.kind}, would differ: {cause.meaning}")
+    return plain
+
+
+def _with_gain(plain: Node, shape: Shape, wanted: Values, given: Values) -> Node:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.nan_to_num(wanted / given, nan=1.0, posinf=1.0, neginf=1.0)
+    values = {key: as_array(np.broadcast_to(parameter(plain, key, shape), shape)) for key in plain.params}
+    return Node(plain.kind, {**values, "r": as_array(ratio * values["r"])})
+
+
+COMPOSITIONS = (
+    Pass(
+        "soft_reset_as_composition",
+        (),
+        frozenset({Cause.RESET_LOST, Cause.RESET_KIND, Cause.RESET_LATE}),
+        "spikes, up to float64 rounding; membranes before their reset, under other names",
+        soft_reset_as_composition,
+    ),
+)
+"""Passes that put a neuron together: before those about offsets and comparisons, which take a neuron for one node."""

@@ -1,11 +1,11 @@
 r"""How a neuron advances by one step under an update rule.
 
-Every neuron is one or two leaky memories.  The membrane :math:`v` [V] of a step is
+Every neuron is one or two leaky integrators.  The membrane :math:`v` [V] of a step is
 
 .. math:: v \leftarrow a\,v + g\,x + c
 
 with :math:`a`, :math:`g` and :math:`c` (what the leak adds) chosen by the axes of :class:`nir_interop.rule.UpdateRule`; a
-current-based neuron feeds the membrane with a second memory :math:`i` [A] instead of :math:`x`.  Then the membrane is
+current-based neuron feeds the membrane with a second one :math:`i` [A] instead of :math:`x`.  Then the membrane is
 compared with the threshold, and reset.  All tensors have axes (T, B, \*shape).
 """
 
@@ -79,9 +79,13 @@ class Element(Protocol):
 
 
 @dataclass(frozen=True)
-class Memory:
-    r"""A leaky memory: ``drive`` turns inputs (T, B, \*shape) into :math:`g\,x + c`; ``advance`` overwrites one step's drive
-    with the new value and returns it; ``start`` is the value before the first step."""
+class LeakyIntegrator:
+    r"""A leaky integrator, :math:`u \leftarrow a\,u + g\,x + c`.
+
+    drive : turns inputs (T, B, \*shape) into :math:`g\,x + c`
+    advance : overwrites one step's drive with the new value, and returns it
+    start : the value before the first step
+    """
 
     drive: Callable[[Tensor], Tensor]
     advance: Callable[[Tensor, Tensor], Tensor]
@@ -99,7 +103,7 @@ def parameter(node: Node, name: str, shape: tuple[int, ...]) -> Values:
     return np.broadcast_to(value.reshape(()) if value.size == 1 else value.reshape(shape), shape)
 
 
-def membrane_memory(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> Memory:
+def membrane_integrator(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> LeakyIntegrator:
     r"""The membrane: :math:`a` from τ (1 for I and IF), :math:`g` from R, :math:`c` from v_leak."""
     resistance = np.ones(shape) if rule.resistance is Use.IGNORED else parameter(node, "r", shape)
     name = "tau_mem" if "tau_mem" in node.params else "tau"
@@ -111,10 +115,10 @@ def membrane_memory(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateR
         gain = np.full(shape, gain.min())
     leak = parameter(node, "v_leak", shape) if "v_leak" in node.params else np.zeros(shape)
     added = {LeakUse.IGNORED: np.zeros(shape), LeakUse.ADDED: leak}.get(rule.leak, (1 - decay) * leak)
-    return _memory(rule, decay, gain, added, np.zeros(shape))
+    return _integrator(rule, decay, gain, added, np.zeros(shape))
 
 
-def synapse_memory(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> Memory:
+def synapse_integrator(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> LeakyIntegrator:
     """The synapse of a current-based neuron: w_in in the place of R, and no leak but where a rule gives it the membrane's."""
     weight = np.ones(shape) if rule.input_weight is Use.IGNORED else parameter(node, "w_in", shape)
     tau = _time_constant(node, "tau_syn", shape)
@@ -124,7 +128,7 @@ def synapse_memory(node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRu
     gain = _gain(rule.synapse_gain, weight, step, tau, decay)
     leak = parameter(node, "v_leak", shape) if rule.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
     start = leak if rule.start is Start.LEAK else np.zeros(shape)
-    return _memory(rule, decay, gain, (1 - decay) * leak, start)
+    return _integrator(rule, decay, gain, (1 - decay) * leak, start)
 
 
 def start_value(node: Node, shape: tuple[int, ...], rule: UpdateRule) -> Values:
@@ -165,7 +169,7 @@ def _gain(kind: Gain, factor: Values, step: Values, tau: Values | None, decay: V
         return factor * (1 - decay) if kind is Gain.COMPLEMENT else factor * (step / tau)
 
 
-def _memory(rule: UpdateRule, decay: Values, gain: Values, added: Values, start: Values) -> Memory:
+def _integrator(rule: UpdateRule, decay: Values, gain: Values, added: Values, start: Values) -> LeakyIntegrator:
     if rule.precision is Precision.FIXED:
         return _fixed_point(decay, gain, added, start)
     dtype = torch.float32 if rule.precision is Precision.FLOAT32 else torch.float64
@@ -178,10 +182,10 @@ def _memory(rule: UpdateRule, decay: Values, gain: Values, added: Values, start:
     def advance(u: Tensor, step: Tensor) -> Tensor:
         return step.addcmul_(u, a)
 
-    return Memory(drive, advance, start)
+    return LeakyIntegrator(drive, advance, start)
 
 
-def _fixed_point(decay: Values, gain: Values, added: Values, start: Values) -> Memory:
+def _fixed_point(decay: Values, gain: Values, added: Values, start: Values) -> LeakyIntegrator:
     a = torch.tensor(np.rint(decay * FIXED_POINT))
     g, c = torch.tensor(gain), torch.tensor(added)
 
@@ -191,7 +195,7 @@ def _fixed_point(decay: Values, gain: Values, added: Values, start: Values) -> M
     def advance(u: Tensor, step: Tensor) -> Tensor:
         return step.add_(torch.trunc(u * a) / FIXED_POINT)
 
-    return Memory(drive, advance, start)
+    return LeakyIntegrator(drive, advance, start)
 
 
 def _shortest(values: Values, dtype: torch.dtype) -> Tensor:
@@ -209,8 +213,8 @@ class SteppedNeuron:
     def __init__(self, node: Node, shape: tuple[int, ...], dt: float, rule: UpdateRule) -> None:
         self.dtype = torch.float32 if rule.precision is Precision.FLOAT32 else torch.float64
         self.shape, self.rule = shape, rule
-        self.membrane = membrane_memory(node, shape, dt, rule)
-        self.synapse = synapse_memory(node, shape, dt, rule) if "tau_syn" in node.params else None
+        self.membrane = membrane_integrator(node, shape, dt, rule)
+        self.synapse = synapse_integrator(node, shape, dt, rule) if "tau_syn" in node.params else None
         self.initial = start_value(node, shape, rule)
         self.late, self.carried = rule.timing is Timing.NEXT_STEP, rule.timing is Timing.CARRIED
         self.from_previous = rule.spike_from is SpikeFrom.PREVIOUS
@@ -304,11 +308,11 @@ class SteppedNeuron:
         return torch.tensor(array, dtype=self.dtype)
 
 
-def integrate(memory: Memory, x: Tensor, before: Tensor) -> Tensor:
-    r"""A memory without threshold, :math:`u \leftarrow a\,u + g\,x + c`, over all steps of ``x``."""
-    drive = memory.drive(x)
+def integrate(integrator: LeakyIntegrator, x: Tensor, before: Tensor) -> Tensor:
+    r"""An integrator without threshold, :math:`u \leftarrow a\,u + g\,x + c`, over all steps of ``x``."""
+    drive = integrator.drive(x)
     for step in drive:
-        before = memory.advance(before, step)
+        before = integrator.advance(before, step)
     return drive
 
 

@@ -50,7 +50,7 @@ ROLES = ("exporter", "importer")
 
 
 @dataclass(frozen=True)
-class Run:
+class SavedRun:
     """What one run left behind.
 
     path : its report.csv
@@ -102,7 +102,7 @@ class Run:
         }
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> SavedRun:
     """Read a folder of results, or its report.csv, and the environment.json beside it.
 
     Raises BadInput where there is no report, or one of other columns.
@@ -118,7 +118,7 @@ def read_run(path: Path) -> Run:
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     environment = environment_beside(report)
     measured = tuple({str(name): value for name, value in row.items()} for row in rows if row["status"] != Status.ENV_MISSING)
-    return Run(report, measured, environment)
+    return SavedRun(report, measured, environment)
 
 
 def environment_beside(report: Path) -> dict[str, Any]:
@@ -146,12 +146,12 @@ def environment_beside(report: Path) -> dict[str, Any]:
 _NUMBERS = {"cores", "cpus", "memory_gib"}
 
 
-def without(run: Run, backend: str) -> Run:
+def without(run: SavedRun, backend: str) -> SavedRun:
     """The run as if a backend had taken no part."""
     return replace(run, rows=tuple(row for row in run.rows if backend not in (row["exporter"], row["importer"])))
 
 
-def in_place(run: Run, backend: str) -> Run:
+def in_place(run: SavedRun, backend: str) -> SavedRun:
     """The run as if ``<library>==<label>`` were the library: its cells bear the library's name, whose own are left out.
 
     Raises UnknownName for a backend without a label, or one that took no part.
@@ -224,7 +224,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunDifference:
     """What became of every cell, worst first.
 
     same_machine : whether both runs are known to come from one machine
@@ -232,8 +232,8 @@ class Difference:
     other_weights : network and exporter that learned other weights in one run than in the other
     """
 
-    old: Run
-    new: Run
+    old: SavedRun
+    new: SavedRun
     changes: tuple[Change, ...]
     same_machine: bool
     rounding: Mapping[str, float]
@@ -287,7 +287,7 @@ def badness(row: Row) -> Badness:
     return ((Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.REFUSED).index(status), False, 0)
 
 
-def compare(old: Run, new: Run) -> Difference:
+def compare(old: SavedRun, new: SavedRun) -> RunDifference:
     """What became of every cell.
 
     A cell is itself in both runs by its ``cell_id``.  Where an export fails there is one cell in place of all that an importer
@@ -310,7 +310,7 @@ def compare(old: Run, new: Run) -> Difference:
         changes.append(_change(cell_id, here["mode"], left, right, allowed))
     changes += _unpaired(before, after, allowed)
     changes.sort(key=_worst_first)
-    return Difference(old, new, tuple(changes), same, allowed.rounding, allowed.weights)
+    return RunDifference(old, new, tuple(changes), same, allowed.rounding, allowed.weights)
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,7 @@ class _Allowed:
         return self.rounding.get(new["network"], 0.0) > 0 or math.isclose(one, other, rel_tol=NOISE, abs_tol=NOISE)
 
 
-def _moved_by_rounding(old: Run, new: Run) -> dict[str, float]:
+def _moved_by_rounding(old: SavedRun, new: SavedRun) -> dict[str, float]:
     """Network → the largest rates of its cells that are proven to be rounding, of both runs together, at most 1."""
     found: dict[str, float] = {}
     for run in (old, new):
@@ -351,7 +351,7 @@ def _moved_by_rounding(old: Run, new: Run) -> dict[str, float]:
     return found
 
 
-def _other_weights(old: Run, new: Run, same: bool) -> frozenset[tuple[str, str]]:
+def _other_weights(old: SavedRun, new: SavedRun, same: bool) -> frozenset[tuple[str, str]]:
     """Network and exporter whose weights differ; where a run does not say which it had, whose graphs do, between machines."""
     before, after = ({(row["network"], row["exporter"]): row for row in run.rows} for run in (old, new))
     return frozenset(
@@ -359,7 +359,7 @@ def _other_weights(old: Run, new: Run, same: bool) -> frozenset[tuple[str, str]]
     )
 
 
-def _learned(old: Run, new: Run, network: str, exporter: str, before: Row, after: Row, same: bool) -> bool | None:
+def _learned(old: SavedRun, new: SavedRun, network: str, exporter: str, before: Row, after: Row, same: bool) -> bool | None:
     """Whether a network learned the same weights in both runs; None where it learned none, or nobody knows."""
     mine, other = (run.weights.get(network, {}).get(exporter) for run in (old, new))
     if mine is not None and other is not None:
@@ -462,7 +462,7 @@ FEW = 5
 """Cells that got worse and are named after a run of the matrix."""
 
 
-def paragraphs(found: Difference) -> Iterator[str]:
+def paragraphs(found: RunDifference) -> Iterator[str]:
     """The whole difference as plain lines: what is compared, the counts, and each cell that got worse or better."""
     yield from _head(found)
     yield from _counted(found)
@@ -472,7 +472,7 @@ def paragraphs(found: Difference) -> Iterator[str]:
     yield from _summed(found)
 
 
-def renderables(found: Difference) -> Iterator[RenderableType]:
+def renderables(found: RunDifference) -> Iterator[RenderableType]:
     """The same for a terminal, to be printed with rich."""
     from rich import box
     from rich.markup import escape
@@ -504,7 +504,7 @@ def renderables(found: Difference) -> Iterator[RenderableType]:
         yield shown(line)
 
 
-def few_lines(found: Difference) -> Iterator[str]:
+def few_lines(found: RunDifference) -> Iterator[str]:
     """What a run changed in the report that was there: nothing where nothing did."""
     counts = Counter(change.kind for change in found.changes)
     told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind != "same" and counts[kind])
@@ -530,7 +530,7 @@ def ended(row: Row | None) -> str:
     return f"{row['status']}{share}{error}{silence}"
 
 
-def _head(found: Difference) -> Iterator[str]:
+def _head(found: RunDifference) -> Iterator[str]:
     yield f"old: {found.old.path}, {len(found.old.rows)} cells"
     yield f"new: {found.new.path}, {len(found.new.rows)} cells"
     yield "versions: " + (_versions(found) or "the same: " + ", ".join(f"{n} {v}" for n, v in found.new.versions.items()))
@@ -540,20 +540,20 @@ def _head(found: Difference) -> Iterator[str]:
     yield from _weights(found)
 
 
-def _weights(found: Difference) -> Iterator[str]:
+def _weights(found: RunDifference) -> Iterator[str]:
     """Which networks have other weights, if any."""
     if found.other_weights:
         pairs = ", ".join(f"{network} in {exporter}" for network, exporter in sorted(found.other_weights))
         yield f"other weights: {pairs}; what is made of them is worse by its status alone"
 
 
-def _rounded(found: Difference) -> Iterator[str]:
+def _rounded(found: RunDifference) -> Iterator[str]:
     """The cells that only another processor's rounding changed."""
     for change in found.rounded():
         yield f"rounding: {change.cell_id}: {', '.join(change.rounded)}"
 
 
-def _versions(found: Difference, before: str = "", after: str = "", *, absent: bool = True) -> str:
+def _versions(found: RunDifference, before: str = "", after: str = "", *, absent: bool = True) -> str:
     """The versions that differ, between ``before`` and ``after``; empty where none does.
 
     absent : also of what took part in one run only
@@ -563,13 +563,13 @@ def _versions(found: Difference, before: str = "", after: str = "", *, absent: b
     return f"{before}{', '.join(told)}{after}" if told else ""
 
 
-def _counted(found: Difference) -> Iterator[str]:
+def _counted(found: RunDifference) -> Iterator[str]:
     for mode, counts in found.counts().items():
         if any(counts.values()) or mode == Mode.NATIVE:
             yield f"{mode}: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
 
 
-def _summed(found: Difference) -> Iterator[str]:
+def _summed(found: RunDifference) -> Iterator[str]:
     """What need not be told cell by cell, and which cells are others by rounding alone."""
     columns = Counter(column for change in found.of("changed") for column in change.columns)
     if columns:

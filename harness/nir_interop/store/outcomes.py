@@ -11,7 +11,7 @@ from nir_interop.store.graph_facts import graph_facts
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Status
 from nir_interop.workers.jobs import GRAPH, Job, O, Outcome, outcome_of, to_json
-from nir_interop.workers.scheduler import Answer, Scheduler, Task
+from nir_interop.workers.scheduler import Future, Scheduler, Task
 
 _LEAVES_NOTHING = (Status.TIMEOUT, Status.CRASH, Status.ENV_MISSING)
 
@@ -21,7 +21,7 @@ class Outcomes:
 
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store, self._scheduler = store, scheduler
-        self._asked: dict[tuple[str, str], list[Answer[Any]]] = {}
+        self._asked: dict[tuple[str, str], list[Future[Any]]] = {}
         self._found: dict[tuple[str, str], Outcome] = {}
 
     def ask(
@@ -37,7 +37,7 @@ class Outcomes:
         option: str = "",
         prepare: Callable[[Any, Path], Job[Any]] = lambda job, folder: job,
         here: Callable[[Any], Outcome] | None = None,
-    ) -> Answer[tuple[O, bool]]:
+    ) -> Future[tuple[O, bool]]:
         """What comes of a job, and whether that was known, to the store or to this run.
 
         key : of :mod:`nir_interop.store.keys`; what it names is kept under ``job.kept``
@@ -46,14 +46,14 @@ class Outcomes:
         here : what the run itself does, for jobs that no worker does
         """
         place = (job.kept, key)
-        answer: Answer[tuple[O, bool]] = Answer()
+        coming: Future[tuple[O, bool]] = Future()
         if place in self._asked:
-            self._asked[place].append(answer)
-            return answer
+            self._asked[place].append(coming)
+            return coming
         if place not in self._found:
             kept = self._kept(job, place, limit)
             if kept is None:
-                self._asked[place] = [answer]
+                self._asked[place] = [coming]
                 self._scheduler.add(
                     Task(
                         backend,
@@ -63,20 +63,20 @@ class Outcomes:
                         limit,
                         lambda folder: prepare(replace(job, objects=str(self._store.objects), folder=str(folder)), folder),
                         lambda outcome, folder: self._keep(job, place, outcome, folder),
-                        lambda outcome: self._answer(place, outcome),
+                        lambda outcome: self._known(place, outcome),
                         option,
                         here,
                     )
                 )
-                return answer
+                return coming
             self._found[place] = kept
-        answer.give((self._found[place], True))  # type: ignore[arg-type]  # what is found under a job's key is of its kind
-        return answer
+        coming.give((self._found[place], True))  # type: ignore[arg-type]  # what is found under a job's key is of its kind
+        return coming
 
-    def _answer(self, place: tuple[str, str], outcome: Outcome) -> None:
+    def _known(self, place: tuple[str, str], outcome: Outcome) -> None:
         self._found[place] = outcome
-        for number, answer in enumerate(self._asked.pop(place)):
-            answer.give((outcome, number > 0))
+        for number, coming in enumerate(self._asked.pop(place)):
+            coming.give((outcome, number > 0))
 
     def _kept(self, job: Job[O], place: tuple[str, str], limit: float) -> O | None:
         """An outcome in the store; none that ran into another limit than there is now."""

@@ -22,9 +22,8 @@ from nir_interop.agreement.side import RunGraph, Side
 from nir_interop.agreement.status import Agreement, Compares, agreement
 from nir_interop.arrays import Array
 from nir_interop.errors import NirInteropError, RunFailed
-from nir_interop.explain.continuous import explain_continuous
 from nir_interop.explain.failed_cells import attributed, without_graph, without_meaning
-from nir_interop.explain.verdict import explain_cell
+from nir_interop.explain.verdict import explain_cell, explain_continuous
 from nir_interop.graphs import Graph, inline
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.recording import Recording

@@ -22,7 +22,7 @@ from nir_interop.store.store import Store
 from nir_interop.vocabulary import REFERENCE, Readout, Status
 from nir_interop.workers.error_messages import OWN
 from nir_interop.workers.jobs import OK, Cell, Compared, Job, Meaning, O, Outcome
-from nir_interop.workers.scheduler import TIME_LIMIT, Answer, Scheduler, Task, start
+from nir_interop.workers.scheduler import TIME_LIMIT, Future, Scheduler, Task, start
 
 if TYPE_CHECKING:
     from nir_interop.graphs import Graph
@@ -166,8 +166,8 @@ def run_graph(
         meant = kept.folder / f"{REFERENCE}.npz"
         given, found = str(here / "stimulus.npz"), dict[str, Compared]()
 
-        def ask(backend: Backend, job: Job[O]) -> Answer[O]:
-            answer: Answer[O] = Answer()
+        def ask(backend: Backend, job: Job[O]) -> Future[O]:
+            answer: Future[O] = Future()
             task = Task(backend.name, 0, (backend.name,), 4.0, time_limit, lambda _: job, done=answer.give, option=TIME_LIMIT)
             scheduler.add(task)
             return answer

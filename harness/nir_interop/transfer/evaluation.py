@@ -26,16 +26,19 @@ from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.adapter import Adapter, Model, load_adapter
 from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
+from nir_interop.graphs import Graph, digest
 from nir_interop.learning import Share, classify
 from nir_interop.networks import Network
 from nir_interop.networks.serialization import document_of
 from nir_interop.recording import Recording
+from nir_interop.rule import UpdateRule
 from nir_interop.store.keys import backend_key, key, sources_key
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Readout, Stage, Status
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import die_with
 from nir_interop.workers.error_messages import BENEATH, OWN, failure, import_failure
+from nir_interop.workers.live import LiveBackend
 from nir_interop.workers.progress import reseed
 
 Name = TypeVar("Name")
@@ -206,6 +209,52 @@ def evaluate_with(
         if outcome["failed"]:
             break
     return _joined([_kept(store, each) for each in keys])
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Runs graphs on any number of recordings where they can be run already: in a live backend, or by the reference.
+
+    batch : recordings that are in memory at a time
+
+    Of its methods ``node`` is a node whose spikes are wanted too.
+    """
+
+    store: Store
+    batch: int = BATCH
+
+    def backend(self, live: LiveBackend, graph: Graph, recordings: Recordings, dt: float, node: str = "") -> Evaluated:
+        """In a library's own process, at a step [s]."""
+        about = {"backend": backend_key(live.backend), "graph": _graph_key(graph), "dt": dt}
+        return evaluate_with(
+            lambda batch: live(graph, batch, dt), about, recordings, self.store, batch=self.batch, node=node
+        )  # fmt: skip
+
+    def rule(self, graph: Graph, recordings: Recordings, dt: float, rule: UpdateRule, node: str = "") -> Evaluated:
+        """By the reference under a rule, in this process."""
+        from nir_interop.reference import Simulator
+
+        simulator = Simulator(graph, dt, rule)
+        about = {
+            "reference": sources_key("nir_interop.reference"),
+            "rule": rule.as_dict(),
+            "graph": _graph_key(graph),
+            "dt": dt,
+        }
+
+        def run(batch: Array) -> Recording:
+            return simulator.run(batch, membranes=False)[0]
+
+        return evaluate_with(run, about, recordings, self.store, batch=self.batch, node=node)
+
+
+def _graph_key(graph: Graph) -> list[Any]:
+    """Which graph it is, and which of its nodes are in graphs of their own."""
+
+    def names(part: Graph) -> dict[str, Any]:
+        return {name: names(node) if isinstance(node, Graph) else node.kind for name, node in part.nodes.items()}
+
+    return [digest(graph), names(graph)]
 
 
 def parts(runs: int, recordings: int) -> int:

@@ -14,8 +14,7 @@ from nir_interop.errors import BackendMissing
 from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
-from nir_interop.explain.probes.graphs import single
-from nir_interop.explain.probes.parameters import SIZE
+from nir_interop.explain.probes.neurons import SIZE, single
 from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, subject_key
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
 from nir_interop.networks import Network
@@ -26,8 +25,7 @@ from nir_interop.store.keys import made_key
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Reset, Status
 from nir_interop.workers.jobs import Fingerprinted, Identify
-from nir_interop.workers.live import LiveBackend
-from nir_interop.workers.network_of_graph import layered
+from nir_interop.workers.live import LiveBackend, network_of_graph
 from nir_interop.workers.progress import JobProgress
 
 LIMIT, BRIEF = 10.0, 4.0
@@ -209,7 +207,7 @@ def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> Nativ
 def _ways(live: LiveBackend, kinds: Iterable[str], *, recurrent: bool) -> dict[Way, dict[str, tuple[str, ...]]]:
     """How each primitive is written, wherever the probes put its r and w_in; nothing where it cannot be."""
     asked = [
-        (reset, kind, layered(single(neuron(kind, DT, gains, Variation()), SIZE), DT, reset, recurrent=recurrent))
+        (reset, kind, network_of_graph(single(neuron(kind, DT, gains, Variation()), SIZE), DT, reset, recurrent=recurrent))
         for reset in Reset
         for kind in kinds
         for gains in gains_of(kind)

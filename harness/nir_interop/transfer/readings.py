@@ -37,11 +37,11 @@ from nir_interop.reference import simulate
 from nir_interop.reference.neurons import (
     SteppedNeuron,
     Values,
-    membrane_memory,
+    membrane_integrator,
     parameter,
     resetting,
     start_value,
-    synapse_memory,
+    synapse_integrator,
 )
 from nir_interop.reference.simulator import Shape
 from nir_interop.rule import NIR_MEANING, Gain, Precision, ResetKind, Start, Timing, UpdateRule, Use
@@ -512,12 +512,12 @@ def numbers(one: Reading, shapes: Shapes) -> tuple[tuple[Any, ...], Values] | No
         if node.kind not in one.rules:
             continue
         rule, shape = one.rules[node.kind].but(precision=Precision.FLOAT64), shapes[name][0]
-        memories = [membrane_memory(node, shape, one.dt, rule)]
+        integrators = [membrane_integrator(node, shape, one.dt, rule)]
         if "tau_syn" in node.params:
-            memories.append(synapse_memory(node, shape, one.dt, rule))
+            integrators.append(synapse_integrator(node, shape, one.dt, rule))
             choices.append(rule.order)
-        for memory in memories:
-            kept, driven, silent = memory.responses(shape)
+        for integrator in integrators:
+            kept, driven, silent = integrator.responses(shape)
             values += [each.numpy() for each in (kept, driven - silent, silent)]
         values.append(start_value(node, shape, rule))
         choices += [name, node.kind, rule.feedback_bias]

@@ -30,7 +30,7 @@ def rewrite(adapter: Adapter, job: Rewrite, progress: JobProgress) -> Rewritten:
 def _rewritten(job: Rewrite) -> Rewritten:
     from nir_interop.errors import InvalidGraph, RunFailed
     from nir_interop.graphs import write
-    from nir_interop.reconcile.forbidding import forbidding
+    from nir_interop.reconcile.model import forbidding
     from nir_interop.transfer.case import explain_meaningless
     from nir_interop.transfer.rewriting import rewrite
 

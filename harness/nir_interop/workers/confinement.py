@@ -1,23 +1,35 @@
-"""What a worker may not do: its limits, set by itself before it imports a library, and never raised again.
+"""What a worker may not do, what it is granted, and what is ended with it.
 
-A library that means harm finds ways that none of this closes (`docs/isolation.md` names them); it keeps mistakes from
-taking the machine along, and what a file might make a library do from leaving it.
+Its limits it sets itself before it imports a library, and they are never raised again.  A library that means harm finds ways
+that none of this closes (`docs/isolation.md` names them); it keeps mistakes from taking the machine along, and what a file
+might make a library do from leaving it.  How much memory a worker may have, the run says.
+
+Processes that a worker's library started and that left its group are found by their temporary folder, and ended with it; where
+the run itself is killed, a process of its own does that, which waits for the run's end.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import errno
 import os
 import platform
+import re
 import resource
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nir_interop import memory as limits
+from nir_interop.errors import BadInput
+from nir_interop.workers.error_messages import MEMORY
 
 LARGEST_FILE = 2**30
 """Bytes: a library that prints for ever must not fill the disk."""
@@ -152,4 +164,149 @@ def _filter(processor: int, numbers: dict[str, int]) -> Iterator[tuple[int, int,
     yield _RETURN, 0, 0, _ALLOW
 
 
-__all__ = ["LARGEST_FILE", "confine", "die_with", "limit_addresses", "memory_limit"]
+SHARE = 0.75
+"""Of the machine's memory, for all workers that are at work at once."""
+ENOUGH = 4 * 2**30
+"""Bytes that a worker may take even where many are at work, if that is no more than half of what there is."""
+BESIDE = 2.0
+"""What a worker may take for each byte that ``--memory-limit`` allows a run, which is told from the reference's own shapes."""
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+
+
+def memory_for(jobs: int = 1) -> int:
+    """Bytes that each of so many workers may allocate; 0 for no limit.
+
+    The variable NIR_INTEROP_MEMORY says it; else it is a share of what the machine, or the control group, has, and more where
+    ``--memory-limit`` allows runs that need more.
+
+    Raises BadInput where the variable holds no size.
+    """
+    said = os.environ.get(MEMORY, "").strip()
+    if said:
+        size = _SIZE.fullmatch(said)
+        if size is None:
+            raise BadInput(f"{MEMORY} is {said[:40]!r}, which is no size: give bytes or, say, 8G; 0 takes the limit away")
+        return int(float(size[1]) * _UNITS[size[2].upper()])
+    there = _memory()
+    granted = max(int(there * SHARE / max(1, jobs)), min(ENOUGH, there // 2))
+    if limits.VARIABLE not in os.environ:
+        return granted
+    return max(granted, min(int(BESIDE * limits.memory_limit() * limits.GIB), int(there * SHARE)))
+
+
+def _memory() -> int:
+    """Bytes of memory that this process could have, if nobody else wanted any; 0 where the system does not say."""
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+    for folder in _groups():
+        with contextlib.suppress(OSError, ValueError):  # it says "max" where there is no limit
+            found = min(found, int((folder / "memory.max").read_text()))
+    return found
+
+
+def _groups() -> list[Path]:
+    """The control group that this process is in, and those that this one is in; none where there are none of version 2."""
+    try:
+        (path,) = (line[3:].strip("/") for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    except (OSError, ValueError):
+        return []
+    own = _CONTROL_GROUPS / path
+    return [own, *(each for each in own.parents if each.is_relative_to(_CONTROL_GROUPS))]
+
+
+_PATIENCE = 2.0
+_PROCESSES = Path("/proc")
+_GUARDED = "NIR_INTEROP_GUARDED"
+"""In the environment of all that works for a run: whose guard ends what a worker of a worker leaves, too."""
+_GUARD = """
+import os, signal, sys, time
+folders = sys.stdin.buffer.read().split(bytes(1))[:-1]  # until the run is no more; what is cut off is not one
+for _ in range(100):
+    found = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/" + name + "/environ", "rb") as file:
+                there = file.read()
+            if any(b"TMPDIR=" + each + end in there for each in folders for end in (b"/", bytes(1))):
+                os.kill(int(name), signal.SIGKILL)
+                found += 1
+        except OSError:
+            pass
+    if not found:
+        break
+    time.sleep(0.01)
+"""
+
+
+def kill_all(folder: Path) -> int:
+    """End every process whose temporary files go into a folder; how many there were."""
+    mine, total = os.getpid(), 0
+    for _ in range(100):  # those that are being started meanwhile are found the next time
+        found = [pid for pid in working_in(folder) if pid != mine]
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        total += len(found)
+        if not found:
+            break
+        time.sleep(0.01)
+    return total
+
+
+def working_in(folder: Path) -> list[int]:
+    """Processes that began with that folder, or one in it, for their temporary files; none where the system does not tell."""
+    found = []
+    wanted = b"TMPDIR=" + os.fsencode(folder)
+    for name in os.listdir(_PROCESSES) if _PROCESSES.is_dir() else ():
+        if name.isdigit():
+            with contextlib.suppress(OSError):  # gone by now, or somebody else's
+                there = (_PROCESSES / name / "environ").read_bytes().split(b"\0")
+                if any(each == wanted or each.startswith(wanted + b"/") for each in there):
+                    found.append(int(name))
+    return sorted(found)
+
+
+class _Guard:
+    """The process that waits; it is started once, and told of each worker's folder."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def tell(self, folder: Path) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _GUARD],
+                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env={},
+                    start_new_session=True,
+                )  # fmt: skip
+            if self._process.stdin is not None:
+                self._process.stdin.write(os.fsencode(folder) + b"\0")
+                self._process.stdin.flush()
+
+    def dismiss(self) -> None:
+        """Have it look once more, and go."""
+        with self._lock, contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.close()
+                self._process.wait(_PATIENCE)
+
+
+_GUARDIAN = _Guard()
+atexit.register(_GUARDIAN.dismiss)
+
+
+def guard(folder: Path) -> None:
+    """Have what works in a folder ended with this process, however that ends; a worker's own process has its run's guard."""
+    if _GUARDED not in os.environ and sys.platform == "linux":
+        _GUARDIAN.tell(folder.resolve())
+
+
+def guarded_environment() -> dict[str, str]:
+    """What says that there is a guard."""
+    return {_GUARDED: "1"}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from nir_interop.explain.probes.battery import BATTERY, Probe
-from nir_interop.explain.probes.nodes import NODES
-from nir_interop.explain.probes.parameters import Variation, gains_of, neuron
+from nir_interop.explain.probes.neurons import Variation, gains_of, neuron
 from nir_interop.explain.probes.prediction import Question
-from nir_interop.explain.probes.structural import Structural
-from nir_interop.explain.probes.wiring import WIRING
-from nir_interop.explain.probes.writing import OF_NEURONS, WRITINGS, written
+from nir_interop.explain.probes.structural import NODES, OF_NEURONS, WIRING, WRITINGS, Structural, written
 
 __all__ = [
     "BATTERY",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nir_interop.explain.probes import stimuli
-from nir_interop.explain.probes.parameters import Variation
+from nir_interop.explain.probes.neurons import Variation
 from nir_interop.explain.probes.stimuli import Waveform
 from nir_interop.fingerprint import Circuit
 from nir_interop.graphs import NEURONS

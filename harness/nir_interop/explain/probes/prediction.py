@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.explain.probes.battery import RESPONSE, Probe
-from nir_interop.explain.probes.graphs import FEEDBACK, chain, cycle, single
-from nir_interop.explain.probes.parameters import SIZE, neuron
+from nir_interop.explain.probes.neurons import FEEDBACK, SIZE, chain, cycle, neuron, single
 from nir_interop.fingerprint import Circuit, Gains
 from nir_interop.graphs import SPIKING, Array, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
-from nir_interop.reference.neurons import SteppedNeuron, membrane_memory, start_value, synapse_memory
+from nir_interop.reference.neurons import SteppedNeuron, membrane_integrator, start_value, synapse_integrator
 from nir_interop.rule import Floor, LeakUse, Precision, SpikesPerStep, Start, UpdateRule
 
 Values = NDArray[np.float64]
@@ -132,10 +131,10 @@ class Question:
         known = self._known
         if asked not in known:
             shape = (SIZE,)
-            make = synapse_memory if synapse else membrane_memory
-            memory = make(self.node, shape, self.probe.dt, rule)
-            start = memory.start if synapse else start_value(self.node, shape, rule)
-            numbers = [*(each.numpy() for each in memory.responses(shape, _dtype(rule))), start]
+            make = synapse_integrator if synapse else membrane_integrator
+            integrator = make(self.node, shape, self.probe.dt, rule)
+            start = integrator.start if synapse else start_value(self.node, shape, rule)
+            numbers = [*(each.numpy() for each in integrator.responses(shape, _dtype(rule))), start]
             kept, *others = (np.float32(each).tobytes() for each in numbers)
             known[asked] = _NUMBERS.setdefault((kept, *others, rule.precision), Numbers(kept))
         return known[asked]

@@ -6,13 +6,12 @@ Every array holds one number a neuron: parameters (n,), states and inputs (n,) o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from nir_interop.reference.exact.roots import rising_root
 
 Array = NDArray[np.float64]
 State = dict[str, Array]
@@ -196,3 +195,29 @@ class Synapse(Equation):
             z = self._rate_difference * q
             turn = np.where(z == 0, q, -np.log1p(-z) / self._rate_difference)
             return np.where((q >= 0) & (z < 1), turn, np.inf)
+
+
+def rising_root(function: Callable[[Array], tuple[Array, Array]], low: Array, high: Array) -> Array:
+    """Newton's method, kept inside a bracket by bisection.
+
+    function : t (n,) → its values and slopes (n,); values do not fall between low and high
+    low, high : (n,), value(low) ≤ 0 < value(high)
+
+    Returns the roots (n,) to one part in 2^50 of ``high``, or to where the function's own rounding hides them.  A Newton
+    step is taken where it stays in the bracket and is at most half the step before it; else the bracket is halved, so that
+    a root near a turning point, where the slope vanishes, is found as surely as any.  It comes to an end: Newton steps
+    in a row shrink, and each bisection halves what is left.
+    """
+    tolerance = 4 * np.finfo(np.float64).eps * high
+    t, moved, done = low, high - low, np.zeros(low.shape, dtype=bool)
+    while not done.all():
+        value, slope = function(t)
+        low, high = np.where(value > 0, low, t), np.where(value > 0, t, high)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            newton = t - value / slope
+            trusted = (newton >= low) & (newton <= high) & (2 * np.abs(newton - t) <= np.abs(moved))
+        # What has been found stays as it is, so that a root does not depend on its company.
+        target = np.where(done, t, np.where(trusted, newton, (low + high) / 2))
+        moved, t = target - t, target
+        done |= np.abs(moved) <= tolerance
+    return t

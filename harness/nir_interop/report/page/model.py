@@ -39,7 +39,7 @@ from nir_interop.report.cells import (
 from nir_interop.report.diff import environment_beside
 from nir_interop.report.page.charts import Chart, charts
 from nir_interop.report.page.details import Details
-from nir_interop.report.page.studies import Study, studies
+from nir_interop.report.page.studies import StudyPage, studies
 from nir_interop.report.primitives import Support, by_primitive, contradicts, summary
 from nir_interop.rule import AXES, NIR_MEANING
 from nir_interop.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
@@ -86,7 +86,7 @@ class Page:
     support: Support
     charts: Sequence[Chart]
     sweep: Sequence[Row]
-    studies: Sequence[Study]
+    studies: Sequence[StudyPage]
     issues: Sequence[tuple[Issue, int]]
     idioms: Mapping[str, Mapping[str, str]]
     details: Details

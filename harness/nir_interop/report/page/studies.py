@@ -22,7 +22,7 @@ _HEADINGS = {"h1": "h2"}
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyPage:
     """One study.
 
     title : the first heading of its page, which says what it asks; the body is what follows
@@ -35,7 +35,7 @@ class Study:
     left_out: tuple[str, ...] = ()
 
 
-def studies(folder: Path) -> list[Study]:
+def studies(folder: Path) -> list[StudyPage]:
     """Every folder of the results with a page, by name."""
     left = BUDGET
     found = []
@@ -46,7 +46,7 @@ def studies(folder: Path) -> list[Study]:
     return found
 
 
-def _study(page: Path, budget: int) -> tuple[Study, int]:
+def _study(page: Path, budget: int) -> tuple[StudyPage, int]:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(page.read_text(encoding="utf-8"))
     shown: set[str] = set()
@@ -69,7 +69,7 @@ def _study(page: Path, budget: int) -> tuple[Study, int]:
     for path in sorted(page.parent.glob("*.svg")):
         if path.name not in shown and path.name not in left_out and (address := place(path.name)) is not None:
             body += f'<figure><img src="{address}" alt="{Markup.escape(path.stem.replace("_", " "))}"></figure>\n'
-    return Study(page.parent.name, title, Markup(body), tuple(dict.fromkeys(left_out))), spent
+    return StudyPage(page.parent.name, title, Markup(body), tuple(dict.fromkeys(left_out))), spent
 
 
 def _title(tokens: list[Token]) -> str:

@@ -1,27 +1,34 @@
-"""Passes that write a stateless node in the words that a target's importer takes.
+"""Flatten, pools, convolutions, and the sizes of what they hear: written as a target's importer takes them.
 
 All of them are linear algebra: the rewritten graph computes the same under every rule, up to floating-point rounding.  What
 an importer takes is known from its probes alone; without evidence of a refusal nothing is rewritten.
+
+Times in another unit, and inputs that a target multiplies, are axes of its rule, which the passes about time constants and
+gains make up for: a number of steps is ``time_step = unit``, milliseconds are a dt in milliseconds, a factor of the input is
+a gain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import FlattenDims, Form, Written
-from nir_interop.graphs import Array, Graph, Node, padding_of, validate, whole_numbers
+from nir_interop.graphs import Array, Graph, Node, Shapes, components, padding_of, validate, whole_numbers
 from nir_interop.graphs.flattening import columns_of, joined, reordered
-from nir_interop.graphs.primitives import CONVOLUTIONS, POOLS
-from nir_interop.graphs.shapes import flatten_range
+from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE, ELEMENTWISE, POOLS
+from nir_interop.graphs.shapes import flatten_range, is_scalar
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
+from nir_interop.reconcile.neurons import lossless
 from nir_interop.vocabulary import Cause
 
 _WEIGHTS = {"Affine": "weight", "Linear": "weight", "Conv1d": "weight", "Conv2d": "weight", "Scale": "scale"}
 """Kinds that multiply what comes in, and the parameter they do it with."""
+
 
 Changed = dict[str, Node]
 
@@ -35,12 +42,6 @@ def _with(graph: Graph, changed: Changed, why: str) -> Rewritten | None:
 
 def _but(node: Node, **params: Any) -> Node:
     return Node(node.kind, {**node.params, **{name: np.asarray(value) for name, value in params.items()}})
-
-
-def lossless(wide: Array, dtype: np.dtype[Any]) -> Array:
-    """Numbers in the precision that a file had them in, where that loses nothing; else in double precision."""
-    narrow: Array = wide.astype(dtype if dtype.kind == "f" else np.float64)
-    return narrow if np.array_equal(narrow, wide) else wide
 
 
 def _divided(values: Array, divisor: int) -> Array:
@@ -337,8 +338,10 @@ def _dense_groups(graph: Graph, _source: Side, target: Side) -> Rewritten | None
 
 _EXACT = "outputs, spikes and membranes, up to float64 rounding"
 
+
 SQUARES: tuple[Pass, ...] = (Pass("square_kernel", (), frozenset({Cause.UNSUPPORTED}), _EXACT, square_kernel),)
 """Before convolutions become dense layers: those that are square need not."""
+
 
 OPERATORS: tuple[Pass, ...] = (
     Pass(
@@ -356,3 +359,261 @@ OPERATORS: tuple[Pass, ...] = (
     Pass("dense_groups", (), frozenset({Cause.UNSUPPORTED}), _EXACT, _dense_groups),
 )
 """In the order in which one may need another: what becomes of an average may have padding."""
+
+
+_SINGLE = np.dtype(np.float32)
+
+Edges = tuple[tuple[str, str], ...]
+
+MOST_WEIGHTS = 2**24
+"""Elements of a dense matrix: 64 MiB in single precision, all of which a step reads.  The first convolution of a network for
+28 x 28 pictures has a quarter of that with 8 channels, and all of it with 31; beyond, a file is of no use to anyone."""
+
+
+def convolution_as_dense(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""A convolution that the target does not take as an Affine on the flattened sample.
+
+    .. math:: \mathrm{vec}(w \star x + b) = W\,\mathrm{vec}(x) + \mathrm{vec}(b), \qquad
+        W_{(o,p),(c,q)} = \sum_k w_{o,c,k}\,[\,q = s\,p + d\,k - p_0\,]
+
+    with stride *s*, dilation *d* and :math:`p_0` zeros of padding in front, per dimension.  A Flatten comes before, where what
+    feeds it is no vector.  All behind it works on the vector: neurons and other elementwise nodes with their parameters in a
+    row, further convolutions, pools and dense layers (:math:`\mathbb{1} \otimes W` over leading dimensions) as dense layers; a
+    Flatten has nothing left to do and goes, unless a cycle or another edge needs it.
+
+    Not taken is a kind none of whose probes gave an output, and one of a shape that was refused and that no other pass takes
+    away (a kernel that is not square, a padding 'same' of an odd number of zeros).
+
+    Refuses where the target takes no Affine or no Flatten, where an Output hears what is not flattened otherwise, and dense
+    matrices of more than ``MOST_WEIGHTS`` elements.
+    """
+    causes = {name: cause for name, node in graph.primitives() if (cause := _untaken(node, target)) is not None}
+    if not causes:
+        return None
+    shapes, cause = validate(graph), causes[min(causes)]
+    flat = _behind(graph, causes, shapes)
+    _refuse(graph, target, flat, tuple(sorted(causes)), cause)
+    nodes = {name: _on_vectors(name, node, *shapes[name], cause) if name in flat else node for name, node in graph.primitives()}
+    kept, edges = _with_flattens(nodes, graph.edges, shapes, flat)
+    why = "the importer takes no such convolution; as a dense layer it works on the flattened sample, and so does all behind it"
+    return Rewritten(Graph(*_without_flattens(kept, edges, flat), graph.metadata), tuple(sorted(flat)), why)
+
+
+def _untaken(node: Node, target: Side) -> Cause | None:
+    """Why a node is to be written otherwise; None where it is no convolution, or one that the target takes."""
+    domain = target.domain
+    if node.kind not in CONVOLUTIONS or node.kind not in domain:
+        return None
+    if domain.lacks(node.kind):
+        return Cause.NODE_DROPPED
+    kernel = node["weight"].shape[2:]
+    odd = False
+    padding: Any = node["padding"]
+    if isinstance(padding, str):
+        stride, dilation = (whole_numbers(node, each, len(kernel)) for each in ("stride", "dilation"))
+        odd = any(before != after for before, after in padding_of(node, kernel, stride, dilation))
+    there = {Form.PADDING_SAME: odd, Form.KERNEL_NOT_SQUARE: len(set(kernel)) > 1}
+    if domain.refuses(node.kind, *(form for form, is_so in there.items() if is_so)):
+        return Cause.UNSUPPORTED
+    return None
+
+
+def _behind(graph: Graph, names: Iterable[str], shapes: Shapes) -> set[str]:
+    """The nodes that hear a flattened sample, or that are to: those named, and all behind them until it is a vector anyway."""
+    found, left = set(names), sorted(names)
+    while left:
+        name = left.pop()
+        if len(shapes[name][1]) != 1:
+            new = set(graph.out_of(name)) - found
+            found |= new
+            left += sorted(new)
+    return found
+
+
+def _refuse(graph: Graph, target: Side, flat: set[str], named: tuple[str, ...], cause: Cause) -> None:
+    for kind in ("Affine", "Flatten"):
+        if target.domain.lacks(kind):
+            raise Refused(
+                cause, named, f"the importer takes no such convolution, and no {kind} with which to write it otherwise"
+            )
+    for name in sorted(flat & set(graph.of_kind("Output"))):
+        why = (
+            f"the importer takes no such convolution; written as a dense layer it would make a vector of what {name} gives out"
+        )
+        raise Refused(cause, (*named, name), why)
+
+
+def _on_vectors(name: str, node: Node, shape: tuple[int, ...], to: tuple[int, ...], cause: Cause) -> Node:
+    """A node for what it heard in a row, which gives what it gave in a row."""
+    if node.kind in ELEMENTWISE:
+        return Node(node.kind, {key: value if is_scalar(value) else value.reshape(-1) for key, value in node.params.items()})
+    if node.kind == "Flatten":
+        return _flatten()
+    if prod(shape) * prod(to) > MOST_WEIGHTS:
+        why = f"as a dense layer {name} has {prod(to)} x {prod(shape)} weights, more than {MOST_WEIGHTS:,}"
+        raise Refused(cause, (name,), why)
+    if node.kind in DENSE:
+        outer = prod(shape[:-1])
+        weight = lossless(np.kron(np.eye(outer), node["weight"]), node["weight"].dtype)
+        return Node(
+            node.kind, {"weight": weight} | {key: np.tile(_row(node, to[-1]), outer) for key in node.params if key == "bias"}
+        )
+    if node.kind in POOLS:
+        return Node(
+            "Affine", {"weight": lossless(_matrix(node, shape, to), _SINGLE), "bias": np.zeros(prod(to), dtype=_SINGLE)}
+        )
+    weight = lossless(_matrix(node, shape, to), node["weight"].dtype)
+    return Node("Affine", {"weight": weight, "bias": np.repeat(_row(node, to[0]), prod(to[1:]))})
+
+
+def _flatten() -> Node:
+    return Node("Flatten", {"start_dim": np.array(0), "end_dim": np.array(-1)})
+
+
+def _row(node: Node, size: int) -> Array:
+    """One bias per channel."""
+    bias = node["bias"]
+    return np.broadcast_to(bias.reshape(()) if bias.size == 1 else bias, (size,))
+
+
+def _matrix(node: Node, shape: tuple[int, ...], to: tuple[int, ...]) -> Array:
+    """The matrix of a convolution or a pool from shape to shape; a line is a picture that is one wide."""
+    dimensions = len(shape) - 1
+    dilation: tuple[int, ...] = (1, 1)
+    stride = whole_numbers(node, "stride", dimensions)
+    if node.kind in POOLS:
+        kernel = whole_numbers(node, "kernel_size", 2)
+        share = 1 / prod(kernel) if node.kind == "AvgPool2d" else 1.0
+        weight = np.broadcast_to(share * np.eye(shape[0])[:, :, None, None], (shape[0], shape[0], *kernel))
+    else:
+        dilation = whole_numbers(node, "dilation", dimensions)
+        weight, kernel = _ungrouped(node), node["weight"].shape[2:]
+    zeros = [before for before, _ in padding_of(node, kernel, stride, dilation)]
+    taps = [_taps(*numbers) for numbers in zip(kernel, to[1:], shape[1:], stride, dilation, zeros, strict=True)]
+    if dimensions == 1:
+        weight, taps = weight[..., None], [*taps, np.ones((1, 1, 1))]
+    dense: Array = np.einsum("ockl,kpq,lrs->oprcqs", weight, *taps, optimize=True)
+    return dense.reshape(prod(to), prod(shape))
+
+
+def _taps(kernel: int, out: int, into: int, stride: int, dilation: int, zeros: int) -> Array:
+    """(kernel, out, into): which element of what comes in an element of the kernel meets, for each that goes out."""
+    meets = stride * np.arange(out)[None, :] + dilation * np.arange(kernel)[:, None] - zeros
+    return np.asarray(meets[:, :, None] == np.arange(into), dtype=np.float64)
+
+
+def _ungrouped(node: Node) -> Array:
+    """Weights over all channels, in double precision."""
+    (groups,), weight = whole_numbers(node, "groups", 1), node["weight"]
+    out, into = weight.shape[0] // groups, weight.shape[1]
+    dense = np.zeros((weight.shape[0], into * groups, *weight.shape[2:]))
+    for group in range(groups):
+        rows = slice(group * out, (group + 1) * out)
+        dense[rows, group * into : (group + 1) * into] = weight[rows]
+    return dense
+
+
+def _with_flattens(nodes: dict[str, Node], edges: Edges, shapes: Shapes, flat: set[str]) -> tuple[dict[str, Node], Edges]:
+    """A Flatten behind each node that feeds what hears flattened samples, and gives none."""
+    made, named = dict(nodes), dict[str, str]()
+    for source, end in edges:
+        if end in flat and source not in flat and len(shapes[source][1]) != 1 and source not in named:
+            name = f"{source}_flat"
+            while name in made:
+                name += "_"
+            made[name], named[source] = _flatten(), name
+    around = tuple((named[source], end) if source in named and end in flat else (source, end) for source, end in edges)
+    return made, (*named.items(), *around)
+
+
+def _without_flattens(nodes: dict[str, Node], edges: Edges, flat: set[str]) -> tuple[dict[str, Node], Edges]:
+    """Without those that hear a vector; but on a cycle, and beside an edge between the same two nodes, they stay."""
+    cyclic = {name for part in components(nodes, edges) if len(part) > 1 for name in part}
+    kept, left = dict(nodes), dict.fromkeys(edges)
+    for name in sorted(flat - cyclic):
+        around = [(source, end) for source, after in left if after == name for before, end in left if before == name]
+        if nodes[name].kind == "Flatten" and around and not any(edge in left or name in edge for edge in around):
+            del kept[name]
+            left = dict.fromkeys([*(edge for edge in left if name not in edge), *around])
+    return kept, tuple(left)
+
+
+AS_DENSE: tuple[Pass, ...] = (
+    Pass(
+        "convolution_as_dense",
+        (),
+        frozenset({Cause.NODE_DROPPED, Cause.UNSUPPORTED}),
+        "outputs, spikes and membranes up to float64 rounding, in a row",
+        convolution_as_dense,
+    ),
+)
+"""To come before all others: on vectors, other passes have fewer conditions."""
+
+
+def sizes_given(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write the size of its input, which follows from the graph, on every convolution that does not say it, or says another.
+
+    .. math:: \mathrm{input\_shape} = (d_1, \dots, d_n)\ \text{for samples of}\ (c, d_1, \dots, d_n)
+
+    An annotation changes nothing of what a graph means; but nir 1.0.8 constructs no convolution without it.  What probes found
+    of a convolution they found of one that says its size, so that no other is known to be taken: where nothing is known of the
+    target's convolutions, nothing is rewritten.
+    """
+    names = [name for name in graph.of_kind(*CONVOLUTIONS) if graph.nodes[name].kind in target.domain]
+    if not names:
+        return None
+    shapes, changed = validate(graph), dict[str, Node]()
+    for name, node in graph.primitives():
+        if name in names:
+            size = shapes[name][0][1:]
+            said = node.get("input_shape")
+            if said is None or not np.array_equal(np.atleast_1d(said), size):
+                given = np.array(size if len(size) > 1 else size[0])
+                changed[name] = Node(node.kind, {**node.params, "input_shape": given})
+    if not changed:
+        return None
+    why = "the importer is only known to take convolutions that say the size of what they hear"
+    return Rewritten(Graph({**graph.nodes, **changed}, graph.edges, graph.metadata), tuple(sorted(changed)), why)
+
+
+def unbatched_input(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Take the batch of 1, with which a graph was exported, out of its Input.
+
+    .. math:: W\,(x) = (W\,x) \quad\text{for samples } (x) \in \mathbb{R}^{1 \times n},\ x \in \mathbb{R}^n
+
+    Every layer and neuron does to a single row what it does to a vector, so that outputs, spikes and membranes are the same
+    numbers without an axis of one element.  nir 1.0.8 reads no graph whose Input has that axis before a weight: the type of a
+    weight is its columns alone.
+
+    Nothing is done where anything depends on axes (a convolution, a pool, a Flatten), where a node has other than one row, and
+    where what the target takes is not known.
+    """
+    entries = graph.of_kind("Input")
+    if not target.domain or len(entries) != 1:
+        return None
+    shapes = validate(graph)
+    kinds = {node.kind for _, node in graph.primitives()} - {"Input", "Output", "Affine", "Linear"}
+    rows = [shape for both in shapes.values() for shape in both]
+    if kinds - ELEMENTWISE or any(len(shape) != 2 or shape[0] != 1 for shape in rows):
+        return None
+    nodes: dict[str, Node | Graph] = {}
+    for name, node in graph.primitives():
+        if node.kind in ("Input", "Output"):
+            nodes[name] = Node(node.kind, {**node.params, "shape": np.array(shapes[name][0][1:])})
+        elif node.kind in ELEMENTWISE:
+            nodes[name] = Node(node.kind, {key: value[0] if value.ndim == 2 else value for key, value in node.params.items()})
+        else:
+            nodes[name] = node
+    changed = tuple(sorted(name for name in nodes if nodes[name] is not graph.nodes[name]))
+    return Rewritten(Graph(nodes, graph.edges, graph.metadata), changed, "the batch of one sample is taken out of the Input")
+
+
+BATCHES: tuple[Pass, ...] = (
+    Pass("unbatched_input", (), frozenset({Cause.UNSUPPORTED}), "outputs, spikes and membranes", unbatched_input),
+)
+"""Before all passes but those that make a graph mean something."""
+
+SIZES: tuple[Pass, ...] = (
+    Pass("sizes_given", (), frozenset({Cause.UNSUPPORTED}), "outputs, spikes and membranes", sizes_given),
+)
+"""Behind passes that make convolutions, before those that nest nodes."""

@@ -1,21 +1,39 @@
-r"""Where a membrane rests, starts and is reset to: shifted, or made up for by a bias of the weights before."""
+r"""Where a membrane rests, starts and is reset to: shifted, made up for by a bias, or by a pulse in the first step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Domain, NeuronCondition
-from nir_interop.graphs import NEURONS, Graph, Node
-from nir_interop.reconcile.inputs import Inputs, refuse_fixed_point
-from nir_interop.reconcile.model import Pass, Refused, Rewritten
-from nir_interop.reconcile.pulses import with_pulses
-from nir_interop.reconcile.steps import TO_VALUE, Coefficients, Shape, membrane, synapse, with_values
+from nir_interop.graphs import NEURONS, Graph, Node, as_array, components, validate
+from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
+from nir_interop.reconcile.neurons import (
+    TO_VALUE,
+    Coefficients,
+    Inputs,
+    Shape,
+    membrane,
+    refuse_fixed_point,
+    synapse,
+    with_values,
+)
+from nir_interop.reconcile.substitutes import NoSpare, refuse_first_neurons, spare_neurons
+from nir_interop.reconcile.wiring import misruns
 from nir_interop.reference.neurons import Values, parameter
-from nir_interop.rule import Floor, LeakUse, ResetKind, SpikeFrom, SpikesPerStep, Timing, UpdateRule, Use
+from nir_interop.rule import (
+    Floor,
+    LeakUse,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    Timing,
+    UpdateRule,
+    Use,
+)
 from nir_interop.vocabulary import Cause
 
 SHIFT_AXES = ("reset", "leak", "start")
@@ -40,7 +58,7 @@ def shift_membrane(graph: Graph, source: Side, target: Side) -> Rewritten | None
     shifted (by v_reset, by v_leak, by :math:`v_0`), one with a bias.  Spikes are as they were, membranes lower by *d*.
 
     Its start under the target's rule has to be :math:`v_0 - d`.  Where no shift makes it so and nothing else is wrong, a pulse
-    *p* in the first step (see :func:`nir_interop.reconcile.pulses.with_pulses`) makes up for a start at :math:`v'_B`:
+    *p* in the first step (see :func:`nir_interop.reconcile.voltages.with_pulses`) makes up for a start at :math:`v'_B`:
 
     .. math:: a\,v'_B + g\,(x_1 + p) = a\,(v_0 - d) + g\,x_1 \iff p = a\,(v_0 - d - v'_B)/g
 
@@ -267,3 +285,53 @@ OFFSETS = (
     ),
 )
 """Passes about rest, start and reset."""
+
+
+def with_pulses(graph: Graph, pulses: Mapping[str, Values], source: Side, target: Side) -> Graph:
+    r"""A graph whose neurons hear, in the first step alone, a pulse *p* each beside what they heard.
+
+    Two neurons *L* and *M* of one layer feed it; *L* hears a constant, and *M* hears *L* along the edge that closes the layer's
+    cycle, which waits a step:
+
+    .. math:: s_L(t) = 1, \quad s_M(t) = s_L(t - 1), \quad s_L(t) - s_M(t) = [t = 0], \qquad x \leftarrow x + p\,(s_L - s_M)
+
+    The constant is the bias of weights of 0 that hear the Input.  No neuron has to forget a spike: *L* never falls silent, and
+    nor does *M* once it has begun, so that any reset in the same step will do.
+
+    Raises Refused, with the cause ``start``, for neurons and an Input that are no vectors; for a neuron that is fed from inside
+    of its cycle alone, where a pulse would make other edges wait; where the target misruns joins at neurons; and where there
+    are no spare neurons (see :func:`spare_neurons`).
+    """
+    names, shapes = tuple(sorted(pulses)), validate(graph)
+    (heard,) = graph.of_kind("Input")
+    try:
+        _refuse_joins(graph, names, target)
+        if any(len(shape) != 1 for shape in (shapes[heard][1], *(shapes[name][0] for name in names))):
+            raise NoSpare("neurons or Input are no vector")
+        refuse_first_neurons(graph, source)
+        pair = spare_neurons(2, source, target)
+    except NoSpare as impossible:
+        why = f"{', '.join(names)} would start elsewhere; no shift makes up for that, and no pulse: {impossible}"
+        raise Refused(Cause.START, names, why) from impossible
+    nodes = dict(graph.nodes)
+    constant, layer, back = (free_name(name, nodes) for name in ("pulse_constant", "pulse", "pulse_back"))
+    silent = np.zeros((2, shapes[heard][1][0]), dtype=np.float32)
+    nodes[constant] = Node("Affine", {"weight": as_array(silent), "bias": as_array(np.array([1, 0], dtype=np.float32))})
+    nodes[layer] = pair
+    nodes[back] = Node("Linear", {"weight": as_array(np.array([[0, 0], [1, 0]], dtype=np.float32))})
+    edges = [(heard, constant), (constant, layer), (layer, back), (back, layer)]
+    for name in names:
+        given = free_name(f"{name}_start", nodes)
+        nodes[given] = Node("Linear", {"weight": as_array(np.stack([pulses[name], -pulses[name]], axis=1))})
+        edges += [(layer, given), (given, name)]
+    return Graph(nodes, (*graph.edges, *edges), graph.metadata)
+
+
+def _refuse_joins(graph: Graph, names: tuple[str, ...], target: Side) -> None:
+    """Raise NoSpare where nothing can be added to what neurons hear."""
+    home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
+    for name in names:
+        if misruns(target, graph.nodes[name].kind):
+            raise NoSpare(f"{target.name} misruns joins at neurons")
+        if all(home[source] == home[name] for source in graph.into(name)):
+            raise NoSpare(f"{name} is no entry of its cycle, and would be one with it")
