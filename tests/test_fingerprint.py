@@ -77,7 +77,7 @@ def test_an_unknown_axis_or_value_is_named(axes: dict[str, str], said: str) -> N
 @given(st.dictionaries(SUBJECTS, KNOWN))
 def test_a_fingerprint_survives_json(known: dict[Subject, Identified]) -> None:
     fingerprint = Fingerprint("norse", Origin.NATIVE, "reset_method=reset_value", Domain(known))
-    assert Fingerprint.from_dict(json.loads(json.dumps(fingerprint.as_dict()))) == fingerprint
+    assert Fingerprint.from_json(json.loads(json.dumps(fingerprint.to_json()))) == fingerprint
     assert {*fingerprint.by_primitive()} <= {subject for subject in known if isinstance(subject, str)}
 
 

@@ -427,6 +427,11 @@ class Domain(Mapping[Subject, Identified]):
         known = self.get(subject)
         return known is not None and known.mismatched > 0 and not known.refusals
 
+    def by_primitive(self) -> dict[str, UpdateRule]:
+        """Primitive → rule, as the simulator takes it; one that is not here has NIR's meaning, or no rule that is known."""
+        known = {subject: one for subject, one in self.items() if isinstance(subject, str)}
+        return {kind: one.rule for kind, one in known.items() if one.known or not one.outputs}
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {subject_key(subject): one.to_json() for subject, one in self.items()}
@@ -450,20 +455,19 @@ class Fingerprint:
     options: str = ""
     rules: Domain = field(default_factory=Domain)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
         return {"backend": self.backend, "side": self.origin.value, "options": self.options, "rules": self.rules.to_json()}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Fingerprint:
-        """The fingerprint that :meth:`as_dict` wrote."""
+    def from_json(cls, document: Mapping[str, Any]) -> Fingerprint:
+        """The fingerprint that :meth:`to_json` wrote."""
         rules = Domain.from_json(document["rules"])
         return cls(document["backend"], Origin(document["side"]), document["options"], rules)
 
     def by_primitive(self) -> dict[str, UpdateRule]:
-        """Primitive → rule, as the simulator takes it; one that is not here has NIR's meaning, or no rule that is known."""
-        known = {subject: one for subject, one in self.rules.items() if isinstance(subject, str)}
-        return {kind: one.rule for kind, one in known.items() if one.known or not one.outputs}
+        """Primitive → rule, see :meth:`Domain.by_primitive`."""
+        return self.rules.by_primitive()
 
 
 def differing_axes(one: UpdateRule, other: UpdateRule = NIR_MEANING) -> tuple[str, ...]:

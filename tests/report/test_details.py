@@ -61,7 +61,7 @@ def test_another_reason_for_a_pass_is_made_anew(ran: Ran) -> None:
     cells = list(ran.found.cells)
     number, cell = next((number, each) for number, each in enumerate(cells) if each.rewriting and each.rewriting.passes)
     assert cell.rewriting is not None
-    told = tuple({**one, "why": "for another reason"} for one in cell.rewriting.passes)
+    told = tuple(replace(one, why="for another reason") for one in cell.rewriting.passes)
     cells[number] = replace(cell, rewriting=replace(cell.rewriting, passes=told))
     details = keep(replace(ran.found, cells=tuple(cells)), Store(ran.store.path), ran.folder)
     assert {one["why"] for one in details[cell.job.cell_id]["passes"]} == {"for another reason"}

@@ -21,7 +21,7 @@ from typing import Any
 
 from nir_interop.arrays import save_arrays
 from nir_interop.backends.environments import Backend
-from nir_interop.fingerprint import Fingerprint, Origin
+from nir_interop.fingerprint import Domain
 from nir_interop.matrix.known_issues import load
 from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.matrix.results import CellResult, Results, SourceResult, repeated
@@ -529,5 +529,5 @@ def verdict_after(cell: CellResult) -> Explained:
 
 def _known_rules(found: Mapping[str, Any]) -> Rules:
     """Primitive → its rule, where that is known."""
-    known = Fingerprint.from_dict({"backend": "", "side": Origin.IMPORT.value, "options": "", "rules": found})
+    known = Domain.from_json(found)
     return {kind: rule.as_dict() for kind, rule in known.by_primitive().items()}

@@ -68,11 +68,11 @@ def _verdict(job: Explain) -> Verdict:
 def case_of(job: Explain | Rewrite) -> Case:
     """The case that a job is about; it has a graph."""
     from nir_interop.agreement.side import Side
-    from nir_interop.fingerprint import Fingerprint
+    from nir_interop.fingerprint import Domain, Fingerprint
     from nir_interop.rule import UpdateRule
     from nir_interop.transfer.case import Case
 
-    known = Fingerprint.from_dict({"backend": job.importer, "side": "import", "options": "", "rules": job.domain})
+    known = Fingerprint(job.importer, rules=Domain.from_json(job.domain))
     own = {kind: UpdateRule.from_dict(axes) for kind, axes in sorted(job.source_rules.items())}
     return Case(
         graph_at(job.path(job.graph or "")),

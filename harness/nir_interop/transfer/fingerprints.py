@@ -63,22 +63,22 @@ class NativeRules:
             found[way] = Fingerprint(self.backend, Origin.NATIVE, options, Domain(rules))
         return found
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain data, for the store."""
         ways = [
             {"reset": reset.value, "idiom": idiom.value, "options": {kind: list(names) for kind, names in written.items()}}
             for (reset, idiom), written in self.ways.items()
         ]
-        return {"backend": self.backend, "fingerprints": [each.as_dict() for each in self.fingerprints], "ways": ways}
+        return {"backend": self.backend, "fingerprints": [each.to_json() for each in self.fingerprints], "ways": ways}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> NativeRules:
-        """The neurons that :meth:`as_dict` wrote."""
+    def from_json(cls, document: Mapping[str, Any]) -> NativeRules:
+        """The neurons that :meth:`to_json` wrote."""
         ways = {
             (Reset(each["reset"]), Idiom(each["idiom"])): {kind: tuple(names) for kind, names in each["options"].items()}
             for each in document["ways"]
         }
-        fingerprints = tuple(Fingerprint.from_dict(each) for each in document["fingerprints"])
+        fingerprints = tuple(Fingerprint.from_json(each) for each in document["fingerprints"])
         return cls(document["backend"], fingerprints, ways)
 
 
@@ -96,7 +96,7 @@ def import_fingerprint(
     for each in dict.fromkeys((whole, key)):
         known = store.get("fingerprints", each)
         if known is not None:
-            return Fingerprint.from_dict(known)
+            return Fingerprint.from_json(known)
     with _running(backend, live) as run:
 
         def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
@@ -104,7 +104,7 @@ def import_fingerprint(
                 return run(graph, stimulus, dt)
 
         found = identify(briefly, name=backend.name, kinds=wanted)
-    store.put("fingerprints", key, found.as_dict())
+    store.put("fingerprints", key, found.to_json())
     return found
 
 
@@ -168,10 +168,10 @@ def native_neurons(
         key = made_key(__name__, asks=backend, what="native fingerprints", kinds=each, recurrent=recurrent)
         known = store.get("fingerprints", key)
         if known is not None:
-            return NativeRules.from_dict(known)
+            return NativeRules.from_json(known)
     with _running(backend, live) as run:
         found = _probed(run, wanted, recurrent)
-    store.put("fingerprints", key, found.as_dict())
+    store.put("fingerprints", key, found.to_json())
     return found
 
 
@@ -245,5 +245,5 @@ def identify_backend(adapter: Adapter, job: Identify, progress: JobProgress) -> 
             own = native_fingerprints(backend, store, live=live)
     except BackendMissing as error:
         return Fingerprinted(status=str(Status.ENV_MISSING), error_type=type(error).__name__, error_message=str(error))
-    native = {f"{reset.value} {idiom.value}": found.as_dict() for (reset, idiom), found in own.items()}
-    return Fingerprinted(imported=imported.as_dict(), native=dict(sorted(native.items())))
+    native = {f"{reset.value} {idiom.value}": found.to_json() for (reset, idiom), found in own.items()}
+    return Fingerprinted(imported=imported.to_json(), native=dict(sorted(native.items())))

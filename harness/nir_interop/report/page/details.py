@@ -188,13 +188,13 @@ class _Known:
             return None
         way = f"{catalogue(source.network).build(source.seed).reset} {source.idiom}"
         found = self._rules[source.exporter].native.get(way)
-        return Domain() if found is None else Fingerprint.from_dict(found).rules
+        return Domain() if found is None else Fingerprint.from_json(found).rules
 
     def imported(self, importer: str) -> Domain | None:
         """Primitive → what is known of an importer; None where nothing is, or where it has no rule."""
         if importer == REFERENCE:
             return Domain()
-        return Fingerprint.from_dict(self._rules[importer].imported).rules if importer in self._rules else None
+        return Fingerprint.from_json(self._rules[importer].imported).rules if importer in self._rules else None
 
     def differing(self, cell: CellResult) -> list[dict[str, str]]:
         """The fields in which the rules of both sides differ, of the neurons in the graph and as far as the probes can tell."""
