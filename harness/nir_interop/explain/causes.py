@@ -1,4 +1,4 @@
-"""Which cause a differing rule field is, whose deed it is, and which fields a difference between two rules comes down to."""
+"""Which cause a differing rule field is, who is to blame for it, and which fields a difference of two rules comes down to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _counts(axis: str, a: UpdateRule, b: UpdateRule, primitive: str) -> bool:
 
 @dataclass(frozen=True)
 class Found:
-    """A cause, what undoing it alone comes to, where it is at work, whose deed it is, and in words.
+    """A cause, what undoing it alone repairs, where it is at work, who is to blame, and in words.
 
     repaired : wrong outputs that undoing this cause alone makes right, never more than there are
     changed : outputs that undoing it alone changes at all, rightly or not

@@ -1,4 +1,4 @@
-"""The verdict on a cell that ended without a recording: whose deed, and the cause where the probes know it."""
+"""The verdict on a cell that ended without a recording: who is to blame, and the cause where the probes know it."""
 
 from __future__ import annotations
 

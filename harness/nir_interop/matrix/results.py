@@ -295,7 +295,7 @@ def _verdict(verdict: Explained | None) -> Row:
 
 
 def _warned(cell: CellResult) -> bool:
-    """Whether the library whose deed it is spoke of what is at fault; see :mod:`nir_interop.explain.warnings`."""
+    """Whether the library to blame warned of what is at fault; see :mod:`nir_interop.explain.warnings`."""
     known = None if cell.verdict is None else cell.verdict.suspects
     theirs = cell.verdict is not None and cell.verdict.blame in (Blame.BUILDER, Blame.EXPORTER, Blame.BOTH)
     further = cell.source.outcome.complaints if theirs else ()
@@ -335,7 +335,7 @@ def _assign_blame(rows: Iterable[Row]) -> None:
     """Nobody's where all agrees; the caller's where another step than the export's made the difference.
 
     An error that comes at the step of the export too is not the caller's doing; and what differs there too is named beside it,
-    with whose deed it is.
+    with who is to blame.
     """
     at_export = {(row["mode"], *_sibling(row)): row for row in rows if row["dt_import"] == row["dt_export"]}
     for row in rows:

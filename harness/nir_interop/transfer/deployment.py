@@ -96,7 +96,7 @@ def export(network: Network, library: str, idiom: Idiom, sample: Array, path: Pa
 def with_intended(exported: Exported, path: Path) -> Exported:
     """Where a library writes no graph: the one that a faultless exporter would have written, by the reference.
 
-    Raises NotExpressible where NIR has no words for the network.
+    Raises NotExpressible where NIR cannot express the network.
     """
     import nir
 
