@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.places import PYTHONPATH
-
 
 def run(*arguments: str, cwd: Path | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    """``nir-interop`` of these sources with these arguments, in a folder; its stdout and stderr are kept."""
+    """``nir-interop`` with these arguments, in a folder; ``conftest.py`` has it run these sources."""
     command = [sys.executable, "-m", "nir_interop", *arguments]
-    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)

@@ -42,7 +42,7 @@ COVERED: Mapping[str, str] = {
     r"nir-interop matrix --train .*": "nir-interop matrix",  # tests/matrix/test_weights.py trains, and writes weights
     r"nir-interop matrix .*==main.*": "nir-interop matrix",  # tests/cli/test_install.py runs one of two versions
     r"nir-interop diff .*==main.*": "nir-interop diff",  # tests/cli/test_diff.py and test_install.py
-    r"nir-interop sweep": "nir-interop sweep",  # tests/matrix/test_sweep.py runs it with one step
+    r"nir-interop sweep": "nir-interop sweep",  # tests/conformance/test_sweep.py runs it with one step
     r"nir-interop experiment (\w+).*": "nir-interop experiment",  # tests/experiments runs each, --quick
 }
 """Commands that are not run as they are, for how long they take or what they install → what is run in their place: a command

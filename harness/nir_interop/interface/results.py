@@ -144,7 +144,7 @@ class Explanation:
 
     @property
     def causes(self) -> tuple[CauseShare, ...]:
-        """Why, what repairs most outputs first: each with ``cause``, ``nodes``, ``repaired`` and ``says``."""
+        """Why, what repairs most outputs first: each with ``cause``, ``nodes``, ``repaired`` and ``text``."""
         return self.found.verdict.causes
 
     @property
@@ -228,7 +228,7 @@ class Reconciliation:
 
     @property
     def remaining(self) -> tuple[CauseShare, ...]:
-        """What is in the way: each with ``cause``, ``nodes`` and ``says``; empty where every output is right."""
+        """What is in the way: each with ``cause``, ``nodes`` and ``text``; empty where every output is right."""
         return self.found.remaining
 
     @property

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import nir
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 
 import nir_interop as ni
 from nir_interop.reference.steps import lif_step
+from nir_interop.transfer.check import Checked
 
 DT = 1e-4
 BACKENDS = [each.name for each in ni.backends() if each.installed]
@@ -56,13 +57,13 @@ def test_the_reference_takes_the_steps_that_nir_means(x: Any) -> None:
     for current in x.astype(np.float64) @ fc.weight.T.astype(np.float64) + fc.bias:
         spikes, v = lif_step(v, current, **values, dt=DT)
         meant.append(spikes)
-    found = ni.simulate(made, x, dt=DT).output
+    found = assert_type(ni.simulate(made, x, dt=DT), ni.Recording).output
     assert 20 < found.sum() < found.size and np.array_equal(found, np.stack(meant))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_installed_library_runs_a_graph(backend: str, x: Any) -> None:
-    cell = ni.check(graph(), input=x, dt=DT, backends=[backend], jobs=1)[backend]
+    cell = assert_type(ni.check(graph(), input=x, dt=DT, backends=[backend], jobs=1)[backend], Checked)
     assert cell.recording is not None, f"{backend}: {cell.status}: {cell.error}"
     assert cell.recording.output.shape == (50, 3, 4)
 

@@ -20,8 +20,8 @@ from nir_interop.workers.confinement import working_in
 from nir_interop.workers.jobs import Meaning, Outcome
 from nir_interop.workers.scheduler import Worker
 from tests.matrix import fakes
-from tests.matrix import misbehaving_library as unruly
-from tests.matrix.misbehaving_library import FINE
+from tests.workers import misbehaving_library as unruly
+from tests.workers.misbehaving_library import FINE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -84,7 +84,7 @@ class Warm:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    made = Warm(tmp_path_factory.mktemp("unruly"), "tests.matrix.misbehaving_library:Unruly")
+    made = Warm(tmp_path_factory.mktemp("unruly"), "tests.workers.misbehaving_library:Unruly")
     yield made
     made.close()
 
@@ -111,7 +111,7 @@ def test_a_later_cell_gives_what_it_gives_in_a_fresh_process(warm: Warm, fresh: 
 
 @pytest.fixture(scope="module")
 def warm_torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    made = Warm(tmp_path_factory.mktemp("torch"), "tests.matrix.misbehaving_library:UnrulyTorch")
+    made = Warm(tmp_path_factory.mktemp("torch"), "tests.workers.misbehaving_library:UnrulyTorch")
     yield made
     made.close()
 
