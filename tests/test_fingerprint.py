@@ -116,14 +116,14 @@ def test_a_place_of_r_and_w_in_is_asked_for_as_it_is() -> None:
 def test_of_what_nothing_is_known_nothing_is_refused() -> None:
     for domain in (Domain(), declining(Form.ANY, outputs=0)):
         assert domain.takes("Scale") and not domain.lacks("Scale") and not domain.refuses("Scale", *CHOICES)
-        assert domain.takes(Wiring.JOIN) and not domain.misruns(Wiring.JOIN) and domain.declined(Wiring.JOIN) == ()
+        assert domain.takes(Wiring.JOIN) and not domain.misruns_unnamed(Wiring.JOIN) and domain.declined(Wiring.JOIN) == ()
     assert domain.lacks("LIF") and not domain.takes("LIF")
 
 
 def test_a_misrun_has_a_condition_or_none() -> None:
     named = Identified(NIR_MEANING, 9, 3, refusals=(Refusal(Join.SKIP, "mismatch", ""),))
-    assert Domain({Wiring.JOIN: Identified(NIR_MEANING, 9, 3)}).misruns(Wiring.JOIN)
-    assert not Domain({Wiring.JOIN: named}).misruns(Wiring.JOIN)
+    assert Domain({Wiring.JOIN: Identified(NIR_MEANING, 9, 3)}).misruns_unnamed(Wiring.JOIN)
+    assert not Domain({Wiring.JOIN: named}).misruns_unnamed(Wiring.JOIN)
 
 
 def test_a_rule_that_does_not_reproduce_its_own_evidence_is_none() -> None:

@@ -422,7 +422,7 @@ class Domain(Mapping[Subject, Identified]):
         known = self.get(subject)
         return known is not None and not known.outputs
 
-    def misruns(self, subject: Subject) -> bool:
+    def misruns_unnamed(self, subject: Subject) -> bool:
         """Whether outputs were wrong, and nothing says under which condition."""
         known = self.get(subject)
         return known is not None and known.mismatched > 0 and not known.refusals

@@ -157,7 +157,7 @@ class Direction(Word):
     EXPORT = "export", "a network with it, written by the library"
 
 
-class Outcome(Word):
+class PrimitiveStatus(Word):
     """What a backend makes of a case; of an export, what the graph that it wrote means."""
 
     EXACT = "exact", "every output is the same; values are compared in float32"
@@ -173,7 +173,7 @@ class Outcome(Word):
     @property
     def agrees(self) -> bool:
         """Whether the library computed what the graph means."""
-        return self in (Outcome.EXACT, Outcome.ROUNDING)
+        return self in (PrimitiveStatus.EXACT, PrimitiveStatus.ROUNDING)
 
 
 class Cause(Word):

@@ -20,7 +20,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.report.primitives import Support, contradicts, page_lines, summary, write_primitives
 from nir_interop.schema import PRIMITIVES, read_table
-from nir_interop.vocabulary import Outcome, Status
+from nir_interop.vocabulary import PrimitiveStatus, Status
 
 ALL = cases()
 WIRING = {"NIRGraph", "self-loop", "two-node cycle", "longer cycle", "join at a neuron", "join at Output", "several Outputs"}
@@ -77,7 +77,7 @@ def test_the_meaning_of_a_case_is_neither_silent_nor_constant(case: PrimitiveCas
 @each_case
 def test_the_reference_computes_every_case_exactly(case: PrimitiveCase) -> None:
     found = judge(simulate, case, repeats=1)
-    assert (found.outcome, found.mismatched, found.message) == (Outcome.EXACT, 0, "")
+    assert (found.outcome, found.mismatched, found.message) == (PrimitiveStatus.EXACT, 0, "")
     assert found.outputs == case.meant.output.size
 
 
@@ -89,7 +89,7 @@ def test_a_primitive_that_is_left_out_is_noticed(case: PrimitiveCase) -> None:
         return
     found = judge(lambda *_: left, case)
     assert graph is not None
-    assert found.outcome is Outcome.DROPPED, "leaving it out looks like running it"
+    assert found.outcome is PrimitiveStatus.DROPPED, "leaving it out looks like running it"
 
 
 def test_scales_and_neurons_can_be_told_from_being_left_out() -> None:
@@ -101,21 +101,21 @@ def test_scales_and_neurons_can_be_told_from_being_left_out() -> None:
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (Status.REFUSED, Outcome.REFUSED),
-        (Status.TIMEOUT, Outcome.HANG),
-        (Status.CRASH, Outcome.ERROR),
-        (Status.IMPORT_ERROR, Outcome.ERROR),
-        (Status.READ_ERROR, Outcome.UNREADABLE),
-        (Status.RUN_ERROR, Outcome.ERROR),
+        (Status.REFUSED, PrimitiveStatus.REFUSED),
+        (Status.TIMEOUT, PrimitiveStatus.HANG),
+        (Status.CRASH, PrimitiveStatus.ERROR),
+        (Status.IMPORT_ERROR, PrimitiveStatus.ERROR),
+        (Status.READ_ERROR, PrimitiveStatus.UNREADABLE),
+        (Status.RUN_ERROR, PrimitiveStatus.ERROR),
     ],
 )
-def test_an_end_without_a_recording_is_named_with_the_librarys_words(status: Status, outcome: Outcome) -> None:
+def test_an_end_without_a_recording_is_named_with_the_librarys_words(status: Status, outcome: PrimitiveStatus) -> None:
     def ends(graph: Graph, stimulus: Array, dt: float) -> Recording:
         raise RunFailed(str(status), "ValueError", "no such node")
 
     (row,) = rows_of(ends, [SCALED], nothing_known)
-    said = f"{status}: ValueError: no such node" if outcome is Outcome.ERROR else "ValueError: no such node"
-    causes = "unreadable" if outcome is Outcome.UNREADABLE else None
+    said = f"{status}: ValueError: no such node" if outcome is PrimitiveStatus.ERROR else "ValueError: no such node"
+    causes = "unreadable" if outcome is PrimitiveStatus.UNREADABLE else None
     assert (row["status"], row["message"], row["causes"]) == (str(outcome), said, causes)
     assert (row["outputs"], row["mismatched"]) == (0, 0)
 
@@ -125,13 +125,13 @@ def test_values_in_single_precision_are_rounding_and_ten_times_as_far_off_is_wro
     meant = case.meant.outputs["output"]
     largest = np.abs(meant).max()
 
-    def off(by: float) -> Outcome:
+    def off(by: float) -> PrimitiveStatus:
         return judge(lambda *_: Recording({"output": meant + by * largest}), case).outcome
 
-    assert off(0.0) is Outcome.EXACT
-    assert off(1e-6) is Outcome.ROUNDING
-    assert off(1e-5) is Outcome.WRONG
-    assert off(np.nan) is Outcome.WRONG
+    assert off(0.0) is PrimitiveStatus.EXACT
+    assert off(1e-6) is PrimitiveStatus.ROUNDING
+    assert off(1e-5) is PrimitiveStatus.WRONG
+    assert off(np.nan) is PrimitiveStatus.WRONG
 
 
 def test_a_single_spike_that_is_missing_is_wrong_and_has_a_cause() -> None:
@@ -162,10 +162,10 @@ def test_a_case_whose_outcome_depends_on_chance_is_unstable_and_one_of_a_single_
             raise RunFailed(str(Status.RUN_ERROR), "RuntimeError", "shapes")
         return simulate(graph, stimulus, dt)
 
-    assert judge(now_and_then, SCALED).outcome is Outcome.EXACT
+    assert judge(now_and_then, SCALED).outcome is PrimitiveStatus.EXACT
     assert len(seen) == 1
     found = judge(now_and_then, SIMPLE["Scale", "between two layers"])
-    assert (found.outcome, found.mismatched) == (Outcome.UNSTABLE, 0)
+    assert (found.outcome, found.mismatched) == (PrimitiveStatus.UNSTABLE, 0)
     assert len(seen) == 4, "the question is settled"
 
 
@@ -177,10 +177,10 @@ def test_an_output_of_another_shape_is_wrong_and_says_both_shapes() -> None:
 def test_outputs_under_other_names_are_not_taken_for_those_that_were_meant() -> None:
     case = SIMPLE["several Outputs", "of two layers"]
     a, b = case.meant.outputs["a"], case.meant.outputs["b"]
-    assert judge(lambda *_: Recording({"a": a, "b": b}), case).outcome is Outcome.EXACT
-    assert judge(lambda *_: Recording({"x": a, "y": b}), case).outcome is Outcome.WRONG
-    assert judge(lambda *_: Recording({"a": b, "b": a}), case).outcome is Outcome.WRONG
-    assert judge(lambda *_: Recording({"a": a}), case).outcome is Outcome.WRONG
+    assert judge(lambda *_: Recording({"a": a, "b": b}), case).outcome is PrimitiveStatus.EXACT
+    assert judge(lambda *_: Recording({"x": a, "y": b}), case).outcome is PrimitiveStatus.WRONG
+    assert judge(lambda *_: Recording({"a": b, "b": a}), case).outcome is PrimitiveStatus.WRONG
+    assert judge(lambda *_: Recording({"a": a}), case).outcome is PrimitiveStatus.WRONG
 
 
 def test_the_vectors_are_the_same_bytes_twice_and_hold_what_the_index_says(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from nir_interop.graphs import Graph, Node, inline
 from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.substitutes import NoSpare, spare_neurons
+from nir_interop.reconcile.substitutes import NoSpareNeurons, spare_neurons
 from nir_interop.reconcile.voltages import OFFSETS, with_pulses
 from nir_interop.reference import simulate
 from nir_interop.rule import (
@@ -134,7 +134,7 @@ def test_a_target_without_neurons_loops_or_joins_is_refused(kind: Subject, known
 def test_a_rule_without_spare_neurons_is_refused_on_either_side(axis: dict[str, object]) -> None:
     other = NIR_MEANING.but(**axis)  # type: ignore[arg-type]
     for one, two in ((other, NIR_MEANING), (NIR_MEANING, other)):
-        with pytest.raises(NoSpare):
+        with pytest.raises(NoSpareNeurons):
             spare_neurons(2, side(one), side(two))
     assert cause_of(LAYER, side(other.but(start=Start.RESET)), other) in (Cause.START, Cause.ROUNDING)
 
@@ -148,7 +148,7 @@ def test_a_spare_neuron_s_time_constant_is_two_steps_of_the_rule() -> None:
 def test_neurons_that_must_forget_are_reset_to_a_value() -> None:
     soft = side(NIR_MEANING.but(reset=ResetKind.SUBTRACT))
     assert spare_neurons(3, soft, soft)["v_threshold"].shape == (3,)
-    with pytest.raises(NoSpare, match="forgets"):
+    with pytest.raises(NoSpareNeurons, match="forgets"):
         spare_neurons(3, soft, soft, forget=True)
 
 

@@ -98,7 +98,7 @@ def _declined(
     condition = where[0]
     cause, name, words = cause_of(condition), subject_in_words(subject), condition_in_words(condition, subject)
     if cause is Cause.NAME_ORDER:
-        (source, target), *_ = early_nodes(exported, condition)
+        (source, target), *_ = early_edges(exported, condition)
         text = (
             f"{target} is named before {source}, which feeds it, and a file keeps its nodes sorted by name; under names in the "
         )
@@ -188,7 +188,7 @@ def holds(condition: Condition, graph: Graph, nodes: Iterable[str]) -> bool:
     return all(any(map(test, chosen)) for test in _tests(condition))
 
 
-def early_nodes(graph: Graph, condition: Condition) -> tuple[tuple[str, str], ...]:
+def early_edges(graph: Graph, condition: Condition) -> tuple[tuple[str, str], ...]:
     """Edges whose end a file names before their start, where a probe of names is evidence of that."""
     if condition is Nesting.LAYERS_AGAINST_ORDER:
         return early(graph, graph.nodes)
@@ -197,7 +197,7 @@ def early_nodes(graph: Graph, condition: Condition) -> tuple[tuple[str, str], ..
             edge
             for name in nested(graph)
             if isinstance(inner := graph.nodes[name], Graph)
-            for edge in early_nodes(inner, condition)
+            for edge in early_edges(inner, condition)
         )
     ends = set(graph.of_kind("Input"))
     return tuple(edge for edge in early(graph, _cyclic(graph)) if edge[0] in ends)
@@ -242,14 +242,14 @@ _AT_NEURONS = (*NEURONS, "Threshold", "Delay")
 _OF_WIRING: Mapping[Condition, Callable[[Graph], bool]] = {
     Nesting.LAYER: lambda graph: bool(nested(graph)),
     Nesting.RECURRENCE: lambda graph: any(_cycles(inline(inner)) for inner in graph.nodes.values() if isinstance(inner, Graph)),
-    Nesting.RECURRENCE_BEFORE_SOURCE: lambda graph: bool(early_nodes(graph, Nesting.RECURRENCE_BEFORE_SOURCE)),
-    Nesting.LAYERS_AGAINST_ORDER: lambda graph: bool(early_nodes(graph, Nesting.LAYERS_AGAINST_ORDER)),
+    Nesting.RECURRENCE_BEFORE_SOURCE: lambda graph: bool(early_edges(graph, Nesting.RECURRENCE_BEFORE_SOURCE)),
+    Nesting.LAYERS_AGAINST_ORDER: lambda graph: bool(early_edges(graph, Nesting.LAYERS_AGAINST_ORDER)),
     Recurrence.ONE_LAYER: lambda graph: bool(_cycles(inline(graph))),
     Recurrence.TWO_LAYERS: lambda graph: len(_cycles(inline(graph))) > 1,
     Recurrence.FEEDBACK_LISTED_LAST: lambda graph: any(
         map(_leads_on_first, [graph, *(each for each in graph.nodes.values() if isinstance(each, Graph))])
     ),
-    Recurrence.SOURCE_BEFORE_INPUT: lambda graph: bool(early_nodes(graph, Recurrence.SOURCE_BEFORE_INPUT)),
+    Recurrence.SOURCE_BEFORE_INPUT: lambda graph: bool(early_edges(graph, Recurrence.SOURCE_BEFORE_INPUT)),
     Join.BRANCHES_INTO_OUTPUT: lambda graph: _joined(graph, "Output"),
     Join.BRANCHES_INTO_NEURON: lambda graph: _joined(graph, *_AT_NEURONS),
     Join.SPIKES_INTO_NEURON: lambda graph: _joined(graph, *_AT_NEURONS) and _several_spike(graph),

@@ -28,7 +28,7 @@ def without_rule(domain: Domain) -> dict[str, str]:
     return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in neurons.items() if one.outputs and not one.known}
 
 
-def misruns(domain: Domain) -> frozenset[Cause]:
+def misrun_causes(domain: Domain) -> frozenset[Cause]:
     """The causes that a fingerprint's evidence speaks for."""
     found: set[Cause] = set()
     for subject, known in domain.items():

@@ -27,7 +27,7 @@ from nir_interop.errors import OwnFailure
 from nir_interop.explain.causes import Found, RuleCause, as_found, differing_causes, needed
 from nir_interop.explain.error_causes import reason, unreadable
 from nir_interop.explain.exporting import exporter_changes
-from nir_interop.explain.probe_findings import misruns, without_rule
+from nir_interop.explain.probe_findings import misrun_causes, without_rule
 from nir_interop.explain.rewrites import Candidate
 from nir_interop.explain.search import Outside, outside_the_rule
 from nir_interop.explain.source import distance, source_side
@@ -201,7 +201,7 @@ class _Attribution:
         proof = guided(self.exported, target.dt, target.rules, self.replays.stimulus, made)
         if proof.proven:
             return Outside(proof.recording)
-        return outside_the_rule(self.replays, self.exported, target, replay, made, misruns(target.domain))
+        return outside_the_rule(self.replays, self.exported, target, replay, made, misrun_causes(target.domain))
 
     def failed(self, failure: Failure | None) -> Verdict:
         """The verdict on a run that gave no recording: a cause only where one is known."""

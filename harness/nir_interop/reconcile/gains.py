@@ -24,14 +24,14 @@ from nir_interop.reconcile.neurons import (
     synapse,
     with_values,
 )
-from nir_interop.reconcile.wiring import misruns
+from nir_interop.reconcile.wiring import misruns_join
 from nir_interop.reference.neurons import Values, parameter
 from nir_interop.rule import Comparison, Floor, LeakUse, Precision, SpikesPerStep, TimeStep, Timing, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 
 
 @dataclass(frozen=True)
-class _Knob:
+class _InputFactor:
     """A parameter that multiplies what comes in."""
 
     name: str
@@ -45,8 +45,8 @@ class _Knob:
         return next((name for name in self.tau if name in node.params), None)
 
 
-_R = _Knob("r", "resistance", "gain", ("tau_mem", "tau"), Cause.RESISTANCE_IGNORED, membrane)
-_W_IN = _Knob("w_in", "input_weight", "synapse_gain", ("tau_syn",), Cause.INPUT_WEIGHT_IGNORED, synapse)
+_R = _InputFactor("r", "resistance", "gain", ("tau_mem", "tau"), Cause.RESISTANCE_IGNORED, membrane)
+_W_IN = _InputFactor("w_in", "input_weight", "synapse_gain", ("tau_syn",), Cause.INPUT_WEIGHT_IGNORED, synapse)
 
 _OFF, _ONE, _MATCHED = GainState.OFF, GainState.ONE, GainState.MATCHED
 _PROBED = ((_OFF, _OFF), (_MATCHED, _OFF), (_OFF, _MATCHED), (_ONE, _ONE), (_MATCHED, _MATCHED))
@@ -81,25 +81,25 @@ def fold_input_weight(graph: Graph, source: Side, target: Side) -> Rewritten | N
     return _fold(_W_IN, graph, source, target)
 
 
-def _fold(knob: _Knob, graph: Graph, source: Side, target: Side) -> Rewritten | None:
-    inputs, side = Inputs(graph, source.dt), source.take((knob.use, knob.gain), target, NEURONS)
+def _fold(factor: _InputFactor, graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    inputs, side = Inputs(graph, source.dt), source.take((factor.use, factor.gain), target, NEURONS)
     for name, node in graph.primitives():
-        if knob.name not in node.params:
+        if factor.name not in node.params:
             continue
         shape, rule = inputs.shapes[name][0], side.rule(node.kind)
-        wanted = knob.numbers(node, shape, source.dt, source.rule(node.kind)).gain
-        given = knob.numbers(node, shape, source.dt, rule).gain
-        if agree(wanted, given) and _takes(knob, node, shape, step_of(rule, source.dt), rule, target.domain):
+        wanted = factor.numbers(node, shape, source.dt, source.rule(node.kind)).gain
+        given = factor.numbers(node, shape, source.dt, rule).gain
+        if agree(wanted, given) and _takes(factor, node, shape, step_of(rule, source.dt), rule, target.domain):
             continue
         refuse_fixed_point(name, rule)
-        value = _value(knob, name, node, shape, source.dt, rule, target.domain)
-        other = with_values(node, shape, {knob.name: value})
-        ratio = _ratio(name, wanted, knob.numbers(other, shape, source.dt, rule).gain)
-        if knob is _R and "tau_syn" in node.params and rule.leak is LeakUse.ON_SYNAPSE and np.any(node["v_leak"]):
+        value = _value(factor, name, node, shape, source.dt, rule, target.domain)
+        other = with_values(node, shape, {factor.name: value})
+        ratio = _ratio(name, wanted, factor.numbers(other, shape, source.dt, rule).gain)
+        if factor is _R and "tau_syn" in node.params and rule.leak is LeakUse.ON_SYNAPSE and np.any(node["v_leak"]):
             raise Refused(Cause.LEAK_ON_SYNAPSE, (name,), f"the synapse of {name} leaks, so that its current does not scale")
-        inputs.scale(name, ratio, knob.ignored)
+        inputs.scale(name, ratio, factor.ignored)
         inputs.replace(name, other)
-    why = f"the gain that {target.name} does not make of {knob.name} is in the weights before"
+    why = f"the gain that {target.name} does not make of {factor.name} is in the weights before"
     return Rewritten(inputs.graph(), tuple(sorted(inputs.touched)), why) if inputs.touched else None
 
 
@@ -111,39 +111,39 @@ def _ratio(name: str, wanted: Values, given: Values) -> Values:
     return np.where(np.isclose(ratio, 1, rtol=1e-13, atol=0), 1.0, ratio)
 
 
-def _matched(knob: _Knob, node: Node, shape: Shape, step: float) -> Values:
-    tau = knob.tau_of(node)
+def _matched(factor: _InputFactor, node: Node, shape: Shape, step: float) -> Values:
+    tau = factor.tau_of(node)
     return (parameter(node, tau, shape) if tau else np.ones(shape)) / step
 
 
-def _value(knob: _Knob, name: str, node: Node, shape: Shape, dt: float, rule: UpdateRule, domain: Domain) -> Values:
+def _value(factor: _InputFactor, name: str, node: Node, shape: Shape, dt: float, rule: UpdateRule, domain: Domain) -> Values:
     """The parameter that the target is given."""
     if rule.time_step is TimeStep.INFERRED:
-        raise Refused(Cause.DT_GUESSED, (name,), f"the step of {name} would be guessed from another {knob.name}")
-    if getattr(rule, knob.use) is Use.IGNORED:
+        raise Refused(Cause.DT_GUESSED, (name,), f"the step of {name} would be guessed from another {factor.name}")
+    if getattr(rule, factor.use) is Use.IGNORED:
         return np.ones(shape)
-    for state, value in ((_MATCHED, _matched(knob, node, shape, step_of(rule, dt))), (_ONE, np.ones(shape))):
-        if not _refuses_state(knob, node, state, rule, domain):
+    for state, value in ((_MATCHED, _matched(factor, node, shape, step_of(rule, dt))), (_ONE, np.ones(shape))):
+        if not _refuses_state(factor, node, state, rule, domain):
             return value
-    raise Refused(Cause.UNSUPPORTED, (name,), f"the target takes no {knob.name} for {name}")
+    raise Refused(Cause.UNSUPPORTED, (name,), f"the target takes no {factor.name} for {name}")
 
 
-def _takes(knob: _Knob, node: Node, shape: Shape, step: float, rule: UpdateRule, domain: Domain) -> bool:
+def _takes(factor: _InputFactor, node: Node, shape: Shape, step: float, rule: UpdateRule, domain: Domain) -> bool:
     """Whether the target takes a parameter as it is."""
-    value = parameter(node, knob.name, shape)
-    matched = np.allclose(value, _matched(knob, node, shape, step), rtol=1e-6, atol=0)
+    value = parameter(node, factor.name, shape)
+    matched = np.allclose(value, _matched(factor, node, shape, step), rtol=1e-6, atol=0)
     state = _ONE if (value == 1).all() else _MATCHED if matched else _OFF
     differing = state is _OFF and (value != value.flat[0]).any()
-    spread = differing and domain.refuses(node.kind, NeuronCondition(spread=frozenset({knob.name})))
-    return not spread and not _refuses_state(knob, node, state, rule, domain)
+    spread = differing and domain.refuses(node.kind, NeuronCondition(spread=frozenset({factor.name})))
+    return not spread and not _refuses_state(factor, node, state, rule, domain)
 
 
-def _refuses_state(knob: _Knob, node: Node, state: GainState, rule: UpdateRule, domain: Domain) -> bool:
+def _refuses_state(factor: _InputFactor, node: Node, state: GainState, rule: UpdateRule, domain: Domain) -> bool:
     """Whether the target refuses a state of a parameter whatever the other one is."""
     if "w_in" not in node.params:
         places = [Gains(_probed(state, rule))]
     else:
-        pairs = [pair for pair in _PROBED if pair[0 if knob is _R else 1] is state]
+        pairs = [pair for pair in _PROBED if pair[0 if factor is _R else 1] is state]
         # A step of the rule's own is tried at r, and then at both.
         places = [Gains(*pair if pair == (_OFF, _MATCHED) else (_probed(each, rule) for each in pair)) for pair in pairs]
     return all(domain.refuses(node.kind, NeuronCondition(gains=place)) for place in places)
@@ -335,7 +335,7 @@ def _refuse(name: str, node: Node, shape: Shape, source: Side, target: Side) -> 
     """Raise Refused where a layer of neurons that differ cannot be divided."""
     if len(shape) != 1:
         raise Refused(Cause.UNSUPPORTED, (name,), f"the neurons of {name} differ, and are no vector that could be divided")
-    if misruns(target, "Linear"):
+    if misruns_join(target, "Linear"):
         why = f"the neurons of {name} differ, and the importer misruns the join of nodes that stand for them"
         raise Refused(Cause.JOIN_MISRUN, (name,), why)
     rule = source.rule(node.kind)

@@ -15,7 +15,7 @@ from nir_interop.fingerprint import Nesting, Recurrence, Wiring
 from nir_interop.graphs import Graph, Node, as_array, components, early, in_order, inline, nested, renamed, validate
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.neurons import cyclic, waiting
-from nir_interop.reconcile.wiring import misruns
+from nir_interop.reconcile.wiring import misruns_join
 from nir_interop.reference.neurons import delay_steps
 from nir_interop.reference.order import Edge
 from nir_interop.vocabulary import Cause
@@ -192,7 +192,7 @@ def edges_in_order(graph: Graph, source: Side, target: Side) -> Rewritten | None
 
 def _meets_late(target: Side) -> bool:
     """Whether the probes saw joins at neurons or layers go wrong."""
-    return misruns(target, "LIF") or misruns(target, "Linear")
+    return misruns_join(target, "LIF") or misruns_join(target, "Linear")
 
 
 def _ahead(graph: Graph, dt: float) -> tuple[str, ...]:

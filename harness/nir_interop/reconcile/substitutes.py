@@ -54,7 +54,7 @@ _LASTING = 2.0
 """Steps of a spare neuron's time constant: above 1, below which not every importer takes one."""
 
 
-class NoSpare(Exception):
+class NoSpareNeurons(Exception):
     """No neurons can be put into a graph for what is asked of them; the text says why."""
 
 
@@ -67,47 +67,47 @@ def spare_neurons(size: int, source: Side, target: Side, *, forget: bool = False
 
     forget : whether a step without a one must be silent after any; a spike then has to leave the membrane at 0
 
-    Raises NoSpare where the target takes no LIF, or none that feeds itself; for rules that reset late, read spikes from the
-    membrane before the update, give several in a step, guess the step from the neuron or compute in fixed point; and for
+    Raises NoSpareNeurons where the target takes no LIF, or none that feeds itself; for rules that reset late, read spikes from
+    the membrane before the update, give several in a step, guess the step from the neuron or compute in fixed point; and for
     resets by subtraction where neurons must forget.
     """
     needed: tuple[tuple[Subject, str], ...] = (("LIF", "LIF"), (Wiring.RECURRENCE, "layer that feeds itself"))
     for subject, what in needed:
         if target.domain.lacks(subject):
-            raise NoSpare(f"{target.name} takes no {what}")
+            raise NoSpareNeurons(f"{target.name} takes no {what}")
     rules = source.rule("LIF"), target.rule("LIF")
     for rule in rules:
         refuse_rule(rule)
         if forget and rule.reset not in TO_VALUE:
-            raise NoSpare("no neuron forgets a spike, of which a reset by subtraction leaves a part")
+            raise NoSpareNeurons("no neuron forgets a spike, of which a reset by subtraction leaves a part")
     tau = _LASTING * step_of(rules[0], source.dt)
     plain = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
     node = Node("LIF", {name: as_array(np.full(size, value)) for name, value in plain.items()})
     gains = [membrane(node, (size,), side.dt, rule).gain for side, rule in zip((source, target), rules, strict=True)]
     if not all((gain > 0).all() for gain in gains):
-        raise NoSpare("its input does not reach a neuron that is put in")
+        raise NoSpareNeurons("its input does not reach a neuron that is put in")
     threshold = min(float(gain.min()) for gain in gains) / 2
     return Node("LIF", {**node.params, "v_threshold": as_array(np.full(size, threshold))})
 
 
 def refuse_rule(rule: UpdateRule) -> None:
-    """Raise NoSpare for a rule by which no neuron says in a step, with one spike or none, what it hears in it."""
+    """Raise NoSpareNeurons for a rule by which no neuron says in a step, with one spike or none, what it hears in it."""
     if rule.timing is not Timing.SAME_STEP or rule.spike_from is not SpikeFrom.UPDATED:
-        raise NoSpare("no neuron says in a step what it hears in it")
+        raise NoSpareNeurons("no neuron says in a step what it hears in it")
     if rule.spikes is not SpikesPerStep.ONE:
-        raise NoSpare("neurons do not give one spike a step or none")
+        raise NoSpareNeurons("neurons do not give one spike a step or none")
     if rule.time_step is TimeStep.INFERRED:
-        raise NoSpare("the step of a neuron that is put in would be guessed from its parameters")
+        raise NoSpareNeurons("the step of a neuron that is put in would be guessed from its parameters")
     if rule.precision is Precision.FIXED:
-        raise NoSpare("fixed point rounds what is put in")
+        raise NoSpareNeurons("fixed point rounds what is put in")
 
 
 def refuse_first_neurons(graph: Graph, side: Side) -> None:
-    """Raise NoSpare where the first LIF of a graph would take the biases of its cycles away in the first step."""
+    """Raise NoSpareNeurons where the first LIF of a graph would take the biases of its cycles away in the first step."""
     kinds = {node.kind for _, node in graph.primitives()} & set(NEURONS)
     absent = {kind for kind in {*kinds, "LIF"} if side.rule(kind).feedback_bias is FeedbackBias.ABSENT}
     if kinds and absent == {"LIF"} and "LIF" not in kinds and cyclic(graph):
-        raise NoSpare(f"with a LIF, {side.name} leaves biases of cycles out in the first step")
+        raise NoSpareNeurons(f"with a LIF, {side.name} leaves biases of cycles out in the first step")
 
 
 _MOST = 4096
@@ -237,8 +237,8 @@ def threshold_as_neuron(graph: Graph, source: Side, target: Side) -> Rewritten |
         for name in names:
             nodes[name] = _memoryless(_node(graph, name), shapes[name][0], source, target)
             if name in answers and _reaches(graph, name, cyclic(graph)):
-                raise NoSpare(f"a cycle begins with what {name} answers to silence, and neurons are silent")
-    except NoSpare as impossible:
+                raise NoSpareNeurons(f"a cycle begins with what {name} answers to silence, and neurons are silent")
+    except NoSpareNeurons as impossible:
         why = f"{target.name} takes no Threshold, and no neuron does for one: {impossible}"
         raise Refused(Cause.UNSUPPORTED, names, why) from impossible
     why = f"{target.name} takes no Threshold; a LIF that keeps nothing is one"
@@ -248,14 +248,14 @@ def threshold_as_neuron(graph: Graph, source: Side, target: Side) -> Rewritten |
 def _memoryless(node: Node, shape: Shape, source: Side, target: Side) -> Node:
     rules = source.rule("LIF"), target.rule("LIF")
     if target.domain.lacks("LIF"):
-        raise NoSpare(f"{target.name} takes no LIF")
+        raise NoSpareNeurons(f"{target.name} takes no LIF")
     threshold = parameter(node, "threshold", shape)
     if (threshold <= 0).any():
-        raise NoSpare("silence reaches a threshold of 0 or below")
+        raise NoSpareNeurons("silence reaches a threshold of 0 or below")
     if rules[0].comparison is not rules[1].comparison:
-        raise NoSpare("source and target differ at the threshold")
+        raise NoSpareNeurons("source and target differ at the threshold")
     if any(rule.threshold is Use.COLLAPSED for rule in rules) and (threshold != threshold.flat[0]).any():
-        raise NoSpare("one threshold is every neuron's")
+        raise NoSpareNeurons("one threshold is every neuron's")
     if rules[0].comparison is Comparison.AT_OR_ABOVE:
         threshold = _next(threshold)
     below = target.domain.refuses("LIF", NeuronCondition(below_step=frozenset({"tau"})))
@@ -269,7 +269,7 @@ def _memoryless(node: Node, shape: Shape, source: Side, target: Side) -> Node:
         refuse_rule(rule)
         numbers = membrane(neuron, shape, side.dt, rule)
         if (np.abs(numbers.decay) > _ABOVE_ONE - 1).any() or not agree(numbers.gain, np.ones(shape)):
-            raise NoSpare("no neuron keeps nothing and hears its input as it is")
+            raise NoSpareNeurons("no neuron keeps nothing and hears its input as it is")
     return neuron
 
 
@@ -312,10 +312,10 @@ def delay_as_relays(graph: Graph, source: Side, target: Side) -> Rewritten | Non
             _check_spikes(graph, name, shapes[name][0], source, target)
             waits = delay_steps(_node(graph, name), shapes[name][0], source.dt)
             if (count := int((waits + 1).sum())) > _MOST:
-                raise NoSpare(f"it would take {count} of them")
+                raise NoSpareNeurons(f"it would take {count} of them")
             heard, back, given = _relayed(waits)
             relays = spare_neurons(len(back), source, target, forget=True)
-        except NoSpare as impossible:
+        except NoSpareNeurons as impossible:
             why = f"{target.name} takes no Delay, and no relays do for {name}: {impossible}"
             raise Refused(Cause.UNSUPPORTED, (name,), why) from impossible
         parts = {"in": _linear(heard), "relays": relays, "back": _linear(back)}
@@ -330,16 +330,16 @@ def delay_as_relays(graph: Graph, source: Side, target: Side) -> Rewritten | Non
 
 
 def _check_spikes(graph: Graph, name: str, shape: Shape, source: Side, target: Side) -> None:
-    """Raise NoSpare where what a Delay hears is not one spike or none of each element of a vector, in order."""
+    """Raise NoSpareNeurons where what a Delay hears is not one spike or none of each element of a vector, in order."""
     if len(shape) != 1:
-        raise NoSpare("it delays no vector")
+        raise NoSpareNeurons("it delays no vector")
     if name in cyclic(graph):
-        raise NoSpare("it decides in which order its cycle is run")
+        raise NoSpareNeurons("it decides in which order its cycle is run")
     heard = graph.into(name)
     kind = graph.nodes[heard[0]].kind
     once = all(side.rule(kind).spikes is SpikesPerStep.ONE for side in (source, target))
     if len(heard) > 1 or kind not in SPIKING or not once:
-        raise NoSpare("what it delays is not one spike a step or none")
+        raise NoSpareNeurons("what it delays is not one spike a step or none")
 
 
 def _relayed(waits: Array) -> tuple[Values, Values, Values]:

@@ -21,8 +21,8 @@ from nir_interop.reconcile.neurons import (
     synapse,
     with_values,
 )
-from nir_interop.reconcile.substitutes import NoSpare, refuse_first_neurons, spare_neurons
-from nir_interop.reconcile.wiring import misruns
+from nir_interop.reconcile.substitutes import NoSpareNeurons, refuse_first_neurons, spare_neurons
+from nir_interop.reconcile.wiring import misruns_join
 from nir_interop.reference.neurons import Values, parameter
 from nir_interop.rule import (
     Floor,
@@ -307,10 +307,10 @@ def with_pulses(graph: Graph, pulses: Mapping[str, Values], source: Side, target
     try:
         _refuse_joins(graph, names, target)
         if any(len(shape) != 1 for shape in (shapes[heard][1], *(shapes[name][0] for name in names))):
-            raise NoSpare("neurons or Input are no vector")
+            raise NoSpareNeurons("neurons or Input are no vector")
         refuse_first_neurons(graph, source)
         pair = spare_neurons(2, source, target)
-    except NoSpare as impossible:
+    except NoSpareNeurons as impossible:
         why = f"{', '.join(names)} would start elsewhere; no shift makes up for that, and no pulse: {impossible}"
         raise Refused(Cause.START, names, why) from impossible
     nodes = dict(graph.nodes)
@@ -328,10 +328,10 @@ def with_pulses(graph: Graph, pulses: Mapping[str, Values], source: Side, target
 
 
 def _refuse_joins(graph: Graph, names: tuple[str, ...], target: Side) -> None:
-    """Raise NoSpare where nothing can be added to what neurons hear."""
+    """Raise NoSpareNeurons where nothing can be added to what neurons hear."""
     home = {name: number for number, part in enumerate(components(graph.nodes, graph.edges)) for name in part}
     for name in names:
-        if misruns(target, graph.nodes[name].kind):
-            raise NoSpare(f"{target.name} misruns joins at neurons")
+        if misruns_join(target, graph.nodes[name].kind):
+            raise NoSpareNeurons(f"{target.name} misruns joins at neurons")
         if all(home[source] == home[name] for source in graph.into(name)):
-            raise NoSpare(f"{name} is no entry of its cycle, and would be one with it")
+            raise NoSpareNeurons(f"{name} is no entry of its cycle, and would be one with it")

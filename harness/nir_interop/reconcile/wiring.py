@@ -24,16 +24,16 @@ _INTO_NEURON = (Join.BRANCHES_INTO_NEURON, Join.SPIKES_INTO_NEURON, Join.SKIP)
 _INTO_LAYER = (Join.BRANCHES_INTO_LAYER, Join.SPIKES_INTO_LAYER)
 
 
-def misruns(side: Side, kind: str) -> bool:
+def misruns_join(side: Side, kind: str) -> bool:
     """Whether the probes saw a join into a node of this kind go wrong."""
     at_neurons = kind in (*NEURONS, "Threshold", "Delay")
     conditions = (Join.BRANCHES_INTO_OUTPUT,) if kind == "Output" else _INTO_NEURON if at_neurons else _INTO_LAYER
-    return side.domain.refuses(Wiring.JOIN, *conditions) or side.domain.misruns(Wiring.JOIN)
+    return side.domain.refuses(Wiring.JOIN, *conditions) or side.domain.misruns_unnamed(Wiring.JOIN)
 
 
 def joins(graph: Graph, target: Side) -> list[str]:
     """The nodes with several sources whose kind the target misruns a join at."""
-    return [name for name, node in graph.primitives() if misruns(target, node.kind) and len(graph.into(name)) > 1]
+    return [name for name, node in graph.primitives() if misruns_join(target, node.kind) and len(graph.into(name)) > 1]
 
 
 def _branches(graph: Graph, join: str) -> list[tuple[str, ...]]:
@@ -104,7 +104,7 @@ def _identity_before_output(graph: Graph, _source: Side, target: Side) -> Rewrit
 def _gathers(graph: Graph, join: str, target: Side) -> bool:
     node = graph.nodes[join]
     flat = isinstance(node, Node) and node.kind == "Output" and node["shape"].size == 1
-    return flat and not misruns(target, "Linear")
+    return flat and not misruns_join(target, "Linear")
 
 
 def _absent(side: Side, graph: Graph) -> bool:
@@ -211,7 +211,7 @@ def _nested_recurrence(graph: Graph, _source: Side, target: Side) -> Rewritten |
 def _rewired(domain: Domain) -> bool:
     """Whether a probe of a neuron that feeds itself went wrong, other than for its names or the order of its edges."""
     ordered = {Recurrence.SOURCE_BEFORE_INPUT, Recurrence.FEEDBACK_LISTED_LAST}
-    return bool({*domain.declined(Wiring.RECURRENCE)} - ordered) or domain.misruns(Wiring.RECURRENCE)
+    return bool({*domain.declined(Wiring.RECURRENCE)} - ordered) or domain.misruns_unnamed(Wiring.RECURRENCE)
 
 
 def _loops(graph: Graph, name: str) -> tuple[str, ...]:
@@ -252,7 +252,7 @@ def one_output(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     """
     names = sorted(graph.of_kind("Output"))
     domain, several = target.domain, Wiring.SEVERAL_OUTPUTS
-    if len(names) < 2 or not (domain.declined(several) or domain.misruns(several)):
+    if len(names) < 2 or not (domain.declined(several) or domain.misruns_unnamed(several)):
         return None
     shapes = {name: shape for name, (shape, _) in validate(graph).items() if name in names}
     if any(len(shape) != 1 for shape in shapes.values()):

@@ -12,7 +12,7 @@ from typing import Any
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.printable import markdown
 from nir_interop.schema import PRIMITIVES, SEPARATOR, write_table, write_text
-from nir_interop.vocabulary import Direction, Outcome
+from nir_interop.vocabulary import Direction, PrimitiveStatus
 
 Row = Mapping[str, Any]
 
@@ -80,7 +80,7 @@ def by_primitive(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, list[Row]
 def summary(rows: Sequence[Row]) -> str:
     """One word where all aspects end alike, else how many of them are right; a dash where there is nothing to measure."""
     counts = Counter(str(row["status"]) for row in rows)
-    right = sum(count for status, count in counts.items() if Outcome(status).agrees)
+    right = sum(count for status, count in counts.items() if PrimitiveStatus(status).agrees)
     if not rows:
         return NOTHING
     if right == len(rows):
@@ -141,12 +141,12 @@ def page_lines(rows: Sequence[Row], support: Support) -> Iterator[str]:
 def contradicts(support: Support, backend: str, primitive: str, rows: Sequence[Row], direction: str = IMPORT) -> bool:
     """Whether what the documentation says is not what was measured; where nothing was, it is not."""
     claimed = support.claims(backend, primitive, direction)
-    return claimed is not None and bool(rows) and claimed != any(Outcome(row["status"]).agrees for row in rows)
+    return claimed is not None and bool(rows) and claimed != any(PrimitiveStatus(row["status"]).agrees for row in rows)
 
 
 def _mark(rows: Sequence[Row], title: str, notes: list[tuple[str, list[Row]]]) -> str:
     """A summary, with a note of the aspects that are not right."""
-    left = [row for row in rows if not Outcome(row["status"]).agrees]
+    left = [row for row in rows if not PrimitiveStatus(row["status"]).agrees]
     if not left:
         return summary(rows)
     notes.append((title, left))
@@ -164,7 +164,11 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         causes = ", ".join((row["causes"] or "").split(SEPARATOR))
-        said = row["message"] if not causes or Outcome(row["status"]) in (Outcome.ERROR, Outcome.UNREADABLE) else ""
+        said = (
+            row["message"]
+            if not causes or PrimitiveStatus(row["status"]) in (PrimitiveStatus.ERROR, PrimitiveStatus.UNREADABLE)
+            else ""
+        )
         alike.setdefault((row["status"], "; ".join(text for text in (causes, said) if text)), []).append(row["aspect"])
     for (status, why), aspects in alike.items():
         said = f" ({markdown(why)})" if why else ""

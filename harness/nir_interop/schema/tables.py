@@ -7,7 +7,7 @@ from enum import Enum
 
 from nir_interop.rule import AXES
 from nir_interop.schema.columns import Column, Kind, Table
-from nir_interop.vocabulary import Against, Blame, Cause, Idiom, Mode, Outcome, Stage, Status
+from nir_interop.vocabulary import Against, Blame, Cause, Idiom, Mode, PrimitiveStatus, Stage, Status
 
 
 def _text(name: str, meaning: str, *, required: bool = False, unique: bool = False) -> Column:
@@ -216,7 +216,7 @@ PRIMITIVES = Table(
             "status",
             "against NIR's meaning; dropped: the outputs are those of the graph without the primitive",
             required=True,
-            words=tuple(map(str, Outcome)),
+            words=tuple(map(str, PrimitiveStatus)),
         ),
         _count("outputs", "output elements compared; 0 where there are none of the right shape"),
         _count("mismatched", "those that differ"),

@@ -10,7 +10,7 @@ from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing, InvalidGraph
 from nir_interop.explain.causes import causes_between
-from nir_interop.explain.probe_findings import misruns
+from nir_interop.explain.probe_findings import misrun_causes
 from nir_interop.graphs import NEURONS, Graph, inline
 from nir_interop.reconcile.model import Applied, Pass, Plan
 from nir_interop.reconcile.passes import PASSES
@@ -81,7 +81,7 @@ def _needed(
             continue
         (own,) = (one for one in PASSES if one.name == each.name)
         ruled = _in_rules(own, graph, source, target)
-        cause = next(iter(ruled)) if len(ruled) == 1 else _answered(own.answers, failed, misruns(target.domain))
+        cause = next(iter(ruled)) if len(ruled) == 1 else _answered(own.answers, failed, misrun_causes(target.domain))
         if cause is None:
             return ()
         found.append(CauseShare(cause, 0, tuple(name for name in each.nodes if name in graph.nodes), each.why))

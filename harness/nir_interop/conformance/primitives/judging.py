@@ -19,7 +19,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.schema import SEPARATOR
 from nir_interop.transfer import case as transfer
-from nir_interop.vocabulary import Cause, Direction, Outcome, Status
+from nir_interop.vocabulary import Cause, Direction, PrimitiveStatus, Status
 from nir_interop.workers.error_messages import one_line
 
 Row = dict[str, Any]
@@ -29,9 +29,9 @@ REPEATS, REPEATS_IF_RIGHT = 12, 4
 later."""
 
 _ENDS = {
-    str(Status.REFUSED): Outcome.REFUSED,
-    str(Status.TIMEOUT): Outcome.HANG,
-    str(Status.READ_ERROR): Outcome.UNREADABLE,
+    str(Status.REFUSED): PrimitiveStatus.REFUSED,
+    str(Status.TIMEOUT): PrimitiveStatus.HANG,
+    str(Status.READ_ERROR): PrimitiveStatus.UNREADABLE,
 }
 
 
@@ -39,7 +39,7 @@ _ENDS = {
 class Judged:
     """The outcome, the outputs that were compared and those that differ, what the library said, and its recording."""
 
-    outcome: Outcome
+    outcome: PrimitiveStatus
     outputs: int = 0
     mismatched: int = 0
     message: str = ""
@@ -53,12 +53,12 @@ def judge(run: RunGraph, case: PrimitiveCase, repeats: int = REPEATS) -> Judged:
         unstable
     """
     first = _judged(run, case)
-    if not case.ordered or first.outcome in (Outcome.REFUSED, Outcome.HANG, Outcome.UNREADABLE):
+    if not case.ordered or first.outcome in (PrimitiveStatus.REFUSED, PrimitiveStatus.HANG, PrimitiveStatus.UNREADABLE):
         return first
     for _ in range(min(repeats, REPEATS_IF_RIGHT if first.outcome.agrees else REPEATS) - 1):
         other = _judged(run, case)
         if (other.outcome, other.mismatched, other.message) != (first.outcome, first.mismatched, first.message):
-            return Judged(Outcome.UNSTABLE, message="not the same from one import to the next")
+            return Judged(PrimitiveStatus.UNSTABLE, message="not the same from one import to the next")
     return first
 
 
@@ -72,8 +72,8 @@ def _judged(run: RunGraph, case: PrimitiveCase) -> Judged:
 
 def failed(error: RunFailed) -> Judged:
     """What a backend that gave no answer is judged as."""
-    outcome = _ENDS.get(error.status, Outcome.ERROR)
-    stage = error.status if outcome is Outcome.ERROR else ""
+    outcome = _ENDS.get(error.status, PrimitiveStatus.ERROR)
+    stage = error.status if outcome is PrimitiveStatus.ERROR else ""
     return Judged(outcome, message=": ".join(text for text in (stage, error.error_type, error.message) if text))
 
 
@@ -99,16 +99,16 @@ def compared(case: PrimitiveCase, seen: Recording) -> Judged:
     count = sum(array.size for array in meant.outputs.values())
     pairs = _pairs(meant, seen)
     if pairs is None:
-        outcome = Outcome.DROPPED if _is_dropped(case, seen) else Outcome.WRONG
+        outcome = PrimitiveStatus.DROPPED if _is_dropped(case, seen) else PrimitiveStatus.WRONG
         said = f"outputs of axes {_axes(seen)} for {_axes(meant)}"
         return Judged(outcome, message=f"the same values, but {said}" if _only_shaped(meant, seen) else said, recording=seen)
     mismatched = sum(int(differs(ours, theirs).sum()) for ours, theirs in pairs)
     if not mismatched:
-        return Judged(Outcome.EXACT, count, 0, "", seen)
+        return Judged(PrimitiveStatus.EXACT, count, 0, "", seen)
     asked = transfer.Case(case.graph, case.stimulus, Side("NIR", case.dt), Side("", case.dt), recorded=meant)
     if transfer.judge(asked, seen).status is Status.ROUNDING:
-        return Judged(Outcome.ROUNDING, count, mismatched, "", seen)
-    return Judged(Outcome.DROPPED if _is_dropped(case, seen) else Outcome.WRONG, count, mismatched, "", seen)
+        return Judged(PrimitiveStatus.ROUNDING, count, mismatched, "", seen)
+    return Judged(PrimitiveStatus.DROPPED if _is_dropped(case, seen) else PrimitiveStatus.WRONG, count, mismatched, "", seen)
 
 
 def _is_dropped(case: PrimitiveCase, seen: Recording) -> bool:

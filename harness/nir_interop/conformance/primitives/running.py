@@ -30,7 +30,7 @@ from nir_interop.store.store import Store
 from nir_interop.transfer import case as transfer
 from nir_interop.transfer.fingerprints import LIMIT as PROBE_LIMIT
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.vocabulary import REFERENCE, Cause, Idiom, Outcome, Status
+from nir_interop.vocabulary import REFERENCE, Cause, Idiom, PrimitiveStatus, Status
 from nir_interop.workers.confinement import die_with
 from nir_interop.workers.jobs import Meaning, Native
 from nir_interop.workers.live import LiveBackend
@@ -93,7 +93,7 @@ def _export_row(export: Export, each: ExportCase) -> Row | None:
         except InvalidGraph as error:
             judged = _meaningless(error)
             causes = _changes(meant.graph, graph, meant.dt)
-        if judged.outcome in (Outcome.WRONG, Outcome.DROPPED):
+        if judged.outcome in (PrimitiveStatus.WRONG, PrimitiveStatus.DROPPED):
             causes = _export_causes(each, graph, judged)
     except RunFailed as error:
         judged = failed(error)
@@ -115,7 +115,7 @@ def _written(export: Export, each: ExportCase) -> Graph | None:
 
 def _meaningless(error: BadInput) -> Judged:
     """A file that was written and says nothing."""
-    return Judged(Outcome.ERROR, message=f"{Status.READ_ERROR}: {type(error).__name__}: {error}")
+    return Judged(PrimitiveStatus.ERROR, message=f"{Status.READ_ERROR}: {type(error).__name__}: {error}")
 
 
 def _changes(meant: Graph, graph: Graph, dt: float) -> tuple[str, ...]:
@@ -223,13 +223,13 @@ def rows_of(run: RunGraph, some: Iterable[PrimitiveCase], fingerprint: Callable[
 
 def _row(case: PrimitiveCase, judged: Judged, fingerprint: Callable[[], Fingerprint]) -> Row:
     causes: Sequence[str] = ()
-    if judged.outcome in (Outcome.WRONG, Outcome.DROPPED) and judged.recording is not None:
+    if judged.outcome in (PrimitiveStatus.WRONG, PrimitiveStatus.DROPPED) and judged.recording is not None:
         causes = by_axes(case, judged.recording)
-    if judged.outcome is Outcome.WRONG and not causes:
+    if judged.outcome is PrimitiveStatus.WRONG and not causes:
         causes = _causes(case, judged, fingerprint()) or (str(Cause.UNEXPLAINED),)
-    if judged.outcome is Outcome.UNREADABLE:
+    if judged.outcome is PrimitiveStatus.UNREADABLE:
         causes = (str(Cause.UNREADABLE),)
-    if judged.outcome is Outcome.DROPPED and not causes:
+    if judged.outcome is PrimitiveStatus.DROPPED and not causes:
         causes = (str(Cause.NODE_DROPPED),)
     return row(case, IMPORT, judged, causes)
 

@@ -43,7 +43,7 @@ from nir_interop.report.page.studies import StudyPage, studies
 from nir_interop.report.primitives import Support, by_primitive, contradicts, summary
 from nir_interop.rule import AXES, NIR_MEANING
 from nir_interop.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
-from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Cause, Idiom, Mode, Outcome, Reset, Status
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Cause, Idiom, Mode, PrimitiveStatus, Reset, Status
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!=-]*|-")
 """What a network or a backend may be called in a command."""
@@ -269,7 +269,7 @@ def _claim(support: Support, backend: str, primitive: str, direction: str, rows:
     left = tuple(
         (row["aspect"], row["status"], "; ".join(str(text) for text in (row["causes"], row["message"]) if text))
         for row in rows
-        if not Outcome(row["status"]).agrees
+        if not PrimitiveStatus(row["status"]).agrees
     )
     documented = "" if claimed is None else "yes" if claimed else "no"
     return Claim(summary(rows), documented, contradicts(support, backend, primitive, rows, direction), left)
