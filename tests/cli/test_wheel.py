@@ -58,7 +58,7 @@ def call(site: Path, folder: Path, *words: str) -> Completed:
 def python(site: Path, folder: Path, *words: str) -> Completed:
     """An interpreter in a folder, with the wheel alone on its path beside what is installed."""
     environment = without_sources() | {"PYTHONPATH": str(site)}
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=1800)
 
 
 def right(done: Completed, *statuses: int) -> str:
@@ -138,7 +138,7 @@ def test_an_adapter_is_a_distribution_of_its_own(site: Path, tmp_path: Path) -> 
     path = os.pathsep.join(map(str, (site, tmp_path / "site")))
     command = [sys.executable, str(site / "bin" / "nir-interop"), "check", "g.nir", "--backend", "mylib", "--json"]
     environment = without_sources() | {"PYTHONPATH": path}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=1800)
     (cell,) = json.loads(right(done))["cells"]
     assert (cell["importer"], cell["status"], cell["mismatched"]) == ("mylib", "exact", 0)
 
@@ -157,7 +157,7 @@ def test_the_self_test_passes(site: Path, tmp_path: Path) -> None:
         "error",
     ]
     environment = without_sources() | {"PYTHONPATH": str(site)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=1800)
     assert " passed" in right(done) and "failed" not in done.stdout and "skipped" not in done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ FIGURES = ("accuracy.png", "training.png", "rasters.png")
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "nir_interop", "experiment", "csnn_mnist", "--quick", *arguments]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+    digits = {name: value for name, value in os.environ.items() if name != "NIR_INTEROP_DATA"}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=digits)
 
 
 @pytest.fixture(scope="module")

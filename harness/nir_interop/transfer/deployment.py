@@ -198,7 +198,8 @@ def identifying(own: Mapping[str, Network], importers: Sequence[str], store: Sto
         yield wait
     finally:
         for process in processes:
-            process.terminate()
+            if process.pid is not None:  # else an interrupt came before it was started
+                process.terminate()
 
 
 def _identify(name: str, network: Network | None, kinds: Sequence[str], store: Path) -> None:
