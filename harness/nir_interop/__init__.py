@@ -77,8 +77,10 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_ELSEWHERE.get(name, 'errors')}")
-    found = module if name == "errors" else getattr(module, name)
+    found: Any = module if name == "errors" else getattr(module, name)
     globals()[name] = found
+    if name in _FUNCTIONS and f"{__name__}.{name}" in sys.modules:
+        found.__dict__ = vars(sys.modules[f"{__name__}.{name}"])
     return found
 
 
@@ -87,11 +89,17 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Three functions have the names of packages: importing ``nir_interop.explain.verdict`` leaves the function where it is."""
+    """Three functions have the names of packages; importing ``nir_interop.explain.verdict`` leaves the function where it is.
+
+    Such a function has as attributes what its package holds, so that ``import nir_interop.explain.verdict as verdict`` and
+    other ways from a dotted name to a module lead through it.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _FUNCTIONS or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
+        elif (function := vars(self).get(name)) is not None:
+            function.__dict__ = vars(value)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -74,6 +74,10 @@ def test_the_functions_are_functions_whatever_was_imported_before() -> None:
     ) == ("function function")
     after = "import nir_interop as ni; ni.explain; from nir_interop.explain import verdict; print(type(ni.explain).__name__)"
     assert fresh(after) == "function"
+    dotted = "print(verdict.__name__, type(ni.explain).__name__, ni.explain.verdict is verdict, ni.explain.__name__)"
+    first = f"import nir_interop.explain.verdict as verdict; import nir_interop as ni; {dotted}"
+    then = f"import nir_interop as ni; ni.explain; import nir_interop.explain.verdict as verdict; {dotted}"
+    assert fresh(first) == fresh(then) == "nir_interop.explain.verdict function True explain"
     assert all(isinstance(getattr(ni, name), FunctionType) for name in FUNCTIONS)
     assert isinstance(ni.errors, ModuleType)
 
