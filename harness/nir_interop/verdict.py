@@ -1,9 +1,9 @@
-"""What is said of a case: status, blame, and causes with how much each is of."""
+"""What is said of a case: status, blame, causes with how much each is of, and the passes that mended it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nir_interop.vocabulary import Blame, Cause, Status
@@ -47,6 +47,20 @@ class Verdict:
     def codes(self) -> tuple[str, ...]:
         """The causes' codes, those first that repair most."""
         return tuple(str(share.cause) for share in self.causes)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A pass that was needed, the nodes it changed (as named in the graph it was given), why, and what it preserves."""
+
+    name: str
+    nodes: tuple[str, ...]
+    why: str
+    preserves: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "nodes": list(self.nodes)}
 
 
 def by_share(causes: Iterable[CauseShare]) -> tuple[CauseShare, ...]:

@@ -16,7 +16,8 @@ from nir_interop.matrix.plan import make_plan
 from nir_interop.matrix.results import CellResult, Results
 from nir_interop.report.cells import reconciliation, summary
 from nir_interop.store.store import Store
-from nir_interop.workers.jobs import AppliedPass, Explained, Rewritten
+from nir_interop.verdict import Applied
+from nir_interop.workers.jobs import Explained, Rewritten
 from tests.matrix.matrix_runs import tables
 
 OWN = [backend for backend in backends() if backend.name in ("reference", "exact")]
@@ -79,7 +80,7 @@ def again(ran: Ran, status: str, verdict: Explained | None) -> CellResult:
     return replace(
         cell,
         outcome=replace(cell.outcome, status=status),
-        rewriting=Rewritten(passes=(AppliedPass("same_decay", ("lif1",), "another scheme"),), verdict=verdict),
+        rewriting=Rewritten(passes=(Applied("same_decay", ("lif1",), "another scheme", "spikes"),), verdict=verdict),
     )
 
 

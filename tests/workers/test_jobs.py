@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nir_interop.compare import Comparison
-from nir_interop.verdict import CauseShare
+from nir_interop.verdict import Applied, CauseShare
 from nir_interop.vocabulary import Cause, Status
 from nir_interop.workers import jobs
 from nir_interop.workers.jobs import (
@@ -43,7 +43,7 @@ OUTCOMES: tuple[Outcome, ...] = (
         blame="importer", causes=(CauseShare(Cause.DECAY, 1, ("lif1",), "another decay", 2),), suspects={"nodes": ("a",)}
     ),
     jobs.Rewritten(
-        passes=(jobs.AppliedPass("fold", ("a",), "r"),), verdict=jobs.Explained(blame="none"), forbidden=("node_lost",)
+        passes=(Applied("fold", ("a",), "r", "spikes"),), verdict=jobs.Explained(blame="none"), forbidden=("node_lost",)
     ),
 )
 

@@ -14,7 +14,6 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.errors import CannotBuild, ReadFailed, UnknownName
@@ -198,8 +197,3 @@ def load_adapter(name: str) -> Adapter:
         raise UnknownName(f"no backend {name!r}; there are {', '.join(points) or 'none'}")
     adapter: Adapter = points[name].load()()
     return adapter
-
-
-def owned(array: Any, dtype: Any = np.float32) -> Array:
-    """A copy of an array that shares no memory with a model or a graph."""
-    return np.array(array, dtype=dtype, copy=True)

@@ -50,8 +50,6 @@ TRACEBACK = "NIR_INTEROP_TRACEBACK"
 """The variable that has an unforeseen error shown in full."""
 OWN_FAILURE, BROKEN_PIPE = 70, 141
 """The exit statuses where nir-interop itself failed (EX_SOFTWARE of sysexits.h), and where nobody reads its output any more."""
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
 _ended_by = signal.SIGINT
 """What a KeyboardInterrupt came of."""
 

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from nir_interop.agreement.inputs import InputSet
     from nir_interop.backends.environments import Backend
     from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Subject
-    from nir_interop.reconcile.model import Applied
     from nir_interop.recording import Recording
     from nir_interop.transfer.check import Checked
     from nir_interop.transfer.graph_explanation import GraphExplanation
     from nir_interop.transfer.reconciling import Reconciled
-    from nir_interop.verdict import CauseShare
+    from nir_interop.verdict import Applied, CauseShare
     from nir_interop.vocabulary import Blame, Status
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from nir_interop.agreement.side import Side
 from nir_interop.agreement.status import Agreement
@@ -12,6 +11,7 @@ from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
+from nir_interop.verdict import Applied
 from nir_interop.vocabulary import Cause
 
 
@@ -63,20 +63,6 @@ class Pass:
     preserves: str
     rewrite: Rewrite
     nested: bool = False
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A pass that was needed, the nodes it changed (as named in the graph it was given), why, and what it preserves."""
-
-    name: str
-    nodes: tuple[str, ...]
-    why: str
-    preserves: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "nodes": list(self.nodes)}
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ from nir_interop.agreement.status import Agreement, agreement
 from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, inline, nested, validate, with_metadata_of
-from nir_interop.reconcile.model import Applied, Pass, Plan, Refused, Remaining
+from nir_interop.reconcile.model import Pass, Plan, Refused, Remaining
 from nir_interop.reconcile.names_and_order import INLINED
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import AXES, Precision
+from nir_interop.verdict import Applied
 from nir_interop.vocabulary import Status
 
 

@@ -33,6 +33,7 @@ AGAIN = "install nir-interop again, and if that does not help report this line w
 
 
 _SHOWN = ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
+"""What of a comparison a user is told."""
 
 
 class Recordings:
@@ -84,10 +85,7 @@ class Checked:
             "importer": self.importer,
             "status": self.outcome.status,
             "warned": self.warned,
-            **{
-                name: getattr(comparison, name, None)
-                for name in ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
-            },
+            **{name: getattr(comparison, name, None) for name in _SHOWN},
             "error_type": self.outcome.error_type,
             "error_message": self.outcome.error_message,
             "rounding": self.rounding,

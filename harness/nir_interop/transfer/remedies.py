@@ -12,13 +12,13 @@ from nir_interop.errors import BackendMissing, InvalidGraph
 from nir_interop.explain.causes import causes_between
 from nir_interop.explain.probe_findings import misrun_causes
 from nir_interop.graphs import NEURONS, Graph, inline
-from nir_interop.reconcile.model import Applied, Pass, Plan
+from nir_interop.reconcile.model import Pass, Plan
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile as planned
 from nir_interop.transfer.case import Case
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile, unless_it_hangs
-from nir_interop.verdict import CauseShare, Verdict, by_share
+from nir_interop.verdict import Applied, CauseShare, Verdict, by_share
 from nir_interop.vocabulary import Blame, Cause, Status
 from nir_interop.workers.live import LiveBackend
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nir_interop.backends.adapter import Adapter
 from nir_interop.transfer.explain_job import as_outcome, case_of, told, unexplained
 from nir_interop.vocabulary import REFERENCE, Stage, Status
-from nir_interop.workers.jobs import GRAPH, AppliedPass, Rewrite, Rewritten
+from nir_interop.workers.jobs import GRAPH, Rewrite, Rewritten
 from nir_interop.workers.progress import JobProgress
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _rewritten(job: Rewrite) -> Rewritten:
     if passes:
         write(job.left(GRAPH), graph)
     return Rewritten(
-        passes=tuple(AppliedPass(each.name, tuple(each.nodes), each.why, each.preserves) for each in passes),
+        passes=tuple(passes),
         verdict=None if left is None else as_outcome(left, graph),
         forbidden=() if left is None else tuple(sorted(map(str, forbidding(each.cause for each in left.causes)))),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nir_interop.compare.comparison import Comparison
-from nir_interop.verdict import CauseShare
+from nir_interop.verdict import Applied, CauseShare
 from nir_interop.vocabulary import Status
 
 OK = "ok"
@@ -217,16 +217,6 @@ class Explained(Outcome):
     suspects: Mapping[str, tuple[str, ...]] | None = None
 
 
-@dataclass(frozen=True)
-class AppliedPass:
-    """A :class:`nir_interop.reconcile.model.Applied`."""
-
-    name: str
-    nodes: tuple[str, ...]
-    why: str
-    preserves: str = ""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rewritten(Outcome):
     """A graph rewritten for an importer, in GRAPH where passes changed it.
@@ -235,7 +225,7 @@ class Rewritten(Outcome):
     forbidden : causes among it that no rewriting of a graph takes away
     """
 
-    passes: tuple[AppliedPass, ...] = ()
+    passes: tuple[Applied, ...] = ()
     verdict: Explained | None = None
     forbidden: tuple[str, ...] = ()
     graph: GraphFacts | None = None

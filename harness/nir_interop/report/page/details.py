@@ -20,14 +20,13 @@ from nir_interop.report.page.pictures import Recorded, Replay, pictures
 from nir_interop.rule import NIR_MEANING, UpdateRule
 from nir_interop.schema import REPORT
 from nir_interop.store.keys import rules_key, sources_key
-from nir_interop.verdict import CauseShare
+from nir_interop.verdict import Applied, CauseShare
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode, Status
 from nir_interop.workers.jobs import (
     GRAPH,
     OK,
     RECORDING,
     STIMULUS,
-    AppliedPass,
     Fingerprinted,
     Identify,
     from_json,
@@ -124,7 +123,7 @@ def _causes(cell: CellResult) -> Sequence[CauseShare]:
     return () if cell.verdict is None else cell.verdict.causes
 
 
-def _passes(cell: CellResult) -> Sequence[AppliedPass]:
+def _passes(cell: CellResult) -> Sequence[Applied]:
     """What its graph was rewritten with, in order."""
     return () if cell.rewriting is None else cell.rewriting.passes
 
