@@ -19,8 +19,9 @@ settings.register_profile("brief", derandomize=True, deadline=None, max_examples
 settings.register_profile("exploring", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A shell that runs the tests in the background has them ignore interrupts, and the processes that they start and interrupt too.
+# A shell that runs the tests in the background has them ignore interrupts, and nohup hang-ups; so do processes that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Processes that tests start run these sources, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (PYTHONPATH, os.environ.get("PYTHONPATH"))))

@@ -10,6 +10,7 @@ import pytest
 
 from nir_interop.errors import BadInput
 from nir_interop.graphs import write
+from tests import command_line
 from tests.fuzz import mutators, seeds, targets
 from tests.fuzz.campaign import MOST_GIB, MOST_SECONDS, PLAN, Maker, Tried, run, try_here
 from tests.fuzz.targets import SHORT, WHOLE, Wrong, feed
@@ -101,7 +102,7 @@ def test_through_the_command_line_a_bad_file_is_one_line_and_exit_2(maker: Maker
             refused = path
             break
     assert refused is not None
-    ended = run(verb, refused.name, *more, cwd=tmp_path)
+    ended = command_line.run(verb, refused.name, *more, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     assert ended.stderr.startswith("nir-interop: ")
     assert ended.stderr.count("\n") == 1
