@@ -80,7 +80,7 @@ def probed() -> Iterator[tuple[Subject, list[Condition]]]:
         (Form.ANY, Wiring.SEVERAL_OUTPUTS, "several Outputs"),
         (Recurrence.ONE_LAYER, Wiring.RECURRENCE, "one layer that feeds itself"),
     ],
-    ids=str,
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,  # a set has no order
 )
 def test_a_condition_reads_as_the_tables_have_it(condition: Condition, subject: Subject, words: str) -> None:
     assert condition_in_words(condition, subject) == words
