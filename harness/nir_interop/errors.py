@@ -11,6 +11,7 @@
     │   └── UnknownName         no network, backend or cell of that name
     ├── NotExpressible          NIR cannot express this network
     ├── CannotBuild             this library cannot build this network
+    ├── CannotRecord            a user's module gives no output for each step, however its library's users run it
     ├── ReadFailed              the library's own NIR reader refused the file
     ├── TooSlow                 the reference gave no answer within the time limit; command line: exit 2
     ├── OwnFailure              nir-interop itself failed, not what it was given; command line: exit 70
@@ -64,6 +65,10 @@ class NotExpressible(NirInteropError):
 
 class CannotBuild(NirInteropError):
     """The library cannot build this network."""
+
+
+class CannotRecord(NirInteropError):
+    """A user's module that gives no output for each step in any way in which its library's users run one."""
 
 
 class ReadFailed(NirInteropError):

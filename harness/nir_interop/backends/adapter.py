@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from nir_interop.errors import CannotBuild, ReadFailed, UnknownName
+from nir_interop.backends.own_modules import OwnModule, Run
+from nir_interop.errors import CannotBuild, CannotRecord, NotExpressible, ReadFailed, UnknownName
 from nir_interop.learning import Samples, Surrogate, TrainingSettings
 from nir_interop.networks import Network, Neuron
 from nir_interop.printable import shown
@@ -126,6 +127,51 @@ class Adapter(ABC):
     @abstractmethod
     def nodes(self, model: Model) -> frozenset[str]:
         """Names of the graph's nodes, Input and Output aside, that an imported model holds."""
+
+    def module_of(self, model: Model) -> Any:
+        """The library's own module of an imported model, as a user of the library has it."""
+        return getattr(model, "module", model)
+
+    def neurons_of(self, module: Any) -> tuple[str, ...]:
+        """Names of the library's neurons in a user's module; empty where it has none, and the module is another library's."""
+        return ()
+
+    def step_of(self, module: Any) -> float | None:
+        """The step [s] that a user's module is meant at: its neurons' own, else that of the library's exporter.
+
+        None where its neurons have several, so that the user has to say.
+        """
+        return None
+
+    def record(self, module: Any, stimulus: Array, run: Run | None = None) -> Recording:
+        r"""Run a user's module as the library's users do, from zero state and as it is deployed, and leave it as it was.
+
+        stimulus : axes (T, B, \*shape)
+        run : how it is run, where that is not one of the ways of the library's users
+
+        The recording is keyed by the names that :meth:`describe` gives neurons; its only output is called ``output``.
+
+        Raises CannotRecord, which says what to give ``run``, where no way of the library's users gives an output for each step.
+        """
+        raise CannotRecord(f"{self.name}: its modules cannot be run; give a graph")
+
+    def describe(self, module: Any, sample: Array, dt: float, run: Run | None = None) -> OwnModule:
+        r"""What a user's module computes in a step, read from the module itself; it is left as it was.
+
+        sample : one step of input, axes (B, \*shape)
+        dt : the step [s] that it is meant at
+
+        Raises NotExpressible, with the layer and what to do, where NIR has no words for it or it cannot be read.
+        """
+        raise NotExpressible(f"{self.name}: its modules cannot be read; export the module with the library's own exporter")
+
+    def export_own(self, module: Any, sample: Array, dt: float) -> nir.NIRGraph:
+        r"""A user's module as a graph, by the library's own exporter, called as it documents; the module is left as it was.
+
+        sample : one step of input, axes (B, \*shape)
+        dt : the step [s] that is meant, passed on where the exporter takes one
+        """
+        raise CannotBuild(f"{self.name} does not export")
 
     def refuses(self, message: str) -> bool:
         """Whether a message says that the library declines on purpose."""
