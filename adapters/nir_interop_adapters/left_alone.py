@@ -46,7 +46,7 @@ class _Settings:
 
     def __init__(self) -> None:
         self.torch_state = torch.get_rng_state()
-        self.cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
+        self.cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
         self.numpy_state = np.random.get_state()
         self.random_state = random.getstate()
         self.threads = torch.get_num_threads()

@@ -1,8 +1,8 @@
 """Follow the tensors of a real run through a user's module: which layer's output of which step reaches which layer.
 
 Layers (a library's neurons, layers of ``torch.nn``) are taken whole: hooks tell when one is called.  Between them every
-function of torch is seen by a ``TorchFunctionMode``: additions, reshapes, indexing and stacking over time are understood, whatever else
-is applied makes a tensor :class:`Unknown`, which matters only where such a tensor reaches a layer or the output.
+function of torch is seen by a ``TorchFunctionMode``: additions, reshapes, indexing and stacking over time are understood,
+whatever else is applied makes a tensor :class:`Unknown`, which matters only where such a tensor reaches a layer or the output.
 """
 
 from __future__ import annotations
