@@ -221,8 +221,8 @@ def reconcile(
     """
     from nir_interop.backends.environments import backends as every
     from nir_interop.recording import Recording
-    from nir_interop.transfer.readings import natives_of
     from nir_interop.transfer.reconciling import NIR, reconcile_graph, side_from_rule, side_of
+    from nir_interop.transfer.source_reading import natives_of
 
     before = check_step(dt) if dt_from is None else check_step(dt_from, "dt_from")
     after = check_step(dt) if dt_to is None else check_step(dt_to, "dt_to")
