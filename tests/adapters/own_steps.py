@@ -81,7 +81,7 @@ class Neuron:
         label = node.options
         start = "v_leak" if "Cell" in label or label == "" else "v_reset" if "Node" in label and node.reset == "value" else ""
         start = "v_reset" if label == "IAFCell" else start
-        self.v = np.zeros(shape) + (self.p[start] if start in self.p else 0.0)
+        self.v = np.zeros(shape) + self.p.get(start, 0.0)
         self.i, self.before = np.zeros(shape), np.zeros(shape)
 
     def __call__(self, x: Any) -> Array:

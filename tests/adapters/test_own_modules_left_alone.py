@@ -6,7 +6,7 @@ import copy
 import random
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ def test_states_that_training_left_with_a_gradient_still_lead_back() -> None:
 
 def test_what_a_module_holds_in_containers_objects_and_classes_comes_back() -> None:
     class Kept(nn.Module):
-        made: list[int] = [1]
+        made: ClassVar[list[int]] = [1]
         scale = torch.ones(2)
 
         def __init__(self) -> None:
