@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -85,6 +86,10 @@ def check(
         raise typer.Exit(1)
 
 
+_NO_CURSOR = ("", "dumb", "unknown")
+"""Terminals on which nothing can be drawn anew."""
+
+
 class Coming:
     """What is known so far, on stderr: a table that fills on a terminal and goes at the end, plain lines elsewhere.
 
@@ -95,7 +100,7 @@ class Coming:
     def __init__(self, names: Sequence[str], *, shown: bool = True, lines: bool = True) -> None:
         self._rows: dict[str, tuple[str, ...]] = {name: (name, "…") for name in names}
         self._live: Live | None = None
-        self._draws = shown and sys.stderr.isatty()
+        self._draws = shown and sys.stderr.isatty() and os.environ.get("TERM", "") not in _NO_CURSOR
         self._lines = shown and lines and not self._draws
 
     def __enter__(self) -> Coming:
