@@ -156,16 +156,19 @@ def explain(
     'Blame: importer (the importer changed the meaning).'
     """
     from nir_interop.backends.environments import backend as find
-    from nir_interop.report.explanation import command_of, paragraphs
-    from nir_interop.transfer.graph_explanation import explain_graph
-    from nir_interop.vocabulary import Status
+    from nir_interop.workers.fork_server import fork_server
 
     check_step(dt)
     (chosen,) = installed([backend])
-    with _called(graph, seed, time_limit, memory_limit) as file:
+    reference = find(REFERENCE)
+    with _called(graph, seed, time_limit, memory_limit) as file, fork_server([chosen, reference]) as server:
+        from nir_interop.report.explanation import command_of, paragraphs  # while the server imports
+        from nir_interop.transfer.graph_explanation import explain_graph
+        from nir_interop.vocabulary import Status
+
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
-        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed}
-        found = explain_graph(file, inputs.input, dt, chosen, find(REFERENCE), store_of(store), **options)
+        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "server": server}
+        found = explain_graph(file, inputs.input, dt, chosen, reference, store_of(store), **options)
         fed = Path(input) if isinstance(input, (str, os.PathLike)) else None
         if isinstance(graph, (str, os.PathLike)) and (input is None or fed is not None):
             command = command_of(chosen.name, file, dt, fed)

@@ -37,6 +37,8 @@ AGAIN = "install nir-interop again, and if that does not help report this line w
 
 _COST = 1.0
 """A guess of a task's seconds: for a small file no backend is worth a second worker."""
+_PATIENCE = 5.0
+"""Seconds after which others are not kept waiting by a library."""
 _MAKING, _JUDGING = 2.0, 10.0
 """Runs of the reference that making inputs, and judging a recording, may take as long as."""
 
@@ -188,7 +190,8 @@ def run_graph(
         given, meant = here / "stimulus.npz", kept.path(REFERENCE)
         if stimulus is not None:
             save_arrays(given, {"input": stimulus})
-        scheduler = Scheduler({one.name: one for one in (*backends, reference)}, jobs, lambda: _made(here / "run"), server)
+        known = {one.name: one for one in (*backends, reference)}
+        scheduler = Scheduler(known, jobs, lambda: _made(here / "run"), server, _PATIENCE)
         found = _Found(
             reference.name if reference in backends else "", lambda checked: scheduler.call(partial(answered, checked))
         )

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import heapq
 import json
+import math
 import os
 import queue
 import shlex
@@ -303,9 +304,10 @@ class Task:
 
 @dataclass(eq=False)
 class _Crew:
-    """One thread's workers, by backend, and the backends that it means to start one of."""
+    """One thread's workers, by backend, and the backends that it means to start one of; since when it is at its task."""
 
     number: int
+    since: float = math.inf
     workers: dict[str, Worker] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
 
@@ -317,6 +319,8 @@ class Scheduler:
     start_seconds : CPU seconds that the workers took to import their libraries
     memory : bytes that each worker may allocate; 0 for no limit
     server : forks the workers that can be forked; None: each is started by itself
+    patience : seconds after which a thread that is still at one task is no longer waited for: what its workers could do next
+        is done by others, and another thread takes its place
     """
 
     def __init__(
@@ -325,8 +329,10 @@ class Scheduler:
         jobs: int,
         scratch: Callable[[], Path],
         server: ForkServer | None = None,
+        patience: float = math.inf,
     ) -> None:
         self.backends = backends
+        self.patience = patience
         self.server = server
         self.lock = threading.Condition()
         self.start_seconds = 0.0
@@ -334,7 +340,8 @@ class Scheduler:
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
-        self._crews = [_Crew(number) for number in range(max(1, jobs))]
+        self._jobs = max(1, jobs)
+        self._crews = [_Crew(number) for number in range(self._jobs)]
         self._ready: dict[str, list[Task]] = {}
         self._running = 0
         self._guessed: dict[str, float] = {}
@@ -359,7 +366,7 @@ class Scheduler:
             if not any(self._ready.values()):
                 return
         self._scratch = self._scratch_of()
-        threads = [threading.Thread(target=self._serve, args=(crew,), daemon=True) for crew in self._crews]
+        threads = [self._thread(crew) for crew in self._crews]
         try:
             for thread in threads:
                 thread.start()
@@ -368,6 +375,10 @@ class Scheduler:
                 try:
                     called = self._calls.get(timeout=_LOOK_EVERY)
                 except queue.Empty:
+                    for crew in self._relief():
+                        threads.append(self._thread(crew))
+                        threads[-1].start()
+                        working += 1
                     continue
                 if called is None:
                     working -= 1
@@ -388,6 +399,23 @@ class Scheduler:
             shutil.rmtree(self._scratch, ignore_errors=True)
         if self._error is not None:
             raise self._error
+
+    def _thread(self, crew: _Crew) -> threading.Thread:
+        return threading.Thread(target=self._serve, args=(crew,), daemon=True)
+
+    def _relief(self) -> list[_Crew]:
+        """A new crew, where one is late for each that there should be, and something is left to do."""
+        with self.lock:
+            late = [crew for crew in self._crews if self._late(crew)]
+            if not late or not any(self._ready.values()):
+                return []
+            self.lock.notify_all()  # what only they could do others may do now
+            new = [_Crew(len(self._crews))] if len(self._crews) - len(late) < self._jobs else []
+            self._crews += new
+            return new
+
+    def _late(self, crew: _Crew) -> bool:
+        return time.monotonic() - crew.since > self.patience
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the thread that runs this call a function, soon; what it raises ends the run."""
@@ -428,6 +456,7 @@ class Scheduler:
                 task = self._take(crew)
                 if task is not None:
                     self._running += 1
+                    crew.since = time.monotonic()
                     if task.backend:
                         crew.claims.add(task.backend)
                     return task
@@ -443,7 +472,7 @@ class Scheduler:
             if not tasks:
                 continue
             warm = not name or name in crew.claims
-            taken = not warm and any(name in other.claims for other in self._crews)
+            taken = not warm and any(name in other.claims and not self._late(other) for other in self._crews)
             if taken and self._pace(name) * sum(task.cost for task in tasks[:100]) < START_COST:
                 continue
             rank = (tasks[0].urgency, not warm, taken, tasks[0].order, name)
@@ -467,6 +496,7 @@ class Scheduler:
             if not self._stop:
                 task.done(outcome)
             self._running -= 1
+            crew.since = math.inf
             self.lock.notify_all()
 
     def _folder(self) -> Path:
