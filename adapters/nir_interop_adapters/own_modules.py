@@ -14,7 +14,7 @@ from nir_interop.errors import CannotRecord, NirInteropError, NotExpressible
 from nir_interop.recording import Recording
 from nir_interop_adapters.describing import described, node_name
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.running import OwnLibrary, Way, as_tensor, deployed, layers_in, neurons_in, recorded, way_of
+from nir_interop_adapters.running import WHOLE, OwnLibrary, Way, as_tensor, deployed, layers_in, neurons_in, recorded, way_of
 from nir_interop_adapters.torch_support import TorchAdapter
 from nir_interop_adapters.tracing import BATCH, FEATURE, ONE, TIME, Trace, Tracer
 
@@ -42,6 +42,16 @@ class OwnModules(TorchAdapter):
         with left_alone(module), deployed(module, self.library):
             trace, way, steps = self._traced(module, sample, run)
             return described(trace, self.library, steps, dt, way.notes)
+
+    def takes_sequences(self, module: Any, sample: torch.Tensor) -> bool:
+        """Whether a module runs on a whole sequence, and not on one step; sample: one step, axes (B, \\*shape)."""
+        try:
+            way = way_of(module, sample[None].expand(TRACED_STEPS, *sample.shape).clone(), self.library)
+        except CannotRecord:
+            return False
+        finally:
+            self.library.reset(module)
+        return way.name == WHOLE
 
     def _traced(self, module: Any, sample: Array, run: Run | None) -> tuple[Trace, Way, int]:
         """A run of a few steps on a batch of two; on the batch that was given, where the module takes no other."""

@@ -21,6 +21,9 @@ from nir_interop_adapters.describing import Neurons, node_name
 Array = NDArray[Any]
 GIVE = "give run, a function of the module and of the input, axes (T, B, *shape), that returns the output, axes (T, B, *shape)"
 
+STEPS, WHOLE, FRAME = "step by step", "whole sequence", "one frame"
+"""Time is outside of the module; in it; or the module repeats its one frame."""
+
 
 class OwnLibrary(Neurons, Protocol):
     """What running a library's modules takes, besides what its layers are."""
@@ -39,7 +42,7 @@ class OwnLibrary(Neurons, Protocol):
 class Way:
     """One way of running a module.
 
-    name : ``step by step``, ``whole sequence`` or ``one frame``
+    name : STEPS, WHOLE or FRAME, or that it is as was asked
     run : (module, input with axes (T, B, \\*shape)) → what the module returns, over time where it gives that
     steps : how often a module repeats its one frame
     notes : what a reader should know of it
@@ -148,7 +151,7 @@ def way_of(module: nn.Module, frames: torch.Tensor, library: OwnLibrary, run: Ru
             for path, shapes in seen.calls.items()
         )
         if right:
-            return Way("whole sequence", lambda net, x: net(x))
+            return Way(WHOLE, lambda net, x: net(x))
         called = ", ".join(f"{path or 'it'} {len(shapes)} times" for path, shapes in seen.calls.items())
         raise CannotRecord(f"{type(module).__name__} runs its neurons neither once a step nor once in all ({called}); {GIVE}")
     whys = dict.fromkeys(_line(each) for each in (small, seen) if isinstance(each, Exception))
@@ -223,7 +226,7 @@ def _one_frame(steps: int) -> Way:
             )
         return module(x[0])
 
-    return Way("one frame", run, steps, (f"the module repeats its input for {steps} steps",))
+    return Way(FRAME, run, steps, (f"the module repeats its input for {steps} steps",))
 
 
 def _step_by_step(module: nn.Module, seen: _Seen, library: OwnLibrary) -> Way:
@@ -233,10 +236,10 @@ def _step_by_step(module: nn.Module, seen: _Seen, library: OwnLibrary) -> Way:
     if not several:
         if needed:
             raise CannotRecord(f"forward takes {', '.join(needed)} and gives back no states; {GIVE}")
-        return Way("step by step", lambda net, x: torch.stack([net(frame) for frame in x]))
+        return Way(STEPS, lambda net, x: torch.stack([net(frame) for frame in x]))
     names = [*needed, *optional]
     if not names:
-        return Way("step by step", lambda net, x: torch.stack([net(frame)[0] for frame in x]), None, _first(result))
+        return Way(STEPS, lambda net, x: torch.stack([net(frame)[0] for frame in x]), None, _first(result))
     output, order = _order(seen, len(needed), len(names), library)
     first = [library.start() for _ in needed]
 
@@ -249,7 +252,7 @@ def _step_by_step(module: nn.Module, seen: _Seen, library: OwnLibrary) -> Way:
             states = [returned[number] for number in order]
         return torch.stack(outputs)
 
-    return Way("step by step", run, None, () if output == 0 else (f"the output is value {output} of those that forward gives",))
+    return Way(STEPS, run, None, () if output == 0 else (f"the output is value {output} of those that forward gives",))
 
 
 def _first(result: Any) -> tuple[str, ...]:

@@ -161,10 +161,13 @@ output = np.stack(outputs)
         return self.fixed_dt
 
     def export_own(self, module: Any, sample: Array, dt: float) -> Any:
-        """``export_to_nir(net, sample, ignore_dims=[0])``: its word for a sample with a batch."""
+        """``export_to_nir(net, sample, ignore_dims=[0])``: its word for a sample with a batch, and [0, 1] with time as well."""
         with left_alone(module), deployed(module, self.library):
+            data, ignored = sample_of(sample, module), [0]
+            if self.takes_sequences(module, data):
+                data, ignored = data[None], [0, 1]
             states = [self.library.start() for _ in states_needed(module)]
-            return copy.deepcopy(export_to_nir(module, sample_of(sample, module), model_fwd_args=states, ignore_dims=[0]))
+            return copy.deepcopy(export_to_nir(module, data, model_fwd_args=states, ignore_dims=ignored))
 
 
 def _is_graph(module: nn.Module) -> bool:

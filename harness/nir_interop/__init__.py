@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         UnknownName,
         UnreadableGraph,
     )
-    from nir_interop.interface.functions import backends, check, explain, reconcile, rules, simulate, transfer
+    from nir_interop.interface.functions import backends, check, explain, reconcile, rules, simulate, transfer, upgrade
     from nir_interop.recording import Recording
 
 __version__ = "0.1.0"
@@ -70,9 +70,10 @@ __all__ = [
     "rules",
     "simulate",
     "transfer",
+    "upgrade",
 ]
 
-_FUNCTIONS = ("backends", "check", "explain", "reconcile", "rules", "simulate", "transfer")
+_FUNCTIONS = ("backends", "check", "explain", "reconcile", "rules", "simulate", "transfer", "upgrade")
 _ELSEWHERE = {"Adapter": "backends.adapter", "Recording": "recording", **dict.fromkeys(_FUNCTIONS, "interface.functions")}
 """Name → the module that has it; all others are errors."""
 

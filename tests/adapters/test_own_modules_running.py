@@ -8,8 +8,9 @@ import pytest
 from nir_interop.backends.adapter import load_adapter
 from tests.transfer.own_networks import NAMES, network, seen
 
-DONE = ("snntorch",)
-CASES = [(library, name) for library in DONE for name in NAMES[library]]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+CASES = [(library, name) for library, names in NAMES.items() for name in names]
 
 
 @pytest.mark.parametrize(("library", "name"), CASES)

@@ -33,6 +33,7 @@ from nir_interop.cli.repro import repro
 from nir_interop.cli.rules import rules
 from nir_interop.cli.sweep import sweep
 from nir_interop.cli.transfer import transfer
+from nir_interop.cli.upgrade import upgrade
 from nir_interop.errors import NirInteropError, OwnFailure
 
 FIRST = """\
@@ -106,6 +107,7 @@ app.command()(check)
 app.command()(explain)
 app.command()(reconcile)
 app.command()(transfer)
+app.command()(upgrade)
 app.command()(diff)
 app.command()(repro)
 app.command()(report)
