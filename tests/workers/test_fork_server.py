@@ -213,9 +213,7 @@ def test_libraries_begin_before_the_reference_has_answered(
     assert [each.status for each in found] == [Status.EXACT]
 
 
-def test_answers_come_the_references_first_and_a_library_that_hangs_delays_only_its_own(
-    server: ForkServer, graph: Path
-) -> None:
+def test_the_references_answer_comes_first_and_one_that_hangs_delays_only_its_own(server: ForkServer, graph: Path) -> None:
     reference = forked(fakes.Honest, "reference")
     backends = [forked(fakes.Looping, "ahead"), forked(fakes.Honest), forked(fakes.Honest, "another"), reference]
     told: list[str] = []
