@@ -24,8 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.workers.confinement import guard, guarded_environment
-from nir_interop.workers.environment import ENVIRONMENT, importable
-from nir_interop.workers.forking import LARGEST, ROOM
+from nir_interop.workers.environment import ENVIRONMENT, LARGEST_MESSAGE, LONGEST_FOLDER, importable
 
 if TYPE_CHECKING:
     import execnet
@@ -76,7 +75,7 @@ class ForkServer:
         path = importable(self._folder, *backends)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         variables = {**os.environ, **ENVIRONMENT, **guarded_environment(), "PYTHONPATH": str(path)}
-        variables["TMPDIR"] = str(self._folder).ljust(ROOM, "/")
+        variables["TMPDIR"] = str(self._folder).ljust(LONGEST_FOLDER, "/")
         with theirs:
             code = f"from nir_interop.workers.forking import serve; serve({theirs.fileno()})"
             self._process = subprocess.Popen(
@@ -152,7 +151,7 @@ class ForkServer:
 
     def _say(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         text = json.dumps(message).encode()
-        if len(text) > LARGEST:
+        if len(text) > LARGEST_MESSAGE:
             raise NoForkServer("the message is too long")
         try:
             with self._lock:
@@ -206,7 +205,7 @@ class Forked:
         poll.register(self._told, select.POLLIN)
         if not poll.poll(None if seconds is None else max(0.0, seconds) * 1000):
             return False
-        read = os.read(self._told, LARGEST)
+        read = os.read(self._told, LARGEST_MESSAGE)
         self._text += read
         lines = self._text.split(b"\n")
         if len(lines) > 1:

@@ -110,6 +110,7 @@ class Worker:
         self.pid: int | None = None
         self.resident = 0
         self._killed = threading.Lock()
+        self._gone = False
         scratch.mkdir(parents=True, exist_ok=True)
         if not backend.python.exists():
             raise BackendMissing(f"{backend.name}: its interpreter is gone; make its environment again")
@@ -197,6 +198,9 @@ class Worker:
         patience : seconds that a process which hung up has to end by itself
         """
         with self._killed:
+            if self._gone:
+                return ""
+            self._gone = True
             process = self._gateway._io.popen  # execnet has no public name for it
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
