@@ -53,12 +53,13 @@ def serves(backend: Backend) -> bool:
 
 @contextmanager
 def fork_server(backends: Sequence[Backend]) -> Iterator[ForkServer | None]:
-    """A server for the workers of these backends, started at once; None where it would serve fewer than two."""
-    served = [each for each in dict.fromkeys(backend.name for backend in backends if serves(backend))]
-    if len(served) < 2:
-        yield None
-        return
-    with ForkServer([each for each in backends if serves(each)]) as server:
+    """A server for the workers of these backends, started at once; None where it would serve fewer than two, or cannot start."""
+    served = {each.name: each for each in backends if serves(each)}
+    server = None
+    if len(served) > 1:
+        with contextlib.suppress(OSError, NoForkServer):
+            server = ForkServer(list(served.values()))
+    with server or contextlib.nullcontext():
         yield server
 
 
@@ -82,8 +83,7 @@ class ForkServer:
                 [sys.executable, "-u", "-c", code], pass_fds=[theirs.fileno()], cwd=self._folder, env=variables,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-        self.pid = self._process.pid
-        self._forks = False
+        self.pid, self._forks = self._process.pid, False
         self._say({"parent": os.getpid(), "imports": _IMPORTED})
 
     def __enter__(self) -> ForkServer:
