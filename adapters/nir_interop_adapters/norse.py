@@ -38,11 +38,14 @@ from nir_interop.networks.layers import Parameter, per_neuron, uniform
 from nir_interop.recording import Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
+from nir_interop_adapters.left_alone import left_alone
+from nir_interop_adapters.own_modules import OwnModules, sample_of
+from nir_interop_adapters.own_norse import NorseLayers, kind_of
+from nir_interop_adapters.running import OwnLibrary, deployed, neurons_in
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
     Reading,
-    TorchAdapter,
     batched_start,
     folded_factors,
     folded_parameters,
@@ -57,10 +60,11 @@ from nir_interop_adapters.torch_support import (
 Array = NDArray[Any]
 
 
-class Norse(TorchAdapter):
+class Norse(OwnModules):
     """Norse 1.1.0."""
 
     name: ClassVar[str] = "norse"
+    library: ClassVar[OwnLibrary] = NorseLayers()
     surrogate: ClassVar[Surrogate] = Surrogate("tanh", 1.5)
     """Norse's default, SuperSpike, has one width whatever its ``alpha`` (norse/torch/functional/superspike.py)."""
 
@@ -154,6 +158,22 @@ output = np.stack(outputs)
     def nodes(self, model: Imported) -> frozenset[str]:
         return frozenset(model.held(_is_graph))
 
+    def step_of(self, module: Any) -> float | None:
+        """Its cells' own; those that add up take no notice of theirs."""
+        cells: list[Any] = list(neurons_in(module, self.library).values())
+        steps = {float(cell.dt) for cell in cells if kind_of(cell) != "IF"} or {float(cell.dt) for cell in cells}
+        return steps.pop() if len(steps) == 1 else None
+
+    def export_own(self, module: Any, sample: Array, dt: float) -> Any:
+        """``to_nir(net, sample, dt=dt)``; the sample without a batch, where the module takes that, since a file has none."""
+        with left_alone(module), deployed(module, self.library):
+            data = sample_of(sample, module)
+            if self.takes_sequences(module, data):
+                data = data[None]
+            elif _runs(module, data[0]):
+                data = data[0]
+            return copy.deepcopy(to_nir(module, data, dt=dt))
+
 
 class RecurrentState(NamedTuple):
     """Spikes of the last step and the cell's own state."""
@@ -216,6 +236,14 @@ class Joined(nn.Module):
 
 
 _NEURONS = (SNNCell, Recurrent, import_nir.CubaLIF)
+
+
+def _runs(module: nn.Module, data: torch.Tensor) -> bool:
+    try:
+        module(data)
+    except Exception:  # whatever it is, the module does not take this
+        return False
+    return True
 
 
 def _is_graph(module: nn.Module) -> bool:

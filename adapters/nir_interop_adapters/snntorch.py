@@ -24,12 +24,15 @@ from nir_interop.networks.layers import Parameter, per_neuron, uniform
 from nir_interop.recording import Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
+from nir_interop_adapters.left_alone import left_alone
+from nir_interop_adapters.own_modules import OwnModules, sample_of
+from nir_interop_adapters.own_snntorch import SnnTorchLayers
+from nir_interop_adapters.running import OwnLibrary, deployed, states_needed
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
     Joined,
     Reading,
-    TorchAdapter,
     batched_start,
     folded_factors,
     folded_parameters,
@@ -44,10 +47,11 @@ from nir_interop_adapters.torch_support import (
 Array = NDArray[Any]
 
 
-class SnnTorch(TorchAdapter):
+class SnnTorch(OwnModules):
     """snnTorch 1.0.0."""
 
     name: ClassVar[str] = "snntorch"
+    library: ClassVar[OwnLibrary] = SnnTorchLayers()
     surrogate: ClassVar[Surrogate] = Surrogate("fast_sigmoid", 5.0)
     """Its default of 25 leaves most membranes of an untrained network without a gradient."""
 
@@ -152,6 +156,19 @@ output = np.stack(outputs)
 
     def nodes(self, model: Imported) -> frozenset[str]:
         return frozenset(model.held(_is_graph))
+
+    def step_of(self, module: Any) -> float | None:
+        """Its exporter's and its importer's: it writes and reads time constants in units of it."""
+        return self.fixed_dt
+
+    def export_own(self, module: Any, sample: Array, dt: float) -> Any:
+        """``export_to_nir(net, sample, ignore_dims=[0])``: its word for a sample with a batch, and [0, 1] with time as well."""
+        with left_alone(module), deployed(module, self.library):
+            data, ignored = sample_of(sample, module), [0]
+            if self.takes_sequences(module, data):
+                data, ignored = data[None], [0, 1]
+            states = [self.library.start() for _ in states_needed(module)]
+            return copy.deepcopy(export_to_nir(module, data, model_fwd_args=states, ignore_dims=ignored))
 
 
 def _is_graph(module: nn.Module) -> bool:

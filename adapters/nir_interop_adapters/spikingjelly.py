@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,12 +26,15 @@ from nir_interop.networks.layers import uniform
 from nir_interop.recording import Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
+from nir_interop_adapters.left_alone import left_alone
+from nir_interop_adapters.own_modules import OwnModules, sample_of
+from nir_interop_adapters.own_spikingjelly import SpikingJellyLayers
+from nir_interop_adapters.running import OwnLibrary, deployed
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
     Joined,
     Reading,
-    TorchAdapter,
     batched_start,
     folded_factors,
     folded_parameters,
@@ -46,10 +50,11 @@ Array = NDArray[Any]
 _KINDS: Mapping[type[Neuron], type[nn.Module]] = {IF: neurons.IFNode, LIF: neurons.LIFNode, CubaLIF: neurons.CUBALIFNode}
 
 
-class SpikingJelly(TorchAdapter):
+class SpikingJelly(OwnModules):
     """SpikingJelly 2.0.0."""
 
     name: ClassVar[str] = "spikingjelly"
+    library: ClassVar[OwnLibrary] = SpikingJellyLayers()
     surrogate: ClassVar[Surrogate] = Surrogate("ATan", 1.0)
     """Its default slope is 2."""
 
@@ -154,6 +159,18 @@ output = np.stack(outputs)
 
     def nodes(self, model: Imported) -> frozenset[str]:
         return frozenset(model.held(_is_graph))
+
+    def step_of(self, module: Any) -> float | None:
+        """Its time constants are in steps; a second is what its exporter takes for one if nothing is said."""
+        return float(inspect.signature(export_to_nir).parameters["dt"].default)
+
+    def export_own(self, module: Any, sample: Array, dt: float) -> Any:
+        """``export_to_nir(net, sample, dt=dt)``; a sequence of one step, where the module takes sequences."""
+        with left_alone(module), deployed(module, self.library):
+            data = sample_of(sample, module)
+            if self.takes_sequences(module, data):
+                data = data[None]
+            return copy.deepcopy(export_to_nir(module, data, dt=dt))
 
 
 def _is_graph(module: nn.Module) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         UnknownName,
         UnreadableGraph,
     )
-    from nir_interop.interface.functions import backends, check, explain, reconcile, rules, simulate
+    from nir_interop.interface.functions import backends, check, explain, reconcile, rules, simulate, upgrade
     from nir_interop.recording import Recording
 
 __version__ = "0.1.0"
@@ -66,9 +66,10 @@ __all__ = [
     "reconcile",
     "rules",
     "simulate",
+    "upgrade",
 ]
 
-_FUNCTIONS = ("backends", "check", "explain", "reconcile", "rules", "simulate")
+_FUNCTIONS = ("backends", "check", "explain", "reconcile", "rules", "simulate", "upgrade")
 _ELSEWHERE = {"Adapter": "backends.adapter", "Recording": "recording", **dict.fromkeys(_FUNCTIONS, "interface.functions")}
 """Name → the module that has it; all others are errors."""
 

@@ -35,7 +35,10 @@ from tests.cli.test_diff import differs, folder_with, row
 from tests.matrix.matrix_runs import SOON, wait_until, workers_of
 from tests.places import PYTHONPATH
 
-VERBS = ("matrix", "check", "explain", "reconcile", "diff", "repro", "rules", "primitives", "sweep", "backends", "experiment")
+VERBS = (
+    "matrix", "check", "explain", "reconcile", "upgrade", "diff", "repro", "rules", "primitives", "sweep", "backends",
+    "experiment",
+)  # fmt: skip
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
 LIBRARIES = {"torch", "numpy", "nir", "pandas", "h5py", "snntorch", "norse", "spikingjelly"}

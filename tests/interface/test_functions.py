@@ -141,7 +141,7 @@ def test_temporary_files_go_with_the_answer(graph: Path, x: Any) -> None:
     assert not folder.exists()
 
 
-EXAMPLES = ("backends", "check", "explain", "reconcile", "rules", "simulate")
+EXAMPLES = ("backends", "check", "explain", "reconcile", "rules", "simulate", "upgrade")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

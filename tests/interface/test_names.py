@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 import nir_interop as ni
 from nir_interop import errors
 
-FUNCTIONS = ["backends", "check", "explain", "reconcile", "rules", "simulate"]
+FUNCTIONS = ["backends", "check", "explain", "reconcile", "rules", "simulate", "upgrade"]
 ERRORS = [
     "BackendMissing",
     "BadData",
@@ -92,7 +92,7 @@ def test_every_function_says_shapes_units_what_it_raises_and_an_example() -> Non
         assert ">>>" in said, name
         for each in inspect.signature(getattr(ni, name)).parameters:
             assert re.search(rf"^(\w+, )*{each}(, \w+)* : ", said, re.MULTILINE), (name, each)
-    for name in ("check", "explain", "reconcile", "simulate"):
+    for name in ("check", "explain", "reconcile", "simulate", "upgrade"):
         said = inspect.getdoc(getattr(ni, name)) or ""
         assert "(T, B, \\*shape)" in said and "[s]" in said and "Raises" in said, name
 

@@ -16,10 +16,10 @@ from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Graph, Node, inline, read
 from nir_interop.networks import catalogue
+from nir_interop.reconcile.composition import COMPOSITIONS
 from nir_interop.reconcile.gains import GAINS
 from nir_interop.reconcile.model import Refused, Rewritten
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.substitutes import COMPOSITIONS
 from nir_interop.reconcile.time_constants import STEPS
 from nir_interop.reference import simulate
 from nir_interop.rule import (

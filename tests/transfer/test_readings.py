@@ -18,8 +18,8 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Comparison, Gain, ResetKind, Start, Timing, UpdateRule
 from nir_interop.stimuli import bernoulli, load_output, load_stimulus
-from nir_interop.transfer.readings import SourceReading, matched
 from nir_interop.transfer.reconciling import side_from_rule
+from nir_interop.transfer.source_reading import SourceReading, matched
 from nir_interop.vocabulary import Cause
 from tests.strategies import node, port
 

@@ -32,6 +32,7 @@ from nir_interop.cli.report import report
 from nir_interop.cli.repro import repro
 from nir_interop.cli.rules import rules
 from nir_interop.cli.sweep import sweep
+from nir_interop.cli.upgrade import upgrade
 from nir_interop.errors import NirInteropError, OwnFailure
 
 FIRST = """\
@@ -103,6 +104,7 @@ app.command()(matrix)
 app.command()(check)
 app.command()(explain)
 app.command()(reconcile)
+app.command()(upgrade)
 app.command()(diff)
 app.command()(repro)
 app.command()(report)

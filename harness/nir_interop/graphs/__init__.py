@@ -7,13 +7,14 @@ from nir_interop.graphs.components import components
 from nir_interop.graphs.corrections import corrected, read_corrected
 from nir_interop.graphs.difference import Difference, difference
 from nir_interop.graphs.ends import input_shapes, places, sample_shape
-from nir_interop.graphs.inlining import inline
+from nir_interop.graphs.inlining import Place, flatten, inline
 from nir_interop.graphs.matching import correspondence
 from nir_interop.graphs.metadata import with_metadata_of
 from nir_interop.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
 from nir_interop.graphs.naming import early, in_order, nest, nested, renamed, with_safe_names
-from nir_interop.graphs.reading import read
+from nir_interop.graphs.reading import read, read_told
 from nir_interop.graphs.shapes import padding_of, whole_numbers
+from nir_interop.graphs.upgrading import Change, upgraded
 from nir_interop.graphs.validation import Shapes, validate
 from nir_interop.graphs.writing import from_nir, to_nir, write
 from nir_interop.printable import listed
@@ -23,9 +24,11 @@ __all__ = [
     "SPIKING",
     "STATELESS",
     "Array",
+    "Change",
     "Difference",
     "Graph",
     "Node",
+    "Place",
     "Shapes",
     "as_array",
     "canonical",
@@ -35,6 +38,7 @@ __all__ = [
     "difference",
     "digest",
     "early",
+    "flatten",
     "from_nir",
     "in_order",
     "inline",
@@ -46,9 +50,11 @@ __all__ = [
     "places",
     "read",
     "read_corrected",
+    "read_told",
     "renamed",
     "sample_shape",
     "to_nir",
+    "upgraded",
     "validate",
     "whole_numbers",
     "with_metadata_of",

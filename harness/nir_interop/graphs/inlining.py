@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs.model import Graph, Node
@@ -12,17 +12,22 @@ _DEEPEST = 64
 MOST_EDGES = 2**20
 """That the edges through the ends of subgraphs may become."""
 
+Place = tuple[str, ...]
+"""Where a node is: the names of the subgraphs around it, and its own."""
+
 
 @dataclass(frozen=True)
 class Flat:
     """All nodes of a graph on one level; the Inputs and Outputs of its subgraphs are still there.
 
     passes : names of those inner Inputs and Outputs → the subgraph they belong to
+    places : name → the names that lead to the node in the graph itself, the outermost first
     """
 
     nodes: dict[str, Node]
     edges: list[tuple[str, str]]
     passes: dict[str, str]
+    places: dict[str, Place] = field(default_factory=dict)
 
 
 def inline(graph: Graph) -> Graph:
@@ -68,13 +73,13 @@ def flatten(graph: Graph) -> Flat:
     """All nodes on one level, inner Inputs and Outputs kept.  Raises InvalidGraph as :func:`inline` does."""
     taken = {name for name, node in graph.nodes.items() if isinstance(node, Node)}
     flat = Flat({}, [], {})
-    _add(flat, graph, "", taken, 0)
+    _add(flat, graph, (), "", taken)
     return flat
 
 
-def _add(flat: Flat, graph: Graph, prefix: str, taken: set[str], depth: int) -> tuple[dict[str, str], dict[str, str]]:
+def _add(flat: Flat, graph: Graph, place: Place, prefix: str, taken: set[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Add one level; returns where edges into and out of each of its nodes lead now."""
-    if depth > _DEEPEST:
+    if len(place) > _DEEPEST:
         raise InvalidGraph(f"subgraphs nested deeper than {_DEEPEST} levels at {shown(prefix)}; inline some")
     entry: dict[str, str] = {}
     leaving: dict[str, str] = {}
@@ -83,11 +88,12 @@ def _add(flat: Flat, graph: Graph, prefix: str, taken: set[str], depth: int) -> 
         if isinstance(node, Node):
             entry[name] = leaving[name] = _free(prefix, name, taken)
             flat.nodes[entry[name]] = node
+            flat.places[entry[name]] = (*place, name)
     for name, node in ordered:
         if isinstance(node, Graph):
             full = f"{prefix}{name}"
             ends = [_only(node, kind, full) for kind in ("Input", "Output")]
-            inner_entry, inner_leaving = _add(flat, node, f"{full}.", taken, depth + 1)
+            inner_entry, inner_leaving = _add(flat, node, (*place, name), f"{full}.", taken)
             entry[name], leaving[name] = inner_entry[ends[0]], inner_leaving[ends[1]]
             flat.passes[entry[name]] = flat.passes[leaving[name]] = full
     for source, target in dict.fromkeys(graph.edges):

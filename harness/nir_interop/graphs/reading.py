@@ -10,6 +10,7 @@ import math
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nir_interop.graphs.hdf5_scan import Layout, scan
 from nir_interop.graphs.hdf5_strings import Texts
 from nir_interop.graphs.model import Graph, Node, as_array
 from nir_interop.graphs.primitives import ANNOTATIONS, PARAMETERS
-from nir_interop.printable import shown
+from nir_interop.printable import listed, shown
 
 _MOST_TEXT = 2**26
 """Bytes, in all edges of a graph together: one text of the file may stand in many of them."""
@@ -33,6 +34,8 @@ _INSTEAD = dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _NO_MAXIMUM)
 _WHOLE = "the graph"
 _HALF = "the file is incomplete, as one whose writing ended half-way; write it again"
 
+_FILLED = {"v_reset": "read as 0, as nir.read does", "w_in": "read as 1, as nir.read does"}
+
 _DERIVED = frozenset({"input_type", "output_type"})
 
 
@@ -43,6 +46,24 @@ def read(path: Path) -> Graph:
     Whether the graph means anything is for :func:`nir_interop.graphs.validate` to say.  Links are never followed.
     Raises UnreadableGraph for what is no NIR file or cannot be opened safely; the message is one line.
     """
+    return read_told(path).graph
+
+
+@dataclass(frozen=True)
+class Told:
+    """A graph, and what its file says of itself.
+
+    version : of NIR, as the file has it; empty where it has none
+    assumed : what is not in the file and was filled in, a sentence each
+    """
+
+    graph: Graph
+    version: str
+    assumed: tuple[str, ...]
+
+
+def read_told(path: Path) -> Told:
+    """Read a NIR file as :func:`read` does, and say what it leaves out."""
     path = Path(path)
     shown_path = shown(path.name or path)
     try:
@@ -57,7 +78,7 @@ def read(path: Path) -> Graph:
         raise UnreadableGraph(f"{shown_path}: the file is empty; export it again")
     try:
         with h5py.File(path, "r") as file, Texts(path, file.id) as texts:
-            return _Reader(file.id, texts).graph()
+            return _Reader(file.id, texts).told()
     except UnreadableGraph as error:
         raise UnreadableGraph(f"{shown_path}: {error}") from error.__cause__
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError, RecursionError) as error:
@@ -83,8 +104,20 @@ class _Reader:
     def __init__(self, file: h5py.h5f.FileID, texts: Texts) -> None:
         self.root = h5py.h5g.open(file, b"/")
         self.texts = texts
+        self.filled: dict[str, list[str]] = {}
+        self.twice = 0
 
-    def graph(self) -> Graph:
+    def told(self) -> Told:
+        graph, version = self._root()
+        assumed = [
+            f"{parameter} is not in the file at {listed(map(shown, nodes))}: {_FILLED[parameter]}"
+            for parameter, nodes in sorted(self.filled.items())
+        ]
+        if self.twice:
+            assumed.append(f"{self.twice} edge{'s are' if self.twice > 1 else ' is'} there more than once: once is enough")
+        return Told(graph, version, tuple(assumed))
+
+    def _root(self) -> tuple[Graph, str]:
         layout = scan(self.root)
         if layout["version"] is not None:
             raise UnreadableGraph("HDF5, but not NIR: 'version' is a group; write it with nir.write")
@@ -99,7 +132,7 @@ class _Reader:
         kind = self._kind(group, inner, _WHOLE)
         if kind != "NIRGraph":
             raise UnreadableGraph(f"it holds a single {shown(kind)} and no graph; put the node into a NIRGraph")
-        return self._graph(group, inner, _WHOLE)
+        return self._graph(group, inner, _WHOLE), version
 
     def _kind(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> str:
         if "type" not in layout or layout["type"] is not None:
@@ -127,13 +160,13 @@ class _Reader:
             if kind == "NIRGraph":
                 nodes[name] = self._graph(node, member, here)
             elif kind in PARAMETERS:
-                nodes[name] = Node(kind, self._parameters(node, member, kind, here), self._said(node, member))
+                nodes[name] = Node(kind, self._parameters(node, member, kind, here, name), self._said(node, member))
             else:
                 instead = _INSTEAD.get(kind, "use one of its primitives")
                 raise UnreadableGraph(f"{here} is of type {shown(kind)}, which NIR does not have; {instead}")
         return Graph(nodes, self._edges(group, where), self._said(group, layout))
 
-    def _parameters(self, group: h5py.h5g.GroupID, layout: Layout, kind: str, where: str) -> dict[str, Any]:
+    def _parameters(self, group: h5py.h5g.GroupID, layout: Layout, kind: str, where: str, called: str) -> dict[str, Any]:
         known = (*PARAMETERS[kind], *ANNOTATIONS.get(kind, ()))
         params: dict[str, Any] = {}
         for name, member in layout.items():
@@ -148,8 +181,10 @@ class _Reader:
         threshold = params.get("v_threshold")
         if "v_reset" in known and "v_reset" not in params and isinstance(threshold, np.ndarray):
             params["v_reset"] = as_array(np.zeros_like(threshold))
+            self.filled.setdefault("v_reset", []).append(called)
         if "w_in" in known and "w_in" not in params:
             params["w_in"] = as_array(1.0)
+            self.filled.setdefault("w_in", []).append(called)
         return params
 
     def _value(self, group: h5py.h5g.GroupID, name: str, where: str) -> Any:
@@ -194,8 +229,10 @@ class _Reader:
             if length > _MOST_TEXT:
                 raise UnreadableGraph(f"{where}: the names in its edges are longer than {_MOST_TEXT >> 20} MiB in all")
             names.append(_decoded(name, f"an edge of {where}"))
-        edges = zip(names[::2], names[1::2], strict=True)
-        return tuple(dict.fromkeys(edges))
+        edges = tuple(zip(names[::2], names[1::2], strict=True))
+        once = tuple(dict.fromkeys(edges))
+        self.twice += len(edges) - len(once)
+        return once
 
     def _said(self, group: h5py.h5g.GroupID, layout: Layout) -> dict[str, Any]:
         """The metadata of a node or a graph."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs.components import components
-from nir_interop.graphs.inlining import Flat, flatten, inline
+from nir_interop.graphs.inlining import Flat, Place, flatten, inline
 from nir_interop.graphs.model import Array, Graph, Node
 from nir_interop.graphs.primitives import ANNOTATIONS, DENSE, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS, WHOLE
 from nir_interop.graphs.shapes import Shape, check_size, is_scalar, output_shape, whole_numbers
@@ -40,6 +40,12 @@ def validate(graph: Graph, *, finite: bool = True) -> Shapes:
     shapes = _propagate(flat)
     inline(graph)
     return {name: shapes[name] for name in sorted(shapes) if name not in flat.passes}
+
+
+def shapes_by_place(graph: Graph) -> dict[Place, tuple[Shape, Shape]]:
+    """The shapes at each node of a valid graph, by its place: of subgraphs' own Inputs and Outputs, too."""
+    flat = flatten(graph)
+    return {flat.places[name]: shapes for name, shapes in _propagate(flat).items()}
 
 
 class _Where:

@@ -1,4 +1,4 @@
-r"""Check, explain, reconcile, simulate, and what is known of backends: what a user calls, and what the command line calls.
+r"""Check, explain, reconcile, upgrade, simulate, and what is known of backends: what a user and the command line call.
 
 Common to all: a graph is the path of a ``.nir`` file or a ``nir.NIRGraph``; an input is a NumPy array or a torch tensor of real
 numbers, axes (T, B, \*shape), or the path of an npz file that holds one under ``input``; of several Inputs it is a mapping or a
@@ -34,7 +34,7 @@ from nir_interop.interface.arguments import (
     untold,
 )
 from nir_interop.interface.places import check_folder
-from nir_interop.interface.results import Backends, Check, Explanation, Reconciliation, Rules, quiet_hint
+from nir_interop.interface.results import Backends, Check, Explanation, Reconciliation, Rules, Upgrade, quiet_hint
 from nir_interop.printable import printable
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE
 
@@ -67,7 +67,7 @@ def check(
     r"""Run a graph in every library, and compare each with NIR's own meaning in steps.
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
-    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     dt : the step [s]
     backends : names; by default every installed one
     seed : of the inputs that are made
@@ -127,7 +127,7 @@ def explain(
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
     backend : the library's name
-    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     dt : the step [s]
     seed : of the inputs that are made
     store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
@@ -195,7 +195,7 @@ def reconcile(
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
     to : the library that is to run it
     source : the library whose importer has it right; ``nir`` for NIR's own meaning
-    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     output : what the source computed for this input, axes (T, B, \*shape) or (T, B, n); a path is an npz file with ``output``
     rule : a source of ``axis=value`` pairs instead: ``reset=subtract,timing=late``
     dt, dt_from, dt_to : the step [s] of both sides, of the source where it is another, and of the target
@@ -221,8 +221,8 @@ def reconcile(
     """
     from nir_interop.backends.environments import backends as every
     from nir_interop.recording import Recording
-    from nir_interop.transfer.readings import natives_of
     from nir_interop.transfer.reconciling import NIR, reconcile_graph, side_from_rule, side_of
+    from nir_interop.transfer.source_reading import natives_of
 
     before = check_step(dt) if dt_from is None else check_step(dt_from, "dt_from")
     after = check_step(dt) if dt_to is None else check_step(dt_to, "dt_to")
@@ -243,6 +243,43 @@ def reconcile(
         found = reconcile_graph(file, inputs.input, left, right, known[to], **options)
         given = file if isinstance(graph, (str, os.PathLike)) else None
         return Reconciliation(found, inputs, given, frozenset(names_in(file)), tuple(notes_of(file)))
+
+
+def upgrade(
+    graph: GivenGraph,
+    *,
+    input: GivenArray | None = None,
+    dt: float = DT,
+    seed: int = 0,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+) -> Upgrade:
+    r"""Write a graph as today's NIR has it, so that nir.read and the libraries' importers take it; what it computes stays.
+
+    graph : path of a ``.nir`` file of any version of NIR, or a ``nir.NIRGraph``
+    input : axes (T, B, \*shape), on which old and new are compared; by default a seeded set of inputs made for the graph
+    dt : the step [s] at which they are
+    seed : of the inputs that are made
+    time_limit : seconds that a run may be expected to take most of
+    memory_limit : GiB that a run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+
+    Returns ``changes``, a line each, and ``graph``; ``write(path)`` writes the file.  The reference has run both, and every
+    output, spike and membrane is the same, bit for bit.
+
+    Raises BadInput (UnreadableGraph, InvalidGraph, BadStimulus), TooSlow and OwnFailure.
+
+    >>> import nir_interop as ni
+    >>> new = ni.upgrade(graph)
+    >>> [each.text for each in new.changes], new.readable
+    ([], True)
+    """
+    from nir_interop.transfer.upgrading import upgrade_graph
+
+    check_step(dt)
+    with _called(graph, seed, time_limit, memory_limit) as file:
+        inputs = inputs_of(file, input, dt, seed, time_limit=time_limit / 2)
+        given = file if isinstance(graph, (str, os.PathLike)) else None
+        return Upgrade(upgrade_graph(file, inputs.input, dt), inputs, given)
 
 
 def simulate(

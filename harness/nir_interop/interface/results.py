@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from nir_interop.agreement.inputs import InputSet
     from nir_interop.backends.environments import Backend
     from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Subject
+    from nir_interop.graphs import Change
     from nir_interop.recording import Recording
     from nir_interop.transfer.check import Checked
     from nir_interop.transfer.graph_explanation import GraphExplanation
     from nir_interop.transfer.reconciling import Reconciled
+    from nir_interop.transfer.upgrading import Upgraded
     from nir_interop.verdict import Applied, CauseShare
     from nir_interop.vocabulary import Blame, Status
 
@@ -329,6 +331,106 @@ class Reconciliation:
         return notebook.shown(
             [notebook.table(heads, rows, title=sides) if rows else notebook.lines([sides]), notebook.lines(rest)]
         )
+
+
+@dataclass(frozen=True, repr=False)
+class Upgrade:
+    """A graph as today's NIR has it, with what it computed before.
+
+    found : the graph, what was changed, and what was measured
+    inputs : on which old and new were compared
+    given : the file that the graph came from, None where it came from none
+    """
+
+    found: Upgraded
+    inputs: InputSet
+    given: Path | None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What is otherwise than in the old file: each with ``what``, ``where``, ``before``, ``after`` and ``text``."""
+        return self.found.changes
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What is called otherwise, so that any library takes it: name → safe name."""
+        return self.found.renamed
+
+    @property
+    def readable(self) -> bool:
+        """Whether nir.read takes the new file, its types checked; False, too, where it was not asked."""
+        return self.found.refused == ""
+
+    @property
+    def graph(self) -> nir.NIRGraph:
+        """The new graph."""
+        from nir_interop.graphs import to_nir
+
+        return to_nir(self.found.graph)
+
+    def write(self, path: GivenPath) -> Path:
+        """Write the new graph into a file; returns its path.
+
+        Raises BadInput for the graph's own file and where none can be written.
+        """
+        from nir_interop.graphs import write
+
+        file = path_of(path)
+        check_file(file, "path")
+        check_other(file, self.given, "path")
+        write(file, self.found.graph)
+        return file
+
+    def lines(self, written: Path | None = None) -> list[str]:
+        """What was changed and what was measured, a line each.
+
+        written : the file that it was written into
+        """
+        found = self.found
+        said = [f"{number}. {each.text}" for number, each in enumerate(found.changes, start=1)]
+        end = "." if written is None else f" → {written}"
+        said.append(f"{'As' if said else 'Nothing to change: it is'} NIR {found.after}{end}")
+        same = f"outputs, spikes and membranes are the same as before, bit for bit ({found.compared:,} numbers)"
+        said.append(f"In the reference its {same}, on {self.inputs.text}.")
+        if found.refused is None:
+            said.append("nir.read was not asked: its type check takes long on so many edges.")
+        elif found.refused:
+            said.append(f"nir.read {found.after} does not take it ({found.refused}), nor do libraries that call it.")
+        else:
+            said.append(f"nir.read {found.after} takes it, its types checked.")
+        hint = quiet_hint(self.inputs, False)
+        return [printable(line) for line in [*said, *filter(None, [hint])]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``nir-interop upgrade --json`` prints."""
+        found = self.found
+        return {
+            "version": {"before": found.before or None, "after": found.after},
+            "changes": [each.as_dict() for each in found.changes],
+            "renamed": dict(found.renamed),
+            "same": True,
+            "compared": found.compared,
+            "readable": None if found.refused is None else self.readable,
+            "nir_read": found.refused or None,
+            "inputs": self.inputs.as_dict(),
+            "written": None,
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a change: ``what``, ``where``, ``before``, ``after`` and ``says``."""
+        return _frame((each.as_dict() for each in self.changes), ("what", "where", "before", "after", "says"))
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        from nir_interop.interface import notebook
+
+        heads = ("what", "where", "before", "after")
+        rows = [(each.what, each.where, each.before, each.after) for each in self.changes]
+        rest = [line for line in self.lines() if not line[:1].isdigit()]
+        table = [notebook.table(heads, rows, title="Changes")] if rows else []
+        return notebook.shown([*table, notebook.lines(rest)])
 
 
 @dataclass(frozen=True, repr=False)

@@ -21,8 +21,9 @@ from nir_interop.rule import AXES, UpdateRule
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case
 from nir_interop.transfer.fingerprints import import_fingerprint
-from nir_interop.transfer.readings import SHORT, Natives, SourceReading, matched
+from nir_interop.transfer.readings import SHORT
 from nir_interop.transfer.rewriting import reconcile
+from nir_interop.transfer.source_reading import Natives, SourceReading, matched
 from nir_interop.verdict import CauseShare
 from nir_interop.vocabulary import REFERENCE
 from nir_interop.workers.live import LiveBackend

@@ -1,0 +1,165 @@
+"""Norse's neurons as nodes of NIR: cells, and modules that hold time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from norse.torch.functional.adjoint.lif_adjoint import lif_adjoint_step, lif_feed_forward_adjoint_step
+from norse.torch.functional.iaf import iaf_feed_forward_step
+from norse.torch.functional.leaky_integrator import li_feed_forward_step
+from norse.torch.functional.leaky_integrator_box import li_box_feed_forward_step
+from norse.torch.functional.lif import lif_feed_forward_step, lif_step
+from norse.torch.functional.lif_box import lif_box_feed_forward_step
+from norse.torch.functional.reset import reset_subtract, reset_value
+from norse.torch.module.leaky_integrator import LILinearCell
+from norse.torch.module.snn import SNN, SNNCell, SNNRecurrent, SNNRecurrentCell
+from numpy.typing import NDArray
+from torch import nn
+
+from nir_interop.backends.own_modules import Hint, OwnNode
+from nir_interop_adapters.own_layers import Parts, filled, linear, refuse, single, values
+from nir_interop_adapters.running import OwnLibrary
+
+Array = NDArray[Any]
+
+_KINDS: Mapping[Any, str] = {
+    lif_feed_forward_step: "CubaLIF",
+    lif_feed_forward_adjoint_step: "CubaLIF",
+    lif_step: "CubaLIF",
+    lif_adjoint_step: "CubaLIF",
+    lif_box_feed_forward_step: "LIF",
+    li_feed_forward_step: "CubaLI",
+    li_box_feed_forward_step: "LI",
+    iaf_feed_forward_step: "IF",
+}
+"""What a cell computes is the function that it is made of, whatever its class is called."""
+_LABELS = {"CubaLIF": "LIFCell", "IF": "IAFCell", "LI": "LIBoxCell"}
+_DEFAULTS = {"tau_syn_inv": 200.0, "tau_mem_inv": 100.0, "v_leak": 0.0, "v_th": 1.0, "v_reset": 0.0}
+
+
+class NorseLayers(OwnLibrary):
+    """Norse 1.1.0."""
+
+    def is_neuron(self, module: nn.Module) -> bool:
+        return isinstance(module, (SNNCell, SNNRecurrentCell, SNN, SNNRecurrent, LILinearCell))
+
+    def is_sequence(self, module: nn.Module) -> bool:
+        return isinstance(module, (SNN, SNNRecurrent))
+
+    def is_layer(self, module: nn.Module) -> bool:
+        return False
+
+    def reset(self, module: nn.Module) -> None:
+        """Its states are handed over: none is zero state."""
+
+    def start(self) -> Any:
+        return None
+
+    def ports(self, module: nn.Module, output: Any) -> Sequence[tuple[torch.Tensor, str]]:
+        given, state = output
+        # A leaky integrator's output is its membrane: the output comes last, so that it is known as that.
+        held = [(each, "membrane" if name == "v" else "state") for name, each in _named(state)]
+        return [*held, (given, "out")]
+
+    def read(self, module: nn.Module, output: Any) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        given, state = output
+        v = getattr(state, "v", None)
+        keeps = not self.is_sequence(module) or getattr(module, "record_states", False)
+        whole = isinstance(v, torch.Tensor) and v.shape == given.shape
+        return (given if _fires(module) else None), (v if keeps and whole else None)
+
+    def layer(self, name: str, module: nn.Module, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts | None:
+        return None
+
+    def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
+        written = _written(module)
+        kind = kind_of(module)
+        if kind is None:
+            why = "NIR has no such neuron"
+            raise refuse(name, written, why, "use LIFCell, LIFBoxCell, LICell, LIBoxCell, IAFCell or LIFRecurrentCell")
+        if port != "out":
+            what = "membrane" if port == "membrane" else "synaptic current"
+            raise refuse(name, written, f"its {what} goes on, and NIR's neurons give one output", "give on its output")
+        p, shape = module.p, given
+        params: dict[str, Array] = {}
+        if kind == "IF":
+            params["r"] = np.full(shape, 1 / dt)
+        else:
+            per_step = module.dt * filled(p.tau_mem_inv, shape)
+            params |= {"r": np.ones(shape), "v_leak": filled(p.v_leak, shape)}
+            params["tau_mem" if kind.startswith("Cuba") else "tau"] = dt / per_step
+        if kind.startswith("Cuba"):
+            kept = module.dt * filled(p.tau_syn_inv, shape)
+            params |= {"tau_syn": dt / kept, "w_in": 1 / kept}
+        reset = ""
+        if _fires(module):
+            params |= {"v_threshold": filled(p.v_th, shape), "v_reset": filled(p.v_reset, shape)}
+            reset = _reset(name, module, written)
+        options = f"LIFBoxCell(reset_method=reset_{reset})" if kind == "LIF" else _LABELS.get(kind, "")
+        node = OwnNode(kind, params, options, reset, written, _hints(module, shape, written))
+        if not hasattr(module, "input_weights"):
+            return single(name, node)
+        into = f"{name}.input_weights"
+        nodes = {name: node, into: linear(values(module.input_weights), None, f"input_weights of {written}")}
+        edges = [(into, name)]
+        if hasattr(module, "recurrent_weights"):
+            back = f"{name}.recurrent_weights"
+            nodes[back] = linear(values(module.recurrent_weights), None, f"recurrent_weights of {written}")
+            edges += [(name, back), (back, name)]
+        return Parts(nodes, into, name, tuple(edges))
+
+
+def kind_of(module: Any) -> str | None:
+    """NIR's name for what a cell computes; None where it has none."""
+    if isinstance(module, LILinearCell):
+        return "CubaLI"
+    return _KINDS.get(module.activation)
+
+
+def _fires(module: Any) -> bool:
+    return kind_of(module) not in ("LI", "CubaLI")
+
+
+def _reset(name: str, module: Any, written: str) -> str:
+    method = getattr(module.p, "reset_method", reset_value)
+    if method not in (reset_value, reset_subtract):
+        raise refuse(name, written, "its reset_method is one that NIR has no words for", "use reset_value or reset_subtract")
+    return "subtract" if method is reset_subtract else "value"
+
+
+def _named(state: Any) -> list[tuple[str, torch.Tensor]]:
+    fields = state._asdict().items() if hasattr(state, "_asdict") else []
+    return [(name, each) for name, each in fields if isinstance(each, torch.Tensor)]
+
+
+def _written(module: Any) -> str:
+    """The constructor's line, with what is not its default."""
+    p = module.p
+    said = []
+    for name, default in _DEFAULTS.items():
+        value = getattr(p, name, None)
+        if isinstance(value, (torch.Tensor, float, int)):
+            number = values(torch.as_tensor(value))
+            if number.ndim or not np.isclose(number, default, rtol=1e-6):
+                said.append(f"{name}={_said(number)}")
+    if getattr(p, "reset_method", reset_value) is reset_subtract:
+        said.append("reset_method=reset_subtract")
+    sizes = [str(int(getattr(module, name))) for name in ("input_size", "hidden_size") if hasattr(module, name)]
+    inside = [*sizes, *([f"{type(p).__name__}({', '.join(said)})"] if said else [])]
+    step = [f"dt={module.dt:g}"] if module.dt != 1e-3 else []
+    return f"{type(module).__name__}({', '.join([*inside, *step])})"
+
+
+def _said(number: Array) -> str:
+    if number.ndim == 0:
+        return f"{float(number):.6g}"
+    if (number == number.flat[0]).all():
+        return f"torch.full(({', '.join(map(str, number.shape))},), {number.flat[0]:.6g})"
+    return f"a tensor of {number.size}"
+
+
+def _hints(module: Any, shape: tuple[int, ...], written: str) -> tuple[Hint, ...]:
+    return ()
