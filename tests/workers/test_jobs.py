@@ -42,6 +42,7 @@ OUTCOMES: tuple[Outcome, ...] = (
     jobs.Explained(
         blame="importer", causes=(CauseShare(Cause.DECAY, 1, ("lif1",), "another decay", 2),), suspects={"nodes": ("a",)}
     ),
+    jobs.ModuleRead(step=1e-3, document={"nodes": [{"name": "lif1"}], "edges": []}),
     jobs.Rewritten(
         passes=(Applied("fold", ("a",), "r", "spikes"),), verdict=jobs.Explained(blame="none"), forbidden=("node_lost",)
     ),

@@ -118,6 +118,36 @@ def inputs_of(
     return as_given(stimulus)
 
 
+def given_input(given: GivenArray) -> Array:
+    r"""An input of no graph yet, axes (T, B, \*shape), float32.  Raises BadStimulus."""
+    from nir_interop.stimuli import given_stimulus, load_stimulus
+
+    return load_stimulus(path_of(given), None).input if _is_path(given) else given_stimulus(given, None)
+
+
+def given_labels(labels: Any, stimulus: Array | None) -> Array | None:
+    """The right class of each sample of an input, (B,).  Raises BadInput where they are not that."""
+    if labels is None:
+        return None
+    import numpy as np
+
+    if stimulus is None:
+        raise BadInput("labels: they are of the samples of an input; give both")
+    found = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
+    if found.shape != stimulus.shape[1:2] or found.dtype.kind not in "iu":
+        raise BadInput(
+            f"labels: {found.dtype} of axes {found.shape}; give a whole number for each of {stimulus.shape[1]} samples"
+        )
+    return found
+
+
+def labels_in(path: Path) -> Array | None:
+    """The labels in the npz file of an input, (B,); None where there are none.  Raises BadStimulus."""
+    from nir_interop.stimuli import load_labels
+
+    return load_labels(path)
+
+
 def output_of(given: GivenArray, stimulus: Array) -> Array:
     r"""What came out for an input, axes (T, B, \*shape).  Raises BadStimulus."""
     from nir_interop.stimuli import given_output, load_output

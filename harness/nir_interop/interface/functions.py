@@ -39,10 +39,13 @@ from nir_interop.printable import printable
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from nir_interop.backends.own_modules import Run
     from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenPath, Tell
+    from nir_interop.interface.transfers import Transfer
     from nir_interop.recording import Recording
+    from nir_interop.transfer.own_modules import Moved
 
 DT = 1e-4
 """The step [s] where none is asked for."""
@@ -320,6 +323,105 @@ def simulate(
 
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
         return Simulator(read_corrected(file)[0], dt).run(inputs.input)[0]
+
+
+def transfer(
+    module: Any,
+    sample: Any = None,
+    *,
+    to: str | Iterable[str],
+    input: GivenArray | None = None,
+    labels: Any = None,
+    run: Run | str | None = None,
+    dt: float | None = None,
+    weights: GivenPath | None = None,
+    source: str | None = None,
+    seed: int = 0,
+    store: GivenPath | None = None,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+    progress: Tell = untold,
+    moved: Callable[[Moved], None] = lambda one: None,
+) -> Transfer:
+    r"""Move a network that was trained in one library to others, so that they compute what it computes.
+
+    module : the live torch module, which is left as it was; or ``file.py:name`` of one in a Python file, which a process of its
+        library's runs (``name`` may be a function or class that makes it)
+    sample : one step of input, axes (B, \*shape), with which it is exported; by default of ``input``
+    to : the libraries
+    input : the user's own input, axes (T, B, \*shape), on which every target is checked besides the inputs that are made
+    labels : the right class of each of its samples, (B,): accuracies are given, too
+    run : how the module is run, where it is run as none of its library's users runs one: ``run(module, x)`` with x of axes
+        (T, B, \*shape) → output of axes (T, B, …); of a module in a file, the name of such a function there
+    dt : the step [s] that it is meant at; by default what its library means by it
+    weights : of a module in a file: its ``state_dict``, loaded as weights only
+    source : of a module in a file: its library, where the file imports several
+    seed : of the inputs that are made
+    store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
+    time_limit : seconds that one run may take
+    memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+    progress : told what takes some seconds, before it begins
+    moved : told each target as it is done
+
+    Returns each target by name: ``right``, ``status``, ``passes``, ``write(path)``, and ``model``, the library's own module.
+
+    Raises BadInput (BadStimulus, UnknownName), CannotRecord where no known way of running the module gives an output for each
+    step, NotExpressible where NIR has no words for it, TooSlow, BackendMissing and RunFailed.
+
+    >>> import nir_interop as ni
+    >>> found = ni.transfer(net, sample, to=["norse"])
+    >>> found["norse"].right, found.exported_by
+    (True, 'nir-interop')
+    """
+    import tempfile
+
+    from nir_interop.backends.environments import backends as every
+    from nir_interop.interface.arguments import given_input, given_labels
+    from nir_interop.interface.transfers import Transfer
+    from nir_interop.transfer.own_modules import moved as moved_to
+    from nir_interop.transfer.own_modules import understand
+    from nir_interop.transfer.source_reading import natives_of
+    from nir_interop.transfer.user_modules import FileModule, LiveModule, as_sample, library_in, library_of
+    from nir_interop.workers.live import LiveBackend
+    from nir_interop.workers.scheduler import TIME_LIMIT
+
+    if dt is not None:
+        check_step(dt)
+    check_whole(seed, "seed", 0, MOST_SEED)
+    check_limit(time_limit)
+    targets = installed([to] if isinstance(to, str) else list(to))
+    if not targets:
+        raise BadInput("to: name at least one library")
+    stimulus = None if input is None else given_input(input)
+    if sample is None and stimulus is None:
+        raise BadInput("sample: give one step of input, axes (B, *shape), or an input")
+    given = as_sample(sample if sample is not None or stimulus is None else stimulus[0, :1])
+    if stimulus is not None and stimulus.shape[2:] != given.shape[1:]:
+        raise BadInput(f"input: a sample has axes {given.shape[1:]}, the input's {stimulus.shape[2:]}; give the same")
+    known = {each.name: each for each in every()}
+    cells = store_of(store)
+    options: dict[str, Any] = {"dt": dt, "input": stimulus, "seed": seed, "time_limit": time_limit}
+    options["natives"] = natives_of(known.values(), cells, progress)
+    right = given_labels(labels, stimulus)
+    with memory(memory_limit), tempfile.TemporaryDirectory(prefix="nir-interop-") as temporary:
+        folder = Path(temporary)
+        if isinstance(module, (str, os.PathLike)):
+            file, _, name = os.fspath(module).rpartition(":")
+            if not file or not name:
+                raise BadInput(f"{printable(os.fspath(module))}: give FILE.py:NAME, the name of the module in the file")
+            library = library_in(Path(file), known) if source is None else installed([source])[0]
+            with LiveBackend(library, limit=time_limit, seed=seed, option=TIME_LIMIT) as live:
+                held = None if weights is None else path_of(weights)
+                there = FileModule(live, Path(file), name, held, given, folder, str(run or ""))
+                found = understand(there, library, cells, folder=folder, **options)
+        else:
+            adapter = library_of(module)
+            if run is not None and not callable(run):
+                raise BadInput("run: give a function run(module, x) → output with axes (T, B, …)")
+            here = LiveModule(adapter, module, given, run)
+            found = understand(here, known[adapter.name], cells, folder=folder, **options)
+        done = moved_to(found, targets, cells, known, labels=right, time_limit=time_limit, told=moved)
+    return Transfer(found, done)
 
 
 def rules(*backends: str, store: GivenPath | None = None) -> Rules:

@@ -100,7 +100,7 @@ class Check(Mapping[str, "Checked"]):
 
     def to_frame(self) -> pd.DataFrame:
         """A row a backend."""
-        return _frame(each.as_dict() for each in self.cells)
+        return frame(each.as_dict() for each in self.cells)
 
     def __repr__(self) -> str:
         lines = aligned([self.HEADS, *self.rows()])
@@ -174,7 +174,7 @@ class Explanation:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a cause: ``cause``, ``repaired``, ``changed``, ``nodes`` and ``says``."""
-        return _frame((each.as_dict() for each in self.causes), ("cause", "repaired", "changed", "nodes", "says"))
+        return frame((each.as_dict() for each in self.causes), ("cause", "repaired", "changed", "nodes", "says"))
 
     def __str__(self) -> str:
         return self.text
@@ -316,7 +316,7 @@ class Reconciliation:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a pass: ``name``, ``nodes``, ``why`` and ``preserves``."""
-        return _frame((each.as_dict() for each in self.passes), ("name", "nodes", "why", "preserves"))
+        return frame((each.as_dict() for each in self.passes), ("name", "nodes", "why", "preserves"))
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -490,7 +490,7 @@ class Rules:
         """A row a primitive of each side, with the columns of rules.csv; NIR's own meaning beside them."""
         from nir_interop.report.results_folder import rule_rows
 
-        return _frame(rule_rows(self.found))
+        return frame(rule_rows(self.found))
 
     def __repr__(self) -> str:
         named = dict.fromkeys(f"{each.backend} {version}".strip() for version, each in self.found)
@@ -549,7 +549,7 @@ class Backends(Sequence["Backend"]):
     def to_frame(self) -> pd.DataFrame:
         """A row a backend."""
         rows = [{"backend": each.name, "version": each.version, "installed": each.installed} for each in self.found]
-        return _frame(rows, ("backend", "version", "installed"))
+        return frame(rows, ("backend", "version", "installed"))
 
     def __repr__(self) -> str:
         return "\n".join(aligned(self.rows()))
@@ -610,7 +610,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
+def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([dict(row) for row in rows], columns=None if columns is None else list(columns))

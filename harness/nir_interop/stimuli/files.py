@@ -18,10 +18,10 @@ KEY = "input"
 _HOW = "write one with numpy.savez(path, input=array), axes (T, B, *shape)"
 
 
-def load_stimulus(path: Path, shape: tuple[int, ...]) -> Stimulus:
+def load_stimulus(path: Path, shape: tuple[int, ...] | None) -> Stimulus:
     """The input in an npz file: key ``input``, axes (T, B, \\*shape), any real numbers; float32 from here on.
 
-    shape : of the graph's input at one step, without batch
+    shape : of the graph's input at one step, without batch; None where any will do
 
     Raises BadStimulus where the file is none of that, holds values that are not finite, no steps or samples, or more
     than ``--memory-limit`` allows; what its header declares is checked before anything of its size is allocated.
@@ -39,7 +39,22 @@ def load_output(path: Path, stimulus: NDArray[np.float32]) -> NDArray[np.float32
     return _array(path, ("output", "expected"), "write what was computed with numpy.savez(path, input=…, output=…)", check)
 
 
-def given_stimulus(values: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def load_labels(path: Path) -> NDArray[np.int64] | None:
+    """The right class of each sample, (B,), in the same npz file: key ``labels``; None where it has none.
+
+    Raises BadStimulus for what are no whole numbers of that axis.
+    """
+    how = "write numpy.savez(path, input=…, labels=…), a whole number a sample"
+    with Archive(path, how) as archive:
+        if "labels" not in archive:
+            return None
+        labels = archive.read("labels", kinds="iu")
+        if labels.ndim != 1:
+            raise BadStimulus(f"'labels' in {archive.name} has axes {shape_text(labels.shape)}; {how}")
+        return labels.astype(np.int64)
+
+
+def given_stimulus(values: Any, shape: tuple[int, ...] | None) -> NDArray[np.float32]:
     r"""An input that a caller gave as an array or a tensor of any real numbers, axes (T, B, \*shape); float32 from here on.
 
     Raises BadStimulus as :func:`load_stimulus` does.
@@ -55,8 +70,12 @@ def given_output(values: Any, stimulus: NDArray[np.float32]) -> NDArray[np.float
     return _given(values, "the output", _of_input("the output", stimulus))
 
 
-def _fits(what: str, shape: tuple[int, ...]) -> Check:
+def _fits(what: str, shape: tuple[int, ...] | None) -> Check:
     def check(found: tuple[int, ...]) -> None:
+        if shape is None:
+            if len(found) < 3:
+                raise BadStimulus(f"{what} has {len(found)} axes; give (T, B, *shape): steps, samples, and the shape of one")
+            return
         if len(found) != 2 + len(shape):
             raise BadStimulus(f"{what} has {len(found)} axes, the graph needs {2 + len(shape)}: (T, B, {_axes(shape)})")
         if found[2:] != shape:

@@ -205,6 +205,18 @@ class Fingerprinted(Outcome):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModuleRead(Outcome):
+    """What a user's module is: a recording in RECORDING or a file in GRAPH, as it was asked for.
+
+    step : at which it is meant [s]
+    document : what it computes, as :func:`nir_interop.backends.own_modules.document_of` has it
+    """
+
+    step: float | None = None
+    document: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explained(Outcome):
     """A :class:`nir_interop.verdict.Verdict`; without a blame where there is none.
 
@@ -444,6 +456,31 @@ class Identify(Job[Fingerprinted]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Module(Job[ModuleRead]):
+    """Run a user's Python file and read, record or export a module of it.
+
+    name : of the module, or of what makes it without arguments; run : of the function that runs it, empty where there is none
+    weights : a state_dict, empty where the module has its own
+    ask : ``step``, ``describe``, ``record`` or ``export``
+    stimulus : of a recording; else one step of it is the sample
+    """
+
+    kind = "module"
+    work = "nir_interop.transfer.module_job:work"
+    outcome = ModuleRead
+    leaves = (RECORDING, GRAPH)
+
+    file: str
+    name: str
+    weights: str
+    run: str
+    ask: str
+    stimulus: str
+    dt: float
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """How a cell failed that is to be explained."""
 
@@ -512,7 +549,7 @@ class Rewrite(Job[Rewritten]):
 
 
 _ALL: tuple[type[Job[Any]], ...] = (
-    *(Describe, MakeStimulus, Train, Source, Intended, Cell, Meaning, Native, NativeLabels, Identify, Explain, Rewrite),
+    *(Describe, MakeStimulus, Train, Source, Intended, Cell, Meaning, Native, NativeLabels, Identify, Module, Explain, Rewrite),
 )
 KINDS: Mapping[str, type[Job[Any]]] = {kind.kind: kind for kind in _ALL}
 """All of them, by name."""
