@@ -418,7 +418,7 @@ class Upgrade:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a change: ``what``, ``where``, ``before``, ``after`` and ``says``."""
-        return _frame((each.as_dict() for each in self.changes), ("what", "where", "before", "after", "says"))
+        return frame((each.as_dict() for each in self.changes), ("what", "where", "before", "after", "says"))
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
