@@ -130,7 +130,7 @@ def stateless(node: OwnNode, x: Array) -> Array:
     if node.kind == "Scale":
         return x * p["scale"]
     if node.kind == "Flatten":
-        start, end = int(p["start_dim"]) + 1, int(p["end_dim"]) + 1
+        start, end = (int(p[name]) + 1 if p[name] >= 0 else x.ndim + int(p[name]) for name in ("start_dim", "end_dim"))
         return x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
     if node.kind == "Conv2d":
         return convolved(x, p) + p["bias"].reshape(1, -1, 1, 1)

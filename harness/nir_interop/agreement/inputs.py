@@ -10,19 +10,20 @@ fire, and not all the time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nir_interop.agreement.replay import simulator_for
 from nir_interop.errors import InvalidGraph
-from nir_interop.graphs import Array, Graph, Node, inline, input_shapes, listed, sample_shape, validate
+from nir_interop.graphs import Array, Graph, Node, Shapes, inline, input_shapes, listed, sample_shape, validate
 from nir_interop.graphs.primitives import TIME_CONSTANTS
-from nir_interop.reference import Simulator
 from nir_interop.reference.room import check_room, check_time, demand
+
+if TYPE_CHECKING:
+    from nir_interop.reference import Simulator
 
 STREAM = 104
 """Of a seed, for these inputs alone (see :mod:`nir_interop.stimuli.encoding`)."""
@@ -138,12 +139,11 @@ def inputs_for(graph: Graph, dt: float, seed: int = 0, steps: int | None = None,
     Raises InvalidGraph where the graph means nothing, BadStimulus where a run of it would hold too much memory, and TooSlow
     where it would take too long; both before anything is made.
     """
-    flat = inline(graph)
-    shapes = validate(flat)
+    from nir_interop.agreement.replay import simulator_for
+
+    flat, shapes, length = _planned(graph, dt, steps, time_limit)
     entries = input_shapes(flat, shapes)
     shape = sample_shape(entries)
-    length = steps or _steps(flat, shapes, dt)
-    check_time(check_room(flat, shapes, dt, length, len(_KINDS)), time_limit)
     simulator = simulator_for(flat, dt, {})
     scale = _scale(simulator, shape, seed, demand(flat, shapes, dt, TRIED_STEPS, 1).seconds)
     samples = [_sample(kind, shape, length, scale, seed, number) for number, kind in enumerate(_KINDS)]
@@ -159,6 +159,20 @@ def several(names: Iterable[str]) -> tuple[str, ...]:
     return found if len(found) > 1 else ()
 
 
+def check_inputs(graph: Graph, dt: float, steps: int | None = None, *, time_limit: float = math.inf) -> None:
+    """Raise what :func:`inputs_for` raises before it makes anything."""
+    _planned(graph, dt, steps, time_limit)
+
+
+def _planned(graph: Graph, dt: float, steps: int | None, time_limit: float) -> tuple[Graph, Shapes, int]:
+    """The graph, inlined, its shapes, and how many steps its inputs have; raises what :func:`inputs_for` raises."""
+    flat = inline(graph)
+    shapes = validate(flat)
+    length = steps or _steps(flat, shapes, dt)
+    check_time(check_room(flat, shapes, dt, length, len(_KINDS)), time_limit)
+    return flat, shapes, length
+
+
 def _sample(kind: _Kind, shape: tuple[int, ...], steps: int, scale: float, seed: int, number: int) -> NDArray[Any]:
     """One sample, (T, \\*shape)."""
     generator = np.random.default_rng([seed, STREAM, number])
@@ -172,7 +186,7 @@ def _sample(kind: _Kind, shape: tuple[int, ...], steps: int, scale: float, seed:
     return sample
 
 
-def _steps(graph: Graph, shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]], dt: float) -> int:
+def _steps(graph: Graph, shapes: Shapes, dt: float) -> int:
     taus = [
         float(np.max(np.where(np.isfinite(node[name]), node[name], 0), initial=0.0))
         for _, node in graph.primitives()

@@ -43,7 +43,7 @@ SHORTEST, LONGEST = 0.1, 1e6
 """Seconds that a time limit may be: a tenth, and eleven days."""
 
 
-def untold(line: str) -> None:
+def untold(what: object) -> None:
     """Nobody is told."""
 
 
@@ -102,17 +102,42 @@ def inputs_of(
 
     Raises UnreadableGraph, InvalidGraph, BadStimulus, and TooSlow where a run is expected to take too long.
     """
-    from nir_interop.graphs import inline, input_shapes, read_corrected, validate
+    graph = _read(path, tell)
+    if given is not None:
+        return _fed(graph, given, dt, time_limit)
+    from nir_interop.agreement.inputs import inputs_for
+
+    return inputs_for(graph, dt, seed, steps, time_limit=time_limit)
+
+
+def inputs_given(path: Path, given: GivenInput | None, dt: float, *, time_limit: float, tell: Tell = untold) -> InputSet | None:
+    """What a graph file is fed where an input is given; None where a set is to be made, which then can be.
+
+    All else is as :func:`inputs_of` has it.
+    """
+    graph = _read(path, tell)
+    if given is not None:
+        return _fed(graph, given, dt, time_limit)
+    from nir_interop.agreement.inputs import check_inputs
+
+    check_inputs(graph, dt, time_limit=time_limit)
+    return None
+
+
+def _read(path: Path, tell: Tell) -> Graph:
+    """The graph of a file; how it was read is told."""
+    from nir_interop.graphs import read_corrected
 
     graph, notes = read_corrected(path)
     for note in (*notes, *_renaming(renamed_of(path))):
         tell(f"{path.name}: {note}")
-    if given is None:
-        from nir_interop.agreement.inputs import inputs_for
+    return graph
 
-        return inputs_for(graph, dt, seed, steps, time_limit=time_limit)
+
+def _fed(graph: Graph, given: GivenInput, dt: float, time_limit: float) -> InputSet:
     from nir_interop.agreement.inputs import given as as_given
     from nir_interop.agreement.inputs import several
+    from nir_interop.graphs import inline, input_shapes, validate
     from nir_interop.reference.room import check_room, check_time
 
     shapes = validate(graph)

@@ -9,7 +9,7 @@ Libraries run in processes of their own.  What goes wrong raises an exception of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from nir_interop.interface.arguments import (
     check_step,
     check_whole,
     graph_file,
+    inputs_given,
     inputs_of,
     installed,
     memory,
@@ -39,12 +40,13 @@ from nir_interop.printable import printable
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from nir_interop.backends.own_modules import Run
     from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenInput, GivenPath, Tell
     from nir_interop.interface.transfers import Transfer
     from nir_interop.recording import Recording
+    from nir_interop.transfer.check import Checked
     from nir_interop.transfer.own_modules import Moved
 
 DT = 1e-4
@@ -66,6 +68,7 @@ def check(
     memory_limit: float | None = None,
     save: GivenPath | None = None,
     tell: Tell = untold,
+    answered: Callable[[Checked], object] = untold,
 ) -> Check:
     r"""Run a graph in every library, and compare each with NIR's own meaning in steps.
 
@@ -80,6 +83,7 @@ def check(
     memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
     save : a folder for the recordings, an npz each
     tell : told each line about how the graph was read, as soon as it is known
+    answered : told what each backend made of the graph as soon as that is known, of the reference first
 
     Returns what each backend made of it, by name: its ``status``, ``mismatched`` of ``outputs``, ``recording``, ``error``.
 
@@ -94,22 +98,25 @@ def check(
     """
     from nir_interop.backends.environments import backend  # fmt: skip
     from nir_interop.backends.environments import backends as every
-    from nir_interop.transfer.check import Recordings, run_graph
+    from nir_interop.workers.fork_server import fork_server
 
     check_step(dt)
     names = _names(backends)
     chosen = [backend(name) for name in names] if names is not None else [each for each in every() if each.installed]
+    reference = backend(REFERENCE)
     folder = _folder(save)
-    with _called(graph, seed, time_limit, memory_limit) as file:
-        inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
+    most = check_whole(jobs, "jobs", 0, MOST_JOBS) or os.cpu_count() or 1
+    with _called(graph, seed, time_limit, memory_limit) as file, fork_server([*chosen, reference]) as server:
+        from nir_interop.transfer.check import Recordings, run_graph  # while the server imports
+
+        inputs = inputs_given(file, input, dt, time_limit=time_limit, tell=tell)
         kept = Recordings()
         found = run_graph(
-            file, inputs.input, dt, chosen, backend(REFERENCE), store_of(store),
-            jobs=check_whole(jobs, "jobs", 0, MOST_JOBS) or os.cpu_count() or 1, time_limit=time_limit, seed=seed,
-            save=folder, kept=kept,
+            file, None if inputs is None else inputs.input, dt, chosen, reference, store_of(store), jobs=most,
+            time_limit=time_limit, seed=seed, save=folder, kept=kept, server=server, answered=answered,
         )  # fmt: skip
-        meant = kept.of(REFERENCE)
-        assert meant is not None, "run_graph raises where the reference gives nothing"
+        inputs, meant = inputs or kept.inputs, kept.of(REFERENCE)
+        assert inputs is not None and meant is not None, "run_graph raises where the reference gives nothing"
         name = str(file) if isinstance(graph, (str, os.PathLike)) else file.name
         return Check(name, dt, inputs, tuple(found), meant, tuple(notes_of(file)), renamed_of(file))
 
@@ -152,16 +159,19 @@ def explain(
     'Blame: importer (the importer changed the meaning).'
     """
     from nir_interop.backends.environments import backend as find
-    from nir_interop.report.explanation import command_of, paragraphs
-    from nir_interop.transfer.graph_explanation import explain_graph
-    from nir_interop.vocabulary import Status
+    from nir_interop.workers.fork_server import fork_server
 
     check_step(dt)
     (chosen,) = installed([backend])
-    with _called(graph, seed, time_limit, memory_limit) as file:
+    reference = find(REFERENCE)
+    with _called(graph, seed, time_limit, memory_limit) as file, fork_server([chosen, reference]) as server:
+        from nir_interop.report.explanation import command_of, paragraphs  # while the server imports
+        from nir_interop.transfer.graph_explanation import explain_graph
+        from nir_interop.vocabulary import Status
+
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
-        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed}
-        found = explain_graph(file, inputs.input, dt, chosen, find(REFERENCE), store_of(store), **options)
+        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "server": server}
+        found = explain_graph(file, inputs.input, dt, chosen, reference, store_of(store), **options)
         fed = Path(input) if isinstance(input, (str, os.PathLike)) else None
         if isinstance(graph, (str, os.PathLike)) and (input is None or fed is not None):
             command = command_of(chosen.name, file, dt, fed)

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from nir_interop.vocabulary import Blame, Status
 
 
+def row_of(checked: Checked) -> tuple[str, ...]:
+    """A backend's name, status, how many outputs differ, where first, and what it said."""
+    cell = checked.as_dict()
+    differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
+    first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
+    said = checked.error or cell["rounding"] or ("warned" if cell["warned"] else "")
+    return tuple(map(printable, (checked.importer, cell["status"], differ, first, said)))
+
+
 @dataclass(frozen=True, repr=False)
 class Check(Mapping[str, "Checked"]):
     """What every backend made of a graph, by name.
@@ -83,14 +92,7 @@ class Check(Mapping[str, "Checked"]):
 
     def rows(self) -> list[tuple[str, ...]]:
         """Of each backend its name, status, how many outputs differ, where first, and what it said."""
-        found = []
-        for each in self.cells:
-            cell = each.as_dict()
-            differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
-            first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
-            said = each.error or cell["rounding"] or ("warned" if cell["warned"] else "")
-            found.append(tuple(map(printable, (each.importer, cell["status"], differ, first, said))))
-        return found
+        return [row_of(each) for each in self.cells]
 
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop check --json`` prints."""

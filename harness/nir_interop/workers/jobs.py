@@ -243,6 +243,29 @@ class Rewritten(Outcome):
     graph: GraphFacts | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputsMade(Outcome):
+    """Inputs made for a graph, as :class:`nir_interop.agreement.inputs.InputSet` has them; a refusal in its own words."""
+
+    kinds: tuple[str, ...] = ()
+    scale: float | None = None
+    quiet: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Outcome):
+    """Whether a recording is what was meant.
+
+    agreed : a value of :class:`nir_interop.vocabulary.Status`
+    rounding : what the rounding comes to, in words
+    open : whether the target's own comparison would have to be known, which nobody asked for
+    """
+
+    agreed: str = ""
+    rounding: str = ""
+    open: bool = False
+
+
 # What is asked.
 
 
@@ -411,6 +434,36 @@ class Meaning(Job[Outcome]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MakeInputs(Job[InputsMade]):
+    """Make the inputs of a graph, within what a run may take; they go to ``save``."""
+
+    kind = "inputs"
+    work = "nir_interop.transfer.check_jobs:make_inputs"
+    outcome = InputsMade
+
+    graph: File
+    dt: float
+    seed: int
+    time_limit: float
+    save: Place = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(Job[Judged]):
+    """Hold a recording, ``made``, against what was meant, rounding apart; ``dt``: of what was meant."""
+
+    kind = "judgement"
+    work = "nir_interop.transfer.check_jobs:judge"
+    outcome = Judged
+
+    graph: File
+    stimulus: File
+    dt: float
+    meant: File
+    made: File
+
+
+@dataclass(frozen=True, kw_only=True)
 class Native(Job[Outcome]):
     """Build a network in a library's own words and run it; the recording goes to ``save``.
 
@@ -549,7 +602,8 @@ class Rewrite(Job[Rewritten]):
 
 
 _ALL: tuple[type[Job[Any]], ...] = (
-    *(Describe, MakeStimulus, Train, Source, Intended, Cell, Meaning, Native, NativeLabels, Identify, Module, Explain, Rewrite),
+    *(Describe, MakeStimulus, Train, Source, Intended, Cell, Meaning, MakeInputs, Judge),
+    *(Native, NativeLabels, Identify, Module, Explain, Rewrite),
 )
 KINDS: Mapping[str, type[Job[Any]]] = {kind.kind: kind for kind in _ALL}
 """All of them, by name."""
