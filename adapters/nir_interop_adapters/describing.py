@@ -89,6 +89,8 @@ class _Place:
     module: nn.Module | None = None
     inputs: list[Source] = field(default_factory=list)
     ports: set[str] = field(default_factory=set)
+    delayed: int = 0
+    """How many steps ago its input was, of the lag that its output has."""
 
 
 def described(
@@ -285,7 +287,8 @@ class _Builder:
         if isinstance(call.input, Joined):
             return self._split(name, call, value)
         sources = self._sources(call.input, f"what goes into {name!r}")
-        return self._stateless(name, sources, call.input.features, value.features, call.module, call.path)
+        since = self.trace.calls[call.path][-1].index - call.index
+        return self._stateless(name, sources, call.input.features, value.features, call.module, call.path, since)
 
     def _passes(self, module: nn.Module) -> bool:
         return "Dropout" in type(module).__name__ and self.library.is_layer(module)
@@ -322,8 +325,12 @@ class _Builder:
         given: tuple[int, ...],
         made: OwnNode | nn.Module,
         key: Any,
+        since: int = 0,
     ) -> list[Source]:
-        """A layer without memory, fed by some nodes: the same place where it is fed by the same, whatever the step."""
+        """A layer without memory, fed by some nodes: the same place where it is fed by the same, whatever the step.
+
+        since : how many times it was called afterwards
+        """
         if not sources:
             return []
         lag = min(before for _, _, before in sources)
@@ -335,7 +342,7 @@ class _Builder:
                 count += 1
                 free = f"{name}_{count}"
             self.keys[identity] = free
-            place = _Place(free, taken, given, inputs=relative)
+            place = _Place(free, taken, given, inputs=relative, delayed=max(lag - since, 0))
             if isinstance(made, nn.Module):
                 place.module = made
             else:
@@ -404,9 +411,12 @@ class _Builder:
         plain = [(one, other) for one, other, _ in edges]
         by_rule = _waiting(list(nodes), plain)
         right = all(lag == -1 or (lag == 1) == ((one, other) in by_rule) for one, other, lag in edges if lag < 2)
+        if right:
+            edges = [(one, other, 0 if lag == 1 else lag) for one, other, lag in edges]
+        edges = self._pulled(edges)
         result: list[tuple[str, str]] = []
         for one, other, lag in edges:
-            if lag < 1 or (right and lag == 1):
+            if lag < 1:
                 result.append((one, other))
                 continue
             free = f"{one}_delay{lag}"
@@ -416,6 +426,17 @@ class _Builder:
                 result.append((one, free))
             result.append((free, other))
         return tuple(dict.fromkeys(result))
+
+    def _pulled(self, edges: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+        """A layer without memory that sees what was a step ago is itself not late: its bias is there from the start."""
+        for name, place in self.places.items():
+            late = {lag for one, _, lag in edges if one == name}
+            if place.delayed and len(late) == 1 and (lag := late.pop()) == place.delayed:
+                edges = [
+                    (one, other, before - lag if one == name else before + lag if other == name else before)
+                    for one, other, before in edges
+                ]
+        return edges
 
     def _shape_of(self, name: str) -> tuple[int, ...]:
         if name == INPUT:

@@ -63,6 +63,8 @@ class SnnTorchLayers(OwnLibrary):
     def read(self, module: nn.Module, output: Any) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         spikes = output[0] if isinstance(output, tuple) else output
         mem = getattr(module, "mem", None)
+        # A neuron that never resets is a readout, as a rule, and its membrane what is read.
+        spikes = None if getattr(module, "reset_mechanism", "") == "none" else spikes
         return spikes, mem.clone() if isinstance(mem, torch.Tensor) and mem.ndim else None
 
     def layer(self, name: str, module: nn.Module, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts | None:
