@@ -261,7 +261,7 @@ def reconcile(
 def upgrade(
     graph: GivenGraph,
     *,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     seed: int = 0,
     time_limit: float = LIMIT,
