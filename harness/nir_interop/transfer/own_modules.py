@@ -31,7 +31,7 @@ from nir_interop.errors import BadInput, InvalidGraph, NotExpressible, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.source import source_side
 from nir_interop.fingerprint import Subject
-from nir_interop.graphs import Graph, Node, as_array, inline, read, read_corrected, validate
+from nir_interop.graphs import NEURONS, Graph, Node, as_array, inline, read, read_corrected, validate
 from nir_interop.learning import Share, classify
 from nir_interop.reconcile.planner import fitted
 from nir_interop.recording import Recording
@@ -39,6 +39,7 @@ from nir_interop.rule import NIR_MEANING, ResetKind, UpdateRule
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case, explain, judge, replay, run
 from nir_interop.transfer.fingerprints import native_neurons
+from nir_interop.transfer.mixed_rules import unified
 from nir_interop.transfer.reconciling import NIR, Reconciled, reconcile_with, side_of
 from nir_interop.transfer.rewriting import settled, unless_it_hangs
 from nir_interop.transfer.source_reading import Natives, SourceReading, matched
@@ -200,7 +201,11 @@ def understand(
     if base is None:
         failed = "" if written.failure is None else f"; its own exporter gives nothing either: {written.failure}"
         raise NotExpressible(f"{unread}{failed}")
-    side = _own_side(own, library, step, store)
+    rules: Mapping[str, UpdateRule] = {}
+    if own is not None:
+        one = unified(base, _own_rules(own, library, store), step)
+        base, rules = one.graph, one.rules
+    side = Side(library.name, step, rules)
     inputs = inputs_for(base, step, seed, time_limit=time_limit)
     recorded = module.record(inputs.input)
     of_user = None if input is None else module.record(input)
@@ -266,9 +271,9 @@ def graph_of(own: OwnModule) -> Graph:
     return Graph(nodes, own.edges)
 
 
-def _own_side(own: OwnModule | None, library: Backend, dt: float, store: Store) -> Side:
-    """The module's own neurons: the rules of those that its adapter says they are stepped like."""
-    neurons = [] if own is None else [node for node in own.nodes.values() if node.options or node.reset]
+def _own_rules(own: OwnModule, library: Backend, store: Store) -> dict[str, UpdateRule]:
+    """Neuron of a module → the rule of those that its adapter says it is stepped like; where none is known, NIR's meaning."""
+    neurons = [node for node in own.nodes.values() if node.options or node.reset]
     kinds = sorted({node.kind for node in neurons if node.options})
     known: dict[tuple[str, Subject], UpdateRule] = {}
     for recurrent in (False, True):
@@ -276,14 +281,12 @@ def _own_side(own: OwnModule | None, library: Backend, dt: float, store: Store) 
             break
         for each in native_neurons(library, store, recurrent=recurrent, kinds=kinds).fingerprints:
             known |= {(each.options, kind): found.rule for kind, found in each.rules.items() if found.outputs}
-    rules: dict[str, UpdateRule] = {}
-    for node in neurons:
-        rule = known.get((node.options, node.kind))
-        if rule is None and node.reset == "subtract":
-            rule = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
-        if rule is not None:
-            rules.setdefault(node.kind, rule)
-    return Side(library.name, dt, rules)
+    subtracts = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
+    return {
+        name: known.get((node.options, node.kind), subtracts if node.reset == "subtract" else NIR_MEANING)
+        for name, node in own.nodes.items()
+        if node.kind in NEURONS
+    }
 
 
 def _read(
