@@ -53,7 +53,7 @@ def serves(backend: Backend) -> bool:
 
 @contextmanager
 def fork_server(backends: Sequence[Backend]) -> Iterator[ForkServer | None]:
-    """A server for the workers of these backends, started at once; None where it would serve fewer than two or does not start."""
+    """A server for the workers of backends, started at once; None where it would serve fewer than two, or does not start."""
     served = {each.name: each for each in backends if serves(each)}
     server = None
     if len(served) > 1:
