@@ -4,6 +4,7 @@
 >>> checked = ni.check(graph)                          # every installed library, against NIR's own meaning in steps
 >>> why = ni.explain(graph, backend="norse")           # who makes it differ, and why
 >>> fixed = ni.reconcile(graph, to="norse")            # a graph that Norse computes right
+>>> moved = ni.transfer(net, sample, to=["norse"])     # a module that you trained, for another library
 >>> recording = ni.simulate(graph, x)                  # what NIR means by it
 
 Everything is imported when it is first asked for: ``import nir_interop`` itself imports neither torch nor NumPy.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         BadInput,
         BadStimulus,
         CannotBuild,
+        CannotRecord,
         InvalidGraph,
         NirInteropError,
         NoAnswer,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
         UnknownName,
         UnreadableGraph,
     )
-    from nir_interop.interface.functions import backends, check, explain, reconcile, rules, simulate, upgrade
+    from nir_interop.interface.functions import backends, check, explain, reconcile, rules, simulate, transfer, upgrade
     from nir_interop.recording import Recording
 
 __version__ = "0.1.0"
@@ -47,6 +49,7 @@ __all__ = [
     "BadInput",
     "BadStimulus",
     "CannotBuild",
+    "CannotRecord",
     "InvalidGraph",
     "NirInteropError",
     "NoAnswer",
@@ -66,10 +69,11 @@ __all__ = [
     "reconcile",
     "rules",
     "simulate",
+    "transfer",
     "upgrade",
 ]
 
-_FUNCTIONS = ("backends", "check", "explain", "reconcile", "rules", "simulate", "upgrade")
+_FUNCTIONS = ("backends", "check", "explain", "reconcile", "rules", "simulate", "transfer", "upgrade")
 _ELSEWHERE = {"Adapter": "backends.adapter", "Recording": "recording", **dict.fromkeys(_FUNCTIONS, "interface.functions")}
 """Name → the module that has it; all others are errors."""
 
@@ -90,7 +94,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Three functions have the names of packages; importing ``nir_interop.explain.verdict`` leaves the function where it is.
+    """Some functions have the names of packages; importing ``nir_interop.explain.verdict`` leaves the function where it is.
 
     Such a function has as attributes what its package holds, so that ``import nir_interop.explain.verdict as verdict`` and
     other ways from a dotted name to a module lead through it.

@@ -13,13 +13,14 @@ from types import FunctionType, ModuleType
 import nir_interop as ni
 from nir_interop import errors
 
-FUNCTIONS = ["backends", "check", "explain", "reconcile", "rules", "simulate", "upgrade"]
+FUNCTIONS = ["backends", "check", "explain", "reconcile", "rules", "simulate", "transfer", "upgrade"]
 ERRORS = [
     "BackendMissing",
     "BadData",
     "BadInput",
     "BadStimulus",
     "CannotBuild",
+    "CannotRecord",
     "InvalidGraph",
     "NirInteropError",
     "NoAnswer",

@@ -9,8 +9,8 @@ import pytest
 from nir_interop.matrix.plan import SourceJob
 from nir_interop.matrix.results import SourceResult
 from nir_interop.report.repro import held_against, where_from
+from nir_interop.workers.environment import ENVIRONMENT, SAME_SUMS
 from nir_interop.workers.jobs import Exported, StimulusMade, Trained
-from nir_interop.workers.scheduler import ENVIRONMENT, SAME_SUMS
 from tests.cli.test_diff import differs, folder_with, row
 
 STORE = Path("kept")

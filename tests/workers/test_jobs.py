@@ -37,11 +37,14 @@ OUTCOMES: tuple[Outcome, ...] = (
     jobs.Trained(trained=True, shipped=True),
     jobs.Exported(rates={"lif1": 0.5}, spikes=7, graph=jobs.GraphFacts(digest="d", nodes=("a", "b"), order=("a",))),
     jobs.Compared(comparison=Comparison(Status.MISMATCH, mismatched=3, first_node="lif1"), missing=("a",), margin=0.1),
+    jobs.InputsMade(kinds=("silent", "dense"), scale=8.0, quiet=("lif1",)),
+    jobs.Judged(agreed="rounding", rounding="3 decisions", open=True),
     jobs.Labelled(labels={"portable": (("LIF",), None)}),
     jobs.Fingerprinted(imported={"rules": {"LIF": {"outputs": 3}}}, native={"value portable": {}}),
     jobs.Explained(
         blame="importer", causes=(CauseShare(Cause.DECAY, 1, ("lif1",), "another decay", 2),), suspects={"nodes": ("a",)}
     ),
+    jobs.ModuleRead(step=1e-3, document={"nodes": [{"name": "lif1"}], "edges": []}),
     jobs.Rewritten(
         passes=(Applied("fold", ("a",), "r", "spikes"),), verdict=jobs.Explained(blame="none"), forbidden=("node_lost",)
     ),

@@ -9,8 +9,8 @@ import pytest
 
 from nir_interop.backends.environments import Backend, backend
 from nir_interop.graphs import Graph
+from nir_interop.workers.environment import SAME_SUMS
 from nir_interop.workers.live import LiveBackend
-from nir_interop.workers.scheduler import SAME_SUMS
 from tests.matrix import fakes
 from tests.strategies import DT, chain, node
 

@@ -6,10 +6,11 @@ What it says is believed only as far as a recording of the module bears it out (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -24,7 +25,9 @@ INPUT, OUTPUT = "input", "output"
 class Hint:
     """What the library's own exporter makes wrong, loses or refuses of a layer, in the user's terms.
 
-    concerns : the causes (:class:`nir_interop.vocabulary.Cause`, as text) and parameters of NIR that it is the reason of
+    concerns : what it is the reason of, as text: causes (:class:`nir_interop.vocabulary.Cause`), and statuses
+        (:class:`nir_interop.vocabulary.Status`): ``export_error`` where the exporter fails on this layer, ``read_error`` or
+        ``import_error`` where importers fail on what it writes of it
     says : the line of the user's that brings it about, what comes of it, and what to write instead, in a sentence
     """
 
@@ -46,7 +49,7 @@ class OwnNode:
     """
 
     kind: str
-    params: Mapping[str, Array]
+    params: Mapping[str, Array | str]
     options: str = ""
     reset: str = ""
     written: str = ""
@@ -67,3 +70,53 @@ class OwnModule:
     edges: tuple[tuple[str, str], ...]
     dt: float
     notes: tuple[str, ...] = field(default=())
+
+
+def hints_about(own: OwnModule, concerns: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """What a module's layers have to say of some causes and statuses: sentence → the layers that say it."""
+    asked = {*concerns}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, node in own.nodes.items():
+        for hint in node.hints:
+            if asked & {*hint.concerns}:
+                found[hint.says] = (*found.get(hint.says, ()), name)
+    return found
+
+
+def document_of(own: OwnModule) -> tuple[dict[str, Any], dict[str, Array]]:
+    """A module as plain data, and its arrays by the names that stand in it."""
+    arrays: dict[str, Array] = {}
+    nodes = []
+    for name, node in own.nodes.items():
+        held = {}
+        for parameter, value in node.params.items():
+            if isinstance(value, str):  # the padding of a convolution
+                held[parameter] = {"text": value}
+                continue
+            key = f"a{len(arrays)}"
+            arrays[key], held[parameter] = np.asarray(value), {"array": key}
+        hints = [asdict(hint) for hint in node.hints]
+        said = {"options": node.options, "reset": node.reset, "written": node.written, "hints": hints}
+        nodes.append({"name": name, "kind": node.kind, "params": held, **said})
+    edges = [list(edge) for edge in own.edges]
+    return {"nodes": nodes, "edges": edges, "dt": own.dt, "notes": list(own.notes)}, arrays
+
+
+def module_from(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> OwnModule:
+    """The module that :func:`document_of` wrote."""
+
+    def value(held: Mapping[str, str]) -> Any:
+        return held["text"] if "text" in held else arrays[held["array"]]
+
+    nodes = {
+        each["name"]: OwnNode(
+            each["kind"],
+            {parameter: value(held) for parameter, held in each["params"].items()},
+            each["options"],
+            each["reset"],
+            each["written"],
+            tuple(Hint(tuple(hint["concerns"]), hint["says"]) for hint in each["hints"]),
+        )
+        for each in document["nodes"]
+    }
+    return OwnModule(nodes, tuple((a, b) for a, b in document["edges"]), document["dt"], tuple(document["notes"]))

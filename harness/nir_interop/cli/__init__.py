@@ -32,6 +32,7 @@ from nir_interop.cli.report import report
 from nir_interop.cli.repro import repro
 from nir_interop.cli.rules import rules
 from nir_interop.cli.sweep import sweep
+from nir_interop.cli.transfer import transfer
 from nir_interop.cli.upgrade import upgrade
 from nir_interop.errors import NirInteropError, OwnFailure
 
@@ -41,6 +42,7 @@ What every NIR graph does in every spiking-network library. Begin with one of:
   nir-interop check my_graph.nir                   every library, against NIR
   nir-interop explain my_graph.nir --backend norse what differs, and why
   nir-interop reconcile my_graph.nir --to norse -o out.nir   so that it is right
+  nir-interop transfer my_net.py:net --to norse …  a module that you trained
   nir-interop matrix                               each library with each other
   nir-interop backends                             what is installed
 
@@ -104,6 +106,7 @@ app.command()(matrix)
 app.command()(check)
 app.command()(explain)
 app.command()(reconcile)
+app.command()(transfer)
 app.command()(upgrade)
 app.command()(diff)
 app.command()(repro)

@@ -1,15 +1,15 @@
 r"""Check, explain, reconcile, upgrade, simulate, and what is known of backends: what a user and the command line call.
 
-Common to all: a graph is the path of a ``.nir`` file or a ``nir.NIRGraph``; an input is a NumPy array or a torch tensor, axes
-(T, B, \*shape), or the path of an npz file that holds one under ``input``, and without one a seeded set of inputs is made for
-the graph; ``dt`` is a step in seconds.  Libraries run in processes of their own.  What goes wrong raises an exception of
-:mod:`nir_interop.errors`, in one line.
+Common to all: a graph is the path of a ``.nir`` file or a ``nir.NIRGraph``; an input is a NumPy array or a torch tensor of real
+numbers, axes (T, B, \*shape), or the path of an npz file that holds one under ``input``; of several Inputs it is a mapping or a
+file with an array for each by its name; without one a seeded set of inputs is made for the graph; ``dt`` is a step in seconds.
+Libraries run in processes of their own.  What goes wrong raises an exception of :mod:`nir_interop.errors`, in one line.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from nir_interop.interface.arguments import (
     check_step,
     check_whole,
     graph_file,
+    inputs_given,
     inputs_of,
     installed,
     memory,
@@ -41,8 +42,12 @@ from nir_interop.vocabulary import CONTINUOUS, REFERENCE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenPath, Tell
+    from nir_interop.backends.own_modules import Run
+    from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenInput, GivenPath, Tell
+    from nir_interop.interface.transfers import Transfer
     from nir_interop.recording import Recording
+    from nir_interop.transfer.check import Checked
+    from nir_interop.transfer.own_modules import Moved
 
 DT = 1e-4
 """The step [s] where none is asked for."""
@@ -53,7 +58,7 @@ LIMIT = 20.0
 def check(
     graph: GivenGraph,
     *,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     backends: Iterable[str] | None = None,
     seed: int = 0,
@@ -63,11 +68,12 @@ def check(
     memory_limit: float | None = None,
     save: GivenPath | None = None,
     tell: Tell = untold,
+    answered: Callable[[Checked], object] = untold,
 ) -> Check:
     r"""Run a graph in every library, and compare each with NIR's own meaning in steps.
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     dt : the step [s]
     backends : names; by default every installed one
     seed : of the inputs that are made
@@ -77,6 +83,7 @@ def check(
     memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
     save : a folder for the recordings, an npz each
     tell : told each line about how the graph was read, as soon as it is known
+    answered : told what each backend made of the graph as soon as that is known, of the reference first
 
     Returns what each backend made of it, by name: its ``status``, ``mismatched`` of ``outputs``, ``recording``, ``error``.
 
@@ -91,22 +98,25 @@ def check(
     """
     from nir_interop.backends.environments import backend  # fmt: skip
     from nir_interop.backends.environments import backends as every
-    from nir_interop.transfer.check import Recordings, run_graph
+    from nir_interop.workers.fork_server import fork_server
 
     check_step(dt)
     names = _names(backends)
     chosen = [backend(name) for name in names] if names is not None else [each for each in every() if each.installed]
+    reference = backend(REFERENCE)
     folder = _folder(save)
-    with _called(graph, seed, time_limit, memory_limit) as file:
-        inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
+    most = check_whole(jobs, "jobs", 0, MOST_JOBS) or os.cpu_count() or 1
+    with _called(graph, seed, time_limit, memory_limit) as file, fork_server([*chosen, reference]) as server:
+        from nir_interop.transfer.check import Recordings, run_graph  # while the server imports
+
+        inputs = inputs_given(file, input, dt, time_limit=time_limit, tell=tell)
         kept = Recordings()
         found = run_graph(
-            file, inputs.input, dt, chosen, backend(REFERENCE), store_of(store),
-            jobs=check_whole(jobs, "jobs", 0, MOST_JOBS) or os.cpu_count() or 1, time_limit=time_limit, seed=seed,
-            save=folder, kept=kept,
+            file, None if inputs is None else inputs.input, dt, chosen, reference, store_of(store), jobs=most,
+            time_limit=time_limit, seed=seed, save=folder, kept=kept, server=server, answered=answered,
         )  # fmt: skip
-        meant = kept.of(REFERENCE)
-        assert meant is not None, "run_graph raises where the reference gives nothing"
+        inputs, meant = inputs or kept.inputs, kept.of(REFERENCE)
+        assert inputs is not None and meant is not None, "run_graph raises where the reference gives nothing"
         name = str(file) if isinstance(graph, (str, os.PathLike)) else file.name
         return Check(name, dt, inputs, tuple(found), meant, tuple(notes_of(file)), renamed_of(file))
 
@@ -115,7 +125,7 @@ def explain(
     graph: GivenGraph,
     *,
     backend: str,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     seed: int = 0,
     store: GivenPath | None = None,
@@ -127,7 +137,7 @@ def explain(
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
     backend : the library's name
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     dt : the step [s]
     seed : of the inputs that are made
     store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
@@ -149,16 +159,19 @@ def explain(
     'Blame: importer (the importer changed the meaning).'
     """
     from nir_interop.backends.environments import backend as find
-    from nir_interop.report.explanation import command_of, paragraphs
-    from nir_interop.transfer.graph_explanation import explain_graph
-    from nir_interop.vocabulary import Status
+    from nir_interop.workers.fork_server import fork_server
 
     check_step(dt)
     (chosen,) = installed([backend])
-    with _called(graph, seed, time_limit, memory_limit) as file:
+    reference = find(REFERENCE)
+    with _called(graph, seed, time_limit, memory_limit) as file, fork_server([chosen, reference]) as server:
+        from nir_interop.report.explanation import command_of, paragraphs  # while the server imports
+        from nir_interop.transfer.graph_explanation import explain_graph
+        from nir_interop.vocabulary import Status
+
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
-        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed}
-        found = explain_graph(file, inputs.input, dt, chosen, find(REFERENCE), store_of(store), **options)
+        options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "server": server}
+        found = explain_graph(file, inputs.input, dt, chosen, reference, store_of(store), **options)
         fed = Path(input) if isinstance(input, (str, os.PathLike)) else None
         if isinstance(graph, (str, os.PathLike)) and (input is None or fed is not None):
             command = command_of(chosen.name, file, dt, fed)
@@ -176,7 +189,7 @@ def reconcile(
     *,
     to: str,
     source: str = "nir",
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     output: GivenArray | None = None,
     rule: str = "",
     dt: float = DT,
@@ -195,7 +208,7 @@ def reconcile(
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
     to : the library that is to run it
     source : the library whose importer has it right; ``nir`` for NIR's own meaning
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     output : what the source computed for this input, axes (T, B, \*shape) or (T, B, n); a path is an npz file with ``output``
     rule : a source of ``axis=value`` pairs instead: ``reset=subtract,timing=late``
     dt, dt_from, dt_to : the step [s] of both sides, of the source where it is another, and of the target
@@ -248,7 +261,7 @@ def reconcile(
 def upgrade(
     graph: GivenGraph,
     *,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     seed: int = 0,
     time_limit: float = LIMIT,
@@ -284,7 +297,7 @@ def upgrade(
 
 def simulate(
     graph: GivenGraph,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     *,
     dt: float = DT,
     seed: int = 0,
@@ -295,7 +308,7 @@ def simulate(
     r"""What NIR means by a graph in steps: the reference's recording, made in this process.
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made for the graph
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set that is made for the graph
     dt : the step [s]
     seed : of the inputs that are made
     time_limit : seconds that the run may be expected to take most of
@@ -320,6 +333,105 @@ def simulate(
 
         inputs = inputs_of(file, input, dt, seed, time_limit=time_limit, tell=tell)
         return Simulator(read_corrected(file)[0], dt).run(inputs.input)[0]
+
+
+def transfer(
+    module: Any,
+    sample: Any = None,
+    *,
+    to: str | Iterable[str],
+    input: GivenArray | None = None,
+    labels: Any = None,
+    run: Run | str | None = None,
+    dt: float | None = None,
+    weights: GivenPath | None = None,
+    source: str | None = None,
+    seed: int = 0,
+    store: GivenPath | None = None,
+    time_limit: float = LIMIT,
+    memory_limit: float | None = None,
+    progress: Tell = untold,
+    moved: Callable[[Moved], None] = lambda one: None,
+) -> Transfer:
+    r"""Move a network that was trained in one library to others, so that they compute what it computes.
+
+    module : the live torch module, which is left as it was; or ``file.py:name`` of one in a Python file, which a process of its
+        library's runs (``name`` may be a function or class that makes it)
+    sample : one step of input, axes (B, \*shape), with which it is exported; by default of ``input``
+    to : the libraries
+    input : the user's own input, axes (T, B, \*shape), on which every target is checked besides the inputs that are made
+    labels : the right class of each of its samples, (B,): accuracies are given, too
+    run : how the module is run, where it is run as none of its library's users runs one: ``run(module, x)`` with x of axes
+        (T, B, \*shape) → output of axes (T, B, …); of a module in a file, the name of such a function there
+    dt : the step [s] that it is meant at; by default what its library means by it
+    weights : of a module in a file: its ``state_dict``, loaded as weights only
+    source : of a module in a file: its library, where the file imports several
+    seed : of the inputs that are made
+    store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
+    time_limit : seconds that one run may take
+    memory_limit : GiB that one run may hold; by default ``NIR_INTEROP_MEMORY_LIMIT``, else 1
+    progress : told what takes some seconds, before it begins
+    moved : told each target as it is done
+
+    Returns each target by name: ``right``, ``status``, ``passes``, ``write(path)``, and ``model``, the library's own module.
+
+    Raises BadInput (BadStimulus, UnknownName), CannotRecord where no known way of running the module gives an output for each
+    step, NotExpressible where NIR has no words for it, TooSlow, BackendMissing and RunFailed.
+
+    >>> import nir_interop as ni
+    >>> found = ni.transfer(net, sample, to=["norse"])
+    >>> found["norse"].right, found.exported_by
+    (True, 'nir-interop')
+    """
+    import tempfile
+
+    from nir_interop.backends.environments import backends as every
+    from nir_interop.interface.arguments import given_input, given_labels
+    from nir_interop.interface.transfers import Transfer
+    from nir_interop.transfer.own_modules import moved as moved_to
+    from nir_interop.transfer.own_modules import understand
+    from nir_interop.transfer.source_reading import natives_of
+    from nir_interop.transfer.user_modules import FileModule, LiveModule, as_sample, library_in, library_of
+    from nir_interop.workers.live import LiveBackend
+    from nir_interop.workers.scheduler import TIME_LIMIT
+
+    if dt is not None:
+        check_step(dt)
+    check_whole(seed, "seed", 0, MOST_SEED)
+    check_limit(time_limit)
+    targets = installed([to] if isinstance(to, str) else list(to))
+    if not targets:
+        raise BadInput("to: name at least one library")
+    stimulus = None if input is None else given_input(input)
+    if sample is None and stimulus is None:
+        raise BadInput("sample: give one step of input, axes (B, *shape), or an input")
+    given = as_sample(sample if sample is not None or stimulus is None else stimulus[0, :1])
+    if stimulus is not None and stimulus.shape[2:] != given.shape[1:]:
+        raise BadInput(f"input: a sample has axes {given.shape[1:]}, the input's {stimulus.shape[2:]}; give the same")
+    known = {each.name: each for each in every()}
+    cells = store_of(store)
+    options: dict[str, Any] = {"dt": dt, "input": stimulus, "seed": seed, "time_limit": time_limit}
+    options["natives"] = natives_of(known.values(), cells, progress)
+    right = given_labels(labels, stimulus)
+    with memory(memory_limit), tempfile.TemporaryDirectory(prefix="nir-interop-") as temporary:
+        folder = Path(temporary)
+        if isinstance(module, (str, os.PathLike)):
+            file, _, name = os.fspath(module).rpartition(":")
+            if not file or not name:
+                raise BadInput(f"{printable(os.fspath(module))}: give FILE.py:NAME, the name of the module in the file")
+            library = library_in(Path(file), known) if source is None else installed([source])[0]
+            with LiveBackend(library, limit=time_limit, seed=seed, option=TIME_LIMIT) as live:
+                held = None if weights is None else path_of(weights)
+                there = FileModule(live, Path(file), name, held, given, folder, str(run or ""))
+                found = understand(there, library, cells, folder=folder, **options)
+        else:
+            adapter = library_of(module)
+            if run is not None and not callable(run):
+                raise BadInput("run: give a function run(module, x) → output with axes (T, B, …)")
+            here = LiveModule(adapter, module, given, run)
+            found = understand(here, known[adapter.name], cells, folder=folder, **options)
+        done = moved_to(found, targets, cells, known, labels=right, time_limit=time_limit, told=moved)
+    return Transfer(found, done)
 
 
 def rules(*backends: str, store: GivenPath | None = None) -> Rules:

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from nir_interop.vocabulary import Blame, Status
 
 
+def row_of(checked: Checked) -> tuple[str, ...]:
+    """A backend's name, status, how many outputs differ, where first, and what it said."""
+    cell = checked.as_dict()
+    differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
+    first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
+    said = checked.error or cell["rounding"] or ("warned" if cell["warned"] else "")
+    return tuple(map(printable, (checked.importer, cell["status"], differ, first, said)))
+
+
 @dataclass(frozen=True, repr=False)
 class Check(Mapping[str, "Checked"]):
     """What every backend made of a graph, by name.
@@ -83,14 +92,7 @@ class Check(Mapping[str, "Checked"]):
 
     def rows(self) -> list[tuple[str, ...]]:
         """Of each backend its name, status, how many outputs differ, where first, and what it said."""
-        found = []
-        for each in self.cells:
-            cell = each.as_dict()
-            differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
-            first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
-            said = each.error or cell["rounding"] or ("warned" if cell["warned"] else "")
-            found.append(tuple(map(printable, (each.importer, cell["status"], differ, first, said))))
-        return found
+        return [row_of(each) for each in self.cells]
 
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop check --json`` prints."""
@@ -100,7 +102,7 @@ class Check(Mapping[str, "Checked"]):
 
     def to_frame(self) -> pd.DataFrame:
         """A row a backend."""
-        return _frame(each.as_dict() for each in self.cells)
+        return frame(each.as_dict() for each in self.cells)
 
     def __repr__(self) -> str:
         lines = aligned([self.HEADS, *self.rows()])
@@ -174,7 +176,7 @@ class Explanation:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a cause: ``cause``, ``repaired``, ``changed``, ``nodes`` and ``says``."""
-        return _frame((each.as_dict() for each in self.causes), ("cause", "repaired", "changed", "nodes", "says"))
+        return frame((each.as_dict() for each in self.causes), ("cause", "repaired", "changed", "nodes", "says"))
 
     def __str__(self) -> str:
         return self.text
@@ -316,7 +318,7 @@ class Reconciliation:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a pass: ``name``, ``nodes``, ``why`` and ``preserves``."""
-        return _frame((each.as_dict() for each in self.passes), ("name", "nodes", "why", "preserves"))
+        return frame((each.as_dict() for each in self.passes), ("name", "nodes", "why", "preserves"))
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -418,7 +420,7 @@ class Upgrade:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a change: ``what``, ``where``, ``before``, ``after`` and ``says``."""
-        return _frame((each.as_dict() for each in self.changes), ("what", "where", "before", "after", "says"))
+        return frame((each.as_dict() for each in self.changes), ("what", "where", "before", "after", "says"))
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -490,7 +492,7 @@ class Rules:
         """A row a primitive of each side, with the columns of rules.csv; NIR's own meaning beside them."""
         from nir_interop.report.results_folder import rule_rows
 
-        return _frame(rule_rows(self.found))
+        return frame(rule_rows(self.found))
 
     def __repr__(self) -> str:
         named = dict.fromkeys(f"{each.backend} {version}".strip() for version, each in self.found)
@@ -549,7 +551,7 @@ class Backends(Sequence["Backend"]):
     def to_frame(self) -> pd.DataFrame:
         """A row a backend."""
         rows = [{"backend": each.name, "version": each.version, "installed": each.installed} for each in self.found]
-        return _frame(rows, ("backend", "version", "installed"))
+        return frame(rows, ("backend", "version", "installed"))
 
     def __repr__(self) -> str:
         return "\n".join(aligned(self.rows()))
@@ -610,7 +612,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
+def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([dict(row) for row in rows], columns=None if columns is None else list(columns))

@@ -127,7 +127,7 @@ def _composed(
 ) -> tuple[dict[str, Node], list[Edge], list[Edge]]:
     """The parts of a neuron, the first of which is fed and one has its name; their edges, and those of them that wait."""
     old = source.rule(node.kind)
-    parts = {"synapse": _synapse(name, node, shape, source)} if "tau_syn" in node.params else {}
+    parts = {"synapse": synapse_of(name, node, shape, source)} if "tau_syn" in node.params else {}
     parts["membrane"], numbers = _membrane(name, node, shape, source)
     theta = _theta(node, shape, old)
     fires = theta
@@ -174,14 +174,14 @@ def _scale(values: Values, target: Side) -> Node:
         raise Refused(Cause.RESET_KIND, (), f"{target.name} takes no Scale, and {impossible}") from impossible
 
 
-def _synapse(name: str, node: Node, shape: Shape, source: Side) -> Node:
+def synapse_of(name: str, node: Node, shape: Shape, source: Side) -> Node:
     """The synapse of a current-based neuron as an LI."""
     old = source.rule(node.kind)
     if old.order is Order.MEMBRANE_FIRST:
         raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
     resting = node["v_leak"] if old.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
     plain = Node("LI", {"tau": node["tau_syn"], "r": node["w_in"], "v_leak": as_array(resting)})
-    return _alike(name, plain, shape, source, synapse(node, shape, source.dt, old))
+    return alike(name, plain, shape, source, synapse(node, shape, source.dt, old))
 
 
 def _membrane(name: str, node: Node, shape: Shape, source: Side) -> tuple[Node, Coefficients]:
@@ -189,11 +189,11 @@ def _membrane(name: str, node: Node, shape: Shape, source: Side) -> tuple[Node, 
     wanted = membrane(node, shape, source.dt, source.rule(node.kind))
     values = {{"tau_mem": "tau"}.get(key, key): value for key, value in node.params.items()}
     plain = Node(_MEMBRANES[node.kind], {key: value for key, value in values.items() if key in ("tau", "r", "v_leak")})
-    return _alike(name, plain, shape, source, wanted), wanted
+    return alike(name, plain, shape, source, wanted), wanted
 
 
-def _alike(name: str, plain: Node, shape: Shape, source: Side, wanted: Coefficients) -> Node:
-    """An LI or I with a gain as wanted; Refused where its other numbers are not."""
+def alike(name: str, plain: Node, shape: Shape, source: Side, wanted: Coefficients) -> Node:
+    """A neuron, or one without its threshold, with a gain as wanted; Refused where its other numbers are not."""
     rule = source.rule(plain.kind)
     given = membrane(plain, shape, source.dt, rule)
     if not agree(wanted.gain, given.gain) and agree(wanted.decay, given.decay):
@@ -207,7 +207,7 @@ def _alike(name: str, plain: Node, shape: Shape, source: Side, wanted: Coefficie
     ]
     for cause, one, other in differ:
         if not agree(one, other):
-            raise Refused(cause, (name,), f"{name} without its threshold, as {plain.kind}, would differ: {cause.meaning}")
+            raise Refused(cause, (name,), f"{name} in parts, one of them as {plain.kind}, would differ: {cause.meaning}")
     return plain
 
 

@@ -92,6 +92,16 @@ def shift_membrane(graph: Graph, source: Side, target: Side) -> Rewritten | None
     return Rewritten(with_pulses(rewritten, pulses, side, target) if pulses else rewritten, touched, "; ".join(sorted(said)))
 
 
+def unshifted(name: str, node: Node, shape: Shape, source: Side, target: Side) -> bool:
+    """Whether no shift, no bias and no pulse makes of a neuron under the target's reset, leak and start what it was."""
+    new = source.take(SHIFT_AXES, target, (node.kind,)).rule(node.kind)
+    try:
+        _Problem(name, node, shape, source.dt, source.rule(node.kind), new, target.domain).solved()
+    except Refused:
+        return True
+    return False
+
+
 @dataclass(frozen=True, eq=False)
 class _Attempt:
     """A neuron shifted by ``by``, the bias that its input then needs, a pulse that its start needs, and what is still wrong."""
@@ -303,7 +313,7 @@ def with_pulses(graph: Graph, pulses: Mapping[str, Values], source: Side, target
     are no spare neurons (see :func:`spare_neurons`).
     """
     names, shapes = tuple(sorted(pulses)), validate(graph)
-    (heard,) = graph.of_kind("Input")
+    heard = graph.of_kind("Input")[0]
     try:
         _refuse_joins(graph, names, target)
         if any(len(shape) != 1 for shape in (shapes[heard][1], *(shapes[name][0] for name in names))):

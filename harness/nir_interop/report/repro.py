@@ -17,8 +17,8 @@ from nir_interop.printable import printable
 from nir_interop.recording import Recording
 from nir_interop.safe_files import write_safe
 from nir_interop.vocabulary import Status
+from nir_interop.workers.environment import SAME_SUMS
 from nir_interop.workers.jobs import STIMULUS, Trained
-from nir_interop.workers.scheduler import SAME_SUMS
 
 if TYPE_CHECKING:
     from nir_interop.matrix.results import CellResult, SourceResult

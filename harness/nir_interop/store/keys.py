@@ -98,6 +98,6 @@ def _sources(folders: tuple[Path, ...]) -> Sources:
 @cache
 def _surroundings() -> str:
     """What workers are started with."""
-    from nir_interop.workers.scheduler import ENVIRONMENT
+    from nir_interop.workers.environment import ENVIRONMENT
 
     return key(**ENVIRONMENT)

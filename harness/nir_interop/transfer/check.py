@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nir_interop.arrays import Array, save_arrays
+from nir_interop import errors
+from nir_interop.agreement.inputs import SECONDS, InputSet
+from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from nir_interop.explain.warnings import Suspects, before, warned
@@ -21,16 +23,24 @@ from nir_interop.store.graph_facts import graph_facts
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import REFERENCE, Readout, Status
 from nir_interop.workers.error_messages import OWN
-from nir_interop.workers.jobs import OK, Cell, Compared, Job, Meaning, O, Outcome
+from nir_interop.workers.jobs import OK, Cell, Compared, Describe, InputsMade, Job, Judge, MakeInputs, Meaning, O, Outcome
 from nir_interop.workers.scheduler import TIME_LIMIT, Future, Scheduler, Task, start
 
 if TYPE_CHECKING:
     from nir_interop.graphs import Graph
+    from nir_interop.workers.fork_server import ForkServer
 
 OWN_BACKENDS = (REFERENCE, "exact")
 """Those that are given a graph as it was meant; a library is given the file."""
 AGAIN = "install nir-interop again, and if that does not help report this line with the graph"
 
+
+_COST = 1.0
+"""A guess of a task's seconds: for a small file no backend is worth a second worker."""
+_PATIENCE = 5.0
+"""Seconds after which others are not kept waiting by a library."""
+_MAKING, _JUDGING = 2.0, 10.0
+"""Runs of the reference that making inputs, and judging a recording, may take as long as."""
 
 _SHOWN = ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
 """What of a comparison a user is told."""
@@ -40,6 +50,8 @@ class Recordings:
     """Recordings in temporary files, which last as long as somebody holds this; or until a block fails that uses them."""
 
     def __init__(self) -> None:
+        self.inputs: InputSet | None = None
+        """What they are of, where it was made."""
         self.folder = Path(tempfile.mkdtemp(prefix="nir-interop-"))
         self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
@@ -50,9 +62,13 @@ class Recordings:
         if kind is not None:
             self.close()
 
+    def path(self, backend: str) -> Path:
+        """Where a backend's is."""
+        return self.folder / f"{backend}.npz"
+
     def of(self, backend: str) -> Recording | None:
         """A backend's, read anew at each call; None where it gave none."""
-        path = self.folder / f"{backend}.npz"
+        path = self.path(backend)
         return Recording.load(path) if path.is_file() else None
 
 
@@ -122,9 +138,13 @@ class Checked:
         return None if self.kept is None else self.kept.of(self.importer)
 
 
+Answered: TypeAlias = "Callable[[Checked], object]"
+"""Told what one backend made of a graph."""
+
+
 def run_graph(
     graph: Path,
-    stimulus: Array,
+    stimulus: Array | None,
     dt: float,
     backends: Sequence[Backend],
     reference: Backend,
@@ -135,21 +155,29 @@ def run_graph(
     seed: int = 0,
     save: Path | None = None,
     kept: Recordings | None = None,
+    server: ForkServer | None = None,
+    answered: Answered = lambda checked: None,
 ) -> list[Checked]:
     """Run a graph in each backend's worker and compare it with the reference's recording.
 
-    The libraries are given the file as it is; what they are compared with is what was meant by it.
+    The libraries are given the file as it is; what they are compared with is what was meant by it.  They are imported while the
+    reference makes the inputs and its recording.
 
-    stimulus : axes (T, B, \\*shape)
+    stimulus : axes (T, B, \\*shape); None where the reference's worker is to make it, which has imported what that takes
+    kept : holds the recordings, and the inputs that were made
     store : keeps the backends' fingerprints, which are asked where ties leave a status open; without one it stays a mismatch
-    kept : holds the recordings
     save : a folder for them, ``<backend>.npz`` each, with ``input`` and ``output`` as other verbs read them
+    server : forks the workers that can be forked
+    answered : told of each backend as soon as it is known, of the reference first; in the thread that calls this
 
     Raises BackendMissing where the reference is not installed, InvalidGraph where the graph means nothing, TooSlow where the
-    reference is not done within the limit, and OwnFailure where it fails in any other way.
+    reference is not done within the limit, BadStimulus where inputs cannot be made, and OwnFailure where it fails in any other
+    way.
     """
     from nir_interop.graphs import inline, read_corrected, write
 
+    if not reference.installed:
+        raise BackendMissing(reference.hint)
     graph = graph.resolve()
     meant_graph, notes = read_corrected(graph)
     kept = kept or Recordings()
@@ -158,59 +186,114 @@ def run_graph(
         clear = here / "meant.nir" if notes else graph
         if notes:
             write(clear, meant_graph)
-        facts = graph_facts(clear)
-        save_arrays(here / "stimulus.npz", {"input": stimulus})
-        scheduler = Scheduler({one.name: one for one in (*backends, reference)}, jobs, lambda: _made(here / "run"))
-        meant = kept.folder / f"{REFERENCE}.npz"
-        given, found = str(here / "stimulus.npz"), dict[str, Compared]()
+        facts, flat = graph_facts(clear), inline(meant_graph)
+        given, meant = here / "stimulus.npz", kept.path(REFERENCE)
+        if stimulus is not None:
+            save_arrays(given, {"input": stimulus})
+        known = {one.name: one for one in (*backends, reference)}
+        scheduler = Scheduler(known, jobs, lambda: _made(here / "run"), server, _PATIENCE)
+        found = _Found(
+            reference.name if reference in backends else "", lambda checked: scheduler.call(partial(answered, checked))
+        )
+        undecided = dict[str, Compared]()
 
-        def ask(backend: Backend, job: Job[O]) -> Future[O]:
+        def ask(backend: Backend, job: Job[O], urgency: int = 0, limit: float = time_limit) -> Future[O]:
             answer: Future[O] = Future()
-            task = Task(backend.name, 0, (backend.name,), 4.0, time_limit, lambda _: job, done=answer.give, option=TIME_LIMIT)
+            order = (backend != reference, backend.name in OWN_BACKENDS, backend.name)  # libraries take longest to import
+            task = Task(backend.name, urgency, order, _COST, limit, lambda _: job, done=answer.give, option=TIME_LIMIT)
             scheduler.add(task)
             return answer
 
         async def compare(backend: Backend) -> None:
             if not backend.installed:
-                found[backend.name] = Compared(status=str(Status.ENV_MISSING), error_message=backend.hint)
+                found.add(
+                    Checked(backend.name, Compared(status=str(Status.ENV_MISSING), error_message=backend.hint), kept=kept)
+                )
                 return
-            found[backend.name] = await ask(
+            made = kept.path(backend.name)
+            outcome = await ask(
                 backend,
                 Cell(
                     graph=str(clear if backend.name in OWN_BACKENDS else graph),
-                    stimulus=given,
+                    stimulus=str(given),
                     dt=dt,
                     readout=str(Readout.RATE),
                     seed=seed,
                     source=str(meant),
                     nodes=facts.nodes,
                     order=facts.order,
-                    save=str(kept.folder / f"{backend.name}.npz") if backend != reference else "",
+                    save=str(made) if backend != reference else "",
                 ),
             )
+            rounding = ""
+            if outcome.status == Status.MISMATCH and meant.is_file() and made.is_file():
+                job = Judge(graph=str(clear), stimulus=str(given), dt=dt, meant=str(meant), made=str(made))
+                judged = await ask(reference, job, limit=_JUDGING * time_limit)
+                if judged.open or judged.status != OK:
+                    undecided[backend.name] = outcome
+                    return
+                outcome, rounding = replace(outcome, status=judged.agreed), judged.rounding
+            suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
+            found.add(Checked(backend.name, outcome, rounding, suspects, kept))
 
         async def mean() -> Outcome:
-            job = Meaning(graph=str(clear), stimulus=given, dt=dt, seed=seed, nodes=facts.nodes, save=str(meant))
+            if stimulus is None:
+                making = MakeInputs(graph=str(clear), dt=dt, seed=seed, time_limit=time_limit, save=str(given))
+                inputs = await ask(reference, making, limit=_MAKING * (time_limit + SECONDS))
+                if inputs.status != OK:
+                    scheduler.stop()
+                    return inputs
+                array = load_arrays(given)["input"]
+                kept.inputs = InputSet(array, inputs.kinds, seed, inputs.scale, inputs.quiet, inputs.names)
+            job = Meaning(graph=str(clear), stimulus=str(given), dt=dt, seed=seed, nodes=facts.nodes, save=str(meant))
             meaning = await ask(reference, job)
-            for backend in backends if meaning.status == OK else ():
+            if meaning.status != OK:
+                scheduler.stop()
+                return meaning
+            for backend in backends:
                 start(compare(backend))
             return meaning
 
-        if not reference.installed:
-            raise BackendMissing(reference.hint)
+        async def begin(backend: Backend) -> None:
+            await ask(backend, Describe(), urgency=1)
+
         meaning = start(mean())
+        for backend in backends:
+            if backend.installed and backend != reference:
+                start(begin(backend))
         scheduler.run()
         if meaning.known.status != OK:
             raise _unmeant(graph.name, meaning.known)
-        flat = inline(meant_graph)
-        checked = [_judged(flat, stimulus, dt, backend, found[backend.name], kept, store) for backend in backends]
+        fed = stimulus if stimulus is not None else load_arrays(given)["input"]
+        found.tell = answered
+        for name, outcome in undecided.items():
+            (backend,) = (each for each in backends if each.name == name)
+            found.add(_judged(flat, fed, dt, backend, outcome, kept, store))
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys((reference.name, *(backend.name for backend in backends))):
             recording = kept.of(name)
             if recording is not None:
-                recording.save(save / f"{name}.npz", input=stimulus)
-    return checked
+                recording.save(save / f"{name}.npz", input=fed)
+    return [found.known[backend.name] for backend in backends]
+
+
+class _Found:
+    """What is known so far; each backend is told of as soon as it is known and ``first`` has been told of, if there is one."""
+
+    def __init__(self, first: str, tell: Answered) -> None:
+        self.known: dict[str, Checked] = {}
+        self.tell = tell
+        self._first, self._waiting = first, list[Checked]()
+
+    def add(self, checked: Checked) -> None:
+        self.known[checked.importer] = checked
+        self._waiting.append(checked)
+        if not self._first or self._first in self.known:
+            self._waiting.sort(key=lambda each: each.importer != self._first)
+            told, self._waiting = self._waiting, []
+            for each in told:
+                self.tell(each)
 
 
 _OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
@@ -219,6 +302,9 @@ _OF_THE_GRAPH = (InvalidGraph.__name__, UnreadableGraph.__name__)
 def _unmeant(name: str, meaning: Outcome) -> NirInteropError:
     """Why there is nothing to compare with: the graph, the time limit, or a failure of ours."""
     kind, said = meaning.error_type, meaning.error_message or meaning.status
+    if isinstance(meaning, InputsMade) and meaning.status == Status.REFUSED:
+        raised: type[NirInteropError] = getattr(errors, kind)
+        return raised(said)
     if kind in _OF_THE_GRAPH:
         return InvalidGraph(f"{name}: {said}")
     if meaning.status == Status.TIMEOUT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
@@ -25,6 +25,9 @@ from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
 from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Status
 from nir_interop.workers.jobs import Compared
+
+if TYPE_CHECKING:
+    from nir_interop.workers.fork_server import ForkServer
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,20 @@ def explain_graph(
     *,
     time_limit: float = 20.0,
     seed: int = 0,
+    server: ForkServer | None = None,
 ) -> GraphExplanation:
     r"""Run a graph in a backend and explain what is not NIR's meaning in steps.
 
     stimulus : axes (T, B, \*shape)
     dt : the step [s] that the importer is asked for
     store : keeps the backend's fingerprint, which takes some seconds to find
+    server : forks the workers
 
     Raises BackendMissing where the backend is not installed, InvalidGraph where the graph means nothing.
     """
     graph, notes = read_corrected(path)
     kept = Recordings()
-    options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "kept": kept}
+    options: dict[str, Any] = {"time_limit": time_limit, "seed": seed, "kept": kept, "server": server}
     (found,) = run_graph(path, stimulus, dt, [backend], reference, store, **options)
     meant, made = kept.of(REFERENCE), kept.of(backend.name)
     if meant is None:

@@ -205,6 +205,18 @@ class Fingerprinted(Outcome):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModuleRead(Outcome):
+    """What a user's module is: a recording in RECORDING or a file in GRAPH, as it was asked for.
+
+    step : at which it is meant [s]
+    document : what it computes, as :func:`nir_interop.backends.own_modules.document_of` has it
+    """
+
+    step: float | None = None
+    document: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explained(Outcome):
     """A :class:`nir_interop.verdict.Verdict`; without a blame where there is none.
 
@@ -229,6 +241,30 @@ class Rewritten(Outcome):
     verdict: Explained | None = None
     forbidden: tuple[str, ...] = ()
     graph: GraphFacts | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputsMade(Outcome):
+    """Inputs made for a graph, as :class:`nir_interop.agreement.inputs.InputSet` has them; a refusal in its own words."""
+
+    kinds: tuple[str, ...] = ()
+    scale: float | None = None
+    quiet: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Outcome):
+    """Whether a recording is what was meant.
+
+    agreed : a value of :class:`nir_interop.vocabulary.Status`
+    rounding : what the rounding comes to, in words
+    open : whether the target's own comparison would have to be known, which nobody asked for
+    """
+
+    agreed: str = ""
+    rounding: str = ""
+    open: bool = False
 
 
 # What is asked.
@@ -399,6 +435,36 @@ class Meaning(Job[Outcome]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MakeInputs(Job[InputsMade]):
+    """Make the inputs of a graph, within what a run may take; they go to ``save``."""
+
+    kind = "inputs"
+    work = "nir_interop.transfer.check_jobs:make_inputs"
+    outcome = InputsMade
+
+    graph: File
+    dt: float
+    seed: int
+    time_limit: float
+    save: Place = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(Job[Judged]):
+    """Hold a recording, ``made``, against what was meant, rounding apart; ``dt``: of what was meant."""
+
+    kind = "judgement"
+    work = "nir_interop.transfer.check_jobs:judge"
+    outcome = Judged
+
+    graph: File
+    stimulus: File
+    dt: float
+    meant: File
+    made: File
+
+
+@dataclass(frozen=True, kw_only=True)
 class Native(Job[Outcome]):
     """Build a network in a library's own words and run it; the recording goes to ``save``.
 
@@ -441,6 +507,31 @@ class Identify(Job[Fingerprinted]):
 
     backend: Whole = field(default_factory=dict)
     store: Place = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module(Job[ModuleRead]):
+    """Run a user's Python file and read, record or export a module of it.
+
+    name : of the module, or of what makes it without arguments; run : of the function that runs it, empty where there is none
+    weights : a state_dict, empty where the module has its own
+    ask : ``step``, ``describe``, ``record`` or ``export``
+    stimulus : of a recording; else one step of it is the sample
+    """
+
+    kind = "module"
+    work = "nir_interop.transfer.module_job:work"
+    outcome = ModuleRead
+    leaves = (RECORDING, GRAPH)
+
+    file: str
+    name: str
+    weights: str
+    run: str
+    ask: str
+    stimulus: str
+    dt: float
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -512,7 +603,8 @@ class Rewrite(Job[Rewritten]):
 
 
 _ALL: tuple[type[Job[Any]], ...] = (
-    *(Describe, MakeStimulus, Train, Source, Intended, Cell, Meaning, Native, NativeLabels, Identify, Explain, Rewrite),
+    *(Describe, MakeStimulus, Train, Source, Intended, Cell, Meaning, MakeInputs, Judge),
+    *(Native, NativeLabels, Identify, Module, Explain, Rewrite),
 )
 KINDS: Mapping[str, type[Job[Any]]] = {kind.kind: kind for kind in _ALL}
 """All of them, by name."""

@@ -89,7 +89,7 @@ class LiveBackend:
 
     def native_labels(self, networks: Sequence[Network]) -> dict[Idiom, tuple[tuple[str, ...] | None, ...]]:
         """Of each network, how its neurons are written in each of the library's idioms; None where it cannot be built."""
-        outcome = self._work(NativeLabels(networks=tuple(document_of(network) for network in networks)))
+        outcome = self.ask(NativeLabels(networks=tuple(document_of(network) for network in networks)))
         return {Idiom(idiom): labels for idiom, labels in outcome.labels.items()}
 
     def beside(self, source: Recording, graph: Graph, stimulus: Array, dt: float) -> tuple[Compared, Recording | None]:
@@ -105,7 +105,7 @@ class LiveBackend:
             write(folder / GRAPH, graph)
             save_arrays(folder / STIMULUS, {"input": stimulus})
             source.save(folder / "source.npz")
-            outcome = self._work(
+            outcome = self.ask(
                 Cell(
                     graph=GRAPH,
                     stimulus=STIMULUS,
@@ -133,7 +133,7 @@ class LiveBackend:
     def _recorded(self, job: Meaning | Native, stimulus: Array, folder: Path) -> Recording:
         given, save = folder / "stimulus.npz", folder / "recording.npz"
         save_arrays(given, {"input": stimulus})
-        outcome = self._work(replace(job, stimulus=str(given), save=str(save), seed=self.seed))
+        outcome = self.ask(replace(job, stimulus=str(given), save=str(save), seed=self.seed))
         if outcome.status != OK:
             raise RunFailed(outcome.status, outcome.error_type, outcome.error_message)
         return Recording.load(save)
@@ -157,7 +157,8 @@ class LiveBackend:
             self._worker.greet()
         return self._worker
 
-    def _work(self, job: Job[O]) -> O:
+    def ask(self, job: Job[O]) -> O:
+        """Have a job done.  Raises RunFailed where the process does not come back."""
         worker = self.start()
         try:
             outcome = worker.work(job, self.limit)

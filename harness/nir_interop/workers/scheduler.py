@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import heapq
-import importlib.util
 import json
+import math
 import os
+import queue
 import shlex
 import shutil
 import signal
@@ -33,7 +34,9 @@ from nir_interop.errors import BackendMissing
 from nir_interop.vocabulary import Status
 from nir_interop.workers.capture import SAID
 from nir_interop.workers.confinement import guard, guarded_environment, kill_all, memory_for
+from nir_interop.workers.environment import ENVIRONMENT, importable
 from nir_interop.workers.error_messages import SHORT_OF_MEMORY, says_no_memory
+from nir_interop.workers.fork_server import ForkServer, NoForkServer, serves
 from nir_interop.workers.jobs import (
     Describe,
     Described,
@@ -52,31 +55,6 @@ START_LIMIT = 120.0
 """Seconds for importing a library; a cold disk is slow."""
 LARGEST_RESIDENT = int(1.2 * 2**30)
 """Bytes of memory beyond which a worker is replaced before its next job."""
-SAME_SUMS = {
-    "OMP_NUM_THREADS": "1",
-    "ATEN_CPU_CAPABILITY": "default",
-    "MKL_CBWR": "COMPATIBLE",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
-}
-"""Of each processor what all of them have, and one thread.
-
-Torch's own kernels, MKL, oneDNN and NumPy otherwise take the widest instructions that there are, and add up in another order.
-"""
-ENVIRONMENT = {
-    **SAME_SUMS,
-    "PYTHONHASHSEED": "0",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-    "PYTHONIOENCODING": "utf-8",
-    "PYTHONOPTIMIZE": "",
-    "PYTHONSAFEPATH": "1",
-    "PYTHONWARNINGS": "",
-}
-"""What makes a library's answer the same wherever it runs."""
-
 _REAPING = 2.0
 _LAST_WORDS = 2000
 _LOOK_EVERY = 0.25
@@ -110,6 +88,7 @@ class Worker:
     """One process of one backend; :meth:`greet` it before it works.
 
     memory : bytes that it may allocate; 0 for no limit, None for what one worker alone may have
+    server : forks it, where it can be forked
     described : what its adapter says of itself; import_seconds : of the processor, for importing the library
     held : what it may not do, by what was asked for, and whether the system holds it to that
     left : what its last job changed of the process and could not be put back
@@ -117,8 +96,16 @@ class Worker:
     Raises BackendMissing where its interpreter does not start, Died where that was ended meanwhile.
     """
 
-    def __init__(self, backend: Backend, group: execnet.Group, scratch: Path, memory: int | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        group: execnet.Group,
+        scratch: Path,
+        memory: int | None = None,
+        server: ForkServer | None = None,
+    ) -> None:
         self.backend = backend
+        self.parent = os.getpid()
         self.memory = memory_for() if memory is None else memory
         self.pid: int | None = None
         self.resident = 0
@@ -129,7 +116,8 @@ class Worker:
         self.folder = Path(tempfile.mkdtemp(dir=scratch)).resolve()
         guard(self.folder)
         try:
-            self._gateway = group.makegateway(_specification(backend, self.folder))
+            forked = self._forked(group, server)
+            self._gateway = group.makegateway(_specification(backend, self.folder)) if forked is None else forked
         except (EOFError, OSError) as error:  # it ended before, or while, it was told what to be
             shutil.rmtree(self.folder, ignore_errors=True)
             raise Died("", "its process ended as it started") from error
@@ -141,6 +129,17 @@ class Worker:
         self.held: dict[str, bool] = {}
         self.left: list[str] = []
 
+    def _forked(self, group: execnet.Group, server: ForkServer | None) -> execnet.Gateway | None:
+        """A gateway to a process that was forked; None where it is to be started by itself."""
+        if server is None or not serves(self.backend):
+            return None
+        try:
+            gateway = server.gateway(group, self.folder)
+        except NoForkServer:
+            return None
+        self.parent = server.pid
+        return gateway
+
     def greet(self) -> None:
         """Have it import the library.
 
@@ -148,7 +147,7 @@ class Worker:
         """
         try:
             self._channel = self._gateway.remote_exec(_BOOT)
-            self._send({"module": self.backend.module, "parent": os.getpid(), "memory": self.memory})
+            self._send({"module": self.backend.module, "parent": self.parent, "memory": self.memory})
             self.pid = self._receive(START_LIMIT)["pid"]
             described = self._receive(START_LIMIT)
         except (EOFError, OSError) as error:
@@ -248,7 +247,7 @@ class Worker:
 
 def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
     """A popen gateway; the variables are set before the interpreter starts, which ``env:`` would be too late for."""
-    path = os.pathsep.join(str(each.absolute()) for each in (*backend.search, _importable(backend, folder)))
+    path = os.pathsep.join(str(each.absolute()) for each in (*backend.search, importable(folder, backend)))
     python = str(backend.python.absolute())
     variables = {**ENVIRONMENT, **guarded_environment(), "PYTHONPATH": path, "TMPDIR": str(folder)}
     specification = execnet.XSpec("popen")
@@ -260,25 +259,6 @@ def _specification(backend: Backend, folder: Path) -> execnet.XSpec:
     there = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', str(folder)]
     specification.python = shlex.join([*there, "/usr/bin/env", *assignments, *command])
     return specification
-
-
-def _importable(backend: Backend, folder: Path) -> Path:
-    """A folder with nothing but links to this project's packages.
-
-    The folder they lie in may hold packages that another environment must not see.
-    """
-    place = folder / "path"
-    place.mkdir()
-    for name in sorted({"nir_interop", backend.module.split(".")[0].split(":")[0]}):
-        if backend.search and name != "nir_interop":
-            continue
-        found = importlib.util.find_spec(name)
-        locations = list(found.submodule_search_locations or ()) if found is not None else []
-        if locations:
-            (place / name).symlink_to(Path(locations[0]).resolve(), target_is_directory=True)
-        elif found is not None and found.has_location and found.origin:  # an adapter that is one file
-            (place / Path(found.origin).name).symlink_to(Path(found.origin).resolve())
-    return place
 
 
 START_COST = 2.0
@@ -324,9 +304,10 @@ class Task:
 
 @dataclass(eq=False)
 class _Crew:
-    """One thread's workers, by backend, and the backends that it means to start one of."""
+    """One thread's workers, by backend, and the backends that it means to start one of; since when it is at its task."""
 
     number: int
+    since: float = math.inf
     workers: dict[str, Worker] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
 
@@ -337,23 +318,38 @@ class Scheduler:
     lock : held while tasks are added and while ``done`` is called
     start_seconds : CPU seconds that the workers took to import their libraries
     memory : bytes that each worker may allocate; 0 for no limit
+    server : forks the workers that can be forked; None: each is started by itself
+    patience : seconds after which a thread that is still at one task is no longer waited for: what its workers could do next
+        is done by others, and another thread takes its place
     """
 
-    def __init__(self, backends: Mapping[str, Backend], jobs: int, scratch: Callable[[], Path]) -> None:
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        jobs: int,
+        scratch: Callable[[], Path],
+        server: ForkServer | None = None,
+        patience: float = math.inf,
+    ) -> None:
         self.backends = backends
+        self.patience = patience
+        self.server = server
         self.lock = threading.Condition()
         self.start_seconds = 0.0
         self.memory = memory_for(jobs)
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
-        self._crews = [_Crew(number) for number in range(max(1, jobs))]
+        self._jobs = max(1, jobs)
+        self._crews = [_Crew(number) for number in range(self._jobs)]
         self._ready: dict[str, list[Task]] = {}
         self._running = 0
         self._guessed: dict[str, float] = {}
         self._taken: dict[str, float] = {}
         self._stop = False
         self._error: BaseException | None = None
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        """What the running thread is to call; None for each thread that goes home."""
 
     def add(self, task: Task) -> None:
         """Queue a task."""
@@ -370,13 +366,28 @@ class Scheduler:
             if not any(self._ready.values()):
                 return
         self._scratch = self._scratch_of()
-        threads = [threading.Thread(target=self._serve, args=(crew,), daemon=True) for crew in self._crews]
+        threads = [self._thread(crew) for crew in self._crews]
         try:
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                while thread.is_alive() and not self._stop:
-                    thread.join(0.2)
+            working = len(threads)
+            while working and not self._stop:
+                try:
+                    called = self._calls.get(timeout=_LOOK_EVERY)
+                except queue.Empty:
+                    for crew in self._relief():
+                        threads.append(self._thread(crew))
+                        threads[-1].start()
+                        working += 1
+                    continue
+                if called is None:
+                    working -= 1
+                else:
+                    called()
+        except BaseException:
+            if self.server is not None:
+                self.server.close()  # a thread may be waiting for it
+            raise
         finally:
             with self.lock:
                 self._stop = True
@@ -388,6 +399,34 @@ class Scheduler:
             shutil.rmtree(self._scratch, ignore_errors=True)
         if self._error is not None:
             raise self._error
+
+    def _thread(self, crew: _Crew) -> threading.Thread:
+        return threading.Thread(target=self._serve, args=(crew,), daemon=True)
+
+    def _relief(self) -> list[_Crew]:
+        """A new crew, where one is late for each that there should be, and something is left to do."""
+        with self.lock:
+            late = [crew for crew in self._crews if self._late(crew)]
+            if not late or not any(self._ready.values()):
+                return []
+            self.lock.notify_all()  # what only they could do others may do now
+            new = [_Crew(len(self._crews))] if len(self._crews) - len(late) < self._jobs else []
+            self._crews += new
+            return new
+
+    def _late(self, crew: _Crew) -> bool:
+        return time.monotonic() - crew.since > self.patience
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the thread that runs this call a function, soon; what it raises ends the run."""
+        self._calls.put(function)
+
+    def stop(self) -> None:
+        """End the run: what is at work is killed, and what is left is not begun."""
+        with self.lock:
+            self._stop = True
+            self.lock.notify_all()
+        self._calls.put(None)
 
     def _kill_all(self) -> None:
         for crew in self._crews:
@@ -407,6 +446,7 @@ class Scheduler:
         finally:
             for worker in list(crew.workers.values()):
                 worker.kill()
+            self._calls.put(None)
 
     def _next(self, crew: _Crew) -> Task | None:
         with self.lock:
@@ -416,6 +456,7 @@ class Scheduler:
                 task = self._take(crew)
                 if task is not None:
                     self._running += 1
+                    crew.since = time.monotonic()
                     if task.backend:
                         crew.claims.add(task.backend)
                     return task
@@ -431,7 +472,7 @@ class Scheduler:
             if not tasks:
                 continue
             warm = not name or name in crew.claims
-            taken = not warm and any(name in other.claims for other in self._crews)
+            taken = not warm and any(name in other.claims and not self._late(other) for other in self._crews)
             if taken and self._pace(name) * sum(task.cost for task in tasks[:100]) < START_COST:
                 continue
             rank = (tasks[0].urgency, not warm, taken, tasks[0].order, name)
@@ -455,6 +496,7 @@ class Scheduler:
             if not self._stop:
                 task.done(outcome)
             self._running -= 1
+            crew.since = math.inf
             self.lock.notify_all()
 
     def _folder(self) -> Path:
@@ -523,7 +565,7 @@ class Scheduler:
         """A new worker, tried more than once: one that ends as it starts may have been killed from outside."""
         for _ in range(_START_TRIES):
             try:
-                worker = Worker(self.backends[name], self._group, scratch, self.memory)
+                worker = Worker(self.backends[name], self._group, scratch, self.memory, self.server)
                 with self.lock:
                     crew.workers[name] = worker  # before it imports its library, so that an interrupt finds it
                     crew.claims.add(name)

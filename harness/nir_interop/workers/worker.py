@@ -24,11 +24,23 @@ from nir_interop.backends.adapter import Adapter
 from nir_interop.workers.capture import Capture, guarded
 from nir_interop.workers.confinement import confine, die_with, limit_addresses, memory_limit
 from nir_interop.workers.error_messages import describe
-from nir_interop.workers.jobs import Described, Explain, Identify, Job, O, Rewrite, Timing, job_from_json, to_json
+from nir_interop.workers.jobs import (
+    Described,
+    Explain,
+    Identify,
+    Job,
+    Judge,
+    MakeInputs,
+    O,
+    Rewrite,
+    Timing,
+    job_from_json,
+    to_json,
+)
 from nir_interop.workers.process_state import watched
 from nir_interop.workers.progress import JobProgress
 
-_OWN = (Identify, Explain, Rewrite)
+_OWN = (Identify, Explain, Rewrite, MakeInputs, Judge)
 """Work of this project's own: it keeps workers of libraries from job to job."""
 CUT_OFF = 87
 """The exit status of a process that can no longer answer."""

@@ -32,9 +32,9 @@ from nir_interop.transfer.fingerprints import LIMIT as PROBE_LIMIT
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.vocabulary import REFERENCE, Cause, Idiom, PrimitiveStatus, Status
 from nir_interop.workers.confinement import die_with
+from nir_interop.workers.environment import SAME_SUMS
 from nir_interop.workers.jobs import Meaning, Native
 from nir_interop.workers.live import LiveBackend
-from nir_interop.workers.scheduler import SAME_SUMS
 
 Export = Callable[[Network, Idiom, Array], Graph]
 """Builds a network in a library's words, runs it, and gives the graph that its exporter wrote; raises RunFailed."""
