@@ -93,7 +93,8 @@ def test_several_things_at_once_are_read_together() -> None:
 
 def test_what_no_reading_mends_is_told_as_far_as_a_reading_came() -> None:
     wrong = chain(input=port("Input", 1, 3), lif=neuron(3), fc=affine(2, 4), output=port("Output", 1, 2))
-    said = r"^Affine 'fc': weight takes 4 .* \(3,\); make them equal \(the Input 'input' has shape \(1, 3\), whose first axis is a batch of 1"
+    first = r"^Affine 'fc': weight takes 4 .* \(3,\); make them equal"
+    said = rf"{first} \(the Input 'input' has shape \(1, 3\), whose first axis is a batch of 1"
     with pytest.raises(InvalidGraph, match=said):
         corrected(wrong)
     plain = chain(input=port("Input", 4), fc=affine(2, 3), output=port("Output", 2))
