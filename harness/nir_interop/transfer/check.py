@@ -16,6 +16,7 @@ from nir_interop import errors
 from nir_interop.agreement.inputs import SECONDS, InputSet
 from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.environments import Backend
+from nir_interop.compare.divergence import apart_by_output
 from nir_interop.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from nir_interop.explain.warnings import Suspects, before, warned
 from nir_interop.recording import Recording
@@ -105,6 +106,7 @@ class Checked:
             "error_type": self.outcome.error_type,
             "error_message": self.outcome.error_message,
             "rounding": self.rounding,
+            "by_output": {name: {"mismatched": wrong, "outputs": count} for name, (wrong, count) in self.apart.items()},
         }
 
     @property
@@ -126,6 +128,13 @@ class Checked:
     def mismatched(self) -> int | None:
         """Outputs that are not the reference's number, in single precision; None where none could be compared."""
         return None if self.outcome.comparison is None else self.outcome.comparison.mismatched
+
+    @property
+    def apart(self) -> dict[str, tuple[int, int]]:
+        """Of several Outputs each: how many of its numbers are not the reference's, and how many there are."""
+        meant = None if self.kept is None or not self.mismatched else self.kept.of(REFERENCE)
+        made = None if meant is None or len(meant.outputs) < 2 else self.recording
+        return {} if meant is None or made is None else apart_by_output(meant, made)
 
     @property
     def error(self) -> str:

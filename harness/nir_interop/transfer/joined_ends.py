@@ -38,9 +38,8 @@ def joined_ends(graph: Graph) -> Joined | None:
     except Refused:
         return None
     if len(graph.of_kind("Output")) > 1:
-        found = outputs_gathered(
-            found, found.of_kind("Output")
-        )  # libraries that add up before a layer may not before an Output
+        # What adds up before a layer may not before an Output.
+        found = outputs_gathered(found, found.of_kind("Output"))
     return Joined(found, ", and of the ".join(said)) if said else None
 
 
