@@ -203,8 +203,9 @@ def into_weights(node: OwnNode, scale: Array, shift: Array) -> OwnNode | None:
     """A node whose weights take up what comes behind it; None where it has none."""
     if node.kind not in ("Linear", "Affine", "Conv1d", "Conv2d"):
         return None
-    weight = node.params["weight"] * scale.reshape(-1, *[1] * (node.params["weight"].ndim - 1))
-    bias = node.params.get("bias", np.zeros(len(scale))) * scale + shift
+    weight = np.asarray(node.params["weight"])
+    weight = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    bias = np.asarray(node.params.get("bias", np.zeros(len(scale)))) * scale + shift
     kind = "Affine" if node.kind == "Linear" else node.kind
     return OwnNode(kind, {**node.params, "weight": weight, "bias": bias}, written=node.written, hints=node.hints)
 
