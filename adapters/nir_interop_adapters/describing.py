@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nir_interop.backends.own_modules import INPUT, OUTPUT, OwnModule, OwnNode
+from nir_interop.backends.own_modules import INPUT, OUTPUT, Hint, OwnModule, OwnNode
 from nir_interop.errors import NotExpressible
 from nir_interop_adapters.own_layers import PASSING, Parts, into_weights, layer, linear, single, written_as
 from nir_interop_adapters.tracing import (
@@ -58,6 +58,19 @@ class Neurons(Protocol):
     def layer(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts | None:
         """The nodes of a layer of the library's own; None where it is one of torch's."""
 
+    def layer_hints(self, name: str, module: nn.Module, taken: tuple[int, ...]) -> tuple[Hint, ...]:
+        """What the library's exporter does with a layer that is no neuron, and that the user should know."""
+
+    def wiring_hints(self, what: str, name: str) -> tuple[Hint, ...]:
+        """The same, of what is no layer.
+
+        what : ``flatten``, ``multiplied``, ``linear`` or ``sum``, written in forward into the layer ``name``; ``reduced``: an
+            output that is summed or averaged over time
+        """
+
+    def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
+        """The same, of a whole module; loops: time is in its forward, step by step."""
+
 
 def node_name(path: str, module: nn.Module) -> str:
     """What the node of a layer is called: its path in the module."""
@@ -76,24 +89,29 @@ class _Place:
     module: nn.Module | None = None
     inputs: list[Source] = field(default_factory=list)
     ports: set[str] = field(default_factory=set)
+    delayed: int = 0
+    """How many steps ago its input was, of the lag that its output has."""
 
 
-def described(trace: Trace, library: Neurons, steps: int, dt: float, notes: Iterable[str] = ()) -> OwnModule:
-    """A module as nodes and edges, from a run of it.
+def described(
+    trace: Trace, library: Neurons, steps: int, dt: float, notes: Iterable[str] = (), hints: Iterable[Hint] = ()
+) -> OwnModule:
+    """A module as nodes and edges, from a run of it; hints of the whole module stand at its Output.
 
     Raises NotExpressible, with the layer and what to do.
     """
-    return _Builder(trace, library, steps, dt, list(notes)).build()
+    return _Builder(trace, library, steps, dt, list(notes), list(hints)).build()
 
 
 class _Builder:
-    def __init__(self, trace: Trace, library: Neurons, steps: int, dt: float, notes: list[str]) -> None:
+    def __init__(self, trace: Trace, library: Neurons, steps: int, dt: float, notes: list[str], hints: list[Hint]) -> None:
         self.trace, self.library, self.steps, self.dt, self.notes = trace, library, steps, dt, notes
         self.places: dict[str, _Place] = {}
         self.keys: dict[Any, str] = {}
         self.waiting: list[str] = []
         self.shape: tuple[int, ...] | None = None
         self.renamed: dict[str, str] = {}
+        self.hints = hints
 
     def build(self) -> OwnModule:
         value, sources = self._output(self.trace.output)
@@ -117,7 +135,9 @@ class _Builder:
             self.notes += part.notes
             edges += [(exits[source], part.entry, lag) for source, _, lag in self.places[name].inputs]
             edges += [(one, other, -1) for one, other in part.edges]
-        nodes[OUTPUT] = OwnNode("Output", {"shape": np.array(value.features)})
+        if len(sources) > 1:
+            self.hints += self.library.wiring_hints("sum", "the output")
+        nodes[OUTPUT] = OwnNode("Output", {"shape": np.array(value.features)}, hints=tuple(self.hints))
         edges += [(exits[source], OUTPUT, lag) for source, _, lag in sources]
         whole = self._delayed(nodes, edges)
         return OwnModule(nodes, whole, self.dt, tuple(dict.fromkeys(self.notes)))
@@ -157,7 +177,7 @@ class _Builder:
         inner = value
         while True:
             if isinstance(inner, Reduced):
-                self.notes.append("what the module sums or averages over time is given step by step")
+                self._noted_sum()
                 return inner.part, self._sources(inner.part, "the output")
             if isinstance(inner, Scaled) or (isinstance(inner, Sum) and len(inner.parts) == 1):
                 inner = inner.part if isinstance(inner, Scaled) else inner.parts[0]
@@ -168,9 +188,13 @@ class _Builder:
             lags = {lag for _, _, lag in sources}
             alone = len({(name, port) for name, port, _ in sources}) == 1
             if alone and len(sources) == self.steps > 1 and lags == set(range(self.steps)):
-                self.notes.append("what the module sums or averages over time is given step by step")
+                self._noted_sum()
                 return inner, [(*sources[0][:2], 0)]
         return value, self._sources(value, "the output")
+
+    def _noted_sum(self) -> None:
+        self.notes.append("what the module sums or averages over time is given step by step")
+        self.hints += self.library.wiring_hints("reduced", "the output")
 
     def _sources(self, value: Value, where: str) -> list[Source]:
         """Nodes whose outputs add up to a value; made on the way."""
@@ -200,17 +224,24 @@ class _Builder:
         if isinstance(value, Scaled):
             scale = np.array(np.broadcast_to(value.factor, value.features))
             sources = self._sources(value.part, where)
-            node = OwnNode("Scale", {"scale": scale}, written=f"* {_number(value.factor)}")
+            node = OwnNode(
+                "Scale",
+                {"scale": scale},
+                written=f"* {_number(value.factor)}",
+                hints=self.library.wiring_hints("multiplied", "scale"),
+            )
             return self._stateless("scale", sources, value.features, value.features, node, value.factor.tobytes())
         if isinstance(value, Flat):
             before = value.part.features
             dims = {"start_dim": np.array(value.start), "end_dim": np.array(value.end), "input_type": np.array(before)}
             written = "nn.Flatten()" if value.name else "flatten"
-            node = OwnNode("Flatten", dims, written=written)
+            hints = () if value.name else self.library.wiring_hints("flatten", "flatten")
+            node = OwnNode("Flatten", dims, written=written, hints=hints)
             name = value.name or "flatten"
             return self._stateless(name, self._sources(value.part, where), before, value.features, node, name)
         if isinstance(value, Multiplied):
             node = linear(value.weight, value.bias, f"torch.nn.functional.linear(…, {value.name})")
+            node = replace(node, hints=self.library.wiring_hints("linear", value.name))
             before = value.part.features
             return self._stateless(value.name, self._sources(value.part, where), before, value.features, node, value.name)
         if isinstance(value, Joined):
@@ -246,12 +277,18 @@ class _Builder:
             self.places[name].ports.add(value.port)
             return [(name, value.port, last.index - call.index)]
         if isinstance(call.module, PASSING) or self._passes(call.module):
+            self.hints += [
+                hint
+                for hint in self.library.layer_hints(node_name(call.path, call.module), call.module, call.input.features)
+                if hint.says not in {other.says for other in self.hints}
+            ]
             return self._sources(call.input, f"what goes into {call.path!r}")
         name = node_name(call.path, call.module)
         if isinstance(call.input, Joined):
             return self._split(name, call, value)
         sources = self._sources(call.input, f"what goes into {name!r}")
-        return self._stateless(name, sources, call.input.features, value.features, call.module, call.path)
+        since = self.trace.calls[call.path][-1].index - call.index
+        return self._stateless(name, sources, call.input.features, value.features, call.module, call.path, since)
 
     def _passes(self, module: nn.Module) -> bool:
         return "Dropout" in type(module).__name__ and self.library.is_layer(module)
@@ -288,8 +325,12 @@ class _Builder:
         given: tuple[int, ...],
         made: OwnNode | nn.Module,
         key: Any,
+        since: int = 0,
     ) -> list[Source]:
-        """A layer without memory, fed by some nodes: the same place where it is fed by the same, whatever the step."""
+        """A layer without memory, fed by some nodes: the same place where it is fed by the same, whatever the step.
+
+        since : how many times it was called afterwards
+        """
         if not sources:
             return []
         lag = min(before for _, _, before in sources)
@@ -301,7 +342,7 @@ class _Builder:
                 count += 1
                 free = f"{name}_{count}"
             self.keys[identity] = free
-            place = _Place(free, taken, given, inputs=relative)
+            place = _Place(free, taken, given, inputs=relative, delayed=max(lag - since, 0))
             if isinstance(made, nn.Module):
                 place.module = made
             else:
@@ -311,8 +352,16 @@ class _Builder:
         return [(found, "out", lag)]
 
     def _parts(self, place: _Place) -> Parts:
-        if place.parts is not None:
-            return place.parts
+        parts = place.parts or self._made(place)
+        hints = list(parts.nodes[parts.entry].hints)
+        if place.module is not None and not self.library.is_neuron(place.module):
+            hints += self.library.layer_hints(place.name, place.module, place.taken)
+        if len(place.inputs) > 1:
+            hints += self.library.wiring_hints("sum", place.name)
+        entry = replace(parts.nodes[parts.entry], hints=tuple(hints))
+        return replace(parts, nodes={**parts.nodes, parts.entry: entry})
+
+    def _made(self, place: _Place) -> Parts:
         assert place.module is not None
         if not self.library.is_neuron(place.module):
             own = self.library.layer(place.name, place.module, place.taken, place.given)
@@ -347,7 +396,8 @@ class _Builder:
             if taken_up is None:
                 continue
             self.notes.append(f"batch normalisation {name!r} went into the weights of {before!r}")
-            parts[before] = Parts({before: taken_up}, before, before, notes=parts[before].notes)
+            said = (*taken_up.hints, *parts[name].nodes[name].hints)
+            parts[before] = Parts({before: replace(taken_up, hints=said)}, before, before, notes=parts[before].notes)
             del parts[name]
             for place in self.places.values():
                 place.inputs = [(before if source == name else source, port, lag) for source, port, lag in place.inputs]
@@ -361,9 +411,12 @@ class _Builder:
         plain = [(one, other) for one, other, _ in edges]
         by_rule = _waiting(list(nodes), plain)
         right = all(lag == -1 or (lag == 1) == ((one, other) in by_rule) for one, other, lag in edges if lag < 2)
+        if right:
+            edges = [(one, other, 0 if lag == 1 else lag) for one, other, lag in edges]
+        edges = self._pulled(edges)
         result: list[tuple[str, str]] = []
         for one, other, lag in edges:
-            if lag < 1 or (right and lag == 1):
+            if lag < 1:
                 result.append((one, other))
                 continue
             free = f"{one}_delay{lag}"
@@ -373,6 +426,17 @@ class _Builder:
                 result.append((one, free))
             result.append((free, other))
         return tuple(dict.fromkeys(result))
+
+    def _pulled(self, edges: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+        """A layer without memory that sees what was a step ago is itself not late: its bias is there from the start."""
+        for name, place in self.places.items():
+            late = {lag for one, _, lag in edges if one == name}
+            if place.delayed and len(late) == 1 and (lag := late.pop()) == place.delayed:
+                edges = [
+                    (one, other, before - lag if one == name else before + lag if other == name else before)
+                    for one, other, before in edges
+                ]
+        return edges
 
     def _shape_of(self, name: str) -> tuple[int, ...]:
         if name == INPUT:

@@ -142,6 +142,7 @@ output = np.stack(outputs)
         if isinstance(model, Built):
             modules = {layer.name: model.module.get_submodule(layer.name) for layer in model.network.neurons()}
         else:
+            model.check_input()
             modules = model.held(_is_graph)
         watched = {name: module for name, module in modules.items() if isinstance(module, _NEURONS)}
         state: Any = None

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nir_interop.backends.own_modules import OwnNode
+from nir_interop.backends.own_modules import Hint, OwnNode
 from nir_interop.errors import NotExpressible
 
 Array = NDArray[Any]
@@ -52,6 +52,14 @@ def filled(value: Any, shape: tuple[int, ...]) -> Array:
     """One number an element of a layer."""
     number = values(value) if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
     return np.array(np.broadcast_to(number, shape))
+
+
+def in_full(value: Any, shape: tuple[int, ...]) -> str:
+    """How a user writes one number for each element of a layer; the number is the one that is there, in its own precision."""
+    tensor = torch.as_tensor(value).detach().cpu()
+    if tensor.numel() != 1:
+        return f"a tensor of shape {tuple(shape)}"
+    return f"torch.full({tuple(shape)}, {tensor.reshape(-1).numpy()[0]!s})"
 
 
 def refuse(name: str, written: str, why: str, do: str) -> NotExpressible:
@@ -100,6 +108,41 @@ def written_as(module: nn.Module) -> str:
     )
     inside = module.extra_repr() if not list(module.children()) else "…"
     return f"{prefix}{type(module).__name__}({inside})"
+
+
+def unknown(written: str, module: nn.Module, what: str) -> tuple[Hint, ...]:
+    """That an exporter has no case for a layer, and what a user can do, where there is something."""
+    if isinstance(module, PASSING) or "Dropout" in type(module).__name__:
+        do = ": leave it out of the module that is exported"
+    elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        kind = "conv" if isinstance(module, nn.BatchNorm2d) else "linear"
+        do = f": put torch.nn.utils.fuse_{kind}_bn_eval(…) of it and the layer before in the place of both"
+    else:
+        do = ""
+    return (Hint(("unsupported", "node_lost"), f"{written}: {what}{do}"),)
+
+
+def grouped(module: nn.Module, written: str, what: str) -> tuple[Hint, ...]:
+    """Of a convolution in groups; nothing of others."""
+    if isinstance(module, nn.Conv2d) and module.groups != 1:
+        return (Hint(("unsupported", "unreadable", "groups"), f"{written}: {what}"),)
+    return ()
+
+
+def cut(what: str, name: str, exporter: str) -> tuple[Hint, ...]:
+    """What exporters that see only layers do with what stands between them (nirtorch's ``extract_nir_graph``)."""
+    if what == "sum":
+        return (
+            Hint(("node_lost", "join_misrun"), f"a sum goes into {name}, where {exporter} cuts the graph: layers are lost"),
+        )
+    if what == "multiplied":
+        do = "put the number into the weights of the layer before"
+        return (Hint(("node_lost",), f"a multiplication in forward is no layer, and {exporter} cuts the graph there: {do}"),)
+    if what == "flatten":
+        return (Hint(("node_lost",), f"a flatten in forward is no layer, and {exporter} leaves it out: use nn.Flatten()"),)
+    if what == "linear":
+        return (Hint(("node_lost",), f"{name} is used in forward by a function, which {exporter} leaves out: use nn.Linear"),)
+    return ()
 
 
 def _linear(name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts:

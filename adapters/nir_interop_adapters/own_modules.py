@@ -14,7 +14,18 @@ from nir_interop.errors import CannotRecord, NirInteropError, NotExpressible
 from nir_interop.recording import Recording
 from nir_interop_adapters.describing import described, node_name
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.running import WHOLE, OwnLibrary, Way, as_tensor, deployed, layers_in, neurons_in, recorded, way_of
+from nir_interop_adapters.running import (
+    FRAME,
+    WHOLE,
+    OwnLibrary,
+    Way,
+    as_tensor,
+    deployed,
+    layers_in,
+    neurons_in,
+    recorded,
+    way_of,
+)
 from nir_interop_adapters.torch_support import TorchAdapter
 from nir_interop_adapters.tracing import BATCH, FEATURE, ONE, TIME, Trace, Tracer
 
@@ -41,7 +52,9 @@ class OwnModules(TorchAdapter):
     def describe(self, module: Any, sample: Array, dt: float, run: Run | None = None) -> OwnModule:
         with left_alone(module), deployed(module, self.library):
             trace, way, steps = self._traced(module, sample, run)
-            return described(trace, self.library, steps, dt, way.notes)
+            inside = not all(self.library.is_sequence(neuron) for neuron in neurons_in(module, self.library).values())
+            hints = self.library.module_hints(module, inside and way.name in (WHOLE, FRAME))
+            return described(trace, self.library, steps, dt, way.notes, hints)
 
     def takes_sequences(self, module: Any, sample: torch.Tensor) -> bool:
         """Whether a module runs on a whole sequence, and not on one step; sample: one step, axes (B, \\*shape)."""

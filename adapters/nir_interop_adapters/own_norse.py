@@ -14,13 +14,18 @@ from norse.torch.functional.leaky_integrator_box import li_box_feed_forward_step
 from norse.torch.functional.lif import lif_feed_forward_step, lif_step
 from norse.torch.functional.lif_box import lif_box_feed_forward_step
 from norse.torch.functional.reset import reset_subtract, reset_value
+from norse.torch.module.iaf import IAFCell
 from norse.torch.module.leaky_integrator import LILinearCell
+from norse.torch.module.leaky_integrator_box import LIBoxCell
+from norse.torch.module.lif import LIFCell
+from norse.torch.module.lif_box import LIFBoxCell
+from norse.torch.module.lift import Lift
 from norse.torch.module.snn import SNN, SNNCell, SNNRecurrent, SNNRecurrentCell
 from numpy.typing import NDArray
 from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
-from nir_interop_adapters.own_layers import Parts, filled, linear, refuse, single, values
+from nir_interop_adapters.own_layers import Parts, cut, filled, in_full, linear, refuse, single, unknown, values, written_as
 from nir_interop_adapters.running import OwnLibrary
 
 Array = NDArray[Any]
@@ -37,6 +42,9 @@ _KINDS: Mapping[Any, str] = {
 }
 """What a cell computes is the function that it is made of, whatever its class is called."""
 _LABELS = {"CubaLIF": "LIFCell", "IF": "IAFCell", "LI": "LIBoxCell"}
+_EXPORTED = (LIFCell, LIFBoxCell, LIBoxCell, IAFCell)
+_WRITTEN = ("tau_syn_inv", "tau_mem_inv", "v_leak", "v_th")
+"""What its exporter writes of a cell's parameters."""
 _DEFAULTS = {"tau_syn_inv": 200.0, "tau_mem_inv": 100.0, "v_leak": 0.0, "v_th": 1.0, "v_reset": 0.0}
 
 
@@ -74,6 +82,34 @@ class NorseLayers(OwnLibrary):
     def layer(self, name: str, module: nn.Module, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts | None:
         return None
 
+    def layer_hints(self, name: str, module: nn.Module, taken: tuple[int, ...]) -> tuple[Hint, ...]:
+        written = written_as(module)
+        if isinstance(module, nn.Linear):
+            return ()
+        if isinstance(module, nn.Conv2d):
+            hints = []
+            if module.bias is None:
+                says = f"{written}: Norse's exporter fails on a convolution without a bias"
+                hints.append(Hint(("unsupported", "bias_lost", "bias"), f"{says}: give it bias=True, with a bias of zeros"))
+            says = f"{written}: Norse's exporter leaves its input_shape out, and nir cannot write the file"
+            return (
+                *hints,
+                Hint(("parameter_lost", "input_shape"), f"{says}: set node.input_shape of the graph before nir.write"),
+            )
+        return unknown(written, module, "Norse's exporter has no case for it and leaves a hole, which nir cannot write")
+
+    def wiring_hints(self, what: str, name: str) -> tuple[Hint, ...]:
+        if what == "flatten":
+            says = "a flatten in forward is no layer, and Norse's exporter leaves it out; it has no case for nn.Flatten either"
+            return (Hint(("node_lost", "unsupported"), says),)
+        return cut(what, name, "Norse's exporter")
+
+    def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
+        if any(isinstance(each, Lift) for each in module.modules()):
+            says = "Norse's exporter has no case for Lift and leaves a hole, which nir cannot write"
+            return (Hint(("unsupported", "node_lost"), f"{says}: leave Lift out, and run the module step by step"),)
+        return ()
+
     def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
         written = _written(module)
         kind = kind_of(module)
@@ -99,7 +135,7 @@ class NorseLayers(OwnLibrary):
             params |= {"v_threshold": filled(p.v_th, shape), "v_reset": filled(p.v_reset, shape)}
             reset = _reset(name, module, written)
         options = f"LIFBoxCell(reset_method=reset_{reset})" if kind == "LIF" else _LABELS.get(kind, "")
-        node = OwnNode(kind, params, options, reset, written, _hints(module, shape, written))
+        node = OwnNode(kind, params, options, reset, written, _hints(module, shape, written, dt))
         if not hasattr(module, "input_weights"):
             return single(name, node)
         into = f"{name}.input_weights"
@@ -157,9 +193,41 @@ def _said(number: Array) -> str:
     if number.ndim == 0:
         return f"{float(number):.6g}"
     if (number == number.flat[0]).all():
-        return f"torch.full(({', '.join(map(str, number.shape))},), {number.flat[0]:.6g})"
-    return f"a tensor of {number.size}"
+        return f"torch.full({tuple(number.shape)}, {number.flat[0]:.6g})"
+    return f"a tensor of shape {tuple(number.shape)}"
 
 
-def _hints(module: Any, shape: tuple[int, ...], written: str) -> tuple[Hint, ...]:
-    return ()
+def _hints(module: Any, shape: tuple[int, ...], written: str, dt: float) -> tuple[Hint, ...]:
+    """What ``norse/torch/utils/export_nir.py`` does with it."""
+    if not isinstance(module, _EXPORTED):
+        says = f"{written} is none of the neurons that Norse's exporter knows; it leaves a hole, which nir cannot write"
+        same = {SNN: "LIFCell"}.get(type(module).__mro__[1]) if kind_of(module) == "CubaLIF" else None
+        do = f": write {same}(p), and hand its state on from step to step" if same else ""
+        return (Hint(("unsupported", "node_lost"), f"{says}{do}"),)
+    p, kind, hints = module.p, kind_of(module), []
+    used = [name for name in _WRITTEN if hasattr(p, name) and not (kind == "LI" and name == "v_th")]
+    numbers = [name for name in used if tuple(torch.as_tensor(getattr(p, name)).shape) != shape]
+    if numbers:
+        says = f"{written} has one number for {', '.join(numbers)}, which nir cannot write, or cannot read back"
+        give = ", ".join(f"{name}={in_full(getattr(p, name), shape)}" for name in numbers)
+        hints.append(Hint(("parameter_shape", "tau", "tau_mem", "tau_syn", "v_threshold", "v_leak"), f"{says}: give {give}"))
+    if kind != "IF":
+        says = f"{written}: Norse's exporter writes tau = dt / tau_inv, which is the time constant for dt = 1 alone"
+        concerns = ("time_unit", "tau_rewritten", "tau", "tau_mem", "tau_syn")
+        hints.append(Hint(concerns, f"{says}: export with to_nir(net, sample, dt=1)"))
+    if _fires(module):
+        if getattr(p, "reset_method", reset_value) is reset_subtract:
+            says = f"{written} resets by subtracting its threshold; Norse's exporter writes a reset to 0"
+            hints.append(Hint(("reset_lost", "v_reset"), f"{says}: train with reset_method=reset_value, and the file says it"))
+        elif np.any(values(torch.as_tensor(p.v_reset))):
+            to = _said(values(torch.as_tensor(p.v_reset)))
+            says = f"{written} resets to {to}; Norse's exporter leaves v_reset out, and the file says 0"
+            hints.append(Hint(("parameter_lost", "v_reset"), says))
+    if kind == "CubaLIF":
+        kept = 1 / (module.dt * values(torch.as_tensor(p.tau_syn_inv)))
+        says = f"{written} adds its input to the synapse as it is, which in NIR is w_in = tau_syn / dt = {_said(kept)}"
+        hints.append(Hint(("parameter_lost", "gain", "w_in"), f"{says}; Norse's exporter writes w_in = 1"))
+    if kind == "IF":
+        says = f"{written} adds its input as it is, which in NIR is r = 1 / dt = {1 / dt:g}; Norse's exporter writes r = 1"
+        hints.append(Hint(("parameter_lost", "gain", "r"), says))
+    return tuple(hints)

@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
-from nir_interop_adapters.own_layers import Parts, filled, linear, refuse, single, values
+from nir_interop_adapters.own_layers import (
+    Parts,
+    cut,
+    filled,
+    grouped,
+    in_full,
+    linear,
+    refuse,
+    single,
+    unknown,
+    values,
+    written_as,
+)
 from nir_interop_adapters.running import OwnLibrary
 
 Array = NDArray[Any]
@@ -51,10 +63,38 @@ class SnnTorchLayers(OwnLibrary):
     def read(self, module: nn.Module, output: Any) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         spikes = output[0] if isinstance(output, tuple) else output
         mem = getattr(module, "mem", None)
+        # A neuron that never resets is a readout, as a rule, and its membrane what is read.
+        spikes = None if getattr(module, "reset_mechanism", "") == "none" else spikes
         return spikes, mem.clone() if isinstance(mem, torch.Tensor) and mem.ndim else None
 
     def layer(self, name: str, module: nn.Module, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts | None:
         return None
+
+    def layer_hints(self, name: str, module: nn.Module, taken: tuple[int, ...]) -> tuple[Hint, ...]:
+        written = written_as(module)
+        if isinstance(module, nn.AvgPool2d):
+            hints = []
+            if np.any(module.padding):
+                hints.append(Hint(("parameter_lost", "padding"), f"{written}: snnTorch's exporter writes a padding of 0"))
+            if isinstance(module.kernel_size, int) or isinstance(module.stride, int):
+                size = module.kernel_size
+                pair = (size, size) if isinstance(size, int) else size
+                says = f"{written} has one number for its window, and snnTorch's importer wants two: give nn.AvgPool2d({pair})"
+                hints.append(Hint(("parameter_shape", "kernel_size", "stride"), says))
+            return tuple(hints)
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.Flatten)):
+            return grouped(module, written, "nir's reader refuses the file")
+        return unknown(written, module, "snnTorch's exporter has no case for it and stops")
+
+    def wiring_hints(self, what: str, name: str) -> tuple[Hint, ...]:
+        return cut(what, name, "snnTorch's exporter")
+
+    def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
+        if not loops:
+            return ()
+        says = "snnTorch's exporter does not tell the axis of time from the network's own where forward loops over time"
+        do = "export a module of one step, whose states go in and come out: forward(x, mem1, mem2) → spk, mem1, mem2"
+        return (Hint(("unsupported", "parameter_shape"), f"{says}: {do}"),)
 
     def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
         kind = next((each for each in _READ if isinstance(module, each) and type(module).forward is each.forward), None)
@@ -91,7 +131,7 @@ class SnnTorchLayers(OwnLibrary):
         mechanism = module.reset_mechanism
         reset = {"zero": "value", "subtract": "subtract", "none": "none"}[mechanism] if spikes else ""
         node = OwnNode(
-            node_kind, params, _label(module, kind, node_kind), reset, written, _hints(module, taken, written, spikes)
+            node_kind, params, _label(module, kind, node_kind), reset, written, _hints(module, taken, written, spikes, dt)
         )
         if not isinstance(module, (snn.RLeaky, snn.RSynaptic)):
             return single(name, node)
@@ -173,13 +213,76 @@ def _written(module: Any) -> str:
 
 
 def _said(value: Any) -> str:
-    number = values(value) if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
+    number = values(value)
     if number.ndim == 0:
         return f"{float(number):.6g}"
     if (number == number.flat[0]).all():
-        return f"torch.full({tuple(number.shape)}, {number.flat[0]:.6g})".replace(",)", ",)")
-    return f"a tensor of {number.size}"
+        return f"torch.full({tuple(number.shape)}, {number.flat[0]:.6g})"
+    return f"a tensor of shape {tuple(number.shape)}"
 
 
-def _hints(module: Any, taken: tuple[int, ...], written: str, spikes: bool) -> tuple[Hint, ...]:
-    return ()
+def _hints(module: Any, taken: tuple[int, ...], written: str, spikes: bool, dt: float) -> tuple[Hint, ...]:
+    """What ``snntorch/export_nir.py`` does with it."""
+    hints = [*_shape_hints(module, taken, written), *_reset_hints(module, written, spikes)]
+    for name in ("alpha", "beta"):
+        if not hasattr(module, name):
+            continue
+        decay, tau = (
+            values(getattr(module, name)),
+            "tau_syn" if name == "alpha" else "tau_mem" if hasattr(module, "alpha") else "tau",
+        )
+        if ((decay > 1) | (decay < 0)).any():
+            says = f"{written} runs with {name} clamped to [0, 1], and its exporter writes the time constant of {name} as it is"
+            hints.append(
+                Hint(("tau_rewritten", "decay_clamped", tau), f"{says}: set {name}.data.clamp_(0, 1) before the export")
+            )
+        if (decay >= 1).any():
+            says = f"{written} keeps its whole membrane at {name}=1, and its exporter writes a time constant that is infinite"
+            hints.append(Hint(("parameter_lost", tau, "r"), says))
+    if dt != 1e-4:
+        says = f"snnTorch's exporter takes 1e-4 s for a step, which makes time constants {1e-4 / dt:g} times those at {dt:g} s"
+        hints.append(Hint(("time_unit", "tau", "tau_mem", "tau_syn"), says))
+    return tuple(hints)
+
+
+def _shape_hints(module: Any, taken: tuple[int, ...], written: str) -> list[Hint]:
+    size = int(np.prod(taken))
+    if isinstance(module, (snn.RLeaky, snn.RSynaptic)):
+        if module.all_to_all or values(module.recurrent.V).ndim:
+            return []
+        says = f"{written} has one number for V, and its exporter cannot tell the layer's size from it"
+        return [Hint(("parameter_shape", "weight"), f"{says}: give V={in_full(module.recurrent.V, taken)}")]
+    single_numbers = [
+        name for name in ("alpha", "beta", "threshold") if hasattr(module, name) and tuple(getattr(module, name).shape) != taken
+    ]
+    if not single_numbers:
+        return []
+    says = f"{written} has one number for {_listed(single_numbers)}, and the file then has no axis for its {size} neurons"
+    give = ", ".join(f"{name}={in_full(getattr(module, name), taken)}" for name in single_numbers)
+    return [Hint(("parameter_shape", "tau", "tau_mem", "tau_syn", "v_threshold"), f"{says}: give {give}")]
+
+
+def _reset_hints(module: Any, written: str, spikes: bool) -> list[Hint]:
+    mechanism, plain = module.reset_mechanism, type(module) is snn.Leaky
+    late = "" if getattr(module, "reset_delay", True) is False else ", one step late"
+    if mechanism == "none":
+        what = "its exporter writes a neuron that fires and resets to 0"
+        return [
+            Hint(("reset_lost", "v_reset"), f"{written} never resets{'' if spikes else ' and its membrane is read'}: {what}")
+        ]
+    if mechanism == "subtract":
+        says = f"{written} resets by subtracting its threshold{late}; its exporter writes a reset to 0"
+        if isinstance(module, snn.RSynaptic):
+            return [Hint(("reset_lost", "v_reset"), says)]
+        give = "reset_mechanism='zero'" if plain else "reset_mechanism='zero', reset_delay=False"
+        return [Hint(("reset_lost", "v_reset"), f"{says}: train with {give}, and the file says what the layer does")]
+    if not plain and (late or isinstance(module, snn.RSynaptic)):
+        says = f"{written} resets one step late; its exporter writes a reset in the same step"
+        if isinstance(module, snn.RSynaptic):
+            return [Hint(("reset_lost", "reset_late"), f"{says}, which snnTorch's RSynaptic cannot do")]
+        return [Hint(("reset_lost", "reset_late"), f"{says}: train with reset_delay=False")]
+    return []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

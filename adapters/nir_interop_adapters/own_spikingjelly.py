@@ -14,12 +14,16 @@ from spikingjelly.activation_based import neuron as neurons
 from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
-from nir_interop_adapters.own_layers import Parts, linear, refuse, single, written_as
+from nir_interop_adapters.own_layers import Parts, grouped, linear, refuse, single, unknown, written_as
 from nir_interop_adapters.running import OwnLibrary
 
 Array = NDArray[Any]
 
 _READ = (neurons.IFNode, neurons.LIFNode, neurons.ParametricLIFNode, neurons.CUBALIFNode)
+_EXPORTED = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.AvgPool2d, nn.Flatten),
+    *(words.Linear, words.Conv1d, words.Conv2d, words.AvgPool2d, words.Flatten),
+)
 _PLACE = "spikingjelly.activation_based."
 
 
@@ -64,6 +68,41 @@ class SpikingJellyLayers(OwnLibrary):
                 name, written_as(module), "its weights are standardised when it runs", "use layer.Conv2d or layer.Linear"
             )
         return None
+
+    def layer_hints(self, name: str, module: nn.Module, taken: tuple[int, ...]) -> tuple[Hint, ...]:
+        written = written_as(module)
+        if type(module) in _EXPORTED:
+            return grouped(module, written, "SpikingJelly's exporter refuses convolutions in groups")
+        if isinstance(module, words.Dropout):
+            return ()
+        return unknown(written, module, "SpikingJelly's exporter has no case for it and stops")
+
+    def wiring_hints(self, what: str, name: str) -> tuple[Hint, ...]:
+        stops = "and SpikingJelly's exporter stops there"
+        says = {
+            "flatten": f"a flatten in forward is no layer, {stops}: use nn.Flatten()",
+            "multiplied": f"a multiplication in forward is no layer, {stops}: put the number into the weights before it",
+            "linear": f"{name} is used in forward by a function, {stops}: use nn.Linear",
+            "reduced": "SpikingJelly's exporter stops at a sum or an average over time: export the part of the module before",
+        }
+        return (Hint(("unsupported", "node_lost"), says[what]),) if what in says else ()
+
+    def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
+        exporter = "SpikingJelly's exporter"
+        kinds = (words.LinearRecurrentContainer, words.ElementWiseRecurrentContainer)
+        for each in module.modules():
+            if isinstance(each, kinds):
+                says = f"{type(each).__name__} keeps its last output, which {exporter} cannot follow: it stops there"
+                return (Hint(("unsupported", "recurrence_rewired"), says),)
+            if isinstance(each, words.SeqToANNContainer):
+                says = (
+                    f"{exporter} stops at a SeqToANNContainer: write layer.Linear(…, step_mode='m') and the like in its place"
+                )
+                return (Hint(("unsupported",), says),)
+        if loops:
+            says = f"{exporter} stops at a loop over time in forward: export a module of one step"
+            return (Hint(("unsupported",), says),)
+        return ()
 
     def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
         written = _written(module)
@@ -130,4 +169,11 @@ def _written(module: Any) -> str:
 
 
 def _hints(module: Any, written: str) -> tuple[Hint, ...]:
+    """What ``spikingjelly/activation_based/nir_exchange/to_nir.py`` does with it."""
+    if module.v_reset is None:
+        says = f"{written} resets by subtracting its threshold, and SpikingJelly's exporter refuses that"
+        return (Hint(("reset_lost", "not_expressible", "v_reset"), f"{says}: train with v_reset=0.0"),)
+    if module.v_reset:
+        says = f"{written} starts at {module.v_reset:g}, the value that it resets to; NIR starts at 0, and a file cannot say it"
+        return (Hint(("start",), says),)
     return ()

@@ -143,6 +143,7 @@ output = np.stack(outputs)
             recording = record(lambda frame: _output(model, model.module(frame)), stimulus, _watched(watched), _read)
             _reset(model.module)
             return recording
+        model.check_input()
         state: Any = None
 
         def step(frame: torch.Tensor) -> torch.Tensor:

@@ -138,6 +138,7 @@ output = np.stack(outputs)
     def run(self, model: Built | Imported, stimulus: Array) -> Recording:
         if isinstance(model, Built):
             return self._run_built(model, stimulus)
+        model.check_input()
         state: Any = None
 
         def step(frame: torch.Tensor) -> torch.Tensor:

@@ -19,10 +19,18 @@ class Imported:
     """A model made by a library's importer.
 
     names : the name that nirtorch gave to a node → the node's own (``outer.inner`` in a nested graph)
+    inputs : the graph's Inputs
     """
 
     module: nn.Module
     names: Mapping[str, str]
+    inputs: tuple[str, ...] = ()
+
+    def check_input(self) -> None:
+        """Raise NoAnswer for a graph of several Inputs: an imported model is called with one tensor and its state."""
+        if len(self.inputs) > 1:
+            told = ", ".join(self.inputs[:3]) + (", …" if len(self.inputs) > 3 else "")
+            raise NoAnswer(f"the model takes one input, and the graph has {len(self.inputs)} Inputs: {told}")
 
     def held(self, is_graph: Callable[[nn.Module], bool]) -> dict[str, nn.Module]:
         """Nodes by their own names; ``is_graph`` tells a nested graph from a node."""
@@ -61,7 +69,8 @@ def imported(path: Path, importer: Callable[[Any], nn.Module]) -> Imported:
     """Read a file afresh and give it to a library's importer."""
     graph = read_graph(path)
     names = dict(_names(graph, ""))
-    return Imported(importer(graph), names)
+    inputs = tuple(sorted(name for name, node in graph.nodes.items() if type(node).__name__ == "Input"))
+    return Imported(importer(graph), names, inputs)
 
 
 def _names(graph: Any, prefix: str) -> Iterator[tuple[str, str]]:

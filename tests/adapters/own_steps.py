@@ -30,18 +30,27 @@ def computed(described: OwnModule, x: Array) -> dict[str, Array]:
         def value(name: str, now: dict[str, Array] = now, before: dict[str, Any] = before) -> Array:
             if name not in now:
                 total: Any = 0.0
-                for source, target in described.edges:
+                inputs = () if described.nodes[name].kind == "Delay" else described.edges
+                for source, target in inputs:
                     if target == name:
                         total = total + (held(source) if (source, target) in waits else value(source))
-                now[name] = neurons[name](total) if name in neurons else stateless(described.nodes[name], total)
+                node = described.nodes[name]
+                if node.kind == "Delay":
+                    steps = round(float(node.params["delay"].flat[0] / described.dt))
+                    earlier = seen[next(one for one, other in described.edges if other == name)]
+                    now[name] = (
+                        earlier[-steps] if len(earlier) >= steps else np.zeros((x.shape[1], *node.params["delay"].shape))
+                    )
+                else:
+                    now[name] = neurons[name](total) if name in neurons else stateless(node, total)
             return now[name]
 
         def held(name: str, before: dict[str, Any] = before) -> Any:
             """The output of the step before; a layer without memory answers to silence before the first."""
             if before:
                 return before[name]
-            node = described.nodes[name]
-            return np.broadcast_to(node.params["bias"], (1, len(node.params["bias"]))) if node.kind == "Affine" else 0.0
+            bias = described.nodes[name].params.get("bias", np.zeros(1))
+            return bias.reshape(1, -1, *[1] * 2 * (described.nodes[name].kind == "Conv2d"))
 
         for name in described.nodes:
             seen[name].append(value(name))
@@ -130,7 +139,7 @@ def stateless(node: OwnNode, x: Array) -> Array:
     if node.kind == "Scale":
         return x * p["scale"]
     if node.kind == "Flatten":
-        start, end = int(p["start_dim"]) + 1, int(p["end_dim"]) + 1
+        start, end = (int(p[name]) + 1 if p[name] >= 0 else x.ndim + int(p[name]) for name in ("start_dim", "end_dim"))
         return x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
     if node.kind == "Conv2d":
         return convolved(x, p) + p["bias"].reshape(1, -1, 1, 1)

@@ -63,9 +63,19 @@ def test_a_graph_without_input_is_refused() -> None:
     assert_invalid(changed(small(), input=None, edges=small().edges[1:]), "no Input")
 
 
-def test_two_inputs_are_refused_by_name() -> None:
+def test_two_inputs_are_legal_and_each_has_its_shape() -> None:
     graph = changed(small(), other=node("Input", shape=np.array([2])), edges=[*small().edges, ("other", "fc")])
-    assert_invalid(graph, "'input', 'other'", "the harness feeds one")
+    assert validate(graph)["other"] == ((2,), (2,))
+
+
+def test_what_two_inputs_feed_has_one_shape() -> None:
+    graph = changed(small(), other=node("Input", shape=np.array([3])), edges=[*small().edges, ("other", "fc")])
+    assert_invalid(graph, "Affine 'fc'", r"'input' gives \(2,\)", r"'other' gives \(3,\)")
+
+
+def test_an_input_of_no_possible_shape_is_refused_beside_a_good_one() -> None:
+    graph = changed(small(), other=node("Input", shape=np.array([0])), edges=[*small().edges, ("other", "fc")])
+    assert_invalid(graph, "Input 'other'", "a size below 1")
 
 
 def test_a_graph_without_output_is_refused() -> None:

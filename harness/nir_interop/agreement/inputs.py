@@ -10,7 +10,7 @@ fire, and not all the time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nir_interop.errors import InvalidGraph
-from nir_interop.graphs import Array, Graph, Node, Shapes, inline, validate
+from nir_interop.graphs import Array, Graph, Node, Shapes, inline, input_shapes, listed, sample_shape, validate
 from nir_interop.graphs.primitives import TIME_CONSTANTS
 from nir_interop.reference.room import check_room, check_time, demand
 
@@ -86,10 +86,11 @@ KINDS = tuple(kind.name for kind in _KINDS)
 class InputSet:
     r"""Inputs of a graph.
 
-    input : (T, B, \*shape), float32
+    input : (T, B, \*shape), float32; of several Inputs (T, B, n), all of them side by side in the order of their names
     kinds : of each sample
     scale : how large a spike is; None where the input was given
     quiet : nodes that spike in none of the samples, by NIR's meaning
+    names : of the Inputs where there are several, in the order in which they stand side by side
     """
 
     input: Array
@@ -97,6 +98,7 @@ class InputSet:
     seed: int = 0
     scale: float | None = None
     quiet: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -116,15 +118,16 @@ class InputSet:
     @property
     def text(self) -> str:
         """Them in one sentence."""
+        each = f" for each of {listed(self.names)}" if self.names else ""
         if self.scale is None:
-            return f"the input given: {self.input.shape[1]} samples of {self.steps} steps"
+            return f"the input given{each}: {self.input.shape[1]} samples of {self.steps} steps"
         size = "" if self.scale == 1 else f", a spike being {self.scale:g}"
-        return f"{len(self.kinds)} inputs of {self.steps} steps (seed {self.seed}{size}): {', '.join(self.kinds)}"
+        return f"{len(self.kinds)} inputs of {self.steps} steps{each} (seed {self.seed}{size}): {', '.join(self.kinds)}"
 
 
-def given(stimulus: Array) -> InputSet:
-    r"""An input that somebody gave, (T, B, \*shape)."""
-    return InputSet(stimulus, ("given",) * stimulus.shape[1])
+def given(stimulus: Array, names: tuple[str, ...] = ()) -> InputSet:
+    r"""An input that somebody gave, (T, B, \*shape); names : of several Inputs, which it has side by side."""
+    return InputSet(stimulus, ("given",) * stimulus.shape[1], names=names)
 
 
 def inputs_for(graph: Graph, dt: float, seed: int = 0, steps: int | None = None, *, time_limit: float = math.inf) -> InputSet:
@@ -139,15 +142,21 @@ def inputs_for(graph: Graph, dt: float, seed: int = 0, steps: int | None = None,
     from nir_interop.agreement.replay import simulator_for
 
     flat, shapes, length = _planned(graph, dt, steps, time_limit)
-    (entry,) = flat.of_kind("Input")
-    shape = tuple(int(size) for size in shapes[entry][1])
+    entries = input_shapes(flat, shapes)
+    shape = sample_shape(entries)
     simulator = simulator_for(flat, dt, {})
     scale = _scale(simulator, shape, seed, demand(flat, shapes, dt, TRIED_STEPS, 1).seconds)
     samples = [_sample(kind, shape, length, scale, seed, number) for number, kind in enumerate(_KINDS)]
     made = np.stack(samples, axis=1).astype(np.float32)
     recording, _ = simulator.run(made, membranes=False)
     quiet = tuple(sorted(name for name, spikes in recording.spikes.items() if not spikes.any()))
-    return InputSet(made, KINDS, seed, scale, quiet)
+    return InputSet(made, KINDS, seed, scale, quiet, several(entries))
+
+
+def several(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of Inputs, sorted, where there are more than one."""
+    found = tuple(sorted(names))
+    return found if len(found) > 1 else ()
 
 
 def check_inputs(graph: Graph, dt: float, steps: int | None = None, *, time_limit: float = math.inf) -> None:

@@ -61,7 +61,7 @@ class Replays:
     def _run(self, graph: Graph, dt: float, rules: Rules, again: bool) -> Recording | None:
         try:
             simulator = simulator_for(graph, dt, rules)
-            if self.stimulus.shape[2:] != simulator.shapes[simulator.input][1]:
+            if self.stimulus.shape[2:] != simulator.sample:
                 return None
             with np.errstate(over="ignore", invalid="ignore"):
                 recording, memory = simulator.run(self.stimulus, membranes=False)

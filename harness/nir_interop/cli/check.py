@@ -14,6 +14,7 @@ import typer
 from nir_interop.cli.options import (
     STORE,
     Backends,
+    Input,
     Jobs,
     Json,
     MemoryLimit,
@@ -40,7 +41,7 @@ def check(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
     dt: Annotated[float, typer.Option("--dt", help="Time step, in seconds.")] = 1e-4,
     backend: Backends = None,
-    input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
+    input: Input = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,

@@ -9,6 +9,7 @@ import typer
 
 from nir_interop.cli.options import (
     STORE,
+    Input,
     Json,
     MemoryLimit,
     Quiet,
@@ -27,7 +28,7 @@ def explain(
     graph: Annotated[Path, typer.Argument(help="A .nir file.")],
     backend: Annotated[str, typer.Option("--backend", help="The library that is to run it.", autocompletion=complete_backend)],
     dt: Annotated[float, typer.Option("--dt", help="Time step, in seconds.")] = 1e-4,
-    input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
+    input: Input = None,
     seed: Seed = 0,
     store: Store = STORE,
     time_limit: TimeLimit = 20.0,

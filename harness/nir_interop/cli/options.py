@@ -72,6 +72,10 @@ MOST_SEED, MOST_JOBS = 2**32 - 1, 1024
 LONGEST = 1e6
 """Seconds that a time limit may be: eleven days."""
 
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", help="npz with 'input', axes (T, B, *shape); of several Inputs an array for each by its name."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of weights and stimuli.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

@@ -9,6 +9,7 @@ import typer
 
 from nir_interop.cli.options import (
     STORE,
+    Input,
     Json,
     MemoryLimit,
     Quiet,
@@ -37,7 +38,7 @@ def reconcile(
     from_recording: Annotated[
         Path | None, typer.Option("--from-recording", help="What the source computed: npz with 'input' and 'output'.")
     ] = None,
-    input: Annotated[Path | None, typer.Option("--input", help="npz with 'input', axes (T, B, *shape).")] = None,
+    input: Input = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Of the seeded inputs, if not as the graph suggests.")
     ] = None,

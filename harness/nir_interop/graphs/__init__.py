@@ -6,6 +6,7 @@ from nir_interop.graphs.canonical import canonical, digest
 from nir_interop.graphs.components import components
 from nir_interop.graphs.corrections import corrected, read_corrected
 from nir_interop.graphs.difference import Difference, difference
+from nir_interop.graphs.ends import input_shapes, places, sample_shape
 from nir_interop.graphs.inlining import Place, flatten, inline
 from nir_interop.graphs.matching import correspondence
 from nir_interop.graphs.metadata import with_metadata_of
@@ -41,14 +42,17 @@ __all__ = [
     "from_nir",
     "in_order",
     "inline",
+    "input_shapes",
     "listed",
     "nest",
     "nested",
     "padding_of",
+    "places",
     "read",
     "read_corrected",
     "read_told",
     "renamed",
+    "sample_shape",
     "to_nir",
     "upgraded",
     "validate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -25,10 +26,10 @@ def validate(graph: Graph, *, finite: bool = True) -> Shapes:
 
     finite : refuse infinite parameters and NaN
 
-    Legal: two and more Outputs, and nodes without a way to an Output.
+    Legal: two and more Inputs or Outputs, and nodes without a way to an Output.
     Raises InvalidGraph for nodes of unknown kind, with missing, unknown, non-finite or senseless parameters; for edges to
-    missing nodes, into an Input or out of an Output; for anything but one Input; without Output; for nodes that nothing
-    feeds; for subgraphs without exactly one Input and Output; and for shapes that do not fit.
+    missing nodes, into an Input or out of an Output; without Input or without Output; for nodes that nothing feeds; for
+    subgraphs without exactly one Input and Output; and for shapes that do not fit.
     """
     flat = flatten(graph)
     for name, node in sorted(flat.nodes.items()):
@@ -125,13 +126,9 @@ def _place(wrong: Array) -> str:
 
 
 def _check_ends(graph: Graph) -> None:
-    inputs, outputs = graph.of_kind("Input"), graph.of_kind("Output")
-    if len(inputs) > 1:
-        names = ", ".join(shown(name) for name in inputs[:3]) + (", …" if len(inputs) > 3 else "")
-        raise InvalidGraph(f"{len(inputs)} Inputs ({names}): the harness feeds one; join them into one")
-    if not inputs:
+    if not graph.of_kind("Input"):
         raise InvalidGraph("the graph has no Input; add one with the shape of a sample")
-    if not outputs:
+    if not graph.of_kind("Output"):
         raise InvalidGraph("the graph has no Output; add one behind the last node")
 
 
@@ -168,16 +165,13 @@ def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
     after: dict[str, list[str]] = {name: [] for name in flat.nodes}
     for source, target in flat.edges:
         after[source].append(target)
-    (start,) = (name for name, node in flat.nodes.items() if node.kind == "Input" and name not in flat.passes)
-    with _Where(start, flat.nodes[start]):
-        shape = whole_numbers(flat.nodes[start], "shape")
-        if min(shape, default=1) < 1:
-            raise InvalidGraph(f"its shape {shape_text(shape)} has a size below 1; write the shape of a sample")
-        check_size(shape)
-    shapes = {start: (shape, shape)}
+    starts = sorted(name for name, node in flat.nodes.items() if node.kind == "Input" and name not in flat.passes)
+    shapes = {start: _sample(start, flat.nodes[start]) for start in starts}
+    if len(starts) > 1:
+        check_size((sum(math.prod(shape) for shape, _ in shapes.values()),))
     fed_by: dict[str, str] = {}
     try:
-        _follow(flat, after, shapes, deque([start]), fed_by)
+        _follow(flat, after, shapes, deque(starts), fed_by)
         for members in _unfed(flat):
             _begin(flat, members, shapes)
             _follow(flat, after, shapes, deque(name for name in members if name in shapes), fed_by)
@@ -185,6 +179,16 @@ def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
         error.reached = len(shapes)
         raise
     return shapes
+
+
+def _sample(name: str, node: Node) -> tuple[Shape, Shape]:
+    """What an Input takes and gives."""
+    with _Where(name, node):
+        shape = whole_numbers(node, "shape")
+        if min(shape, default=1) < 1:
+            raise InvalidGraph(f"its shape {shape_text(shape)} has a size below 1; write the shape of a sample")
+        check_size(shape)
+    return shape, shape
 
 
 def _begin(flat: Flat, members: list[str], shapes: dict[str, tuple[Shape, Shape]]) -> None:

@@ -1,6 +1,6 @@
 r"""What a user gives: a graph in a file or as nir's own object, an input as an array, a tensor or a file, and numbers.
 
-Arrays have axes (T, B, \*shape): steps, samples, and the shape of the graph's Input.
+Arrays have axes (T, B, \*shape): steps, samples, and the shape of the graph's Input; of several Inputs there is one for each.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 GivenPath: TypeAlias = "str | os.PathLike[str]"
 GivenGraph: TypeAlias = "GivenPath | nir.NIRGraph"
 GivenArray: TypeAlias = "Array | torch.Tensor | GivenPath"
+GivenInput: TypeAlias = "GivenArray | Mapping[str, Array | torch.Tensor]"
+"""Of a graph with several Inputs a mapping, name → array, or a file that has an array for each."""
 Tell: TypeAlias = "Callable[[str], None]"
 """Told a line."""
 
@@ -80,7 +82,7 @@ def path_of(path: GivenPath) -> Path:
 
 def inputs_of(
     path: Path,
-    given: GivenArray | None,
+    given: GivenInput | None,
     dt: float,
     seed: int,
     steps: int | None = None,
@@ -95,7 +97,8 @@ def inputs_of(
     time_limit : seconds that a run may take
     tell : told how a graph was read that means nothing as it stands, and that libraries are given other names, a line each
 
-    The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.
+    The batch of 1 of a graph that was exported with one may be left out of the input, or be in it.  Several Inputs come as one
+    array (T, B, n), side by side in the order of their names.
 
     Raises UnreadableGraph, InvalidGraph, BadStimulus, and TooSlow where a run is expected to take too long.
     """
@@ -107,7 +110,7 @@ def inputs_of(
     return inputs_for(graph, dt, seed, steps, time_limit=time_limit)
 
 
-def inputs_given(path: Path, given: GivenArray | None, dt: float, *, time_limit: float, tell: Tell = untold) -> InputSet | None:
+def inputs_given(path: Path, given: GivenInput | None, dt: float, *, time_limit: float, tell: Tell = untold) -> InputSet | None:
     """What a graph file is fed where an input is given; None where a set is to be made, which then can be.
 
     All else is as :func:`inputs_of` has it.
@@ -131,16 +134,17 @@ def _read(path: Path, tell: Tell) -> Graph:
     return graph
 
 
-def _fed(graph: Graph, given: GivenArray, dt: float, time_limit: float) -> InputSet:
+def _fed(graph: Graph, given: GivenInput, dt: float, time_limit: float) -> InputSet:
     from nir_interop.agreement.inputs import given as as_given
-    from nir_interop.graphs import inline, validate
+    from nir_interop.agreement.inputs import several
+    from nir_interop.graphs import inline, input_shapes, validate
     from nir_interop.reference.room import check_room, check_time
 
     shapes = validate(graph)
-    (entry,) = graph.of_kind("Input")
-    stimulus = _fitted(given, tuple(int(size) for size in shapes[entry][1]))
+    entries = input_shapes(graph, shapes)
+    stimulus = _of_inputs(given, entries)
     check_time(check_room(inline(graph), shapes, dt, *stimulus.shape[:2]), time_limit)
-    return as_given(stimulus)
+    return as_given(stimulus, several(entries))
 
 
 def given_input(given: GivenArray) -> Array:
@@ -180,13 +184,37 @@ def output_of(given: GivenArray, stimulus: Array) -> Array:
     return load_output(path_of(given), stimulus) if _is_path(given) else given_output(given, stimulus)
 
 
-def _fitted(given: GivenArray, shape: tuple[int, ...]) -> Array:
-    """The input, in the shape that the graph's Input has."""
-    from nir_interop.stimuli import given_stimulus, load_stimulus
+Sample: TypeAlias = "tuple[int, ...]"
+Reader: TypeAlias = "Callable[[Sample], Array]"
+"""Reads an array whose samples have a shape.  Raises BadStimulus where they have another."""
 
-    def read(asked: tuple[int, ...]) -> Array:
-        return load_stimulus(path_of(given), asked).input if _is_path(given) else given_stimulus(given, asked)
 
+def _of_inputs(given: GivenInput, entries: Mapping[str, Sample]) -> Array:
+    """The input of a graph with these Inputs; of several, all of them side by side.  Raises BadStimulus."""
+    from nir_interop.graphs import sample_shape
+    from nir_interop.stimuli import by_name, check_names, each_by_name, given_stimulus, load_stimulus, side_by_side
+
+    def from_file(path: Path, key: str) -> Reader:
+        return lambda shape: load_stimulus(path, shape, key).input
+
+    def from_value(value: Any, what: str) -> Reader:
+        return lambda shape: given_stimulus(value, shape, what)
+
+    if isinstance(given, Mapping):
+        check_names(given, entries)
+        read = {name: from_value(given[name], f"the input for {shown(name)}") for name in entries}
+    elif _is_path(given) and len(entries) > 1 and by_name(path_of(given), entries):
+        read = {name: from_file(path_of(given), name) for name in entries}
+    else:
+        whole = from_file(path_of(given), "input") if _is_path(given) else from_value(given, "the input")
+        with each_by_name(entries):
+            return _fitted(whole, sample_shape(entries))
+    parts = {name: _fitted(read[name], shape) for name, shape in entries.items()}
+    return side_by_side(parts) if len(parts) > 1 else parts.popitem()[1]
+
+
+def _fitted(read: Reader, shape: Sample) -> Array:
+    """An input, in the shape that the graph's Input has."""
     try:
         return read(shape)
     except BadStimulus as error:

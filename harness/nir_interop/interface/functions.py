@@ -1,9 +1,9 @@
 r"""Check, explain, reconcile, upgrade, simulate, and what is known of backends: what a user and the command line call.
 
-Common to all: a graph is the path of a ``.nir`` file or a ``nir.NIRGraph``; an input is a NumPy array or a torch tensor, axes
-(T, B, \*shape), or the path of an npz file that holds one under ``input``, and without one a seeded set of inputs is made for
-the graph; ``dt`` is a step in seconds.  Libraries run in processes of their own.  What goes wrong raises an exception of
-:mod:`nir_interop.errors`, in one line.
+Common to all: a graph is the path of a ``.nir`` file or a ``nir.NIRGraph``; an input is a NumPy array or a torch tensor of real
+numbers, axes (T, B, \*shape), or the path of an npz file that holds one under ``input``; of several Inputs it is a mapping or a
+file with an array for each by its name; without one a seeded set of inputs is made for the graph; ``dt`` is a step in seconds.
+Libraries run in processes of their own.  What goes wrong raises an exception of :mod:`nir_interop.errors`, in one line.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nir_interop.backends.own_modules import Run
-    from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenPath, Tell
+    from nir_interop.interface.arguments import GivenArray, GivenGraph, GivenInput, GivenPath, Tell
     from nir_interop.interface.transfers import Transfer
     from nir_interop.recording import Recording
     from nir_interop.transfer.check import Checked
@@ -58,7 +58,7 @@ LIMIT = 20.0
 def check(
     graph: GivenGraph,
     *,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     backends: Iterable[str] | None = None,
     seed: int = 0,
@@ -73,7 +73,7 @@ def check(
     r"""Run a graph in every library, and compare each with NIR's own meaning in steps.
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     dt : the step [s]
     backends : names; by default every installed one
     seed : of the inputs that are made
@@ -125,7 +125,7 @@ def explain(
     graph: GivenGraph,
     *,
     backend: str,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     seed: int = 0,
     store: GivenPath | None = None,
@@ -137,7 +137,7 @@ def explain(
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
     backend : the library's name
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     dt : the step [s]
     seed : of the inputs that are made
     store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
@@ -189,7 +189,7 @@ def reconcile(
     *,
     to: str,
     source: str = "nir",
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     output: GivenArray | None = None,
     rule: str = "",
     dt: float = DT,
@@ -208,7 +208,7 @@ def reconcile(
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
     to : the library that is to run it
     source : the library whose importer has it right; ``nir`` for NIR's own meaning
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made to show differences
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set made to show differences
     output : what the source computed for this input, axes (T, B, \*shape) or (T, B, n); a path is an npz file with ``output``
     rule : a source of ``axis=value`` pairs instead: ``reset=subtract,timing=late``
     dt, dt_from, dt_to : the step [s] of both sides, of the source where it is another, and of the target
@@ -261,7 +261,7 @@ def reconcile(
 def upgrade(
     graph: GivenGraph,
     *,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     dt: float = DT,
     seed: int = 0,
     time_limit: float = LIMIT,
@@ -297,7 +297,7 @@ def upgrade(
 
 def simulate(
     graph: GivenGraph,
-    input: GivenArray | None = None,
+    input: GivenInput | None = None,
     *,
     dt: float = DT,
     seed: int = 0,
@@ -308,7 +308,7 @@ def simulate(
     r"""What NIR means by a graph in steps: the reference's recording, made in this process.
 
     graph : path of a ``.nir`` file, or a ``nir.NIRGraph``
-    input : axes (T, B, \*shape), real numbers; by default a seeded set of inputs that is made for the graph
+    input : axes (T, B, \*shape), of several Inputs name → such an array; by default a seeded set that is made for the graph
     dt : the step [s]
     seed : of the inputs that are made
     time_limit : seconds that the run may be expected to take most of

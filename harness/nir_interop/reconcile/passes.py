@@ -11,12 +11,12 @@ from nir_interop.reconcile.substitutes import LOOPS, SCALES, STAND_INS
 from nir_interop.reconcile.synapses import SYNAPSES
 from nir_interop.reconcile.time_constants import INTEGRATORS, STEPS
 from nir_interop.reconcile.voltages import OFFSETS
-from nir_interop.reconcile.wiring import NESTING, OUTPUT_PASSES, WIRING
+from nir_interop.reconcile.wiring import END_PASSES, NESTING, WIRING
 from nir_interop.reconcile.writing import WRITING
 
 PASSES: tuple[Pass, ...] = (
     *INLINING,
-    *OUTPUT_PASSES,
+    *END_PASSES,
     *INTEGRATORS,
     *BATCHES,
     *SCALES,

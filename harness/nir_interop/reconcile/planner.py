@@ -7,6 +7,7 @@ declines or misruns, is left out where the target itself does without it: every 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -173,10 +174,12 @@ def _no_worse(one: Plan, other: Plan) -> bool:
 
 
 def fitted(stimulus: Array, graph: Graph) -> Array:
-    """A stimulus with the axes of a graph's Input, where those differ by axes of one element alone."""
+    """A stimulus with the axes of a graph's Input, where those differ by axes of one element alone, and where several Inputs
+    that were side by side are one with several axes."""
     entries = graph.of_kind("Input")
     shape = tuple(int(size) for size in np.atleast_1d(graph.nodes[entries[0]]["shape"])) if len(entries) == 1 else ()  # type: ignore[index]
     same = [size for size in shape if size != 1] == [size for size in stimulus.shape[2:] if size != 1]
+    same |= stimulus.ndim == 3 and math.prod(shape) == stimulus.shape[2]
     return stimulus.reshape(*stimulus.shape[:2], *shape) if shape and same else stimulus
 
 

@@ -313,7 +313,7 @@ def with_pulses(graph: Graph, pulses: Mapping[str, Values], source: Side, target
     are no spare neurons (see :func:`spare_neurons`).
     """
     names, shapes = tuple(sorted(pulses)), validate(graph)
-    (heard,) = graph.of_kind("Input")
+    heard = graph.of_kind("Input")[0]
     try:
         _refuse_joins(graph, names, target)
         if any(len(shape) != 1 for shape in (shapes[heard][1], *(shapes[name][0] for name in names))):

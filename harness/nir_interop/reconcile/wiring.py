@@ -1,6 +1,7 @@
-"""Edges: joins that a target does not add up, neurons that feed themselves, and several Outputs.
+"""Edges: joins that a target does not add up, neurons that feed themselves, and several Inputs or Outputs.
 
-What a target makes of them is known from its probes alone; without evidence of a misrun nothing is rewritten.
+What a target makes of them is known from its probes alone; without evidence of a misrun nothing is rewritten.  Several Inputs
+are joined for every library: a model is called with one, and where one takes several the planner leaves the pass out.
 """
 
 from __future__ import annotations
@@ -11,8 +12,21 @@ import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import Domain, Join, Recurrence, Wiring
-from nir_interop.graphs import NEURONS, Array, Graph, Node, in_order, nest, renamed, validate
+from nir_interop.graphs import (
+    NEURONS,
+    Array,
+    Graph,
+    Node,
+    in_order,
+    input_shapes,
+    nest,
+    places,
+    renamed,
+    sample_shape,
+    validate,
+)
 from nir_interop.graphs.primitives import DENSE
+from nir_interop.printable import shape_text
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.neurons import lossless
 from nir_interop.reference.neurons import delay_steps
@@ -274,7 +288,58 @@ def one_output(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     return Rewritten(Graph(nodes, tuple(edges), graph.metadata), tuple(names), why)
 
 
-OUTPUT_PASSES: tuple[Pass, ...] = (
+def one_input(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Take several Inputs from one, in which they stand side by side in the order of their names.
+
+    .. math:: x^{(k)} = S_k\,x, \qquad (S_k)_{ij} = [\,j = i + n_1 + \dots + n_{k-1}\,]
+
+    with :math:`n_k` the size of the *k*-th Input, or its channels where all are feature maps of one height and width: each
+    :math:`S_k` is a Linear layer, or a convolution with kernels of one element, of zeros and ones under the Input's own name,
+    so that no number changes.  Refused where Inputs have other axes: NIR has no node that gives what comes in more axes.
+    """
+    names = graph.of_kind("Input")
+    if len(names) < 2 or not target.domain:
+        return None
+    inputs = input_shapes(graph, validate(graph))
+    spaces = {shape[1:] for shape in inputs.values()}
+    if len(spaces) > 1 or not all(inputs.values()) or len(next(iter(spaces))) > 2:
+        told = ", ".join(f"{name} {shape_text(shape)}" for name, shape in inputs.items())
+        why = f"the importer takes one Input, and no layer takes apart one that holds these side by side: {told}"
+        raise Refused(Cause.UNSUPPORTED, names, why)
+    (space,) = spaces
+    sizes = {name: (shape[0],) for name, shape in inputs.items()}
+    (whole,) = sample_shape(sizes)
+    nodes, begin = dict(graph.nodes), free_name("input", graph.nodes)
+    for name, place in places(sizes).items():
+        chosen = np.eye(whole, dtype=np.float32)[place]
+        nodes[name] = _choosing(chosen, space)
+    nodes[begin] = Node("Input", {"shape": np.array([whole, *space])})
+    edges = [*((begin, name) for name in names), *graph.edges]
+    told = ", ".join(f"{name} ({shape[0]})" for name, shape in inputs.items())
+    where = "one after another along the channels" if space else "side by side"
+    why = f"the importer takes one Input; {begin} holds them {where}, in this order: {told}"
+    return Rewritten(Graph(nodes, tuple(edges), graph.metadata), names, why)
+
+
+def _choosing(chosen: Array, space: tuple[int, ...]) -> Node:
+    """A layer that gives some of the elements that come in, or some of the channels."""
+    if not space:
+        return Node("Linear", {"weight": chosen})
+    ones = tuple(1 for _ in space)
+    extents = {"stride": ones, "padding": tuple(0 for _ in space), "dilation": ones, "groups": 1, "input_shape": space}
+    given = {name: value[0] if len(space) == 1 and isinstance(value, tuple) else value for name, value in extents.items()}
+    params = {"weight": chosen.reshape(*chosen.shape, *ones), "bias": np.zeros(len(chosen), dtype=np.float32)}
+    return Node(f"Conv{len(space)}d", {**params, **{name: np.array(value) for name, value in given.items()}})
+
+
+END_PASSES: tuple[Pass, ...] = (
+    Pass(
+        "one_input",
+        (),
+        frozenset({Cause.UNSUPPORTED}),
+        "outputs, spikes and membranes, for the Inputs side by side in the order of their names",
+        one_input,
+    ),
     Pass(
         "one_output",
         (),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nir_interop.errors import BadStimulus
-from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node, inline, validate
+from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node, inline, input_shapes, places, sample_shape, validate
 from nir_interop.recording import Recording
 from nir_interop.reference.exact.element import ExactElement
 from nir_interop.reference.neurons import Delay, Element, State, SteppedNeuron, Trace, delay_steps
@@ -110,19 +110,22 @@ class Simulator:
         self.elements = {name: self._element(name, node) for name, node in self.graph.primitives()}
         self.delays = {name: element for name, element in self.elements.items() if isinstance(element, Delay)}
         self.sources = {name: self.graph.into(name) for name in self.graph.nodes}
-        (self.input,) = self.graph.of_kind("Input")
+        self.inputs = input_shapes(self.graph, self.shapes)
+        self.sample = sample_shape(self.inputs)
 
     def run(
         self, stimulus: Array, memory: CarriedState | None = None, *, membranes: bool = True
     ) -> tuple[Recording, CarriedState]:
         r"""Run a stimulus, axes (T, B, \*shape), from zero state or from where an earlier run ended; ``memory`` stays as it is.
 
+        Of several Inputs it has axes (T, B, n), all of them side by side (see :mod:`nir_interop.graphs.ends`).
+
         Raises BadStimulus where the stimulus does not fit the graph's input, or the run would hold too much memory.
         """
         if not np.isfinite(stimulus).all():
             raise BadStimulus("the stimulus holds NaN or infinite values; a NIR graph has no meaning for them")
-        if stimulus.ndim < 2 or stimulus.shape[2:] != self.shapes[self.input][1]:
-            raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.shapes[self.input][1]})")
+        if stimulus.ndim < 2 or stimulus.shape[2:] != self.sample:
+            raise BadStimulus(f"the stimulus has axes {stimulus.shape}; the graph takes (T, B, *{self.sample})")
         check_room(self.graph, self.shapes, self.dt, *stimulus.shape[:2], membranes=membranes)
         record = _Record()
         with torch.no_grad():
@@ -135,20 +138,27 @@ class Simulator:
 
     def _advance(self, x: Tensor, memory: CarriedState, record: _Record, membranes: bool) -> None:
         """Run all stages over some steps."""
-        values = {self.input: x}
+        values = self._fed(x)
         for stage in self.stages:
             if stage.cyclic:
-                self._step_by_step(stage, values, memory, record, membranes)
-            elif stage.nodes[0] != self.input:
+                self._step_by_step(stage, len(x), values, memory, record, membranes)
+            elif stage.nodes[0] not in self.inputs:
                 name = stage.nodes[0]
                 parts = [values[source] for source in self.sources[name]]
                 values[name] = self._evaluate(name, _add(parts), memory, record, membranes)
 
+    def _fed(self, x: Tensor) -> dict[str, Tensor]:
+        """What each Input gives, of all of them side by side."""
+        if len(self.inputs) == 1:
+            return dict.fromkeys(self.inputs, x)
+        where = places(self.inputs)
+        return {name: x[..., where[name]].reshape(*x.shape[:2], *shape) for name, shape in self.inputs.items()}
+
     def _step_by_step(
-        self, stage: Stage, values: dict[str, Tensor], memory: CarriedState, record: _Record, membranes: bool
+        self, stage: Stage, steps: int, values: dict[str, Tensor], memory: CarriedState, record: _Record, membranes: bool
     ) -> None:
         """Run a stage with a cycle; a delayed edge carries what its source gave in the step before."""
-        steps, sources = len(values[self.input]), {source for source, _ in stage.delayed}
+        sources = {source for source, _ in stage.delayed}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
         for t in range(steps):
             now = {name: self.delays[name].ahead(memory.nodes[name]) for name in stage.ahead}
@@ -201,7 +211,7 @@ class Simulator:
         for stage in () if self.silent else self.stages:
             for name in stage.nodes:
                 element = self.elements[name]
-                if isinstance(element, Stateless) and name != self.input:
+                if isinstance(element, Stateless) and name not in self.inputs:
                     heard = [answers[source] for source in self.sources[name] if (source, name) not in stage.delayed]
                     answers[name] = element.sequence(_add([zeros(self.shapes[name][0]), *heard]), {}).output
         return answers

@@ -1,7 +1,13 @@
-"""A user's own input, and what came out for it: npz files with the keys ``input`` and ``output``, or arrays."""
+"""A user's own input, and what came out for it: npz files with the keys ``input`` and ``output``, or arrays.
+
+Of a graph with several Inputs a file has an array for each by its name, and a caller gives a mapping; or all of them stand side
+by side under ``input``, (T, B, n), each flattened and in the order of their names, which is how recordings are saved.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +16,46 @@ from numpy.typing import NDArray
 
 from nir_interop.errors import BadStimulus
 from nir_interop.npz import REAL, Archive, Check
-from nir_interop.printable import printable, shape_text
+from nir_interop.printable import listed, printable, shape_text, shown
 from nir_interop.stimuli.stimulus import Stimulus
 
 KEY = "input"
 
 _HOW = "write one with numpy.savez(path, input=array), axes (T, B, *shape)"
+_INDEX = "index"
+"""What a recording has beside its arrays."""
+HOW_BY_NAME = "write an array for each Input by its name, numpy.savez(path, a=array, b=array), axes (T, B, *shape)"
 
 
-def load_stimulus(path: Path, shape: tuple[int, ...] | None) -> Stimulus:
+def load_stimulus(path: Path, shape: tuple[int, ...] | None, key: str = KEY) -> Stimulus:
     """The input in an npz file: key ``input``, axes (T, B, \\*shape), any real numbers; float32 from here on.
 
     shape : of the graph's input at one step, without batch; None where any will do
+    key : another key, of one of several Inputs
 
     Raises BadStimulus where the file is none of that, holds values that are not finite, no steps or samples, or more
     than ``--memory-limit`` allows; what its header declares is checked before anything of its size is allocated.
     """
-    check = _fits(f"{KEY!r} in {str(path)!r}", shape)
-    return Stimulus(_array(path, (KEY,), _HOW, check), None, "file", "given", 0)
+    check = _fits(f"{key!r} in {str(path)!r}", shape)
+    return Stimulus(_array(path, (key,), _HOW, check), None, "file", "given", 0)
+
+
+def by_name(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether an npz file has an array for each of several Inputs by its name; else all of them side by side under ``input``.
+
+    inputs : name → shape of a sample
+
+    Raises BadStimulus where it has neither.
+    """
+    with Archive(path, HOW_BY_NAME) as archive:
+        if KEY in archive and _INDEX in archive and _INDEX not in inputs:
+            return False  # a recording, whose other arrays have names of their own
+        missing = [name for name in sorted(inputs) if name not in archive]
+        if not missing:
+            return True
+        if KEY in archive and len(missing) == len({*inputs} - {KEY}):
+            return False
+    raise BadStimulus(f"{str(path)!r} has nothing for {_named(missing, inputs)}; {HOW_BY_NAME}")
 
 
 def load_output(path: Path, stimulus: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -54,12 +82,54 @@ def load_labels(path: Path) -> NDArray[np.int64] | None:
         return labels.astype(np.int64)
 
 
-def given_stimulus(values: Any, shape: tuple[int, ...] | None) -> NDArray[np.float32]:
+def given_stimulus(values: Any, shape: tuple[int, ...] | None, what: str = "the input") -> NDArray[np.float32]:
     r"""An input that a caller gave as an array or a tensor of any real numbers, axes (T, B, \*shape); float32 from here on.
 
     Raises BadStimulus as :func:`load_stimulus` does.
     """
-    return _given(values, "the input", _fits("the input", shape))
+    return _given(values, what, _fits(what, shape))
+
+
+def check_names(given: Mapping[Any, Any], inputs: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise BadStimulus for a mapping that has not exactly the names of a graph's Inputs."""
+    missing = [name for name in sorted(inputs) if name not in given]
+    if missing:
+        raise BadStimulus(f"the input has nothing for {_named(missing, inputs)}; give an array for each Input by its name")
+    others = sorted(shown(name) for name in given if name not in inputs)
+    if others:
+        raise BadStimulus(f"the input has {others[0]}, which is no Input of the graph; it has {_named([*inputs], inputs)}")
+
+
+@contextmanager
+def each_by_name(inputs: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
+    """Where one array for several Inputs does not fit, what they are is said as well."""
+    try:
+        yield
+    except BadStimulus as error:
+        if len(inputs) == 1:
+            raise
+        told = f"the graph has {_named([*inputs], inputs)}: give an array for each by its name, or all side by side"
+        raise BadStimulus(f"{error}; {told}") from error
+
+
+def side_by_side(parts: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    r"""Several Inputs, axes (T, B, \*shape) each, as one array (T, B, n), in the order of their names.
+
+    Raises BadStimulus where they are not of the same steps and samples.
+    """
+    (first, one), *others = sorted(parts.items())
+    for name, other in others:
+        if other.shape[:2] != one.shape[:2]:
+            steps, samples = other.shape[:2]
+            differ = f"{steps} steps and {samples} samples, and that for {shown(first)} {one.shape[0]} and {one.shape[1]}"
+            raise BadStimulus(f"the input for {shown(name)} has {differ}; give all Inputs the same")
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for _, part in sorted(parts.items())], axis=2)
+
+
+def _named(names: list[str], inputs: Mapping[str, tuple[int, ...]]) -> str:
+    """Inputs with their shapes, for a sentence."""
+    told = [f"{shown(name)} ({_axes(('T', 'B', *inputs[name]))})" for name in sorted(names)]
+    return f"Input{'s' if len(told) > 1 else ''} {listed(told)}"
 
 
 def given_output(values: Any, stimulus: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -131,5 +201,5 @@ _COPIES = 5
 """Bytes for each element besides: in single precision, and whether it is finite."""
 
 
-def _axes(shape: tuple[int, ...]) -> str:
+def _axes(shape: tuple[object, ...]) -> str:
     return ", ".join(map(str, shape))

@@ -243,7 +243,8 @@ def run_graph(
                 if inputs.status != OK:
                     scheduler.stop()
                     return inputs
-                kept.inputs = InputSet(load_arrays(given)["input"], inputs.kinds, seed, inputs.scale, inputs.quiet)
+                array = load_arrays(given)["input"]
+                kept.inputs = InputSet(array, inputs.kinds, seed, inputs.scale, inputs.quiet, inputs.names)
             job = Meaning(graph=str(clear), stimulus=str(given), dt=dt, seed=seed, nodes=facts.nodes, save=str(meant))
             meaning = await ask(reference, job)
             if meaning.status != OK:

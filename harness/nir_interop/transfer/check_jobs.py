@@ -26,7 +26,7 @@ def make_inputs(adapter: Adapter, job: MakeInputs, progress: JobProgress) -> Inp
     except Exception as error:
         return ended(InputsMade, failure(error, Status.RUN_ERROR, Stage.RUN))
     save_arrays(job.path(job.save), {"input": made.input})
-    return InputsMade(kinds=made.kinds, scale=made.scale, quiet=made.quiet)
+    return InputsMade(kinds=made.kinds, scale=made.scale, quiet=made.quiet, names=made.names)
 
 
 def judge(adapter: Adapter, job: Judge, progress: JobProgress) -> Judged:

@@ -250,6 +250,7 @@ class InputsMade(Outcome):
     kinds: tuple[str, ...] = ()
     scale: float | None = None
     quiet: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,138 @@
+"""Every hint about an exporter is true: the trouble is there, and gone once its advice is followed."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nir_interop.backends.adapter import load_adapter
+from nir_interop.backends.own_modules import Hint, OwnModule, OwnNode
+from tests.adapters.own_steps import computed
+
+with warnings.catch_warnings():
+    # Of torch's, while libraries are imported.
+    warnings.simplefilter("ignore")
+    from tests.adapters.own_troubles import DT, FAILS, SIZE, TROUBLES, Averaged, box, fc, full, leaky, node, norse, stimulus
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::RuntimeWarning"
+)
+
+
+def hints(described: OwnModule) -> list[Hint]:
+    return [hint for each in described.nodes.values() for hint in each.hints]
+
+
+def exported(library: str, module: nn.Module, folder: Path, dt: float) -> OwnModule:
+    """What the file of a module's own exporter says; raises whatever stands in its way."""
+    graph = load_adapter(library).export_own(module, stimulus(module)[0], dt)
+    nir.write(folder / "own.nir", graph)
+    return as_described(nir.read(folder / "own.nir"), DT[library])
+
+
+def as_described(graph: nir.NIRGraph, dt: float) -> OwnModule:
+    nodes: dict[str, OwnNode] = {}
+    ends = {}
+    edges = []
+    for name, each in graph.nodes.items():
+        kind = type(each).__name__
+        if kind == "NIRGraph":
+            inner = as_described(each, dt)
+            nodes |= {f"{name}.{key}": value for key, value in inner.nodes.items() if key not in ("input", "output")}
+            edges += [
+                (f"{name}.{a}", f"{name}.{b}") for a, b in inner.edges if "input" not in (a, b) and "output" not in (a, b)
+            ]
+            ends[name] = (f"{name}.{inner.edges[[a for a, _ in inner.edges].index('input')][1]}",) * 2
+            continue
+        renamed = {"Input": "input", "Output": "output"}.get(kind, name)
+        ends[name] = (renamed, renamed)
+        params = {
+            key: np.asarray(value)
+            for key, value in vars(each).items()
+            if isinstance(value, (np.ndarray, np.generic, int, float, tuple))
+        }
+        fires = "v_threshold" in params
+        nodes[renamed] = OwnNode(kind, params, "NIR" if fires else "", "value" if fires else "")
+    edges += [(ends[a][1], ends[b][0]) for a, b in graph.edges]
+    return OwnModule(nodes, tuple(edges), dt)
+
+
+def computes(library: str, module: nn.Module, file: OwnModule) -> bool:
+    x = stimulus(module)
+    recording = load_adapter(library).record(module, x)
+    expected = next(iter(recording.spikes.values())) if isinstance(module, Averaged) else recording.outputs["output"]
+    assert expected.any()
+    values = computed(file, x)["output"]
+    return values.shape == expected.shape and bool((values == expected).all())
+
+
+def numbered() -> list[Any]:
+    return [pytest.param(*each, id=f"{number}-{each[0]}-{each[3]}") for number, each in enumerate(TROUBLES)]
+
+
+@pytest.mark.parametrize(("library", "module", "trouble", "says", "advised"), numbered())
+def test_a_hint_is_true_and_so_is_its_advice(
+    library: str, module: nn.Module, trouble: str, says: str, advised: nn.Module | None, tmp_path: Path
+) -> None:
+    adapter = load_adapter(library)
+    described = adapter.describe(module, stimulus(module)[0], DT[library])
+    assert any(says in hint.says for hint in hints(described)), [hint.says for hint in hints(described)]
+    # Norse's exporter is asked with the step at which what it writes is right; what it writes otherwise is a test of its own.
+    dt = 1.0 if library == "norse" else DT[library]
+    if trouble == FAILS:
+        with pytest.raises(Exception, match=r"."):
+            exported(library, module, tmp_path, dt)
+    else:
+        assert not computes(library, module, exported(library, module, tmp_path, dt))
+    if advised is not None:
+        after = adapter.describe(advised, stimulus(advised)[0], DT[library])
+        assert not any(says in hint.says for hint in hints(after))
+        assert computes(library, advised, exported(library, advised, tmp_path, dt))
+
+
+def test_norses_time_constants_are_right_at_a_step_of_1_alone(tmp_path: Path) -> None:
+    adapter, module = load_adapter("norse"), box()
+    described = adapter.describe(module, stimulus(module)[0], 1e-3)
+    assert any("to_nir(net, sample, dt=1)" in hint.says for hint in hints(described))
+    assert not computes("norse", module, exported("norse", module, tmp_path, 1e-3))
+    assert computes("norse", module, exported("norse", module, tmp_path, 1.0))
+
+
+def test_a_decay_above_1_is_written_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = leaky(beta=torch.linspace(0.5, 0.9, SIZE).where(torch.arange(SIZE) > 0, torch.tensor(-0.3)), learn_beta=True)
+    adapter = load_adapter("snntorch")
+    described = adapter.describe(module, stimulus(module)[0], 1e-4)
+    assert any("beta.data.clamp_(0, 1)" in hint.says for hint in hints(described))
+    assert not computes("snntorch", module, exported("snntorch", module, tmp_path, 1e-4))
+    clamped = leaky(beta=module[1].beta.detach().clamp(0, 1), learn_beta=True)  # type: ignore[index,union-attr]
+    assert computes("snntorch", clamped, exported("snntorch", clamped, tmp_path, 1e-4))
+
+
+def test_a_layer_without_trouble_has_no_hint(tmp_path: Path) -> None:
+    for library, module in (("snntorch", leaky()), ("spikingjelly", node())):
+        assert not hints(load_adapter(library).describe(module, stimulus(module)[0], DT[library]))
+        assert computes(library, module, exported(library, module, tmp_path, DT[library]))
+
+
+def test_one_number_for_a_leaky_integrator_of_norse(tmp_path: Path) -> None:
+    from norse.torch.functional.leaky_integrator_box import LIBoxParameters
+    from norse.torch.module.leaky_integrator_box import LIBoxCell
+
+    adapter = load_adapter("norse")
+    one = norse.SequentialState(fc(), LIBoxCell())
+    described = adapter.describe(one, stimulus(one)[0], 1e-3)
+    assert any(
+        "give tau_mem_inv=torch.full((8,), 100.0), v_leak=torch.full((8,), 0.0)" in hint.says for hint in hints(described)
+    )
+    with pytest.raises(ValueError, match="type mismatch"):
+        exported("norse", one, tmp_path, 1.0)
+    each = norse.SequentialState(fc(), LIBoxCell(LIBoxParameters(full(100.0), full(0.0))))
+    assert exported("norse", each, tmp_path, 1.0).nodes["1"].kind == "LI"
