@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,7 +55,8 @@ class OwnModules(TorchAdapter):
             trace, way, steps = self._traced(module, sample, run)
             inside = not all(self.library.is_sequence(neuron) for neuron in neurons_in(module, self.library).values())
             hints = self.library.module_hints(module, inside and way.name in (WHOLE, FRAME))
-            return described(trace, self.library, steps, dt, way.notes, hints)
+            own = described(trace, self.library, steps, dt, way.notes, hints)
+            return replace(own, steps=way.steps, constant=way.name == FRAME)
 
     def takes_sequences(self, module: Any, sample: torch.Tensor) -> bool:
         """Whether a module runs on a whole sequence, and not on one step; sample: one step, axes (B, \\*shape)."""
@@ -76,8 +78,7 @@ class OwnModules(TorchAdapter):
             try:
                 way = way_of(module, x, self.library, run)
                 steps = way.steps or TRACED_STEPS
-                if way.steps is not None:
-                    x = x[:1]
+                x = x[:1] if way.name == FRAME else x[:1].expand(steps, *x.shape[1:]).clone()
                 return self._run(module, x, way, steps), way, steps
             except CannotRecord as error:
                 problem = problem or NotExpressible(str(error))
@@ -96,7 +97,7 @@ class OwnModules(TorchAdapter):
         layers = layers_in(module, self.library)
         parameters = {id(each): name for name, each in module.named_parameters()}
         tracer = Tracer(layers, self._ports, parameters, steps, x.shape[1])
-        tracer.give(x, (ONE if way.steps else TIME, BATCH, *[FEATURE] * (x.ndim - 2)))
+        tracer.give(x, (ONE if way.name == FRAME else TIME, BATCH, *[FEATURE] * (x.ndim - 2)))
         with tracer.watching():
             result = way.run(module, x)
             if isinstance(result, list) and len(result) == steps and steps == len(x):

@@ -44,7 +44,7 @@ class Way:
 
     name : STEPS, WHOLE or FRAME, or that it is as was asked
     run : (module, input with axes (T, B, \\*shape)) → what the module returns, over time where it gives that
-    steps : how often a module repeats its one frame
+    steps : how many it runs at most, where its own code says that
     notes : what a reader should know of it
     """
 
@@ -56,13 +56,30 @@ class Way:
 
 @dataclass
 class _Seen:
-    """What neurons did in a trial. calls : by path; last : the layer that was called last"""
+    """What neurons did in a trial, by path.
+
+    calls : shapes of what they were given, in order of the first call; given, returned : which states and what came back
+    handed : which states the module itself was handed; result : what it gave
+    """
 
     calls: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
     given: dict[str, list[list[int]]] = field(default_factory=dict)
     returned: dict[str, list[list[int]]] = field(default_factory=dict)
+    handed: list[int] = field(default_factory=list)
     result: Any = None
     alive: list[Any] = field(default_factory=list)
+
+    @property
+    def counts(self) -> set[int]:
+        """How often neurons were called."""
+        return {len(shapes) for shapes in self.calls.values()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """What a trial was given."""
+
+    tensor: torch.Tensor
 
 
 def neurons_in(module: nn.Module, library: Neurons) -> dict[str, nn.Module]:
@@ -127,43 +144,80 @@ def way_of(module: nn.Module, frames: torch.Tensor, library: OwnLibrary, run: Ru
     if not neurons:
         raise CannotRecord(f"{type(module).__name__} has no neurons of this library; {GIVE}")
     frame = frames[0]
-    trials = []
-    for batch in (2, 5):
-        many = frame[:1].expand(batch, *frame.shape[1:]).clone()
-        trials.append(_tried(module, neurons, many, library))
+    trials = [_tried(module, neurons, frame[:1].expand(batch, *frame.shape[1:]).clone(), library) for batch in (2, 5)]
     small, large = trials
+    sequence = all(library.is_sequence(neuron) for neuron in neurons.values())
     if isinstance(small, _Seen) and isinstance(large, _Seen):
-        counts = [{len(shapes) for shapes in seen.calls.values()} for seen in (small, large)]
         lengths = [{shapes[0][0] for shapes in seen.calls.values()} for seen in (small, large)]
-        sequence = all(library.is_sequence(neuron) for neuron in neurons.values())
-        if sequence and counts == [{1}, {1}]:
+        if sequence and small.counts == large.counts == {1}:
             if lengths[0] == lengths[1] and len(lengths[0]) == 1:
                 return _one_frame(lengths[0].pop())
-        elif counts == [{1}, {1}]:
-            return _step_by_step(module, small, library)
-        elif counts[0] == counts[1] and len(counts[0]) == 1:
-            return _one_frame(counts[0].pop())
-    seen = _tried(module, neurons, frames, library)
-    if isinstance(seen, _Seen):
-        whole = len(frames)
-        right = all(
-            shapes[0][0] == whole and len(shapes) == 1 if library.is_sequence(neurons[path]) else len(shapes) == whole
+        elif small.counts == large.counts == {1}:
+            return _step_by_step(module, neurons, small, library)
+        elif small.counts == large.counts and len(small.counts) == 1:
+            return _one_frame(small.counts.pop())
+    whole = _whole(module, neurons, frames, library)
+    if isinstance(whole, Way):
+        return whole
+    # A module whose code names the size of a batch takes no other.
+    own = _tried(module, neurons, frame, library)
+    if isinstance(own, _Seen) and not sequence and own.counts == {1}:
+        return _step_by_step(module, neurons, own, library)
+    if isinstance(small, Exception):
+        said = f"{type(module).__name__} takes neither one step ({_line(small)}) nor a whole sequence ({_line(whole)})"
+        raise CannotRecord(f"{said}; {GIVE}")
+    raise CannotRecord(f"{_line(whole)}; {GIVE}")
+
+
+LONG = (8, 64, 512)
+"""Lengths of input that show how many steps a module runs whose own code says that."""
+
+
+def _whole(module: nn.Module, neurons: Mapping[str, nn.Module], frames: torch.Tensor, library: OwnLibrary) -> Way | Exception:
+    """All steps at once; what stands in its way, where something does."""
+
+    def runs(seen: _Seen, steps: int) -> bool:
+        return all(
+            shapes[0][0] == steps and len(shapes) == 1 if library.is_sequence(neurons[path]) else len(shapes) == steps
             for path, shapes in seen.calls.items()
         )
-        if right:
-            return Way(WHOLE, lambda net, x: net(x))
-        called = ", ".join(f"{path or 'it'} {len(shapes)} times" for path, shapes in seen.calls.items())
-        raise CannotRecord(f"{type(module).__name__} runs its neurons neither once a step nor once in all ({called}); {GIVE}")
-    whys = dict.fromkeys(_line(each) for each in (small, seen) if isinstance(each, Exception))
-    raise CannotRecord(f"{type(module).__name__} takes neither one step nor a whole sequence ({'; '.join(whys)}); {GIVE}")
+
+    seen = _tried(module, neurons, frames, library)
+    if isinstance(seen, _Seen) and runs(seen, len(frames)):
+        return Way(WHOLE, lambda net, x: net(x))
+    for length in LONG:
+        longer = frames[:1].expand(length, *frames.shape[1:]).clone()
+        trial = _tried(module, neurons, longer, library)
+        if isinstance(trial, _Seen) and len(trial.counts) == 1 and 1 < (steps := trial.counts.pop()) <= length:
+            again = _tried(module, neurons, longer[:1].expand(steps, *longer.shape[1:]).clone(), library)
+            if isinstance(again, _Seen) and runs(again, steps):
+                return _so_many(steps)
+    if isinstance(seen, Exception):
+        return seen
+    called = ", ".join(f"{path or 'it'} {len(shapes)} times" for path, shapes in seen.calls.items())
+    return CannotRecord(f"{type(module).__name__} runs its neurons neither once a step nor once in all: {called}")
+
+
+def _so_many(steps: int) -> Way:
+    """A whole sequence, of a length that the module itself says; to a shorter one, steps of zeros are added."""
+
+    def run(module: Any, x: Any) -> Any:
+        if len(x) > steps:
+            raise CannotRecord(f"the module runs {steps} steps by itself; give an input of at most {steps} steps")
+        return module(torch.cat([x, x.new_zeros(steps - len(x), *x.shape[1:])]) if len(x) < steps else x)
+
+    return Way(WHOLE, run, steps, (f"the module runs {steps} steps, whatever it is given",))
 
 
 def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:160]
+    said = str(error) if isinstance(error, NirInteropError) else f"{type(error).__name__}: {error}"
+    return " ".join(said.split())[:160]
 
 
-def _tried(module: nn.Module, neurons: Mapping[str, nn.Module], data: torch.Tensor, library: OwnLibrary) -> _Seen | Exception:
-    """What neurons do when the module is given some data; the error, where it fails."""
+def _tried(
+    module: nn.Module, neurons: Mapping[str, nn.Module], data: torch.Tensor, library: OwnLibrary, states: Sequence[Any] = ()
+) -> _Seen | Exception:
+    """What neurons do when the module is given some data, and states if there are any; the error, where it fails."""
     seen = _Seen()
 
     def watch(path: str) -> Callable[[nn.Module, Any, Any, Any], None]:
@@ -180,10 +234,10 @@ def _tried(module: nn.Module, neurons: Mapping[str, nn.Module], data: torch.Tens
     handles = [neuron.register_forward_hook(watch(path), with_kwargs=True) for path, neuron in neurons.items()]
     try:
         library.reset(module)
-        states = [library.start() for _ in _states(module)[0]]
-        seen.alive += states
-        seen.result = module(data, *states)
-        seen.given[""] = [[id(state) for state in states]]
+        handed = list(states) or [library.start() for _ in _states(module)[0]]
+        seen.alive += [*handed, _Data(data)]
+        seen.result = module(data, *handed)
+        seen.handed = [id(state) for state in handed]
     except NirInteropError:
         raise
     except Exception as error:
@@ -229,18 +283,19 @@ def _one_frame(steps: int) -> Way:
     return Way(FRAME, run, steps, (f"the module repeats its input for {steps} steps",))
 
 
-def _step_by_step(module: nn.Module, seen: _Seen, library: OwnLibrary) -> Way:
+def _step_by_step(module: nn.Module, neurons: Mapping[str, nn.Module], seen: _Seen, library: OwnLibrary) -> Way:
     needed, optional = _states(module)
     result = seen.result
-    several = isinstance(result, (tuple, list))
-    if not several:
+    if not isinstance(result, (tuple, list)):
         if needed:
             raise CannotRecord(f"forward takes {', '.join(needed)} and gives back no states; {GIVE}")
         return Way(STEPS, lambda net, x: torch.stack([net(frame) for frame in x]))
     names = [*needed, *optional]
+    if optional and not needed and not _hands_on(module, neurons, seen, library):
+        names = []
     if not names:
         return Way(STEPS, lambda net, x: torch.stack([net(frame)[0] for frame in x]), None, _first(result))
-    output, order = _order(seen, len(needed), len(names), library)
+    output, order = _order(seen, len(needed), len(names))
     first = [library.start() for _ in needed]
 
     def run(net: Any, x: Any) -> Any:
@@ -252,45 +307,51 @@ def _step_by_step(module: nn.Module, seen: _Seen, library: OwnLibrary) -> Way:
             states = [returned[number] for number in order]
         return torch.stack(outputs)
 
-    return Way(STEPS, run, None, () if output == 0 else (f"the output is value {output} of those that forward gives",))
+    return Way(STEPS, run, None, () if output == 0 else (f"the output is value {output + 1} of those that forward gives",))
 
 
 def _first(result: Any) -> tuple[str, ...]:
     return (f"forward gives {len(result)} values, the first of which is taken for the output",) if len(result) > 1 else ()
 
 
-def _order(seen: _Seen, needed: int, names: int, library: OwnLibrary) -> tuple[int, list[int]]:
+def _hands_on(module: nn.Module, neurons: Mapping[str, nn.Module], seen: _Seen, library: OwnLibrary) -> bool:
+    """Whether what came back reaches the neurons when it is handed over: parameters of forward need not be states."""
+    _, optional = _states(module)
+    states = list(seen.result[1:])
+    if len(states) != len(optional):
+        return False
+    data = next(each for each in seen.alive if isinstance(each, _Data)).tensor
+    # Taken before: a list of states is changed in place by Norse's SequentialState.
+    marks = {mark for state in states for mark in _marks(state)}
+    again = _tried(module, neurons, data, library, states)
+    return isinstance(again, _Seen) and any(mark in marks for calls in again.given.values() for mark in calls[0])
+
+
+def _order(seen: _Seen, needed: int, names: int) -> tuple[int, list[int]]:
     """Which of the returned values is the output, and which goes back for each state.
 
-    A state that was given to a neuron comes back as what this neuron returned in the same place.
+    A state that was given to a neuron comes back as what this neuron returned in the same place, counted from the end.
     """
-    result = list(seen.result)
-    if needed == names and needed > 1:
-        marks = seen.given.get("", [[]])[0]
+    result = [id(each) for each in seen.result]
+    if needed == names:
         found: dict[int, int] = {}
         for path, calls in seen.given.items():
-            if not path and path not in seen.returned:
-                continue
-            returned = seen.returned[path][0] if path in seen.returned else []
-            for place, mark in enumerate(reversed(calls[0])):
-                if mark in marks and place < len(returned):
-                    after = returned[len(returned) - 1 - place]
-                    where = [number for number, each in enumerate(result) if id(each) == after]
-                    if where:
-                        found[marks.index(mark)] = where[0]
-        if len(found) and len(result) >= needed:
+            returned = seen.returned[path][0]
+            for mark, after in zip(reversed(calls[0]), reversed(returned), strict=False):
+                if mark in seen.handed and after in result:
+                    found[seen.handed.index(mark)] = result.index(after)
+        if found and len(result) >= needed:
             left = [number for number in range(len(result)) if number not in found.values()]
-            spare = iter(left[1:] if len(result) > needed else left)
-            order = [found[number] if number in found else next(spare, left[0] if left else 0) for number in range(needed)]
-            return (left[0] if left else 0), order
+            last = seen.returned[list(seen.calls)[-1]][0][:1]
+            output = next((number for number in left or range(len(result)) if result[number] in last), left[0] if left else 0)
+            spare = iter([number for number in left if number != output])
+            return output, [found[number] if number in found else next(spare, output) for number in range(needed)]
     if len(result) == names + 1:
         return 0, list(range(1, names + 1))
     raise CannotRecord(f"forward takes {names} states and gives back {len(result)} values: which is which is not plain; {GIVE}")
 
 
-def recorded(
-    module: nn.Module, stimulus: Array, library: OwnLibrary, run: Run | None = None, *, names: Mapping[str, str] | None = None
-) -> Recording:
+def recorded(module: nn.Module, stimulus: Array, library: OwnLibrary, run: Run | None = None) -> Recording:
     """Run a module and keep what came out of it and of its neurons; the module is changed by that."""
     x = as_tensor(stimulus, module)
     with deployed(module, library):
@@ -300,9 +361,11 @@ def recorded(
         seen = _Watched(library, {path: node_name(path, child) for path, child in neurons.items()})
         with seen.watching(layers_in(module, library)):
             result = way.run(module, x)
-        output = result[0] if isinstance(result, (tuple, list)) and not _is_steps(result, len(x)) else result
-        if isinstance(output, (tuple, list)):
-            output = torch.stack(list(output))
+        output = result
+        while isinstance(output, (tuple, list)) and output and not _is_steps(output, len(x)):
+            output = output[0]
+        if isinstance(output, list):
+            output = torch.stack(output)
         if not isinstance(output, torch.Tensor):
             raise CannotRecord(f"{type(module).__name__} gives a {type(output).__name__}, not a tensor; {GIVE}")
         count = way.steps or len(x)
@@ -317,7 +380,7 @@ def recorded(
 
 def _is_steps(result: Any, steps: int) -> bool:
     """Whether a list is one tensor a step, and not an output with its states."""
-    return len(result) == steps and isinstance(result, list) and len({getattr(each, "shape", None) for each in result}) == 1
+    return isinstance(result, list) and len(result) == steps and len({getattr(each, "shape", None) for each in result}) == 1
 
 
 def _over_time(module: nn.Module, output: torch.Tensor, seen: _Watched, steps: int, batch: int) -> torch.Tensor:
