@@ -42,15 +42,18 @@ class OwnModules(TorchAdapter):
     library: ClassVar[OwnLibrary]
 
     def neurons_of(self, module: Any) -> tuple[str, ...]:
+        module = unwrapped(module)
         if not isinstance(module, nn.Module):
             return ()
         return tuple(node_name(path, child) for path, child in neurons_in(module, self.library).items())
 
     def record(self, module: Any, stimulus: Array, run: Run | None = None) -> Recording:
+        module = unwrapped(module)
         with left_alone(module):
             return recorded(module, stimulus, self.library, run)
 
     def describe(self, module: Any, sample: Array, dt: float, run: Run | None = None) -> OwnModule:
+        module = unwrapped(module)
         with left_alone(module), deployed(module, self.library):
             trace, way, steps = self._traced(module, sample, run)
             inside = not all(self.library.is_sequence(neuron) for neuron in neurons_in(module, self.library).values())
@@ -112,6 +115,16 @@ class OwnModules(TorchAdapter):
         if self.library.is_neuron(module):
             return list(self.library.ports(module, output))
         return [(output, "out")] if isinstance(output, torch.Tensor) else []
+
+
+def unwrapped(module: Any) -> Any:
+    """The module inside of what torch.compile and DataParallel make of it: it computes the same."""
+    while isinstance(module, nn.Module):
+        inner = module.module if isinstance(module, nn.DataParallel) else getattr(module, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            break
+        module = inner
+    return module
 
 
 def sample_of(sample: Array, module: nn.Module) -> torch.Tensor:

@@ -59,7 +59,7 @@ class _Seen:
     """What neurons did in a trial, by path.
 
     calls : shapes of what they were given, in order of the first call; given, returned : which states and what came back
-    handed : which states the module itself was handed; result : what it gave
+    handed : which states the module itself was handed; result : what it gave; last : what the layer gave that was called last
     """
 
     calls: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
@@ -67,6 +67,7 @@ class _Seen:
     returned: dict[str, list[list[int]]] = field(default_factory=dict)
     handed: list[int] = field(default_factory=list)
     result: Any = None
+    last: list[torch.Tensor] = field(default_factory=list)
     alive: list[Any] = field(default_factory=list)
 
     @property
@@ -152,10 +153,13 @@ def way_of(module: nn.Module, frames: torch.Tensor, library: OwnLibrary, run: Ru
         if sequence and small.counts == large.counts == {1}:
             if lengths[0] == lengths[1] and len(lengths[0]) == 1:
                 return _one_frame(lengths[0].pop())
-        elif small.counts == large.counts == {1}:
+        elif small.counts == large.counts and 1 in small.counts:
             return _step_by_step(module, neurons, small, library)
         elif small.counts == large.counts and len(small.counts) == 1:
-            return _one_frame(small.counts.pop())
+            louder = (_tried(module, neurons, scale * frame[:1].expand(2, *frame.shape[1:]), library) for scale in LOUD)
+            told = next((each for each in louder if isinstance(each, _Seen) and any(part.any() for part in each.last)), small)
+            if _gives_all(told, 2):
+                return _one_frame(small.counts.pop())
     whole = _whole(module, neurons, frames, library)
     if isinstance(whole, Way):
         return whole
@@ -169,6 +173,21 @@ def way_of(module: nn.Module, frames: torch.Tensor, library: OwnLibrary, run: Ru
     raise CannotRecord(f"{_line(whole)}; {GIVE}")
 
 
+def _gives_all(seen: _Seen, batch: int) -> bool:
+    """Whether a module that runs several steps gives all of them, or their sum or average."""
+    output = seen.result
+    while isinstance(output, (tuple, list)) and output:
+        if isinstance(output, list) and len(output) in seen.counts:
+            return True
+        output = output[0]
+    steps = next(iter(seen.counts))
+    if not isinstance(output, torch.Tensor):
+        return False
+    return output.shape[:2] == (steps, batch) or _reduced(output, _in_time(seen.last, steps, batch), steps)
+
+
+LOUD = (1.0, 10.0, 100.0, -10.0)
+"""What a trial's input is multiplied with until something fires."""
 LONG = (8, 64, 512)
 """Lengths of input that show how many steps a module runs whose own code says that."""
 
@@ -176,9 +195,13 @@ LONG = (8, 64, 512)
 def _whole(module: nn.Module, neurons: Mapping[str, nn.Module], frames: torch.Tensor, library: OwnLibrary) -> Way | Exception:
     """All steps at once; what stands in its way, where something does."""
 
+    batch = frames.shape[1]
+
     def runs(seen: _Seen, steps: int) -> bool:
         return all(
-            shapes[0][0] == steps and len(shapes) == 1 if library.is_sequence(neurons[path]) else len(shapes) == steps
+            shapes[0][0] == steps and len(shapes) == 1
+            if library.is_sequence(neurons[path])
+            else len(shapes) % steps == 0 and all(shape[:1] == (batch,) for shape in shapes)
             for path, shapes in seen.calls.items()
         )
 
@@ -186,12 +209,12 @@ def _whole(module: nn.Module, neurons: Mapping[str, nn.Module], frames: torch.Te
     if isinstance(seen, _Seen) and runs(seen, len(frames)):
         return Way(WHOLE, lambda net, x: net(x))
     for length in LONG:
+        if length == batch:
+            continue
         longer = frames[:1].expand(length, *frames.shape[1:]).clone()
         trial = _tried(module, neurons, longer, library)
-        if isinstance(trial, _Seen) and len(trial.counts) == 1 and 1 < (steps := trial.counts.pop()) <= length:
-            again = _tried(module, neurons, longer[:1].expand(steps, *longer.shape[1:]).clone(), library)
-            if isinstance(again, _Seen) and runs(again, steps):
-                return _so_many(steps)
+        if isinstance(trial, _Seen) and 1 < (steps := min(trial.counts)) <= length and runs(trial, steps):
+            return _so_many(steps)
     if isinstance(seen, Exception):
         return seen
     called = ", ".join(f"{path or 'it'} {len(shapes)} times" for path, shapes in seen.calls.items())
@@ -231,7 +254,16 @@ def _tried(
 
         return after
 
+    outputs: dict[nn.Module, list[torch.Tensor]] = {}
+
+    def keep(child: nn.Module, _: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, (tuple, list)) and output else output
+        if isinstance(first, torch.Tensor):
+            seen.last = outputs.setdefault(child, [])
+            seen.last.append(first)
+
     handles = [neuron.register_forward_hook(watch(path), with_kwargs=True) for path, neuron in neurons.items()]
+    handles += [child.register_forward_hook(keep) for child in layers_in(module, library).values()]
     try:
         library.reset(module)
         handed = list(states) or [library.start() for _ in _states(module)[0]]
@@ -388,15 +420,20 @@ def _over_time(module: nn.Module, output: torch.Tensor, seen: _Watched, steps: i
     last = seen.last_layer(steps, batch)
     if output.ndim >= 2 and output.shape[:2] == (steps, batch) and (last is None or output.ndim >= last.ndim):
         return output
-    if last is not None:
-        total = last.sum(0)
-        for wanted in (total, total / steps):
-            if wanted.shape == output.shape and torch.allclose(wanted, output, rtol=1e-4, atol=1e-5):
-                return last
+    if last is not None and _reduced(output, last, steps):
+        return last
     raise CannotRecord(
         f"{type(module).__name__} gives an output of shape {tuple(output.shape)}: no axis of {steps} steps in front, "
         f"nor the sum or the average of its last layer; {GIVE}"
     )
+
+
+def _reduced(output: torch.Tensor, last: torch.Tensor | None, steps: int) -> bool:
+    """Whether an output is the sum or the average over time of what a layer gave, axes (T, B, \\*shape)."""
+    if last is None or last.shape[1:] != output.shape:
+        return False
+    total = last.sum(0)
+    return any(torch.allclose(wanted, output, rtol=1e-4, atol=1e-5) for wanted in (total, total / steps))
 
 
 class _Watched:

@@ -328,7 +328,7 @@ class Tracer(TorchFunctionMode):
         if name in ("neg", "__neg__", "negative"):
             return Scaled(value.axes, shape, value, np.array(-1.0))
         if value.axes is None:
-            return value if isinstance(value, Silent) else None
+            return value if isinstance(value, Silent) else Unknown(None, shape, _why(value))
         if name in _RESHAPES:
             return self._reshaped(value, shape, "")
         if name in _PERMUTES:
@@ -483,6 +483,8 @@ class Tracer(TorchFunctionMode):
         where = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
         values = [self.known(each) for each in tensors]
         axes = next((each.axes for each in values if each.axes is not None), None)
+        if axes is None and values and not _is_silent(values[-1]):
+            return Stacked(None, shape, tuple(values))
         if axes is None or any(each.axes not in (axes, None) for each in values):
             return None
         where %= len(shape)
@@ -536,6 +538,13 @@ class Tracer(TorchFunctionMode):
 
 def _numbers(tensor: torch.Tensor) -> Array:
     return tensor.detach().double().cpu().numpy()
+
+
+def _why(value: Value) -> str:
+    """What is not understood of a value, or of what went into the layer that gave it."""
+    while isinstance(value, Called):
+        value = value.call.input
+    return value.why if isinstance(value, Unknown) else "what does not depend on the input"
 
 
 def _is_silent(value: Value) -> bool:
