@@ -238,7 +238,11 @@ class Tracer(TorchFunctionMode):
             return found
         if not bool(tensor.detach().any()):
             return Silent(None, tuple(tensor.shape))
-        return Unknown(None, tuple(tensor.shape), "a tensor that does not come from the input (a constant, or drawn at random: encode outside of the module)")
+        return Unknown(
+            None,
+            tuple(tensor.shape),
+            "a tensor that does not come from the input (a constant, or drawn at random: encode outside of the module)",
+        )
 
     @contextmanager
     def watching(self) -> Iterator[None]:
