@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,22 +13,13 @@ from torch import nn
 from nir_interop.backends.own_modules import OwnModule, Run
 from nir_interop.errors import CannotRecord, NirInteropError, NotExpressible
 from nir_interop.recording import Recording
-from nir_interop_adapters.describing import described, node_name
+from nir_interop_adapters.describing import described
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.running import (
-    FRAME,
-    WHOLE,
-    OwnLibrary,
-    Way,
-    as_tensor,
-    deployed,
-    layers_in,
-    neurons_in,
-    recorded,
-    way_of,
-)
+from nir_interop_adapters.own_library import OwnLibrary, layers_in, neurons_in, node_name
+from nir_interop_adapters.running import recorded
 from nir_interop_adapters.torch_support import TorchAdapter
 from nir_interop_adapters.tracing import BATCH, FEATURE, ONE, TIME, Trace, Tracer
+from nir_interop_adapters.ways import FRAME, WHOLE, Way, as_tensor, deployed, way_of
 
 Array = NDArray[Any]
 
@@ -41,20 +33,24 @@ class OwnModules(TorchAdapter):
     library: ClassVar[OwnLibrary]
 
     def neurons_of(self, module: Any) -> tuple[str, ...]:
+        module = unwrapped(module)
         if not isinstance(module, nn.Module):
             return ()
         return tuple(node_name(path, child) for path, child in neurons_in(module, self.library).items())
 
     def record(self, module: Any, stimulus: Array, run: Run | None = None) -> Recording:
+        module = unwrapped(module)
         with left_alone(module):
             return recorded(module, stimulus, self.library, run)
 
     def describe(self, module: Any, sample: Array, dt: float, run: Run | None = None) -> OwnModule:
+        module = unwrapped(module)
         with left_alone(module), deployed(module, self.library):
             trace, way, steps = self._traced(module, sample, run)
             inside = not all(self.library.is_sequence(neuron) for neuron in neurons_in(module, self.library).values())
             hints = self.library.module_hints(module, inside and way.name in (WHOLE, FRAME))
-            return described(trace, self.library, steps, dt, way.notes, hints)
+            own = described(trace, self.library, steps, dt, way.notes, hints)
+            return replace(own, steps=way.steps, constant=way.name == FRAME)
 
     def takes_sequences(self, module: Any, sample: torch.Tensor) -> bool:
         """Whether a module runs on a whole sequence, and not on one step; sample: one step, axes (B, \\*shape)."""
@@ -76,8 +72,7 @@ class OwnModules(TorchAdapter):
             try:
                 way = way_of(module, x, self.library, run)
                 steps = way.steps or TRACED_STEPS
-                if way.steps is not None:
-                    x = x[:1]
+                x = x[:1] if way.name == FRAME else x[:1].expand(steps, *x.shape[1:]).clone()
                 return self._run(module, x, way, steps), way, steps
             except CannotRecord as error:
                 problem = problem or NotExpressible(str(error))
@@ -96,7 +91,7 @@ class OwnModules(TorchAdapter):
         layers = layers_in(module, self.library)
         parameters = {id(each): name for name, each in module.named_parameters()}
         tracer = Tracer(layers, self._ports, parameters, steps, x.shape[1])
-        tracer.give(x, (ONE if way.steps else TIME, BATCH, *[FEATURE] * (x.ndim - 2)))
+        tracer.give(x, (ONE if way.name == FRAME else TIME, BATCH, *[FEATURE] * (x.ndim - 2)))
         with tracer.watching():
             result = way.run(module, x)
             if isinstance(result, list) and len(result) == steps and steps == len(x):
@@ -111,6 +106,16 @@ class OwnModules(TorchAdapter):
         if self.library.is_neuron(module):
             return list(self.library.ports(module, output))
         return [(output, "out")] if isinstance(output, torch.Tensor) else []
+
+
+def unwrapped(module: Any) -> Any:
+    """The module inside of what torch.compile and DataParallel make of it: it computes the same."""
+    while isinstance(module, nn.Module):
+        inner = module.module if isinstance(module, nn.DataParallel) else getattr(module, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            break
+        module = inner
+    return module
 
 
 def sample_of(sample: Array, module: nn.Module) -> torch.Tensor:

@@ -64,12 +64,16 @@ class OwnModule:
     edges : pairs of names; an edge that closes a cycle waits a step
     dt : the step [s] that its time constants are meant at
     notes : what the reader should know, a sentence each: that batch normalisation went into weights, for instance
+    steps : the most steps that the module runs, where its own code says how many; None where its input does
+    constant : whether it takes one frame and repeats it, so that an input has to be the same at each step
     """
 
     nodes: Mapping[str, OwnNode]
     edges: tuple[tuple[str, str], ...]
     dt: float
     notes: tuple[str, ...] = field(default=())
+    steps: int | None = None
+    constant: bool = False
 
 
 def hints_about(own: OwnModule, concerns: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -99,7 +103,8 @@ def document_of(own: OwnModule) -> tuple[dict[str, Any], dict[str, Array]]:
         said = {"options": node.options, "reset": node.reset, "written": node.written, "hints": hints}
         nodes.append({"name": name, "kind": node.kind, "params": held, **said})
     edges = [list(edge) for edge in own.edges]
-    return {"nodes": nodes, "edges": edges, "dt": own.dt, "notes": list(own.notes)}, arrays
+    whole = {"dt": own.dt, "notes": list(own.notes), "steps": own.steps, "constant": own.constant}
+    return {"nodes": nodes, "edges": edges, **whole}, arrays
 
 
 def module_from(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> OwnModule:
@@ -119,4 +124,5 @@ def module_from(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Own
         )
         for each in document["nodes"]
     }
-    return OwnModule(nodes, tuple((a, b) for a, b in document["edges"]), document["dt"], tuple(document["notes"]))
+    edges = tuple((a, b) for a, b in document["edges"])
+    return OwnModule(nodes, edges, document["dt"], tuple(document["notes"]), document["steps"], document["constant"])

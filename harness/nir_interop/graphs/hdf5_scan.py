@@ -27,7 +27,7 @@ Layout = dict[str, "Layout | None"]
 
 
 def scan(root: h5py.h5g.GroupID) -> Layout:
-    """Walk all that hangs on ``node`` and ``version`` and return it.
+    """Walk all that hangs on ``node`` and ``version``, or on NIR 0.0's ``nodes`` and ``edges``, and return it.
 
     Raises UnreadableGraph for links other than HDF5's own hard links, for storage outside the file, and for more nodes,
     entries, elements, chunks or levels than the limits of this module, or more bytes than ``--memory-limit`` allows.
@@ -35,12 +35,18 @@ def scan(root: h5py.h5g.GroupID) -> Layout:
     members = _names(root, ())
     for name in members:
         _refuse_link(root, name, ())
-    if b"node" not in members or b"version" not in members:
-        missing = b"node" if b"node" not in members else b"version"
-        raise UnreadableGraph(f"HDF5, but not NIR: it has no {shown(missing)}; write it with nir.write")
-    _count_nodes(root)
+    if b"node" not in members and {b"nodes", b"edges"} <= {*members}:
+        parts = [b"nodes", b"edges"]  # NIR 0.0
+        _count_below(h5py.h5o.open(root, b"nodes"))
+    elif b"node" not in members:
+        if b"nodes" in members:
+            raise UnreadableGraph("HDF5, but no graph: recordings, as nir.write_data writes them; give the graph's own file")
+        raise UnreadableGraph("HDF5, but not NIR: it has no 'node'; write it with nir.write")
+    else:
+        parts = [b"node", b"version"] if b"version" in members else [b"node"]  # NIR 0.1 says no version
+        _count_nodes(root)
     found = _Scan()
-    layout = found.group(root, [b"node", b"version"], ())
+    layout = found.group(root, parts, ())
     needed, most = found.bytes / GIB, memory_limit()
     if needed > most:
         largest = f"{gib_text(needed)}, {_at(found.largest[1])} the most of them"
@@ -63,6 +69,11 @@ def _count_nodes(root: h5py.h5g.GroupID) -> None:
                 raise UnreadableGraph(f"more than {MOST_NODES:,} nodes; the harness reads graphs up to that size")
             below += [(nodes, inner) for inner in nodes]
         level = below
+
+
+def _count_below(nodes: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> None:
+    if isinstance(nodes, h5py.h5g.GroupID) and int(nodes.get_num_objs()) > MOST_NODES:
+        raise UnreadableGraph(f"more than {MOST_NODES:,} nodes; the harness reads graphs up to that size")
 
 
 def _nodes_of(parent: h5py.h5g.GroupID, name: bytes) -> h5py.h5g.GroupID | None:

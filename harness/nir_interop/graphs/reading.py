@@ -32,7 +32,7 @@ _NO_MAXIMUM = "a maximum is no sum, so none of its primitives can stand for it; 
 _INSTEAD = dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _NO_MAXIMUM)
 
 _WHOLE = "the graph"
-_HALF = "the file is incomplete, as one whose writing ended half-way; write it again"
+_HALF = "the file is incomplete: its writing ended half-way"
 
 _FILLED = {"v_reset": "read as 0, as nir.read does", "w_in": "read as 1, as nir.read does"}
 
@@ -93,11 +93,34 @@ def _reason(path: Path, error: BaseException) -> str:
     except (OSError, ValueError):
         signed = False
     if not signed:
-        return "it is not HDF5, so not NIR; write it with nir.write"
+        return _other_file(path)
     if "truncated" in str(error):
         return "the file is truncated; copy or export it again"
     line = " ".join(str(error).split())
     return f"the HDF5 is damaged ({shown(line[:120])[1:-1]}); copy or export it again"
+
+
+_OTHERS = (
+    (
+        b"PK\x03\x04",
+        "a zip archive, as torch.save writes it, and no NIR: load it with torch.load, and export the network with its library",
+    ),
+    (b"\x80", "a Python pickle and no NIR: load it with the library that wrote it, and export the network"),
+    (b"version https://git-lfs", "Git LFS's note of where the file is, and not the file: get it with git lfs pull"),
+)
+"""What people have under the name of a NIR file, by how it begins, and what to do."""
+
+
+def _other_file(path: Path) -> str:
+    """What a file is that is not HDF5."""
+    with path.open("rb") as file:
+        begin = file.read(512)
+    for signature, said in _OTHERS:
+        if begin.startswith(signature):
+            return f"it is {said}"
+    if begin.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, and not the file that it shows; download that (raw)"
+    return "it is not HDF5, so not NIR; write it with nir.write"
 
 
 class _Reader:
@@ -106,10 +129,12 @@ class _Reader:
         self.texts = texts
         self.filled: dict[str, list[str]] = {}
         self.twice = 0
+        self.assumed: list[str] = []
 
     def told(self) -> Told:
         graph, version = self._root()
-        assumed = [
+        assumed = [*self.assumed]
+        assumed += [
             f"{parameter} is not in the file at {listed(map(shown, nodes))}: {_FILLED[parameter]}"
             for parameter, nodes in sorted(self.filled.items())
         ]
@@ -119,20 +144,39 @@ class _Reader:
 
     def _root(self) -> tuple[Graph, str]:
         layout = scan(self.root)
+        version = self._version(layout)
+        if "node" not in layout:
+            self.assumed.append("the file has nodes and edges and no graph around them, as NIR 0.0 wrote it: read as a graph")
+            return self._graph(self.root, layout, _WHOLE), version
+        inner = layout["node"]
+        if inner is None:
+            raise UnreadableGraph("HDF5, but not NIR: 'node' is no group; write it with nir.write")
+        group = h5py.h5g.open(self.root, b"node")
+        kind = self._kind(group, inner, _WHOLE)
+        return (self._graph(group, inner, _WHOLE) if kind == "NIRGraph" else self._single(group, inner, kind)), version
+
+    def _version(self, layout: Layout) -> str:
+        """What the file says of NIR's version; nothing before NIR 0.2."""
+        if "version" not in layout:
+            return ""
         if layout["version"] is not None:
             raise UnreadableGraph("HDF5, but not NIR: 'version' is a group; write it with nir.write")
         version = self._text(self.root, "version", "the file")
         major = re.match(r"v?(\d+)\.", version)  # what is no number is a state of NIR between two releases
         if major and int(major[1]) > 1:
             raise UnreadableGraph(f"it was written by NIR {shown(version)}; the harness reads NIR 0.x and 1.x")
-        inner = layout["node"]
-        if inner is None:
-            raise UnreadableGraph("HDF5, but not NIR: 'node' is no group; write it with nir.write")
-        group = h5py.h5g.open(self.root, b"node")
-        kind = self._kind(group, inner, _WHOLE)
-        if kind != "NIRGraph":
+        return version
+
+    def _single(self, group: h5py.h5g.GroupID, layout: Layout, kind: str) -> Graph:
+        """A node that is all that was written."""
+        where = f"the single {shown(kind)}"
+        known = PARAMETERS.get(kind, ())
+        missing = [name for name in known if name not in layout and name not in (*_FILLED, "bias")]
+        if not known or kind in ("Input", "Output") or missing:
             raise UnreadableGraph(f"it holds a single {shown(kind)} and no graph; put the node into a NIRGraph")
-        return self._graph(group, inner, _WHOLE), version
+        name = kind.lower()
+        self.assumed.append(f"the file holds a single {kind} and no graph: read as a graph of it")
+        return Graph({name: Node(kind, self._parameters(group, layout, kind, where, name), self._said(group, layout))}, ())
 
     def _kind(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> str:
         if "type" not in layout or layout["type"] is not None:
@@ -142,13 +186,13 @@ class _Reader:
                 and any(member is not None and _typed(member) for member in layout.values())
             ):
                 raise UnreadableGraph(f"{where} has no type; HDF5 splits names at '/': rename the node")
-            raise UnreadableGraph(f"{where} has no type: {_HALF}")
+            raise UnreadableGraph(f"{where} has no type: {_half(layout)}")
         return self._text(group, "type", where)
 
     def _graph(self, group: h5py.h5g.GroupID, layout: Layout, where: str) -> Graph:
         members = layout.get("nodes")
         if members is None or "edges" not in layout or layout["edges"] is not None:
-            raise UnreadableGraph(f"{where} lacks its {'nodes' if members is None else 'edges'}: {_HALF}")
+            raise UnreadableGraph(f"{where} lacks its {'nodes' if members is None else 'edges'}: {_half(layout)}")
         inside = h5py.h5g.open(group, b"nodes")
         nodes: dict[str, Node | Graph] = {}
         for name, member in members.items():
@@ -218,6 +262,10 @@ class _Reader:
         dataset = h5py.h5d.open(group, b"edges")
         if not math.prod(dataset.shape):
             return ()
+        if dataset.dtype.kind in "iu" and len(dataset.shape) == 2 and dataset.shape[1] == 2 and dataset.shape[0] <= _MOST_EDGES:
+            numbers = np.zeros(dataset.shape, np.int64)  # the places of nodes in a list, which are their names
+            dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, numbers)
+            return tuple(dict.fromkeys((str(source), str(target)) for source, target in numbers.tolist()))
         if not isinstance(dataset.get_type(), h5py.h5t.TypeStringID) or len(dataset.shape) != 2 or dataset.shape[1] != 2:
             raise UnreadableGraph(f"{where}: its edges are not pairs of names; export it again")
         if dataset.shape[0] > _MOST_EDGES:
@@ -251,6 +299,17 @@ class _Reader:
             except (UnreadableGraph, TypeError):
                 continue
         return found
+
+
+def _half(layout: Layout) -> str:
+    """What to do about a file of which something is missing: nir.write writes the type of a node last."""
+    members = layout.get("nodes")
+    begun = [name for name, member in (members or {}).items() if member is not None and "type" not in member]
+    if not begun and members is not None:
+        return f"{_HALF}; write it again"
+    at = f" at node {shown(begun[0])}" if begun else ""
+    one = "where one is a number without axes, write with nir.write(path, graph, compression=None)"
+    return f"{_HALF}{at}: {one}; where one is None, give it an array"
 
 
 def _typed(layout: Layout) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs.model import Array, Node
-from nir_interop.graphs.primitives import ELEMENTWISE, WHOLE
+from nir_interop.graphs.primitives import CONVOLUTIONS, DENSE, ELEMENTWISE, WHOLE
 from nir_interop.printable import shape_text, shown
 
 Shape = tuple[int, ...]
@@ -76,6 +76,19 @@ def output_shape(node: Node, shape: Shape) -> Shape:
     return result
 
 
+def own_shape(node: Node) -> Shape | None:
+    """What a node takes, where its parameters tell."""
+    if node.kind in DENSE and node["weight"].ndim == 2:
+        return (node["weight"].shape[1],)
+    if node.kind in ELEMENTWISE:
+        told = {value.shape for name, value in node.params.items() if name not in WHOLE and not is_scalar(value)}
+        return told.pop() if len(told) == 1 else None
+    if node.kind in CONVOLUTIONS and "input_shape" in node.params:
+        sizes = whole_numbers(node, "input_shape", node["weight"].ndim - 2)
+        return (node["weight"].shape[1] * whole_numbers(node, "groups", 1)[0], *sizes)
+    return None
+
+
 def check_size(shape: Shape) -> None:
     """Raise InvalidGraph for a shape with more elements or axes than there is room for, or with no elements."""
     if len(shape) > MOST_AXES:
@@ -104,12 +117,17 @@ def _declared(node: Node, shape: Shape) -> Shape:
     return shape
 
 
+_FLATTEN = "put a Flatten with start_dim 0 and end_dim -1 before it"
+
+
 def _affine(node: Node, shape: Shape) -> Shape:
     weight = node["weight"]
     if weight.ndim != 2:
         raise InvalidGraph(f"weight has shape {shape_text(weight.shape)}; write (outputs, inputs)")
     if not shape or shape[-1] != weight.shape[1]:
-        raise InvalidGraph(f"weight takes {weight.shape[1]} inputs, what comes in has shape {shape_text(shape)}")
+        text = f"weight takes {weight.shape[1]} inputs, what comes in has shape {shape_text(shape)}"
+        fits = len(shape) > 1 and weight.shape[1] == int(np.prod(shape))
+        raise InvalidGraph(f"{text}; {_FLATTEN if fits else 'make them equal'}")
     bias = node.get("bias")
     if bias is not None and not is_scalar(bias) and bias.shape != weight.shape[:1]:
         raise InvalidGraph(f"bias has shape {shape_text(bias.shape)}, weight gives {weight.shape[0]} outputs")

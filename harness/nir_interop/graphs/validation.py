@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import numpy as np
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs.components import components
 from nir_interop.graphs.inlining import Flat, Place, flatten, inline
-from nir_interop.graphs.model import Array, Graph, Node
-from nir_interop.graphs.primitives import ANNOTATIONS, DENSE, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS, WHOLE
-from nir_interop.graphs.shapes import Shape, check_size, is_scalar, output_shape, whole_numbers
+from nir_interop.graphs.model import Array, Graph, Node, as_array
+from nir_interop.graphs.primitives import ANNOTATIONS, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS
+from nir_interop.graphs.shapes import Shape, check_size, output_shape, own_shape, whole_numbers
 from nir_interop.printable import shape_text, shown
 
 Shapes = Mapping[str, tuple[Shape, Shape]]
@@ -46,6 +47,22 @@ def shapes_by_place(graph: Graph) -> dict[Place, tuple[Shape, Shape]]:
     """The shapes at each node of a valid graph, by its place: of subgraphs' own Inputs and Outputs, too."""
     flat = flatten(graph)
     return {flat.places[name]: shapes for name, shapes in _propagate(flat).items()}
+
+
+_ANY = Node("Scale", {"scale": as_array(1.0)})
+"""Takes every shape, and gives it on."""
+
+
+def fed(graph: Graph) -> dict[Place, Shape]:
+    """What comes in at each node, whatever Outputs, the ends of subgraphs and elementwise parameters say; empty where that is
+    not to be found."""
+    try:
+        flat = flatten(graph)
+        free = {name for name, node in flat.nodes.items() if node.kind in (*ELEMENTWISE, "Output") or name in flat.passes}
+        nodes = {name: _ANY if name in free else node for name, node in flat.nodes.items()}
+        return {flat.places[name]: into for name, (into, _) in _propagate(replace(flat, nodes=nodes)).items()}
+    except (InvalidGraph, KeyError, ValueError, AttributeError):
+        return {}
 
 
 class _Where:
@@ -151,16 +168,6 @@ def _unfed(flat: Flat) -> list[list[str]]:
     return [groups[index] for index in sorted(cyclic - entered)]
 
 
-def _own_shape(node: Node) -> Shape | None:
-    """What a node takes, where its parameters tell."""
-    if node.kind in DENSE and node["weight"].ndim == 2:
-        return (node["weight"].shape[1],)
-    if node.kind in ELEMENTWISE:
-        told = {value.shape for name, value in node.params.items() if name not in WHOLE and not is_scalar(value)}
-        return told.pop() if len(told) == 1 else None
-    return None
-
-
 def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
     after: dict[str, list[str]] = {name: [] for name in flat.nodes}
     for source, target in flat.edges:
@@ -194,7 +201,7 @@ def _sample(name: str, node: Node) -> tuple[Shape, Shape]:
 def _begin(flat: Flat, members: list[str], shapes: dict[str, tuple[Shape, Shape]]) -> None:
     """Add the shapes of a node of a cycle that nothing feeds, from its own parameters."""
     for name in members:
-        shape = _own_shape(flat.nodes[name])
+        shape = own_shape(flat.nodes[name])
         if shape is not None:
             with _Where(name, flat.nodes[name]):
                 shapes[name] = (shape, output_shape(flat.nodes[name], shape))

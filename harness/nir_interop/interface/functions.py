@@ -431,7 +431,7 @@ def transfer(
                 raise BadInput("run: give a function run(module, x) → output with axes (T, B, …)")
             here = LiveModule(adapter, module, given, run)
             found = understand(here, known[adapter.name], cells, folder=folder, **options)
-        done = moved_to(found, targets, cells, known, labels=right, time_limit=time_limit, told=moved)
+        done = moved_to(found, targets, cells, known, labels=right, time_limit=time_limit, progress=progress, told=moved)
     return Transfer(found, done)
 
 

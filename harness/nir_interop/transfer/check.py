@@ -16,6 +16,7 @@ from nir_interop import errors
 from nir_interop.agreement.inputs import SECONDS, InputSet
 from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.environments import Backend
+from nir_interop.compare.divergence import apart_by_output
 from nir_interop.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from nir_interop.explain.warnings import Suspects, before, warned
 from nir_interop.recording import Recording
@@ -105,6 +106,7 @@ class Checked:
             "error_type": self.outcome.error_type,
             "error_message": self.outcome.error_message,
             "rounding": self.rounding,
+            "by_output": {name: {"mismatched": wrong, "outputs": count} for name, (wrong, count) in self.apart.items()},
         }
 
     @property
@@ -126,6 +128,13 @@ class Checked:
     def mismatched(self) -> int | None:
         """Outputs that are not the reference's number, in single precision; None where none could be compared."""
         return None if self.outcome.comparison is None else self.outcome.comparison.mismatched
+
+    @property
+    def apart(self) -> dict[str, tuple[int, int]]:
+        """Of several Outputs each: how many of its numbers are not the reference's, and how many there are."""
+        meant = None if self.kept is None or not self.mismatched else self.kept.of(REFERENCE)
+        made = None if meant is None or len(meant.outputs) < 2 else self.recording
+        return {} if meant is None or made is None else apart_by_output(meant, made)
 
     @property
     def error(self) -> str:
@@ -204,27 +213,27 @@ def run_graph(
             scheduler.add(task)
             return answer
 
+        has_several = max(len(flat.of_kind("Input")), len(flat.of_kind("Output"))) > 1
+
         async def compare(backend: Backend) -> None:
             if not backend.installed:
                 found.add(
                     Checked(backend.name, Compared(status=str(Status.ENV_MISSING), error_message=backend.hint), kept=kept)
                 )
                 return
-            made = kept.path(backend.name)
-            outcome = await ask(
-                backend,
-                Cell(
-                    graph=str(clear if backend.name in OWN_BACKENDS else graph),
-                    stimulus=str(given),
-                    dt=dt,
-                    readout=str(Readout.RATE),
-                    seed=seed,
-                    source=str(meant),
-                    nodes=facts.nodes,
-                    order=facts.order,
-                    save=str(made) if backend != reference else "",
-                ),
+            made, own = kept.path(backend.name), backend.name in OWN_BACKENDS
+            cell = Cell(
+                graph=str(clear if own else graph),
+                stimulus=str(given),
+                dt=dt,
+                readout=str(Readout.RATE),
+                seed=seed,
+                source=str(meant),
+                nodes=facts.nodes,
+                order=facts.order,
+                save=str(made) if backend != reference else "",
             )
+            outcome = await (ask_with_several(backend, cell) if has_several and not own else ask(backend, cell))
             rounding = ""
             if outcome.status == Status.MISMATCH and meant.is_file() and made.is_file():
                 job = Judge(graph=str(clear), stimulus=str(given), dt=dt, meant=str(meant), made=str(made))
@@ -235,6 +244,28 @@ def run_graph(
                 outcome, rounding = replace(outcome, status=judged.agreed), judged.rounding
             suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
             found.add(Checked(backend.name, outcome, rounding, suspects, kept))
+
+        async def ask_with_several(backend: Backend, cell: Cell) -> Compared:
+            """How a library ends with several Inputs or Outputs; one in their place tells whether that is why it fails."""
+            from nir_interop.reconcile.planner import fitted
+            from nir_interop.transfer.joined_ends import HANGING, is_late, joined_ends, told
+
+            several = joined_ends(flat)
+            if several is None:
+                return await ask(backend, cell)
+            hanging = min(time_limit, HANGING)
+            outcome = await ask(backend, cell, limit=hanging)
+            if outcome.comparison is not None or outcome.status == Status.UNSTABLE:
+                return outcome
+            path, fed, fed_one = here / "joined.nir", load_arrays(given)["input"], here / f"joined-{backend.name}.npz"
+            write(path, several.graph)
+            save_arrays(fed_one, {"input": fitted(fed, several.graph)})
+            left = str(here / f"{backend.name}-joined.npz")
+            one = Meaning(graph=str(path), stimulus=str(fed_one), dt=dt, seed=seed, save=left)
+            joined = await ask(backend, one, limit=hanging)
+            if outcome.status == Status.TIMEOUT and hanging < time_limit and not is_late(outcome, joined):
+                return await ask(backend, cell)
+            return replace(outcome, error_message=told(outcome, joined, several.said))
 
         async def mean() -> Outcome:
             if stimulus is None:
