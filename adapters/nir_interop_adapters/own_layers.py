@@ -144,6 +144,7 @@ def cut(what: str, name: str, exporter: str) -> tuple[Hint, ...]:
         "multiplied": f"a multiplication in forward is no layer, and {exporter} cuts the graph there: put the number into the "
         "weights of the layer before",
         "flatten": f"a flatten in forward is no layer, and {exporter} leaves it out: use nn.Flatten()",
+        "function": f"{name} is a function in forward, which {exporter} leaves out",
         "linear": f"{name} is used in forward by a function, which {exporter} leaves out: use nn.Linear",
     }
     also = ("join_misrun",) if what == "sum" else ()

@@ -40,7 +40,7 @@ from nir_interop_adapters.own_layers import (
     values,
     written_as,
 )
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
