@@ -88,9 +88,12 @@ def test_a_bad_call_writes_nothing_and_says_in_one_line_what_to_do(name: str, fo
     assert not (folder / "o.nir").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_module_in_a_file_computes_in_norse_what_it_computes(folder: Path) -> None:
     """Two kinds of reset, its weights in a file; held against each other on other inputs, by both libraries alone."""
-    installed("snntorch", "norse")
+    installed("snntorch")
+    installed("norse")
     torch = pytest.importorskip("torch")
     nir = pytest.importorskip("nir")
     from norse.torch.utils.import_nir import from_nir

@@ -17,6 +17,7 @@ DT, TAU, THETA = 1e-4, 1e-3, 1.0
 DECAY = 1 - DT / TAU
 SUBTRACT = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
 LATE = SUBTRACT.but(timing=Timing.NEXT_STEP)
+LATE_TO_ZERO = NIR_MEANING.but(timing=Timing.NEXT_STEP)
 WEIGHTS = np.random.default_rng(0).normal(0.2, 0.5, (3, 5))
 BACK = np.random.default_rng(1).normal(0.1, 0.4, (2, 3))
 
@@ -41,14 +42,16 @@ def layers(fed_back: bool = False) -> Graph:
 def by_hand(current: Any, rule: UpdateRule, back: Any = None) -> Any:
     """Spikes (T, B, n) of neurons that take their input as it is."""
     v = np.zeros(current.shape[1:])
-    spikes, late = np.zeros_like(v), np.zeros_like(v)
+    spikes, late, lost = np.zeros_like(v), np.zeros_like(v), np.zeros_like(v)
     made = []
     for step in current:
         fed = step if back is None else step + spikes @ back.T
-        v = DECAY * v + fed - late
+        v = np.where(lost > 0, 0.0, DECAY * v + fed - late)
         spikes = (v > THETA).astype(float)
-        late = np.zeros_like(v)
-        if rule.reset is ResetKind.TO_VALUE:
+        late, lost = np.zeros_like(v), np.zeros_like(v)
+        if rule == LATE_TO_ZERO:
+            lost = spikes
+        elif rule.reset is ResetKind.TO_VALUE:
             v = np.where(spikes > 0, 0.0, v)
         elif rule.timing is Timing.NEXT_STEP:
             late = THETA * spikes
@@ -58,14 +61,8 @@ def by_hand(current: Any, rule: UpdateRule, back: Any = None) -> Any:
     return np.array(made)
 
 
-PAIRS = [
-    (SUBTRACT, NIR_MEANING),
-    (NIR_MEANING, SUBTRACT),
-    (LATE, NIR_MEANING),
-    (NIR_MEANING, LATE),
-    (LATE, SUBTRACT),
-    (SUBTRACT, LATE),
-]
+RULES = (NIR_MEANING, SUBTRACT, LATE, LATE_TO_ZERO)
+PAIRS = [(one, other) for one in RULES for other in RULES if one != other]
 
 
 @pytest.mark.parametrize("fed_back", [False, True], ids=["chain", "fed back"])
