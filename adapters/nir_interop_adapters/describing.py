@@ -199,7 +199,9 @@ class _Builder:
             before = value.part.features
             dims = {"start_dim": np.array(value.start), "end_dim": np.array(value.end), "input_type": np.array(before)}
             written = "nn.Flatten()" if value.name else "flatten"
-            hints = () if value.name else self.library.wiring_hints("flatten", "flatten")
+            hints = self.library.wiring_hints("flatten", "flatten")
+            if value.name:
+                hints = self.library.layer_hints(value.name, nn.Flatten(), before)
             node = OwnNode("Flatten", dims, written=written, hints=hints)
             name = value.name or "flatten"
             return self._stateless(name, self._sources(value.part, where), before, value.features, node, name)
