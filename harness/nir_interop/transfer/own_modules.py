@@ -228,7 +228,7 @@ def understand(
 
 
 def as_it_takes(inputs: InputSet, own: OwnModule | None) -> InputSet:
-    """Inputs for a module that says itself how many steps it runs: so many, and of one that repeats a frame, the fullest one."""
+    """Inputs for a module that says itself how many steps it runs; one that repeats a frame is given the fullest."""
     if own is None or own.steps is None:
         return inputs
     made = inputs.input[: own.steps]
