@@ -144,10 +144,11 @@ def cut(what: str, name: str, exporter: str) -> tuple[Hint, ...]:
         "multiplied": f"a multiplication in forward is no layer, and {exporter} cuts the graph there: put the number into the "
         "weights of the layer before",
         "flatten": f"a flatten in forward is no layer, and {exporter} leaves it out: use nn.Flatten()",
+        "function": f"{name} is a function in forward, which {exporter} leaves out",
         "linear": f"{name} is used in forward by a function, which {exporter} leaves out: use nn.Linear",
     }
     also = ("join_misrun",) if what == "sum" else ()
-    return (Hint((*STOPS, "node_lost", *also), says[what]),) if what in says else ()
+    return (Hint((*STOPS, *HOLES, "node_lost", *also), says[what]),) if what in says else ()
 
 
 def _linear(name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts:

@@ -13,22 +13,13 @@ from torch import nn
 from nir_interop.backends.own_modules import OwnModule, Run
 from nir_interop.errors import CannotRecord, NirInteropError, NotExpressible
 from nir_interop.recording import Recording
-from nir_interop_adapters.describing import described, node_name
+from nir_interop_adapters.describing import described
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.running import (
-    FRAME,
-    WHOLE,
-    OwnLibrary,
-    Way,
-    as_tensor,
-    deployed,
-    layers_in,
-    neurons_in,
-    recorded,
-    way_of,
-)
+from nir_interop_adapters.own_library import OwnLibrary, layers_in, neurons_in, node_name
+from nir_interop_adapters.running import recorded
 from nir_interop_adapters.torch_support import TorchAdapter
 from nir_interop_adapters.tracing import BATCH, FEATURE, ONE, TIME, Trace, Tracer
+from nir_interop_adapters.ways import FRAME, WHOLE, Way, as_tensor, deployed, way_of
 
 Array = NDArray[Any]
 

@@ -40,7 +40,7 @@ from nir_interop_adapters.own_layers import (
     values,
     written_as,
 )
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
@@ -70,6 +70,9 @@ class NorseLayers(OwnLibrary):
 
     def is_sequence(self, module: nn.Module) -> bool:
         return isinstance(module, (SNN, SNNRecurrent))
+
+    def keeps_state(self, module: nn.Module) -> bool:
+        return self.is_sequence(module)
 
     def is_layer(self, module: nn.Module) -> bool:
         return False

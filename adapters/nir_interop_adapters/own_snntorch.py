@@ -28,7 +28,7 @@ from nir_interop_adapters.own_layers import (
     values,
     written_as,
 )
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
@@ -43,6 +43,9 @@ class SnnTorchLayers(OwnLibrary):
 
     def is_sequence(self, module: nn.Module) -> bool:
         return False
+
+    def keeps_state(self, module: nn.Module) -> bool:
+        return True
 
     def is_layer(self, module: nn.Module) -> bool:
         return False

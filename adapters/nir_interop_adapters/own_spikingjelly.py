@@ -15,7 +15,7 @@ from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
 from nir_interop_adapters.own_layers import RESETS, STOPS, Parts, grouped, linear, refuse, single, unknown, written_as
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
@@ -37,6 +37,9 @@ class SpikingJellyLayers(OwnLibrary):
 
     def is_sequence(self, module: nn.Module) -> bool:
         return getattr(module, "step_mode", "s") == "m"
+
+    def keeps_state(self, module: nn.Module) -> bool:
+        return True
 
     def is_layer(self, module: nn.Module) -> bool:
         inner = not list(module.children())
@@ -82,6 +85,7 @@ class SpikingJellyLayers(OwnLibrary):
         says = {
             "flatten": f"a flatten in forward is no layer, {stops}: use nn.Flatten()",
             "multiplied": f"a multiplication in forward is no layer, {stops}: put the number into the weights before it",
+            "function": f"{name} is a function in forward, {stops}: use the layer of the same name",
             "linear": f"{name} is used in forward by a function, {stops}: use nn.Linear",
             "reduced": "SpikingJelly's exporter stops at a sum or an average over time: export the part of the module before",
         }

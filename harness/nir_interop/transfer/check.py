@@ -39,7 +39,7 @@ AGAIN = "install nir-interop again, and if that does not help report this line w
 _COST = 1.0
 """A guess of a task's seconds: for a small file no backend is worth a second worker."""
 _PATIENCE = 5.0
-"""Seconds after which others are not kept waiting by a library."""
+"""Seconds after which what the reference is asked does not wait for a library that the same thread is at."""
 _MAKING, _JUDGING = 2.0, 10.0
 """Runs of the reference that making inputs, and judging a recording, may take as long as."""
 
