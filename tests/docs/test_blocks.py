@@ -1,6 +1,6 @@
 """Every block of README and docs/ that a reader may run, run; and every output that is shown, compared.
 
-Commands run as written, page after page, in a folder that is laid out as a checkout, with ``my_graph.nir`` and ``x.npz`` in it.
+Commands run as written, page after page, in a folder that is laid out as a checkout, with ``my_graph.nir``, ``my_module.py`` and ``x.npz`` in it.
 A command that an earlier page has is not run again: it stands there in the same words, and answers the same.
 """
 
@@ -29,6 +29,10 @@ Completed = subprocess.CompletedProcess[str]
 PAGES = (Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")))
 BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / page, page.as_posix())]
 LAYOUT = ("Makefile", "README.md", "pyproject.toml", "constraints.txt", "results", "tests")
+MY_MODULE = "my_module.py"
+"""The file that a page shows in a block that begins with this name."""
+JIT = "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
+"""What Norse's import says, beside which no warning is one that a page may have."""
 DIFFERS = ("check", "explain")
 """Verbs that end with 1 to say that something differs; of any other verb, 1 is a failure."""
 
@@ -60,6 +64,8 @@ def lay_out(folder: Path) -> Path:
             shutil.copy(ROOT / name, folder)
     shutil.copytree(folder / "results", folder / "candidate")
     write_graph(folder / "my_graph.nir", 8, 4)
+    (shown,) = (block.code for block in BLOCKS if block.code.startswith(f"# {MY_MODULE}\n"))
+    (folder / MY_MODULE).write_text(shown, encoding="utf-8")
     spikes = (np.random.default_rng(0).random((100, 4, 8)) < 0.3).astype(np.float32)
     output = Simulator(read(folder / "my_graph.nir"), 1e-4).run(spikes)[0].output
     np.savez(folder / "x.npz", input=spikes, output=output)
@@ -138,7 +144,7 @@ def run_python(block: Block, reader: Reader) -> str:
         script = reader.folder / "block.py"
         parts = (f"print({mark!r}, flush=True)\n{each.code}" for mark, each in zip(marks, blocks, strict=True))
         script.write_text("\n".join(parts), encoding="utf-8")
-        ran = shell("python -W error block.py", reader.folder)
+        ran = shell(f"python -W error -W {shlex.quote(JIT)} block.py", reader.folder)
         assert ran.returncode == 0, f"{block.page}: {ran.stdout}{ran.stderr}"
         printed = re.split("|".join(f"{re.escape(mark)}\n" for mark in marks), ran.stdout)[1:]
         reader.printed[block.page] = dict(zip(map(str, blocks), printed, strict=True))
