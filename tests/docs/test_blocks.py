@@ -1,7 +1,7 @@
 """Every block of README and docs/ that a reader may run, run; and every output that is shown, compared.
 
-Commands run as written, page after page, in a folder that is laid out as a checkout, with ``my_graph.nir``, ``my_module.py`` and ``x.npz`` in it.
-A command that an earlier page has is not run again: it stands there in the same words, and answers the same.
+Commands run as written, page after page, in a folder that is laid out as a checkout, with ``my_graph.nir``, ``my_module.py``
+and ``x.npz`` in it.  A command that an earlier page has is not run again: it stands there in the same words, and answers the same.
 """
 
 from __future__ import annotations
