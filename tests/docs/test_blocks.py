@@ -1,7 +1,8 @@
 """Every block of README and docs/ that a reader may run, run; and every output that is shown, compared.
 
 Commands run as written, page after page, in a folder that is laid out as a checkout, with ``my_graph.nir``, ``my_module.py``
-and ``x.npz`` in it.  A command that an earlier page has is not run again: it stands there in the same words, and answers the same.
+and ``x.npz`` in it.  A command that an earlier page has is not run again: it stands there in the same words, and answers the
+same.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ BLOCKS = [block for page in PAGES for block in blocks_of(ROOT / page, page.as_po
 LAYOUT = ("Makefile", "README.md", "pyproject.toml", "constraints.txt", "results", "tests")
 MY_MODULE = "my_module.py"
 """The file that a page shows in a block that begins with this name."""
-JIT = "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
-"""What Norse's import says, beside which no warning is one that a page may have."""
+OF_LIBRARIES = ("`torch.jit.script` is deprecated", "nirtorch.")
+"""How the warnings begin that libraries give when Norse is imported, and at exports and imports; a page may have no others."""
 DIFFERS = ("check", "explain")
 """Verbs that end with 1 to say that something differs; of any other verb, 1 is a failure."""
 
@@ -144,7 +145,8 @@ def run_python(block: Block, reader: Reader) -> str:
         script = reader.folder / "block.py"
         parts = (f"print({mark!r}, flush=True)\n{each.code}" for mark, each in zip(marks, blocks, strict=True))
         script.write_text("\n".join(parts), encoding="utf-8")
-        ran = shell(f"python -W error -W {shlex.quote(JIT)} block.py", reader.folder)
+        ignored = " ".join(f"-W {shlex.quote(f'ignore:{begins}:DeprecationWarning')}" for begins in OF_LIBRARIES)
+        ran = shell(f"python -W error {ignored} block.py", reader.folder)
         assert ran.returncode == 0, f"{block.page}: {ran.stdout}{ran.stderr}"
         printed = re.split("|".join(f"{re.escape(mark)}\n" for mark in marks), ran.stdout)[1:]
         reader.printed[block.page] = dict(zip(map(str, blocks), printed, strict=True))
