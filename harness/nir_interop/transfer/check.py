@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,6 +27,7 @@ from nir_interop.workers.jobs import OK, Cell, Compared, Describe, InputsMade, J
 from nir_interop.workers.scheduler import TIME_LIMIT, Future, Scheduler, Task, start
 
 if TYPE_CHECKING:
+    from nir_interop.compare.comparison import Comparison
     from nir_interop.graphs import Graph
     from nir_interop.workers.fork_server import ForkServer
 
@@ -41,6 +42,9 @@ _PATIENCE = 5.0
 """Seconds after which others are not kept waiting by a library."""
 _MAKING, _JUDGING = 2.0, 10.0
 """Runs of the reference that making inputs, and judging a recording, may take as long as."""
+
+_MAY_BE_OLD = (Status.READ_ERROR, Status.IMPORT_ERROR, Status.RUN_ERROR, Status.WRONG_SHAPE, Status.MISMATCH)
+"""How it ends where the form of the file may be the reason."""
 
 _SHOWN = ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
 """What of a comparison a user is told."""
@@ -81,6 +85,8 @@ class Checked:
     rounding : what rounding comes to, in words, where the status is that
     suspects : what may be at fault, None where nobody knows
     kept : where its recording is, None where nobody asked for that
+    today : what it made of the graph as today's NIR has it, where it gave no right output for the file as it is and
+        ``nir-interop upgrade`` changes more than the version; else None
     """
 
     importer: str
@@ -88,6 +94,7 @@ class Checked:
     rounding: str = ""
     suspects: Suspects | None = None
     kept: Recordings | None = field(default=None, repr=False)
+    today: Compared | None = None
 
     @property
     def warned(self) -> bool:
@@ -105,6 +112,7 @@ class Checked:
             "error_type": self.outcome.error_type,
             "error_message": self.outcome.error_message,
             "rounding": self.rounding,
+            "upgraded": None if self.today is None else self.today.status,
         }
 
     @property
@@ -116,6 +124,21 @@ class Checked:
     def agrees(self) -> bool:
         """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
         return self.status.agrees or self.status is Status.VACUOUS
+
+    @property
+    def runs_today(self) -> bool:
+        """Whether upgrading the file is enough for it to give an output that can be compared."""
+        return not self.agrees and self.comparison is None and self.today is not None and self.today.comparison is not None
+
+    @property
+    def right_today(self) -> bool:
+        """Whether upgrading the file is enough for it to give every output, to the last bit of single precision."""
+        return not self.agrees and self.today is not None and self.today.status == Status.EXACT
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Of what it gave for the file as it is; None where there is none."""
+        return self.outcome.comparison
 
     @property
     def outputs(self) -> int | None:
@@ -174,7 +197,7 @@ def run_graph(
     reference is not done within the limit, BadStimulus where inputs cannot be made, and OwnFailure where it fails in any other
     way.
     """
-    from nir_interop.graphs import inline, read_corrected, write
+    from nir_interop.graphs import in_form, inline, read_corrected, write
 
     if not reference.installed:
         raise BackendMissing(reference.hint)
@@ -186,6 +209,16 @@ def run_graph(
         clear = here / "meant.nir" if notes else graph
         if notes:
             write(clear, meant_graph)
+
+        @cache
+        def upgraded() -> Path | None:
+            """The file as today's NIR, where that is another."""
+            formed, changes = in_form(meant_graph)
+            if not notes and not changes:
+                return None
+            write(here / "upgraded.nir", formed)
+            return here / "upgraded.nir"
+
         facts, flat = graph_facts(clear), inline(meant_graph)
         given, meant = here / "stimulus.npz", kept.path(REFERENCE)
         if stimulus is not None:
@@ -195,7 +228,7 @@ def run_graph(
         found = _Found(
             reference.name if reference in backends else "", lambda checked: scheduler.call(partial(answered, checked))
         )
-        undecided = dict[str, Compared]()
+        undecided = dict[str, tuple[Compared, Compared | None]]()
 
         def ask(backend: Backend, job: Job[O], urgency: int = 0, limit: float = time_limit) -> Future[O]:
             answer: Future[O] = Future()
@@ -204,37 +237,41 @@ def run_graph(
             scheduler.add(task)
             return answer
 
+        def cell(backend: Backend, file: Path, save: str) -> Future[Compared]:
+            job = Cell(
+                graph=str(file),
+                stimulus=str(given),
+                dt=dt,
+                readout=str(Readout.RATE),
+                seed=seed,
+                source=str(meant),
+                nodes=facts.nodes,
+                order=facts.order,
+                save=save,
+            )
+            return ask(backend, job)
+
         async def compare(backend: Backend) -> None:
             if not backend.installed:
                 found.add(
                     Checked(backend.name, Compared(status=str(Status.ENV_MISSING), error_message=backend.hint), kept=kept)
                 )
                 return
-            made = kept.path(backend.name)
-            outcome = await ask(
-                backend,
-                Cell(
-                    graph=str(clear if backend.name in OWN_BACKENDS else graph),
-                    stimulus=str(given),
-                    dt=dt,
-                    readout=str(Readout.RATE),
-                    seed=seed,
-                    source=str(meant),
-                    nodes=facts.nodes,
-                    order=facts.order,
-                    save=str(made) if backend != reference else "",
-                ),
-            )
+            made, own = kept.path(backend.name), backend.name in OWN_BACKENDS
+            outcome = await cell(backend, clear if own else graph, str(made) if backend != reference else "")
+            today: Compared | None = None
+            if not own and outcome.status in _MAY_BE_OLD and (file := upgraded()) is not None:
+                today = await cell(backend, file, "")
             rounding = ""
             if outcome.status == Status.MISMATCH and meant.is_file() and made.is_file():
                 job = Judge(graph=str(clear), stimulus=str(given), dt=dt, meant=str(meant), made=str(made))
                 judged = await ask(reference, job, limit=_JUDGING * time_limit)
                 if judged.open or judged.status != OK:
-                    undecided[backend.name] = outcome
+                    undecided[backend.name] = outcome, today
                     return
                 outcome, rounding = replace(outcome, status=judged.agreed), judged.rounding
             suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
-            found.add(Checked(backend.name, outcome, rounding, suspects, kept))
+            found.add(Checked(backend.name, outcome, rounding, suspects, kept, today))
 
         async def mean() -> Outcome:
             if stimulus is None:
@@ -266,9 +303,9 @@ def run_graph(
             raise _unmeant(graph.name, meaning.known)
         fed = stimulus if stimulus is not None else load_arrays(given)["input"]
         found.tell = answered
-        for name, outcome in undecided.items():
+        for name, (outcome, today) in undecided.items():
             (backend,) = (each for each in backends if each.name == name)
-            found.add(_judged(flat, fed, dt, backend, outcome, kept, store))
+            found.add(replace(_judged(flat, fed, dt, backend, outcome, kept, store), today=today))
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys((reference.name, *(backend.name for backend in backends))):
