@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from nir_interop.backends.own_modules import INPUT, OUTPUT, Hint, OwnModule, OwnNode
 from nir_interop.errors import NotExpressible
 from nir_interop_adapters.own_layers import PASSING, Parts, into_weights, layer, linear, single, written_as
+from nir_interop_adapters.own_library import OwnLibrary, node_name
 from nir_interop_adapters.tracing import (
     At,
     Call,
@@ -37,47 +37,6 @@ Source = tuple[str, str, int]
 """A node, which of its outputs, and how many steps ago."""
 
 
-class Neurons(Protocol):
-    """What a library says of its own layers."""
-
-    def is_neuron(self, module: nn.Module) -> bool:
-        """Whether a module is one of the library's neurons."""
-
-    def is_sequence(self, module: nn.Module) -> bool:
-        """Whether a neuron takes all steps at once."""
-
-    def is_layer(self, module: nn.Module) -> bool:
-        """Whether a module without state is one of the library's own layers, taken whole."""
-
-    def ports(self, module: nn.Module, output: Any) -> Sequence[tuple[torch.Tensor, str]]:
-        """The tensors that a neuron gave back, each with what it is: ``out``, ``membrane`` or ``state``."""
-
-    def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
-        """The nodes of a neuron that is read at a port; raises NotExpressible."""
-
-    def layer(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts | None:
-        """The nodes of a layer of the library's own; None where it is one of torch's."""
-
-    def layer_hints(self, name: str, module: nn.Module, taken: tuple[int, ...]) -> tuple[Hint, ...]:
-        """What the library's exporter does with a layer that is no neuron, and that the user should know."""
-
-    def wiring_hints(self, what: str, name: str) -> tuple[Hint, ...]:
-        """The same, of what is no layer.
-
-        what : ``flatten``, ``multiplied``, ``linear`` or ``sum``, written in forward into the layer ``name``; ``reduced``: an
-            output that is summed or averaged over time
-        """
-
-    def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
-        """The same, of a whole module; loops: time is in its forward, step by step."""
-
-
-def node_name(path: str, module: nn.Module) -> str:
-    """What the node of a layer is called: its path in the module."""
-    name = path or type(module).__name__.lower()
-    return f"{name}_" if name in (INPUT, OUTPUT) else name
-
-
 @dataclass(eq=False)
 class _Place:
     """A node to be, with what it is fed by."""
@@ -94,7 +53,7 @@ class _Place:
 
 
 def described(
-    trace: Trace, library: Neurons, steps: int, dt: float, notes: Iterable[str] = (), hints: Iterable[Hint] = ()
+    trace: Trace, library: OwnLibrary, steps: int, dt: float, notes: Iterable[str] = (), hints: Iterable[Hint] = ()
 ) -> OwnModule:
     """A module as nodes and edges, from a run of it; hints of the whole module stand at its Output.
 
@@ -104,7 +63,7 @@ def described(
 
 
 class _Builder:
-    def __init__(self, trace: Trace, library: Neurons, steps: int, dt: float, notes: list[str], hints: list[Hint]) -> None:
+    def __init__(self, trace: Trace, library: OwnLibrary, steps: int, dt: float, notes: list[str], hints: list[Hint]) -> None:
         self.trace, self.library, self.steps, self.dt, self.notes = trace, library, steps, dt, notes
         self.places: dict[str, _Place] = {}
         self.keys: dict[Any, str] = {}
@@ -112,6 +71,7 @@ class _Builder:
         self.shape: tuple[int, ...] | None = None
         self.renamed: dict[str, str] = {}
         self.hints = hints
+        self.functional: dict[str, str] = {}
 
     def build(self) -> OwnModule:
         value, sources = self._output(self.trace.output)
@@ -288,6 +248,8 @@ class _Builder:
             return self._split(name, call, value)
         sources = self._sources(call.input, f"what goes into {name!r}")
         since = self.trace.calls[call.path][-1].index - call.index
+        if call.functional:
+            self.functional |= {name: call.path}
         return self._stateless(name, sources, call.input.features, value.features, call.module, call.path, since)
 
     def _passes(self, module: nn.Module) -> bool:
@@ -356,6 +318,8 @@ class _Builder:
         hints = list(parts.nodes[parts.entry].hints)
         if place.module is not None and not self.library.is_neuron(place.module):
             hints += self.library.layer_hints(place.name, place.module, place.taken)
+        if place.name.rpartition("_")[0] in self.functional or place.name in self.functional:
+            hints = list(self.library.wiring_hints("function", place.name))
         if len(place.inputs) > 1:
             hints += self.library.wiring_hints("sum", place.name)
         entry = replace(parts.nodes[parts.entry], hints=tuple(hints))

@@ -21,18 +21,22 @@ def left_alone(module: nn.Module) -> Iterator[None]:
     """Whatever is done to the module within, afterwards it is as it was, bit for bit, and so it is if an error is raised.
 
     That is: the training mode of each submodule; parameters and buffers (the same objects and values), ``requires_grad``,
-    ``.grad``; hidden states and all other attributes, also those in lists, dictionaries and objects that the module holds;
-    hooks; devices and types; what classes of the module hold; the random state of torch, NumPy and ``random``; torch's
-    number of threads, its default type and its gradient mode.
+    ``.grad``; hidden states and all other attributes, also those in lists and dictionaries that the module holds and in objects
+    whose classes come from where the module's own come from; hooks; devices and types; what classes of the module hold; the
+    random state of torch, NumPy and ``random``; torch's number of threads, its default type and its gradient mode.
 
     A deep copy would not do: hidden states have a gradient after training, and such tensors cannot be copied.
     """
-    held = _Held()
-    for child in module.modules():
-        held.enter(child)
-        for kind in type(child).__mro__:
-            if kind.__module__.partition(".")[0] not in ("torch", "builtins", "typing", "abc"):
-                held.enter_class(kind)
+    own = {
+        kind: _origin(kind)
+        for child in module.modules()
+        for kind in type(child).__mro__
+        if _origin(kind) not in ("torch", "builtins", "typing", "abc")
+    }
+    held = _Held(frozenset(own.values()))
+    held.enter(module)
+    for kind in own:
+        held.enter_class(kind)
     settings = _Settings()
     try:
         yield
@@ -68,7 +72,8 @@ class _Settings:
 class _Held:
     """All that is reached from some objects: what each container had in it, and the values of each array."""
 
-    def __init__(self) -> None:
+    def __init__(self, origins: frozenset[str]) -> None:
+        self.origins = origins
         self.seen: dict[int, Any] = {}
         self.undo: list[Any] = []
 
@@ -123,8 +128,15 @@ class _Held:
         if isinstance(value, random.Random):
             self.undo.append(_random(value, value.getstate()))
             return []
+        if not isinstance(value, nn.Module) and _origin(type(value)) not in self.origins:
+            return []
         attributes = getattr(value, "__dict__", None)
         return [attributes] if isinstance(attributes, dict) else []
+
+
+def _origin(kind: type) -> str:
+    """The package that a class comes from."""
+    return kind.__module__.partition(".")[0]
 
 
 def _is_data(name: str, value: Any) -> bool:

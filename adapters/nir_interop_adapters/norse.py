@@ -39,9 +39,9 @@ from nir_interop.recording import Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.own_modules import OwnModules, sample_of
+from nir_interop_adapters.own_library import OwnLibrary, neurons_in
+from nir_interop_adapters.own_modules import OwnModules, sample_of, unwrapped
 from nir_interop_adapters.own_norse import NorseLayers, kind_of
-from nir_interop_adapters.running import OwnLibrary, deployed, neurons_in
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
@@ -56,6 +56,7 @@ from nir_interop_adapters.torch_support import (
     stateless,
     trainable,
 )
+from nir_interop_adapters.ways import deployed
 
 Array = NDArray[Any]
 
@@ -160,12 +161,13 @@ output = np.stack(outputs)
 
     def step_of(self, module: Any) -> float | None:
         """Its cells' own; those that add up take no notice of theirs."""
-        cells: list[Any] = list(neurons_in(module, self.library).values())
+        cells: list[Any] = list(neurons_in(unwrapped(module), self.library).values())
         steps = {float(cell.dt) for cell in cells if kind_of(cell) != "IF"} or {float(cell.dt) for cell in cells}
         return steps.pop() if len(steps) == 1 else None
 
     def export_own(self, module: Any, sample: Array, dt: float) -> Any:
         """``to_nir(net, sample, dt=dt)``; the sample without a batch, where the module takes that, since a file has none."""
+        module = unwrapped(module)
         with left_alone(module), deployed(module, self.library):
             data = sample_of(sample, module)
             if self.takes_sequences(module, data):

@@ -38,6 +38,14 @@ class Parts:
     notes: tuple[str, ...] = field(default=())
 
 
+STOPS = ("export_error", "refused", "unsupported")
+"""What a hint concerns that is the reason of an exporter's failing."""
+HOLES = ("write_error", "read_error", "unsupported")
+"""The reason of a file that nir does not write, or does not read back."""
+RESETS = ("reset_lost", "reset_kind", "v_reset")
+"""The reason of another reset in the file."""
+
+
 def single(name: str, node: OwnNode) -> Parts:
     """A layer that is one node."""
     return Parts({name: node}, name, name)
@@ -119,30 +127,28 @@ def unknown(written: str, module: nn.Module, what: str) -> tuple[Hint, ...]:
         do = f": put torch.nn.utils.fuse_{kind}_bn_eval(…) of it and the layer before in the place of both"
     else:
         do = ""
-    return (Hint(("unsupported", "node_lost"), f"{written}: {what}{do}"),)
+    return (Hint((*STOPS, *HOLES, "node_lost"), f"{written}: {what}{do}"),)
 
 
 def grouped(module: nn.Module, written: str, what: str) -> tuple[Hint, ...]:
     """Of a convolution in groups; nothing of others."""
     if isinstance(module, nn.Conv2d) and module.groups != 1:
-        return (Hint(("unsupported", "unreadable", "groups"), f"{written}: {what}"),)
+        return (Hint((*STOPS, *HOLES, "unreadable", "groups"), f"{written}: {what}"),)
     return ()
 
 
 def cut(what: str, name: str, exporter: str) -> tuple[Hint, ...]:
     """What exporters that see only layers do with what stands between them (nirtorch's ``extract_nir_graph``)."""
-    if what == "sum":
-        return (
-            Hint(("node_lost", "join_misrun"), f"a sum goes into {name}, where {exporter} cuts the graph: layers are lost"),
-        )
-    if what == "multiplied":
-        do = "put the number into the weights of the layer before"
-        return (Hint(("node_lost",), f"a multiplication in forward is no layer, and {exporter} cuts the graph there: {do}"),)
-    if what == "flatten":
-        return (Hint(("node_lost",), f"a flatten in forward is no layer, and {exporter} leaves it out: use nn.Flatten()"),)
-    if what == "linear":
-        return (Hint(("node_lost",), f"{name} is used in forward by a function, which {exporter} leaves out: use nn.Linear"),)
-    return ()
+    says = {
+        "sum": f"a sum goes into {name}, where {exporter} cuts the graph: layers are lost",
+        "multiplied": f"a multiplication in forward is no layer, and {exporter} cuts the graph there: put the number into the "
+        "weights of the layer before",
+        "flatten": f"a flatten in forward is no layer, and {exporter} leaves it out: use nn.Flatten()",
+        "function": f"{name} is a function in forward, which {exporter} leaves out",
+        "linear": f"{name} is used in forward by a function, which {exporter} leaves out: use nn.Linear",
+    }
+    also = ("join_misrun",) if what == "sum" else ()
+    return (Hint((*STOPS, "node_lost", *also), says[what]),) if what in says else ()
 
 
 def _linear(name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts:

@@ -13,22 +13,13 @@ from torch import nn
 from nir_interop.backends.own_modules import OwnModule, Run
 from nir_interop.errors import CannotRecord, NirInteropError, NotExpressible
 from nir_interop.recording import Recording
-from nir_interop_adapters.describing import described, node_name
+from nir_interop_adapters.describing import described
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.running import (
-    FRAME,
-    WHOLE,
-    OwnLibrary,
-    Way,
-    as_tensor,
-    deployed,
-    layers_in,
-    neurons_in,
-    recorded,
-    way_of,
-)
+from nir_interop_adapters.own_library import OwnLibrary, layers_in, neurons_in, node_name
+from nir_interop_adapters.running import recorded
 from nir_interop_adapters.torch_support import TorchAdapter
 from nir_interop_adapters.tracing import BATCH, FEATURE, ONE, TIME, Trace, Tracer
+from nir_interop_adapters.ways import FRAME, WHOLE, Way, as_tensor, deployed, way_of
 
 Array = NDArray[Any]
 
@@ -42,15 +33,18 @@ class OwnModules(TorchAdapter):
     library: ClassVar[OwnLibrary]
 
     def neurons_of(self, module: Any) -> tuple[str, ...]:
+        module = unwrapped(module)
         if not isinstance(module, nn.Module):
             return ()
         return tuple(node_name(path, child) for path, child in neurons_in(module, self.library).items())
 
     def record(self, module: Any, stimulus: Array, run: Run | None = None) -> Recording:
+        module = unwrapped(module)
         with left_alone(module):
             return recorded(module, stimulus, self.library, run)
 
     def describe(self, module: Any, sample: Array, dt: float, run: Run | None = None) -> OwnModule:
+        module = unwrapped(module)
         with left_alone(module), deployed(module, self.library):
             trace, way, steps = self._traced(module, sample, run)
             inside = not all(self.library.is_sequence(neuron) for neuron in neurons_in(module, self.library).values())
@@ -112,6 +106,16 @@ class OwnModules(TorchAdapter):
         if self.library.is_neuron(module):
             return list(self.library.ports(module, output))
         return [(output, "out")] if isinstance(output, torch.Tensor) else []
+
+
+def unwrapped(module: Any) -> Any:
+    """The module inside of what torch.compile and DataParallel make of it: it computes the same."""
+    while isinstance(module, nn.Module):
+        inner = module.module if isinstance(module, nn.DataParallel) else getattr(module, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            break
+        module = inner
+    return module
 
 
 def sample_of(sample: Array, module: nn.Module) -> torch.Tensor:

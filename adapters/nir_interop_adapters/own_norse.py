@@ -25,8 +25,22 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
-from nir_interop_adapters.own_layers import Parts, cut, filled, in_full, linear, refuse, single, unknown, values, written_as
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_layers import (
+    HOLES,
+    RESETS,
+    STOPS,
+    Parts,
+    cut,
+    filled,
+    in_full,
+    linear,
+    refuse,
+    single,
+    unknown,
+    values,
+    written_as,
+)
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
@@ -90,24 +104,24 @@ class NorseLayers(OwnLibrary):
             hints = []
             if module.bias is None:
                 says = f"{written}: Norse's exporter fails on a convolution without a bias"
-                hints.append(Hint(("unsupported", "bias_lost", "bias"), f"{says}: give it bias=True, with a bias of zeros"))
+                hints.append(Hint((*STOPS, "bias_lost", "bias"), f"{says}: give it bias=True, with a bias of zeros"))
             says = f"{written}: Norse's exporter leaves its input_shape out, and nir cannot write the file"
             return (
                 *hints,
-                Hint(("parameter_lost", "input_shape"), f"{says}: set node.input_shape of the graph before nir.write"),
+                Hint((*HOLES, "parameter_lost", "input_shape"), f"{says}: set node.input_shape of the graph before nir.write"),
             )
         return unknown(written, module, "Norse's exporter has no case for it and leaves a hole, which nir cannot write")
 
     def wiring_hints(self, what: str, name: str) -> tuple[Hint, ...]:
         if what == "flatten":
             says = "a flatten in forward is no layer, and Norse's exporter leaves it out; it has no case for nn.Flatten either"
-            return (Hint(("node_lost", "unsupported"), says),)
+            return (Hint((*STOPS, *HOLES, "node_lost"), says),)
         return cut(what, name, "Norse's exporter")
 
     def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
         if any(isinstance(each, Lift) for each in module.modules()):
             says = "Norse's exporter has no case for Lift and leaves a hole, which nir cannot write"
-            return (Hint(("unsupported", "node_lost"), f"{says}: leave Lift out, and run the module step by step"),)
+            return (Hint((*HOLES, "node_lost"), f"{says}: leave Lift out, and run the module step by step"),)
         return ()
 
     def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
@@ -203,31 +217,36 @@ def _hints(module: Any, shape: tuple[int, ...], written: str, dt: float) -> tupl
         says = f"{written} is none of the neurons that Norse's exporter knows; it leaves a hole, which nir cannot write"
         same = {SNN: "LIFCell"}.get(type(module).__mro__[1]) if kind_of(module) == "CubaLIF" else None
         do = f": write {same}(p), and hand its state on from step to step" if same else ""
-        return (Hint(("unsupported", "node_lost"), f"{says}{do}"),)
-    p, kind, hints = module.p, kind_of(module), []
+        return (Hint((*STOPS, *HOLES, "node_lost"), f"{says}{do}"),)
+    p, kind = module.p, kind_of(module)
+    hints: list[Hint] = []
+    concerns: tuple[str, ...]
     used = [name for name in _WRITTEN if hasattr(p, name) and not (kind == "LI" and name == "v_th")]
     numbers = [name for name in used if tuple(torch.as_tensor(getattr(p, name)).shape) != shape]
     if numbers:
         says = f"{written} has one number for {', '.join(numbers)}, which nir cannot write, or cannot read back"
         give = ", ".join(f"{name}={in_full(getattr(p, name), shape)}" for name in numbers)
-        hints.append(Hint(("parameter_shape", "tau", "tau_mem", "tau_syn", "v_threshold", "v_leak"), f"{says}: give {give}"))
+        concerns = (*STOPS, *HOLES, "parameter_shape", "tau", "tau_mem", "tau_syn", "v_threshold", "v_leak")
+        hints.append(Hint(concerns, f"{says}: give {give}"))
     if kind != "IF":
         says = f"{written}: Norse's exporter writes tau = dt / tau_inv, which is the time constant for dt = 1 alone"
-        concerns = ("time_unit", "tau_rewritten", "tau", "tau_mem", "tau_syn")
+        concerns = ("time_unit", "tau_rewritten", "decay", "tau", "tau_mem", "tau_syn")
         hints.append(Hint(concerns, f"{says}: export with to_nir(net, sample, dt=1)"))
     if _fires(module):
         if getattr(p, "reset_method", reset_value) is reset_subtract:
             says = f"{written} resets by subtracting its threshold; Norse's exporter writes a reset to 0"
-            hints.append(Hint(("reset_lost", "v_reset"), f"{says}: train with reset_method=reset_value, and the file says it"))
+            hints.append(Hint(RESETS, f"{says}: train with reset_method=reset_value, and the file says it"))
         elif np.any(values(torch.as_tensor(p.v_reset))):
             to = _said(values(torch.as_tensor(p.v_reset)))
             says = f"{written} resets to {to}; Norse's exporter leaves v_reset out, and the file says 0"
-            hints.append(Hint(("parameter_lost", "v_reset"), says))
+            hints.append(Hint(("parameter_lost", "reset_value_ignored", "v_reset"), says))
     if kind == "CubaLIF":
         kept = 1 / (module.dt * values(torch.as_tensor(p.tau_syn_inv)))
         says = f"{written} adds its input to the synapse as it is, which in NIR is w_in = tau_syn / dt = {_said(kept)}"
-        hints.append(Hint(("parameter_lost", "gain", "w_in"), f"{says}; Norse's exporter writes w_in = 1"))
+        hints.append(
+            Hint(("parameter_lost", "gain", "input_weight_ignored", "w_in"), f"{says}; Norse's exporter writes w_in = 1")
+        )
     if kind == "IF":
         says = f"{written} adds its input as it is, which in NIR is r = 1 / dt = {1 / dt:g}; Norse's exporter writes r = 1"
-        hints.append(Hint(("parameter_lost", "gain", "r"), says))
+        hints.append(Hint(("parameter_lost", "gain", "resistance_ignored", "r"), says))
     return tuple(hints)

@@ -13,6 +13,9 @@ from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
 from nir_interop_adapters.own_layers import (
+    HOLES,
+    RESETS,
+    STOPS,
     Parts,
     cut,
     filled,
@@ -25,7 +28,7 @@ from nir_interop_adapters.own_layers import (
     values,
     written_as,
 )
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
@@ -75,12 +78,13 @@ class SnnTorchLayers(OwnLibrary):
         if isinstance(module, nn.AvgPool2d):
             hints = []
             if np.any(module.padding):
-                hints.append(Hint(("parameter_lost", "padding"), f"{written}: snnTorch's exporter writes a padding of 0"))
+                concerns = (*STOPS, "parameter_lost", "pool_padding", "padding")
+                hints.append(Hint(concerns, f"{written}: snnTorch's exporter writes a padding of 0"))
             if isinstance(module.kernel_size, int) or isinstance(module.stride, int):
                 size = module.kernel_size
                 pair = (size, size) if isinstance(size, int) else size
                 says = f"{written} has one number for its window, and snnTorch's importer wants two: give nn.AvgPool2d({pair})"
-                hints.append(Hint(("parameter_shape", "kernel_size", "stride"), says))
+                hints.append(Hint(("import_error", "parameter_shape", "kernel_size", "stride"), says))
             return tuple(hints)
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.Flatten)):
             return grouped(module, written, "nir's reader refuses the file")
@@ -94,7 +98,7 @@ class SnnTorchLayers(OwnLibrary):
             return ()
         says = "snnTorch's exporter does not tell the axis of time from the network's own where forward loops over time"
         do = "export a module of one step, whose states go in and come out: forward(x, mem1, mem2) → spk, mem1, mem2"
-        return (Hint(("unsupported", "parameter_shape"), f"{says}: {do}"),)
+        return (Hint((*STOPS, "parameter_shape"), f"{says}: {do}"),)
 
     def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
         kind = next((each for each in _READ if isinstance(module, each) and type(module).forward is each.forward), None)
@@ -233,15 +237,14 @@ def _hints(module: Any, taken: tuple[int, ...], written: str, spikes: bool, dt: 
         )
         if ((decay > 1) | (decay < 0)).any():
             says = f"{written} runs with {name} clamped to [0, 1], and its exporter writes the time constant of {name} as it is"
-            hints.append(
-                Hint(("tau_rewritten", "decay_clamped", tau), f"{says}: set {name}.data.clamp_(0, 1) before the export")
-            )
+            concerns = ("tau_rewritten", "decay", "decay_clamped", *HOLES, tau)
+            hints.append(Hint(concerns, f"{says}: set {name}.data.clamp_(0, 1) before the export"))
         if (decay >= 1).any():
             says = f"{written} keeps its whole membrane at {name}=1, and its exporter writes a time constant that is infinite"
-            hints.append(Hint(("parameter_lost", tau, "r"), says))
+            hints.append(Hint((*HOLES, "parameter_lost", tau, "r"), says))
     if dt != 1e-4:
         says = f"snnTorch's exporter takes 1e-4 s for a step, which makes time constants {1e-4 / dt:g} times those at {dt:g} s"
-        hints.append(Hint(("time_unit", "tau", "tau_mem", "tau_syn"), says))
+        hints.append(Hint(("time_unit", "tau_rewritten", "decay", "tau", "tau_mem", "tau_syn"), says))
     return tuple(hints)
 
 
@@ -251,7 +254,7 @@ def _shape_hints(module: Any, taken: tuple[int, ...], written: str) -> list[Hint
         if module.all_to_all or values(module.recurrent.V).ndim:
             return []
         says = f"{written} has one number for V, and its exporter cannot tell the layer's size from it"
-        return [Hint(("parameter_shape", "weight"), f"{says}: give V={in_full(module.recurrent.V, taken)}")]
+        return [Hint((*STOPS, "parameter_shape", "weight"), f"{says}: give V={in_full(module.recurrent.V, taken)}")]
     single_numbers = [
         name for name in ("alpha", "beta", "threshold") if hasattr(module, name) and tuple(getattr(module, name).shape) != taken
     ]
@@ -259,7 +262,7 @@ def _shape_hints(module: Any, taken: tuple[int, ...], written: str) -> list[Hint
         return []
     says = f"{written} has one number for {_listed(single_numbers)}, and the file then has no axis for its {size} neurons"
     give = ", ".join(f"{name}={in_full(getattr(module, name), taken)}" for name in single_numbers)
-    return [Hint(("parameter_shape", "tau", "tau_mem", "tau_syn", "v_threshold"), f"{says}: give {give}")]
+    return [Hint((*STOPS, "parameter_shape", "tau", "tau_mem", "tau_syn", "v_threshold"), f"{says}: give {give}")]
 
 
 def _reset_hints(module: Any, written: str, spikes: bool) -> list[Hint]:
@@ -267,15 +270,13 @@ def _reset_hints(module: Any, written: str, spikes: bool) -> list[Hint]:
     late = "" if getattr(module, "reset_delay", True) is False else ", one step late"
     if mechanism == "none":
         what = "its exporter writes a neuron that fires and resets to 0"
-        return [
-            Hint(("reset_lost", "v_reset"), f"{written} never resets{'' if spikes else ' and its membrane is read'}: {what}")
-        ]
+        return [Hint(RESETS, f"{written} never resets{'' if spikes else ' and its membrane is read'}: {what}")]
     if mechanism == "subtract":
         says = f"{written} resets by subtracting its threshold{late}; its exporter writes a reset to 0"
         if isinstance(module, snn.RSynaptic):
-            return [Hint(("reset_lost", "v_reset"), says)]
+            return [Hint((*RESETS, "reset_late"), says)]
         give = "reset_mechanism='zero'" if plain else "reset_mechanism='zero', reset_delay=False"
-        return [Hint(("reset_lost", "v_reset"), f"{says}: train with {give}, and the file says what the layer does")]
+        return [Hint((*RESETS, "reset_late"), f"{says}: train with {give}, and the file says what the layer does")]
     if not plain and (late or isinstance(module, snn.RSynaptic)):
         says = f"{written} resets one step late; its exporter writes a reset in the same step"
         if isinstance(module, snn.RSynaptic):

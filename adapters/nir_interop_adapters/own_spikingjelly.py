@@ -14,8 +14,8 @@ from spikingjelly.activation_based import neuron as neurons
 from torch import nn
 
 from nir_interop.backends.own_modules import Hint, OwnNode
-from nir_interop_adapters.own_layers import Parts, grouped, linear, refuse, single, unknown, written_as
-from nir_interop_adapters.running import OwnLibrary
+from nir_interop_adapters.own_layers import RESETS, STOPS, Parts, grouped, linear, refuse, single, unknown, written_as
+from nir_interop_adapters.own_library import OwnLibrary
 
 Array = NDArray[Any]
 
@@ -82,10 +82,11 @@ class SpikingJellyLayers(OwnLibrary):
         says = {
             "flatten": f"a flatten in forward is no layer, {stops}: use nn.Flatten()",
             "multiplied": f"a multiplication in forward is no layer, {stops}: put the number into the weights before it",
+            "function": f"{name} is a function in forward, {stops}: use the layer of the same name",
             "linear": f"{name} is used in forward by a function, {stops}: use nn.Linear",
             "reduced": "SpikingJelly's exporter stops at a sum or an average over time: export the part of the module before",
         }
-        return (Hint(("unsupported", "node_lost"), says[what]),) if what in says else ()
+        return (Hint((*STOPS, "node_lost"), says[what]),) if what in says else ()
 
     def module_hints(self, module: nn.Module, loops: bool) -> tuple[Hint, ...]:
         exporter = "SpikingJelly's exporter"
@@ -93,15 +94,15 @@ class SpikingJellyLayers(OwnLibrary):
         for each in module.modules():
             if isinstance(each, kinds):
                 says = f"{type(each).__name__} keeps its last output, which {exporter} cannot follow: it stops there"
-                return (Hint(("unsupported", "recurrence_rewired"), says),)
+                return (Hint((*STOPS, "recurrence_rewired"), says),)
             if isinstance(each, words.SeqToANNContainer):
                 says = (
                     f"{exporter} stops at a SeqToANNContainer: write layer.Linear(…, step_mode='m') and the like in its place"
                 )
-                return (Hint(("unsupported",), says),)
+                return (Hint(STOPS, says),)
         if loops:
             says = f"{exporter} stops at a loop over time in forward: export a module of one step"
-            return (Hint(("unsupported",), says),)
+            return (Hint(STOPS, says),)
         return ()
 
     def neuron(self, name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...], dt: float, port: str) -> Parts:
@@ -172,7 +173,7 @@ def _hints(module: Any, written: str) -> tuple[Hint, ...]:
     """What ``spikingjelly/activation_based/nir_exchange/to_nir.py`` does with it."""
     if module.v_reset is None:
         says = f"{written} resets by subtracting its threshold, and SpikingJelly's exporter refuses that"
-        return (Hint(("reset_lost", "not_expressible", "v_reset"), f"{says}: train with v_reset=0.0"),)
+        return (Hint((*STOPS, *RESETS, "not_expressible"), f"{says}: train with v_reset=0.0"),)
     if module.v_reset:
         says = f"{written} starts at {module.v_reset:g}, the value that it resets to; NIR starts at 0, and a file cannot say it"
         return (Hint(("start",), says),)

@@ -25,9 +25,9 @@ from nir_interop.recording import Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.own_modules import OwnModules, sample_of
+from nir_interop_adapters.own_library import OwnLibrary
+from nir_interop_adapters.own_modules import OwnModules, sample_of, unwrapped
 from nir_interop_adapters.own_snntorch import SnnTorchLayers
-from nir_interop_adapters.running import OwnLibrary, deployed, states_needed
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
@@ -43,6 +43,7 @@ from nir_interop_adapters.torch_support import (
     stateless,
     trainable,
 )
+from nir_interop_adapters.ways import deployed, states_needed
 
 Array = NDArray[Any]
 
@@ -163,6 +164,7 @@ output = np.stack(outputs)
 
     def export_own(self, module: Any, sample: Array, dt: float) -> Any:
         """``export_to_nir(net, sample, ignore_dims=[0])``: its word for a sample with a batch, and [0, 1] with time as well."""
+        module = unwrapped(module)
         with left_alone(module), deployed(module, self.library):
             data, ignored = sample_of(sample, module), [0]
             if self.takes_sequences(module, data):

@@ -27,9 +27,9 @@ from nir_interop.recording import Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.left_alone import left_alone
-from nir_interop_adapters.own_modules import OwnModules, sample_of
+from nir_interop_adapters.own_library import OwnLibrary
+from nir_interop_adapters.own_modules import OwnModules, sample_of, unwrapped
 from nir_interop_adapters.own_spikingjelly import SpikingJellyLayers
-from nir_interop_adapters.running import OwnLibrary, deployed
 from nir_interop_adapters.torch_import import Imported, answer, imported
 from nir_interop_adapters.torch_support import (
     Built,
@@ -44,6 +44,7 @@ from nir_interop_adapters.torch_support import (
     stateless,
     trainable,
 )
+from nir_interop_adapters.ways import deployed
 
 Array = NDArray[Any]
 
@@ -166,6 +167,7 @@ output = np.stack(outputs)
 
     def export_own(self, module: Any, sample: Array, dt: float) -> Any:
         """``export_to_nir(net, sample, dt=dt)``; a sequence of one step, where the module takes sequences."""
+        module = unwrapped(module)
         with left_alone(module), deployed(module, self.library):
             data = sample_of(sample, module)
             if self.takes_sequences(module, data):

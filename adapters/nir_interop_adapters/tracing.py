@@ -136,6 +136,8 @@ class Call:
     index: int
     input: Value
     states: tuple[Value | None, ...] = ()
+    functional: bool = False
+    """Whether it is a function in forward, and no layer of the module."""
 
 
 @dataclass
@@ -177,6 +179,18 @@ _MULTIPLIES = frozenset({"mul", "mul_", "multiply", "__mul__", "__rmul__", "__im
 _DIVIDES = frozenset({"div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"})
 _STACKS = frozenset({"stack", "cat", "concat", "concatenate"})
 _REDUCES = frozenset({"mean", "sum"})
+_AS_LAYERS: Mapping[str, type[nn.Module]] = {
+    "avg_pool2d": nn.AvgPool2d,
+    "max_pool2d": nn.MaxPool2d,
+    "max_pool1d": nn.MaxPool1d,
+    "boolean_dispatch": nn.MaxPool2d,
+    "lp_pool2d": nn.LPPool2d,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+"""Functions that are the same as layers without weights."""
 _FRESH = ("zeros", "new_zeros", "empty", "new_empty", "ones", "new_ones", "full", "new_full", "rand")
 
 
@@ -224,7 +238,11 @@ class Tracer(TorchFunctionMode):
             return found
         if not bool(tensor.detach().any()):
             return Silent(None, tuple(tensor.shape))
-        return Unknown(None, tuple(tensor.shape), "a tensor that does not come from the input")
+        return Unknown(
+            None,
+            tuple(tensor.shape),
+            "a tensor that does not come from the input (a constant, or drawn at random: encode outside of the module)",
+        )
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -328,7 +346,7 @@ class Tracer(TorchFunctionMode):
         if name in ("neg", "__neg__", "negative"):
             return Scaled(value.axes, shape, value, np.array(-1.0))
         if value.axes is None:
-            return value if isinstance(value, Silent) else None
+            return value if isinstance(value, Silent) else Unknown(None, shape, _why(value))
         if name in _RESHAPES:
             return self._reshaped(value, shape, "")
         if name in _PERMUTES:
@@ -339,10 +357,24 @@ class Tracer(TorchFunctionMode):
             index = args[1] if name == "__getitem__" else _selection(args, kwargs)
             return self._indexed(value, index, shape)
         if name in _REDUCES:
-            return self._reduced(value, args, kwargs, shape)
+            return self._reduced(name, value, args, kwargs, shape)
         if name == "linear" or name in ("matmul", "__matmul__", "mm"):
             return self._multiplied(name, value, args, kwargs, shape)
+        if name in _AS_LAYERS:
+            return self._as_layer(name, value, args[1:], kwargs, shape)
         return None
+
+    def _as_layer(self, name: str, value: Value, args: Any, kwargs: Any, shape: tuple[int, ...]) -> Value | None:
+        """A function of ``torch.nn.functional`` that is also a layer, and has no weights."""
+        options = {key: each for key, each in kwargs.items() if key != "input"}
+        try:
+            module = _AS_LAYERS[name](*args, **options)
+        except TypeError:
+            return None
+        calls = self.trace.calls.setdefault(name, [])
+        call = Call(name, module, len(calls), value, functional=True)
+        calls.append(call)
+        return Called(value.axes, shape, call, "out")
 
     def _sum(self, value: Value, other: Any, factor: float, shape: tuple[int, ...]) -> Value | None:
         if not isinstance(other, torch.Tensor):
@@ -483,6 +515,8 @@ class Tracer(TorchFunctionMode):
         where = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
         values = [self.known(each) for each in tensors]
         axes = next((each.axes for each in values if each.axes is not None), None)
+        if axes is None and values and not _is_silent(values[-1]):
+            return Stacked(None, shape, tuple(values))
         if axes is None or any(each.axes not in (axes, None) for each in values):
             return None
         where %= len(shape)
@@ -496,11 +530,15 @@ class Tracer(TorchFunctionMode):
             return Joined(axes, shape, tuple(values))
         return None
 
-    def _reduced(self, value: Value, args: Any, kwargs: Any, shape: tuple[int, ...]) -> Value | None:
+    def _reduced(self, name: str, value: Value, args: Any, kwargs: Any, shape: tuple[int, ...]) -> Value | None:
         where = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
         axes = value.axes or ()
         if isinstance(where, int) and axes[where] == TIME:
             where %= len(axes)
+            if isinstance(value, Stacked) and len(value.parts) != self.steps and len(shape) < len(axes):
+                # Branches side by side, added up.
+                total = Sum(tuple(axis for axis in axes if axis != TIME), shape, value.parts)
+                return total if name == "sum" else Scaled(total.axes, shape, total, np.array(1 / len(value.parts)))
             kept = kwargs.get("keepdim", False)
             left = [*axes[:where], *([ONE] if kept else []), *axes[where + 1 :]]
             return Reduced(tuple(left), shape, value)
@@ -536,6 +574,13 @@ class Tracer(TorchFunctionMode):
 
 def _numbers(tensor: torch.Tensor) -> Array:
     return tensor.detach().double().cpu().numpy()
+
+
+def _why(value: Value) -> str:
+    """What is not understood of a value, or of what went into the layer that gave it."""
+    while isinstance(value, Called):
+        value = value.call.input
+    return value.why if isinstance(value, Unknown) else "what does not depend on the input"
 
 
 def _is_silent(value: Value) -> bool:

@@ -186,6 +186,17 @@ class Repeated(nn.Module):
         return self.pool(self.second(self.two(self.pool(self.first(self.one(x))))))
 
 
+class Pooled(nn.Module):
+    """The functions of torch's own examples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.lif, self.fc, self.last = *wired(nn.Conv2d(1, 2, 3)), leaky(beta=0.5), fc(8, CLASSES), leaky()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.fc(torch.flatten(F.avg_pool2d(self.lif(self.conv(x)), 2), 1)))
+
+
 class NorseFed(nn.Module):
     """Norse: a cell and what it fired last through a layer."""
 
@@ -245,6 +256,7 @@ CASES: list[Case] = [
     ("snntorch", "a membrane read, beta 1", lambda: nn.Sequential(fc(), Beta1()), stepped, FLAT),
     ("snntorch", "a synaptic membrane", lambda: Membrane(kind=snn.Synaptic, alpha=0.7), stepped, FLAT),
     ("snntorch", "functional", Functional, stepped, (3, 4)),
+    ("snntorch", "pooled by a function", Pooled, stepped, IMAGE),
     ("snntorch", "repeated", Repeated, stepped, (1, 8, 8)),
     ("snntorch", "never resets", lambda: nn.Sequential(fc(), leaky(reset_mechanism="none")), stepped, FLAT),
     ("snntorch", "adds up", lambda: nn.Sequential(fc(), leaky(beta=1.0)), stepped, FLAT),
@@ -344,6 +356,7 @@ CASES: list[Case] = [
         stateful,
         FLAT,
     ),
+    ("norse", "feeds itself", lambda: norse.RecurrentSequential(fc(SIZE, SIZE), norse.LIFCell()), stateful, (SIZE,)),
     ("norse", "adds up", lambda: norse.SequentialState(fc(), IAFCell(IAFParameters(**p(v_reset=-0.5)))), stateful, FLAT),
     ("norse", "adds up, time inside", lambda: norse.SequentialState(fc(), IAF()), whole, FLAT),
     ("norse", "a linear integrator", lambda: norse.SequentialState(LILinearCell(INPUTS, SIZE)), stateful, FLAT),

@@ -19,7 +19,21 @@ from tests.adapters.own_steps import computed
 with warnings.catch_warnings():
     # Of torch's, while libraries are imported.
     warnings.simplefilter("ignore")
-    from tests.adapters.own_troubles import DT, FAILS, SIZE, TROUBLES, Averaged, box, fc, full, leaky, node, norse, stimulus
+    from tests.adapters.own_troubles import (
+        DT,
+        FAILS,
+        SIZE,
+        TROUBLES,
+        Averaged,
+        box,
+        fc,
+        full,
+        leaky,
+        leaky_on,
+        node,
+        norse,
+        stimulus,
+    )
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::RuntimeWarning"
@@ -35,6 +49,21 @@ def exported(library: str, module: nn.Module, folder: Path, dt: float) -> OwnMod
     graph = load_adapter(library).export_own(module, stimulus(module)[0], dt)
     nir.write(folder / "own.nir", graph)
     return as_described(nir.read(folder / "own.nir"), DT[library])
+
+
+def failing(library: str, module: nn.Module, folder: Path, dt: float) -> str:
+    """The status of a file that there is not."""
+    try:
+        graph = load_adapter(library).export_own(module, stimulus(module)[0], dt)
+    except Exception:
+        return "export_error"
+    try:
+        nir.write(folder / "own.nir", graph)
+    except Exception:
+        return "write_error"
+    with pytest.raises(Exception, match=r"."):
+        nir.read(folder / "own.nir")
+    return "read_error"
 
 
 def as_described(graph: nir.NIRGraph, dt: float) -> OwnModule:
@@ -83,12 +112,12 @@ def test_a_hint_is_true_and_so_is_its_advice(
 ) -> None:
     adapter = load_adapter(library)
     described = adapter.describe(module, stimulus(module)[0], DT[library])
-    assert any(says in hint.says for hint in hints(described)), [hint.says for hint in hints(described)]
+    said = [hint for hint in hints(described) if says in hint.says]
+    assert said, [hint.says for hint in hints(described)]
     # Norse's exporter is asked with the step at which what it writes is right; what it writes otherwise is a test of its own.
     dt = 1.0 if library == "norse" else DT[library]
     if trouble == FAILS:
-        with pytest.raises(Exception, match=r"."):
-            exported(library, module, tmp_path, dt)
+        assert failing(library, module, tmp_path, dt) in {each for hint in said for each in hint.concerns}
     else:
         assert not computes(library, module, exported(library, module, tmp_path, dt))
     if advised is not None:
@@ -136,3 +165,19 @@ def test_one_number_for_a_leaky_integrator_of_norse(tmp_path: Path) -> None:
         exported("norse", one, tmp_path, 1.0)
     each = norse.SequentialState(fc(), LIBoxCell(LIBoxParameters(full(100.0), full(0.0))))
     assert exported("norse", each, tmp_path, 1.0).nodes["1"].kind == "LI"
+
+
+@pytest.mark.parametrize(("window", "hinted"), [(2, True), ((2, 2), False)])
+def test_one_number_for_a_window_is_not_taken_by_snntorchs_own_importer(window: Any, hinted: bool, tmp_path: Path) -> None:
+    from snntorch.import_nir import import_from_nir
+
+    module = nn.Sequential(nn.AvgPool2d(window), leaky_on(2, 2, 2))
+    described = load_adapter("snntorch").describe(module, stimulus(module)[0], 1e-4)
+    found = [hint for hint in hints(described) if "give nn.AvgPool2d((2, 2))" in hint.says]
+    assert bool(found) == hinted and all("import_error" in hint.concerns for hint in found)
+    exported("snntorch", module, tmp_path, 1e-4)
+    if hinted:
+        with pytest.raises(TypeError, match="not iterable"):
+            import_from_nir(nir.read(tmp_path / "own.nir"))
+    else:
+        import_from_nir(nir.read(tmp_path / "own.nir"))

@@ -65,12 +65,15 @@ def test_norse_says_that_it_takes_one_of_them_and_its_model_is_called_with_one(
         adapter.run(adapter.load(graph, DT), np.zeros((4, 1, 5), np.float32))
 
 
+WITH_ONE = "; with one in the place of the 2 Inputs it is run"
+
+
 @pytest.mark.parametrize(
     ("library", "status", "said"),
     [
-        ("norse", Status.RUN_ERROR, "NoAnswer: the model takes one input, and the graph has 2 Inputs: b, z"),
-        ("snntorch", Status.IMPORT_ERROR, "RuntimeError: Node redefined name is_none!"),
-        ("spikingjelly", Status.IMPORT_ERROR, "RuntimeError: Node redefined name is_none!"),
+        ("norse", Status.RUN_ERROR, f"NoAnswer: the model takes one input, and the graph has 2 Inputs: b, z{WITH_ONE}"),
+        ("snntorch", Status.IMPORT_ERROR, f"RuntimeError: Node redefined name is_none!{WITH_ONE}"),
+        ("spikingjelly", Status.IMPORT_ERROR, f"RuntimeError: Node redefined name is_none!{WITH_ONE}"),
     ],
 )
 def test_check_shows_what_the_library_says(library: str, status: Status, said: str, graph: Path) -> None:

@@ -27,6 +27,12 @@ def test_the_command_itself_imports_no_library_and_no_torch(graph: Path) -> None
     assert loaded.isdisjoint({"torch", "pandas", "pandera", "matplotlib", "scipy", "snntorch", "norse", "spikingjelly"})
 
 
+def test_explaining_imports_torch_and_nothing_that_it_does_not_need(graph: Path) -> None:
+    loaded = imported_by("explain", str(graph), "--backend", "reference")
+    assert "torch" in loaded
+    assert loaded.isdisjoint({"pandas", "pandera", "matplotlib", "scipy", "rich", "snntorch", "norse", "spikingjelly"})
+
+
 def test_each_answer_is_a_line_as_soon_as_it_is_known_and_the_table_comes_at_the_end(graph: Path) -> None:
     done = run("check", str(graph), *OWN)
     reference, exact = done.stderr.splitlines()

@@ -92,6 +92,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Job[Any]]:
         "cell": {**run, "seed": 0, "readout": "last", "source": "native.npz"},
         "train": {**of, "idiom": "portable", "epochs": 1, "batch": 2, "learning_rate": 0.01, "samples": "samples.npz"},
         "intended": {**of, "stimulus": STIMULUS, "native": "native.npz", "graph": GRAPH, "parameters": None},
+        "inputs": {"graph": GRAPH, "dt": 1e-4, "seed": 0, "time_limit": 20.0, "save": "made.npz"},
+        "judgement": {**run, "meant": "native.npz", "made": "target.npz"},
         "native": {"network": plain, "idiom": "portable", "stimulus": STIMULUS, "save": "save.npz"},
         "native_labels": {"networks": [plain]},
         "identify": {"backend": library | {"module": "nowhere:None"}, "store": str(folder / "store")},
@@ -113,7 +115,7 @@ def _done(job: Job[Any], adapter: str) -> tuple[dict[str, Any], dict[str, str]]:
     return outcome, modules
 
 
-OURS = ("explain", "identify", "intended", "rewrite")
+OURS = ("explain", "identify", "inputs", "intended", "judgement", "rewrite")
 """Kinds that the reference's worker does, with all of torch."""
 DONE = sorted(kind for kind, job in KINDS.items() if job.work)
 

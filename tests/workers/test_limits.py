@@ -16,7 +16,8 @@ from nir_interop.errors import BadInput
 from nir_interop.matrix.results import Results
 from nir_interop.workers import confinement as rights
 from nir_interop.workers.confinement import memory_for, working_in
-from nir_interop.workers.error_messages import MEMORY, SHORT_OF_MEMORY
+from nir_interop.workers.environment import MEMORY
+from nir_interop.workers.error_messages import SHORT_OF_MEMORY
 from nir_interop.workers.scheduler import Worker
 from tests.matrix import fakes
 from tests.matrix.matrix_runs import by_importer, plan_of, run_in, wait_until, workers_of

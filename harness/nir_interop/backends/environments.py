@@ -179,8 +179,15 @@ def installed_versions(names: Iterable[str], site: Sequence[Path] = ()) -> dict[
             except PackageNotFoundError:
                 one = None
         if one is not None:
-            found[name] = one.version + _origin(one, built=bool(site))
+            found[name] = _version(one) + _origin(one, built=bool(site))
     return found
+
+
+def _version(found: Distribution) -> str:
+    """What the head of its metadata says; to parse all of that, whole READMEs in it, takes longer than all else here."""
+    head, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
+    said = [line for line in head.splitlines() if line.startswith("Version:")]
+    return said[0].partition(":")[2].strip() if said else found.version
 
 
 def _environment(name: str, folders: Sequence[Path]) -> tuple[Path, tuple[Path, ...]]:

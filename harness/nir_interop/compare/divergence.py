@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +114,28 @@ def _at_output(source: Recording, step: int, sample: int, column: int) -> Diverg
             return Divergence(name, step, sample, column)
         column -= width
     raise IndexError(f"the output has no column {column}")
+
+
+def apart_by_output(source: Recording, target: Recording) -> dict[str, tuple[int, int]]:
+    """Of several Outputs each: how many of its numbers differ, and how many there are; empty for one, and where shapes differ.
+
+    source : its Outputs are named; a target may have all of them side by side under another name
+    """
+    ours, theirs = output_of(source), output_of(target)
+    if len(source.outputs) < 2 or ours is None or theirs is None or ours.shape != theirs.shape:
+        return {}
+    unequal, found, first = differs(ours, theirs), dict[str, tuple[int, int]](), 0
+    for name in sorted(source.outputs):
+        width = flatten(source.outputs[name]).shape[2]
+        part, first = unequal[..., first : first + width], first + width
+        found[name] = int(np.count_nonzero(part)), part.size
+    return found
+
+
+def by_output_in_words(apart: Mapping[str, tuple[int, int]]) -> str:
+    """How many numbers of which Output differ; of those where some do, first."""
+    order = sorted(apart, key=lambda name: (not apart[name][0], name))
+    return ", ".join(f"{apart[name][0]} of {apart[name][1]} at {name}" for name in order)
 
 
 def membrane_gap(source: Recording, target: Recording) -> float | None:

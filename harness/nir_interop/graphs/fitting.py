@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nir_interop.errors import InvalidGraph
-from nir_interop.graphs.inlining import Place
+from nir_interop.graphs.inlining import Place, placed
 from nir_interop.graphs.model import Array, Graph, Node, as_array
 from nir_interop.graphs.old_forms import Reading
 from nir_interop.graphs.primitives import DENSE, ELEMENTWISE, POOLS, WHOLE

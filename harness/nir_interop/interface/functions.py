@@ -101,9 +101,10 @@ def check(
     from nir_interop.workers.fork_server import fork_server
 
     check_step(dt)
-    names = _names(backends)
-    chosen = [backend(name) for name in names] if names is not None else [each for each in every() if each.installed]
-    reference = backend(REFERENCE)
+    names, known = _names(backends), {each.name: each for each in every()}
+    asked = known if names is None else {name: known.get(name) or backend(name) for name in names}
+    chosen = [each for each in asked.values() if names is not None or each.installed]
+    reference = known.get(REFERENCE) or backend(REFERENCE)
     folder = _folder(save)
     most = check_whole(jobs, "jobs", 0, MOST_JOBS) or os.cpu_count() or 1
     with _called(graph, seed, time_limit, memory_limit) as file, fork_server([*chosen, reference]) as server:
@@ -431,7 +432,7 @@ def transfer(
                 raise BadInput("run: give a function run(module, x) → output with axes (T, B, …)")
             here = LiveModule(adapter, module, given, run)
             found = understand(here, known[adapter.name], cells, folder=folder, **options)
-        done = moved_to(found, targets, cells, known, labels=right, time_limit=time_limit, told=moved)
+        done = moved_to(found, targets, cells, known, labels=right, time_limit=time_limit, progress=progress, told=moved)
     return Transfer(found, done)
 
 

@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 
 def row_of(checked: Checked) -> tuple[str, ...]:
     """A backend's name, status, how many outputs differ, where first, and what it said."""
+    from nir_interop.compare.divergence import by_output_in_words
+
     cell = checked.as_dict()
     differ = "" if cell["outputs"] is None else f"{cell['mismatched']} of {cell['outputs']}"
     first = "" if cell["first_step"] is None else f"step {cell['first_step']}, {cell['first_node']}"
-    said = checked.error or cell["rounding"] or ("warned" if cell["warned"] else "")
+    words = (checked.error or cell["rounding"] or ("warned" if cell["warned"] else ""), by_output_in_words(checked.apart))
+    said = "; ".join(filter(None, words))
     return tuple(map(printable, (checked.importer, cell["status"], differ, first, said)))
 
 
@@ -309,7 +312,10 @@ class Reconciliation:
             left = [
                 f"- {each.cause}{f' at {listed(each.nodes)}' if each.nodes else ''}: {each.text}" for each in self.remaining
             ]
-            return [f"Not reconciled: {after}; nothing is written.", *left]
+            from nir_interop.compare.divergence import by_output_in_words
+
+            where = by_output_in_words(self.found.apart)
+            return [f"Not reconciled: {after}{f' ({where})' if where else ''}; nothing is written.", *left]
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         now = "Rewritten" if plan.passes else "As it is"

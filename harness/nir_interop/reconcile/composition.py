@@ -73,7 +73,7 @@ def soft_reset_as_composition(graph: Graph, source: Side, target: Side) -> Rewri
         if "v_threshold" not in node.params or not _lacks(source.rule(node.kind), target.rule(node.kind)):
             continue
         shape = shapes[name][0]
-        _refuse_rule(name, source.rule(node.kind))
+        refuse_rule(name, source.rule(node.kind))
         _refuse_target(name, node.kind, shape, target)
         parts, inner, waits = _composed(name, node, shape, source, target)
         called = {name: name}
@@ -99,7 +99,7 @@ def _lacks(old: UpdateRule, new: UpdateRule) -> bool:
     return old.reset in _SUBTRACTS and (new.reset not in _SUBTRACTS or old.timing is not new.timing)
 
 
-def _refuse_rule(name: str, rule: UpdateRule) -> None:
+def refuse_rule(name: str, rule: UpdateRule) -> None:
     """Raise Refused where a neuron does more than membrane, threshold and feedback do."""
     odd = {
         Cause.SPIKES_PER_STEP: rule.spikes is SpikesPerStep.MANY,
@@ -138,7 +138,7 @@ def _composed(
     if (numbers.gain == 0).any():
         raise Refused(Cause.GAIN, (name,), f"no input reaches {name}, so that no feedback does")
     weight = -(1.0 if old.timing is Timing.NEXT_STEP else numbers.decay) * theta / numbers.gain
-    parts |= {name: Node("Threshold", {"threshold": as_array(fires)}), "reset": _scale(weight, target)}
+    parts |= {name: Node("Threshold", {"threshold": as_array(fires)}), "reset": factors(weight, target)}
     edges = [("synapse", "membrane")] if "synapse" in parts else []
     edges += [(name, "reset"), ("reset", "membrane")]
     late = [("reset", "membrane")]
@@ -155,7 +155,7 @@ def _composed(
 def _carried(theta: Values, target: Side) -> tuple[Node, ...]:
     """The nodes of ``_CARRIED``."""
     rest = Node("Threshold", {"threshold": as_array(theta)})
-    less, spent, carry, again = (_scale(each, target) for each in (np.ones_like(theta), -theta, -theta, theta))
+    less, spent, carry, again = (factors(each, target) for each in (np.ones_like(theta), -theta, -theta, theta))
     return less, spent, rest, carry, again
 
 
@@ -164,7 +164,7 @@ def _theta(node: Node, shape: Shape, rule: UpdateRule) -> Values:
     return np.full(shape, theta.min()) if rule.threshold is Use.COLLAPSED else theta
 
 
-def _scale(values: Values, target: Side) -> Node:
+def factors(values: Values, target: Side) -> Node:
     """A factor for each element, as a diagonal where the target takes no Scale."""
     if target.takes("Scale"):
         return Node("Scale", {"scale": as_array(values)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nir_interop.reconcile.composition import COMPOSITIONS
 from nir_interop.reconcile.gains import GAINS, NEURON_PASSES, SPLITTING
+from nir_interop.reconcile.late_resets import LATE_RESETS
 from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.names_and_order import FEEDBACK, INLINING, NAMES, ORDERING
 from nir_interop.reconcile.shapes import AS_DENSE, BATCHES, OPERATORS, SIZES, SQUARES
@@ -23,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     *SQUARES,
     *AS_DENSE,
     *COMPOSITIONS,
+    *LATE_RESETS,
     *SYNAPSES,
     *NEURON_PASSES,
     *STEPS,

@@ -106,13 +106,18 @@ def _identity_before_output(graph: Graph, _source: Side, target: Side) -> Rewrit
     names = tuple(name for name in joins(graph, target) if _gathers(graph, name, target))
     if not names:
         return None
+    why = "the importer adds up what comes into a layer, and not what comes into an Output"
+    return Rewritten(outputs_gathered(graph, names), names, why)
+
+
+def outputs_gathered(graph: Graph, names: Iterable[str]) -> Graph:
+    """An inlined graph with an identity before some Outputs of one axis."""
     shapes, nodes, edges = validate(graph), dict(graph.nodes), graph.edges
     for name in names:
         sum_ = free_name(f"{name}_sum", nodes)
         nodes[sum_] = Node("Linear", {"weight": np.eye(shapes[name][0][-1], dtype=np.float32)})
         edges = (*((source, sum_ if end == name else end) for source, end in edges), (sum_, name))
-    why = "the importer adds up what comes into a layer, and not what comes into an Output"
-    return Rewritten(Graph(nodes, edges, graph.metadata), names, why)
+    return Graph(nodes, edges, graph.metadata)
 
 
 def _gathers(graph: Graph, join: str, target: Side) -> bool:
@@ -264,10 +269,14 @@ def one_output(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     changes.  Several nodes that reach one Output reach its layer, and add up there.  Refused where what reaches an Output has
     several axes, since layers take one.
     """
-    names = sorted(graph.of_kind("Output"))
     domain, several = target.domain, Wiring.SEVERAL_OUTPUTS
-    if len(names) < 2 or not (domain.declined(several) or domain.misruns_unnamed(several)):
-        return None
+    known = domain.declined(several) or domain.misruns_unnamed(several)
+    return outputs_joined(graph) if known and len(graph.of_kind("Output")) > 1 else None
+
+
+def outputs_joined(graph: Graph) -> Rewritten:
+    """An inlined graph with one Output in the place of several.  Raises Refused as :func:`one_output` does."""
+    names = sorted(graph.of_kind("Output"))
     shapes = {name: shape for name, (shape, _) in validate(graph).items() if name in names}
     if any(len(shape) != 1 for shape in shapes.values()):
         why = "the importer does not give several Outputs, and what reaches one has several axes"
@@ -297,9 +306,12 @@ def one_input(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
     :math:`S_k` is a Linear layer, or a convolution with kernels of one element, of zeros and ones under the Input's own name,
     so that no number changes.  Refused where Inputs have other axes: NIR has no node that gives what comes in more axes.
     """
+    return inputs_joined(graph) if target.domain and len(graph.of_kind("Input")) > 1 else None
+
+
+def inputs_joined(graph: Graph) -> Rewritten:
+    """An inlined graph with one Input in the place of several.  Raises Refused as :func:`one_input` does."""
     names = graph.of_kind("Input")
-    if len(names) < 2 or not target.domain:
-        return None
     inputs = input_shapes(graph, validate(graph))
     spaces = {shape[1:] for shape in inputs.values()}
     if len(spaces) > 1 or not all(inputs.values()) or len(next(iter(spaces))) > 2:

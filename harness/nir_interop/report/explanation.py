@@ -8,7 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nir_interop.compare.divergence import Divergence, first_divergence, flatten, match_nodes
+from nir_interop.compare.divergence import (
+    Divergence,
+    apart_by_output,
+    by_output_in_words,
+    first_divergence,
+    flatten,
+    match_nodes,
+)
 from nir_interop.errors import OwnFailure
 from nir_interop.graphs import listed
 from nir_interop.printable import path_word, printable, shell_word
@@ -32,6 +39,9 @@ def paragraphs(explanation: GraphExplanation, name: str, command: str, upgrade: 
     upgrade : by which it is written as today's NIR
     """
     yield printable(_headline(explanation, name))
+    apart = {} if explanation.made is None else apart_by_output(explanation.meant, explanation.made)
+    if any(wrong for wrong, _ in apart.values()):
+        yield printable(f"By Output: {by_output_in_words(apart)}.")
     yield from _why(explanation, command)
     if explanation.right_today:
         yield f"Every output is right once the file is written as today's NIR:\n  {upgrade}"

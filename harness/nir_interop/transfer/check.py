@@ -16,6 +16,7 @@ from nir_interop import errors
 from nir_interop.agreement.inputs import SECONDS, InputSet
 from nir_interop.arrays import Array, load_arrays, save_arrays
 from nir_interop.backends.environments import Backend
+from nir_interop.compare.divergence import apart_by_output
 from nir_interop.errors import BackendMissing, InvalidGraph, NirInteropError, OwnFailure, TooSlow, UnreadableGraph
 from nir_interop.explain.warnings import Suspects, before, warned
 from nir_interop.recording import Recording
@@ -39,7 +40,7 @@ AGAIN = "install nir-interop again, and if that does not help report this line w
 _COST = 1.0
 """A guess of a task's seconds: for a small file no backend is worth a second worker."""
 _PATIENCE = 5.0
-"""Seconds after which others are not kept waiting by a library."""
+"""Seconds after which what the reference is asked does not wait for a library that the same thread is at."""
 _MAKING, _JUDGING = 2.0, 10.0
 """Runs of the reference that making inputs, and judging a recording, may take as long as."""
 
@@ -113,6 +114,7 @@ class Checked:
             "error_message": self.outcome.error_message,
             "rounding": self.rounding,
             "upgraded": None if self.today is None else self.today.status,
+            "by_output": {name: {"mismatched": wrong, "outputs": count} for name, (wrong, count) in self.apart.items()},
         }
 
     @property
@@ -149,6 +151,13 @@ class Checked:
     def mismatched(self) -> int | None:
         """Outputs that are not the reference's number, in single precision; None where none could be compared."""
         return None if self.outcome.comparison is None else self.outcome.comparison.mismatched
+
+    @property
+    def apart(self) -> dict[str, tuple[int, int]]:
+        """Of several Outputs each: how many of its numbers are not the reference's, and how many there are."""
+        meant = None if self.kept is None or not self.mismatched else self.kept.of(REFERENCE)
+        made = None if meant is None or len(meant.outputs) < 2 else self.recording
+        return {} if meant is None or made is None else apart_by_output(meant, made)
 
     @property
     def error(self) -> str:
@@ -237,8 +246,8 @@ def run_graph(
             scheduler.add(task)
             return answer
 
-        def cell(backend: Backend, file: Path, save: str) -> Future[Compared]:
-            job = Cell(
+        def cell_of(file: Path, save: str) -> Cell:
+            return Cell(
                 graph=str(file),
                 stimulus=str(given),
                 dt=dt,
@@ -249,7 +258,8 @@ def run_graph(
                 order=facts.order,
                 save=save,
             )
-            return ask(backend, job)
+
+        has_several = max(len(flat.of_kind("Input")), len(flat.of_kind("Output"))) > 1
 
         async def compare(backend: Backend) -> None:
             if not backend.installed:
@@ -258,10 +268,11 @@ def run_graph(
                 )
                 return
             made, own = kept.path(backend.name), backend.name in OWN_BACKENDS
-            outcome = await cell(backend, clear if own else graph, str(made) if backend != reference else "")
+            cell = cell_of(clear if own else graph, str(made) if backend != reference else "")
+            outcome = await (ask_with_several(backend, cell) if has_several and not own else ask(backend, cell))
             today: Compared | None = None
-            if not own and outcome.status in _MAY_BE_OLD and (file := upgraded()) is not None:
-                today = await cell(backend, file, "")
+            if not own and not has_several and outcome.status in _MAY_BE_OLD and (file := upgraded()) is not None:
+                today = await ask(backend, cell_of(file, ""))
             rounding = ""
             if outcome.status == Status.MISMATCH and meant.is_file() and made.is_file():
                 job = Judge(graph=str(clear), stimulus=str(given), dt=dt, meant=str(meant), made=str(made))
@@ -272,6 +283,28 @@ def run_graph(
                 outcome, rounding = replace(outcome, status=judged.agreed), judged.rounding
             suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
             found.add(Checked(backend.name, outcome, rounding, suspects, kept, today))
+
+        async def ask_with_several(backend: Backend, cell: Cell) -> Compared:
+            """How a library ends with several Inputs or Outputs; one in their place tells whether that is why it fails."""
+            from nir_interop.reconcile.planner import fitted
+            from nir_interop.transfer.joined_ends import HANGING, is_late, joined_ends, told
+
+            several = joined_ends(flat)
+            if several is None:
+                return await ask(backend, cell)
+            hanging = min(time_limit, HANGING)
+            outcome = await ask(backend, cell, limit=hanging)
+            if outcome.comparison is not None or outcome.status == Status.UNSTABLE:
+                return outcome
+            path, fed, fed_one = here / "joined.nir", load_arrays(given)["input"], here / f"joined-{backend.name}.npz"
+            write(path, several.graph)
+            save_arrays(fed_one, {"input": fitted(fed, several.graph)})
+            left = str(here / f"{backend.name}-joined.npz")
+            one = Meaning(graph=str(path), stimulus=str(fed_one), dt=dt, seed=seed, save=left)
+            joined = await ask(backend, one, limit=hanging)
+            if outcome.status == Status.TIMEOUT and hanging < time_limit and not is_late(outcome, joined):
+                return await ask(backend, cell)
+            return replace(outcome, error_message=told(outcome, joined, several.said))
 
         async def mean() -> Outcome:
             if stimulus is None:

@@ -30,7 +30,7 @@ from nir_interop.backends.own_modules import OwnModule, hints_about
 from nir_interop.errors import BadInput, InvalidGraph, NotExpressible, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.source import source_side
-from nir_interop.fingerprint import Subject
+from nir_interop.fingerprint import Fingerprint, Subject
 from nir_interop.graphs import NEURONS, Graph, Node, as_array, inline, read, read_corrected, validate
 from nir_interop.learning import Share, classify
 from nir_interop.reconcile.planner import fitted
@@ -108,7 +108,8 @@ class Understood:
 
     own : what its adapter read from it, None where it could not: ``unread`` says why
     exported : what its own exporter made of it
-    graph, source : what is moved, and the rules under which it gives the recording; exported_by : who wrote it
+    as_read : the graph that was read from the module, or its exporter's, and the rules under which it gives the recording
+    graph, source : the same of what is moved; exported_by : who wrote it
     reading : which rules these are, where those of the module's own neurons are not known or did not give the recording
     missed : outputs of the recording that they do not give, rounding apart
     inputs, recorded : made for the graph, and what the module gave
@@ -120,6 +121,7 @@ class Understood:
     own: OwnModule | None
     unread: str
     exported: Exported
+    as_read: tuple[Graph, Side]
     graph: Graph
     source: Side
     exported_by: str
@@ -203,18 +205,22 @@ def understand(
         raise NotExpressible(f"{unread}{failed}")
     rules: Mapping[str, UpdateRule] = {}
     if own is not None:
-        one = unified(base, _own_rules(own, library, store), step)
+        by_neuron, all_known = _own_rules(own, library, store)
+        one = unified(base, by_neuron, step)
         base, rules = one.graph, one.rules
+        if all_known:
+            natives = _nobodys  # what steps each of its neurons is known
     side = Side(library.name, step, rules)
     inputs = inputs_for(base, step, seed, time_limit=time_limit)
     recorded = module.record(inputs.input)
     of_user = None if input is None else module.record(input)
     graph, source, reading, missed = _read(base, side, inputs.input, recorded, natives)
     if written.graph is not None:
-        written = _held(written, base if own is not None else None, source, inputs.input, recorded)
+        written = _held(written, graph if own is not None else None, source, inputs.input, recorded)
+    by = OURS if own is not None else library.name
     known = Understood(
-        library.name, step, own, unread, written, graph, source, OURS if own is not None else library.name, reading, missed,
-        inputs, recorded, None if input is None else given(input), of_user,
+        library.name, step, own, unread, written, (graph, source), graph, source, by, reading, missed, inputs, recorded,
+        None if input is None else given(input), of_user,
     )  # fmt: skip
     return _chosen(known)
 
@@ -224,7 +230,7 @@ def _chosen(known: Understood) -> Understood:
     written = known.exported
     if known.own is None:
         return replace(known, lost=() if known.reading is None else known.reading.unexplained)
-    if not written.faithful or written.graph is None or written.side is None:
+    if not written.faithful or written.graph is None or written.side is None or written.side.dt != known.dt:
         return known
     ours, theirs = (_missed(graph, side, known) for graph, side in ((known.graph, known.source), (written.graph, written.side)))
     if theirs > ours:
@@ -271,8 +277,16 @@ def graph_of(own: OwnModule) -> Graph:
     return Graph(nodes, own.edges)
 
 
-def _own_rules(own: OwnModule, library: Backend, store: Store) -> dict[str, UpdateRule]:
-    """Neuron of a module → the rule of those that its adapter says it is stepped like; where none is known, NIR's meaning."""
+def _nobodys(graph: Graph) -> list[Fingerprint]:
+    """No library's neurons."""
+    return []
+
+
+def _own_rules(own: OwnModule, library: Backend, store: Store) -> tuple[dict[str, UpdateRule], bool]:
+    """Neuron of a module → the rule of those that its adapter says it is stepped like; and whether that is known of all.
+
+    Where none is known, NIR's meaning.
+    """
     neurons = [node for node in own.nodes.values() if node.options or node.reset]
     kinds = sorted({node.kind for node in neurons if node.options})
     known: dict[tuple[str, Subject], UpdateRule] = {}
@@ -282,11 +296,12 @@ def _own_rules(own: OwnModule, library: Backend, store: Store) -> dict[str, Upda
         for each in native_neurons(library, store, recurrent=recurrent, kinds=kinds).fingerprints:
             known |= {(each.options, kind): found.rule for kind, found in each.rules.items() if found.outputs}
     subtracts = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
-    return {
+    neural = {name: node for name, node in own.nodes.items() if node.kind in NEURONS}
+    rules = {
         name: known.get((node.options, node.kind), subtracts if node.reset == "subtract" else NIR_MEANING)
-        for name, node in own.nodes.items()
-        if node.kind in NEURONS
+        for name, node in neural.items()
     }
+    return rules, all((node.options, node.kind) in known for node in neural.values())
 
 
 def _read(
@@ -314,7 +329,8 @@ def _held(written: Exported, intended: Graph | None, source: Side, stimulus: Arr
         if meant is None:
             return replace(written, side=side, lost=lost)
         mask = gap(recorded, meant)
-        case = Case(written.graph, fed, side, Side(NIR, source.dt), recorded=recorded, intended=intended)
+        origin = side if intended is None else source
+        case = Case(written.graph, fed, origin, Side(NIR, source.dt), recorded=recorded, intended=intended)
         meaning = explain(case, meant)
         return replace(written, side=side, lost=lost, meaning=meaning, wrong=None if mask is None else count(mask))
     except InvalidGraph:
@@ -357,8 +373,8 @@ def _natively(known: Understood, target: Side, live: LiveBackend | None) -> tupl
     written = known.exported
     assert written.file is not None and written.graph is not None
     fed = fitted(known.inputs.input, inline(written.graph))
-    source = written.side or known.source
-    intended = None if known.own is None else graph_of(known.own)
+    source = known.as_read[1] if known.own is not None else written.side or known.source
+    intended = None if known.own is None else known.as_read[0]
     case = Case(written.graph, fed, source, target, recorded=known.recorded, intended=intended)
     asked: Any = None
     if live is None:
@@ -384,11 +400,15 @@ def moved(
     *,
     labels: Array | None = None,
     time_limit: float,
+    progress: Callable[[str], None] = lambda line: None,
     told: Callable[[Moved], None] = lambda one: None,
 ) -> tuple[Moved, ...]:
-    """A module in every target; ``told`` of each as it is done."""
+    """A module in every target; ``progress`` is told before each, ``told`` of each as it is done."""
     found = []
     for each in targets:
+        progress(
+            f"{each.name}: what is known of it is found once, which takes some seconds to a minute; then the file is written"
+        )
         found.append(move(known, each, store, backends, labels=labels, time_limit=time_limit))
         told(found[-1])
     return tuple(found)

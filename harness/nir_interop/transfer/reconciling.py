@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nir_interop.agreement.side import Side
 from nir_interop.arrays import Array
 from nir_interop.backends.environments import Backend
+from nir_interop.compare.divergence import apart_by_output
 from nir_interop.errors import BadInput
 from nir_interop.explain.causes import Found
 from nir_interop.graphs import NEURONS, Graph, inline, read_corrected, validate
@@ -39,6 +40,7 @@ class Reconciled:
 
     before : outputs that differ without it, None where the target gives none
     read : how the file is to be read so that it gives the source's recording, None where there is none
+    apart : of several Outputs each, how many of its numbers are still wrong, and how many there are
     """
 
     plan: Plan
@@ -47,6 +49,7 @@ class Reconciled:
     target: Side
     before: int | None
     read: SourceReading | None = None
+    apart: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop reconcile --json`` prints."""
@@ -150,8 +153,11 @@ def reconcile_with(
     wanted : what the source computed; by default what its rules give
     lost : what the graph has lost of it
     """
-    found = reconcile(Case(graph, stimulus, source, target, recorded=wanted), run, lost)
-    return Reconciled(found.plan, found.remaining, source, target, found.before)
+    case = Case(graph, stimulus, source, target, recorded=wanted)
+    found = reconcile(case, run, lost)
+    answer = found.plan.answer
+    apart = apart_by_output(case.meant, answer) if isinstance(answer, Recording) and not found.plan.right else {}
+    return Reconciled(found.plan, found.remaining, source, target, found.before, apart=apart)
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import logging
 import os
 import re
@@ -174,6 +175,21 @@ def _flush() -> None:
             stream.flush()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).fflush(None)
+
+
+_SELDOM = 1_000_000
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect garbage seldom while modules are imported, which leave next to none; what they set themselves stays."""
+    before, seldom = gc.get_threshold(), (_SELDOM, *gc.get_threshold()[1:])
+    gc.set_threshold(*seldom)
+    try:
+        yield
+    finally:
+        if gc.get_threshold() == seldom:
+            gc.set_threshold(*before)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from nir_interop import memory as limits
 from nir_interop.errors import BadInput
-from nir_interop.workers.error_messages import MEMORY
+from nir_interop.workers.environment import MEMORY
 
 LARGEST_FILE = 2**30
 """Bytes: a library that prints for ever must not fill the disk."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nir_interop.backends.environments import Backend
 
+MEMORY = "NIR_INTEROP_MEMORY"
+"""The variable that says how many bytes a worker may take."""
 SAME_SUMS = {
     "OMP_NUM_THREADS": "1",
     "ATEN_CPU_CAPABILITY": "default",
@@ -36,6 +38,11 @@ ENVIRONMENT = {
     "PYTHONWARNINGS": "",
 }
 """What makes a library's answer the same wherever it runs."""
+
+LARGEST_MESSAGE = 2**16
+"""Bytes of a message to the process that workers are forked from."""
+LONGEST_FOLDER = 1024
+"""Bytes that the name of a forked worker's folder may have."""
 
 
 def importable(folder: Path, *backends: Backend) -> Path:

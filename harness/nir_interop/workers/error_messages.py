@@ -13,6 +13,7 @@ from typing import Any
 from nir_interop.backends.adapter import Adapter
 from nir_interop.errors import CannotBuild, NirInteropError, NoAnswer, NotExpressible, OwnFailure, ReadFailed
 from nir_interop.vocabulary import Stage, Status
+from nir_interop.workers.environment import MEMORY
 from nir_interop.workers.jobs import Outcome
 
 OWN = OwnFailure.__name__
@@ -20,8 +21,6 @@ OWN = OwnFailure.__name__
 LONGEST = 300
 """Characters of a message that are kept."""
 
-MEMORY = "NIR_INTEROP_MEMORY"
-"""The variable that says how many bytes a worker may take."""
 SHORT_OF_MEMORY = f"it wants more memory than a worker may take ({MEMORY} raises it)"
 _NO_MEMORY = re.compile(r"bad_alloc|MemoryError|out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")

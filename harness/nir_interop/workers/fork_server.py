@@ -24,8 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.workers.confinement import guard, guarded_environment
-from nir_interop.workers.environment import ENVIRONMENT, importable
-from nir_interop.workers.forking import LARGEST, ROOM
+from nir_interop.workers.environment import ENVIRONMENT, LARGEST_MESSAGE, LONGEST_FOLDER, importable
 
 if TYPE_CHECKING:
     import execnet
@@ -54,12 +53,13 @@ def serves(backend: Backend) -> bool:
 
 @contextmanager
 def fork_server(backends: Sequence[Backend]) -> Iterator[ForkServer | None]:
-    """A server for the workers of these backends, started at once; None where it would serve fewer than two."""
-    served = [each for each in dict.fromkeys(backend.name for backend in backends if serves(backend))]
-    if len(served) < 2:
-        yield None
-        return
-    with ForkServer([each for each in backends if serves(each)]) as server:
+    """A server for the workers of backends, started at once; None where it would serve fewer than two, or does not start."""
+    served = {each.name: each for each in backends if serves(each)}
+    server = None
+    if len(served) > 1:
+        with contextlib.suppress(OSError, NoForkServer):
+            server = ForkServer(list(served.values()))
+    with server or contextlib.nullcontext():
         yield server
 
 
@@ -76,15 +76,14 @@ class ForkServer:
         path = importable(self._folder, *backends)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         variables = {**os.environ, **ENVIRONMENT, **guarded_environment(), "PYTHONPATH": str(path)}
-        variables["TMPDIR"] = str(self._folder).ljust(ROOM, "/")
+        variables["TMPDIR"] = str(self._folder).ljust(LONGEST_FOLDER, "/")
         with theirs:
             code = f"from nir_interop.workers.forking import serve; serve({theirs.fileno()})"
             self._process = subprocess.Popen(
                 [sys.executable, "-u", "-c", code], pass_fds=[theirs.fileno()], cwd=self._folder, env=variables,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-        self.pid = self._process.pid
-        self._forks = False
+        self.pid, self._forks = self._process.pid, False
         self._say({"parent": os.getpid(), "imports": _IMPORTED})
 
     def __enter__(self) -> ForkServer:
@@ -152,7 +151,7 @@ class ForkServer:
 
     def _say(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         text = json.dumps(message).encode()
-        if len(text) > LARGEST:
+        if len(text) > LARGEST_MESSAGE:
             raise NoForkServer("the message is too long")
         try:
             with self._lock:
@@ -206,7 +205,7 @@ class Forked:
         poll.register(self._told, select.POLLIN)
         if not poll.poll(None if seconds is None else max(0.0, seconds) * 1000):
             return False
-        read = os.read(self._told, LARGEST)
+        read = os.read(self._told, LARGEST_MESSAGE)
         self._text += read
         lines = self._text.split(b"\n")
         if len(lines) > 1:

@@ -18,13 +18,9 @@ import socket
 import tempfile
 from typing import NoReturn
 
-from nir_interop.workers.capture import Capture, guarded
+from nir_interop.workers.capture import Capture, guarded, uncollected
 from nir_interop.workers.confinement import confine, end_with
-
-LARGEST = 2**16
-"""Bytes of a message."""
-ROOM = 1024
-"""Bytes that a worker's folder may have as a name; see :class:`_Place`."""
+from nir_interop.workers.environment import LARGEST_MESSAGE
 
 
 def serve(number: int) -> NoReturn:
@@ -35,18 +31,17 @@ def serve(number: int) -> NoReturn:
         told, a line each
     """
     control = socket.socket(fileno=number)
-    settings = json.loads(control.recv(LARGEST))
+    settings = json.loads(control.recv(LARGEST_MESSAGE))
     end_with(settings["parent"])
     confine(0)
     place = _Place()
-    with guarded(Capture(), importing=True):
+    with guarded(Capture(), importing=True), uncollected():
         for name in settings["imports"]:
             with contextlib.suppress(BaseException):  # a library says what it lacks when it is imported itself
                 importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
         os._exit(1)  # what is forked would have one of the threads, and the locks that others hold
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # what is imported stays
     _serve(control, place)
 
 
@@ -61,11 +56,11 @@ def _serve(control: socket.socket, place: _Place) -> NoReturn:
         ready, _, _ = select.select([control.fileno(), ended], [], [])
         if ended in ready:
             with contextlib.suppress(BlockingIOError):
-                os.read(ended, LARGEST)
+                os.read(ended, LARGEST_MESSAGE)
             _reap(told)
         if control.fileno() not in ready:
             continue
-        message, descriptors, _, _ = socket.recv_fds(control, LARGEST, 3)
+        message, descriptors, _, _ = socket.recv_fds(control, LARGEST_MESSAGE, 3)
         if not message:
             _reap(told)
             os._exit(0)

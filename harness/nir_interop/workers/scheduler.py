@@ -110,6 +110,7 @@ class Worker:
         self.pid: int | None = None
         self.resident = 0
         self._killed = threading.Lock()
+        self._gone = False
         scratch.mkdir(parents=True, exist_ok=True)
         if not backend.python.exists():
             raise BackendMissing(f"{backend.name}: its interpreter is gone; make its environment again")
@@ -197,6 +198,9 @@ class Worker:
         patience : seconds that a process which hung up has to end by itself
         """
         with self._killed:
+            if self._gone:
+                return ""
+            self._gone = True
             process = self._gateway._io.popen  # execnet has no public name for it
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
@@ -319,8 +323,8 @@ class Scheduler:
     start_seconds : CPU seconds that the workers took to import their libraries
     memory : bytes that each worker may allocate; 0 for no limit
     server : forks the workers that can be forked; None: each is started by itself
-    patience : seconds after which a thread that is still at one task is no longer waited for: what its workers could do next
-        is done by others, and another thread takes its place
+    patience : seconds after which a thread that is still at one task is not waited for: what its other workers could do is done
+        by another thread's
     """
 
     def __init__(
@@ -340,8 +344,7 @@ class Scheduler:
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
-        self._jobs = max(1, jobs)
-        self._crews = [_Crew(number) for number in range(self._jobs)]
+        self._crews = [_Crew(number) for number in range(max(1, jobs))]
         self._ready: dict[str, list[Task]] = {}
         self._running = 0
         self._guessed: dict[str, float] = {}
@@ -366,7 +369,7 @@ class Scheduler:
             if not any(self._ready.values()):
                 return
         self._scratch = self._scratch_of()
-        threads = [self._thread(crew) for crew in self._crews]
+        threads = [threading.Thread(target=self._serve, args=(crew,), daemon=True) for crew in self._crews]
         try:
             for thread in threads:
                 thread.start()
@@ -375,10 +378,9 @@ class Scheduler:
                 try:
                     called = self._calls.get(timeout=_LOOK_EVERY)
                 except queue.Empty:
-                    for crew in self._relief():
-                        threads.append(self._thread(crew))
-                        threads[-1].start()
-                        working += 1
+                    with self.lock:
+                        if any(map(self._late, self._crews)):
+                            self.lock.notify_all()  # what only they could do others may do now
                     continue
                 if called is None:
                     working -= 1
@@ -399,20 +401,6 @@ class Scheduler:
             shutil.rmtree(self._scratch, ignore_errors=True)
         if self._error is not None:
             raise self._error
-
-    def _thread(self, crew: _Crew) -> threading.Thread:
-        return threading.Thread(target=self._serve, args=(crew,), daemon=True)
-
-    def _relief(self) -> list[_Crew]:
-        """A new crew, where one is late for each that there should be, and something is left to do."""
-        with self.lock:
-            late = [crew for crew in self._crews if self._late(crew)]
-            if not late or not any(self._ready.values()):
-                return []
-            self.lock.notify_all()  # what only they could do others may do now
-            new = [_Crew(len(self._crews))] if len(self._crews) - len(late) < self._jobs else []
-            self._crews += new
-            return new
 
     def _late(self, crew: _Crew) -> bool:
         return time.monotonic() - crew.since > self.patience

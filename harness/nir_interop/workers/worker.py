@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from nir_interop.backends.adapter import Adapter
-from nir_interop.workers.capture import Capture, guarded
+from nir_interop.workers.capture import Capture, guarded, uncollected
 from nir_interop.workers.confinement import confine, die_with, limit_addresses, memory_limit
 from nir_interop.workers.error_messages import describe
 from nir_interop.workers.jobs import (
@@ -121,7 +121,7 @@ def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
     started = time.process_time()
     adapter: Adapter | None = None
     capture = Capture()
-    with guarded(capture, importing=True):
+    with guarded(capture, importing=True), uncollected():
         try:
             adapter = pkgutil.resolve_name(settings["module"])()
             adapter.prepare()
