@@ -120,17 +120,21 @@ class _Builder:
                 f"layer {name!r}, {written_as(call.module)}, is called {count} times in {wanted} step{'s' * (wanted > 1)}: "
                 "NIR's neurons run once a step; give each place a layer of its own"
             )
-        for state in call.states:
-            if isinstance(state, Called) and node_name(state.call.path, state.call.module) == name and state.port != "out":
-                continue
-            if state is not None and not isinstance(state, Silent) and not self._is_own_output(state, name):
-                raise NotExpressible(
-                    f"layer {name!r}, {written_as(call.module)}: its state is changed between steps, which NIR cannot say; "
-                    "hand it back as the layer gave it"
-                )
+        if not call.index:
+            return
+        if not all(self._is_handed_on(state, call) for state in call.states):
+            raise NotExpressible(
+                f"layer {name!r}, {written_as(call.module)}: its state is changed between steps, which NIR cannot say; "
+                "hand it back as the layer gave it"
+            )
+        if not call.states and not self.library.keeps_state(call.module):
+            raise NotExpressible(
+                f"layer {name!r}, {written_as(call.module)}: it is called without its state of the step before, so that every "
+                "step begins anew, which NIR cannot say; hand its state on"
+            )
 
-    def _is_own_output(self, state: Value, name: str) -> bool:
-        return isinstance(state, Called) and node_name(state.call.path, state.call.module) == name
+    def _is_handed_on(self, state: Value | None, call: Call) -> bool:
+        return isinstance(state, Called) and state.call.module is call.module and state.call.index == call.index - 1
 
     def _output(self, value: Value) -> tuple[Value, list[Source]]:
         """What the module gives at each step, where it gives a sum or an average over time as well."""
@@ -195,7 +199,9 @@ class _Builder:
             before = value.part.features
             dims = {"start_dim": np.array(value.start), "end_dim": np.array(value.end), "input_type": np.array(before)}
             written = "nn.Flatten()" if value.name else "flatten"
-            hints = () if value.name else self.library.wiring_hints("flatten", "flatten")
+            hints = self.library.wiring_hints("flatten", "flatten")
+            if value.name:
+                hints = self.library.layer_hints(value.name, nn.Flatten(), before)
             node = OwnNode("Flatten", dims, written=written, hints=hints)
             name = value.name or "flatten"
             return self._stateless(name, self._sources(value.part, where), before, value.features, node, name)

@@ -148,7 +148,7 @@ def cut(what: str, name: str, exporter: str) -> tuple[Hint, ...]:
         "linear": f"{name} is used in forward by a function, which {exporter} leaves out: use nn.Linear",
     }
     also = ("join_misrun",) if what == "sum" else ()
-    return (Hint((*STOPS, "node_lost", *also), says[what]),) if what in says else ()
+    return (Hint((*STOPS, *HOLES, "node_lost", *also), says[what]),) if what in says else ()
 
 
 def _linear(name: str, module: Any, taken: tuple[int, ...], given: tuple[int, ...]) -> Parts:

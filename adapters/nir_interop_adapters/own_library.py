@@ -22,6 +22,9 @@ class OwnLibrary(Protocol):
     def is_sequence(self, module: nn.Module) -> bool:
         """Whether a neuron takes all steps at once."""
 
+    def keeps_state(self, module: nn.Module) -> bool:
+        """Whether a neuron keeps its state itself, where it is not handed over."""
+
     def is_layer(self, module: nn.Module) -> bool:
         """Whether a module without state is one of the library's own layers, taken whole."""
 

@@ -71,6 +71,9 @@ class NorseLayers(OwnLibrary):
     def is_sequence(self, module: nn.Module) -> bool:
         return isinstance(module, (SNN, SNNRecurrent))
 
+    def keeps_state(self, module: nn.Module) -> bool:
+        return self.is_sequence(module)
+
     def is_layer(self, module: nn.Module) -> bool:
         return False
 

@@ -44,6 +44,9 @@ class SnnTorchLayers(OwnLibrary):
     def is_sequence(self, module: nn.Module) -> bool:
         return False
 
+    def keeps_state(self, module: nn.Module) -> bool:
+        return True
+
     def is_layer(self, module: nn.Module) -> bool:
         return False
 

@@ -38,6 +38,9 @@ class SpikingJellyLayers(OwnLibrary):
     def is_sequence(self, module: nn.Module) -> bool:
         return getattr(module, "step_mode", "s") == "m"
 
+    def keeps_state(self, module: nn.Module) -> bool:
+        return True
+
     def is_layer(self, module: nn.Module) -> bool:
         inner = not list(module.children())
         return inner and getattr(type(module).forward, "__module__", "").startswith((f"{_PLACE}layer", f"{_PLACE}base"))

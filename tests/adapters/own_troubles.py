@@ -16,6 +16,7 @@ from norse.torch.module.iaf import IAFCell
 from norse.torch.module.lif_box import LIFBoxCell
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
+from torch.nn import functional as F
 
 STEPS, BATCH, INPUTS, SIZE = 25, 4, 12, 8
 DT = {"snntorch": 1e-4, "norse": 1e-3, "spikingjelly": 1e-4}
@@ -97,6 +98,19 @@ class Flattened(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Any:
         return self.fires(self.fc(x.flatten(1) if self.flatten is None else self.flatten(x)))
+
+
+class ByFunction(nn.Module):
+    """Weights and pooling without a layer."""
+
+    def __init__(self, fires: nn.Module, how: str) -> None:
+        super().__init__()
+        self.weight, self.fires, self.how = fc().weight, fires, how
+        self.conv = conv()[0] if how == "pool" else None
+
+    def forward(self, x: torch.Tensor, state: Any = None) -> Any:
+        x = F.avg_pool2d(self.conv(x), 3) if self.conv is not None else F.linear(x, self.weight)
+        return self.fires(x, state) if isinstance(self.fires, LIFBoxCell) else self.fires(x)
 
 
 class Loop(nn.Module):
@@ -219,6 +233,15 @@ TROUBLES: list[Any] = [
     (SNN, Skip(leaky_on(SIZE), leaky_on(SIZE)), DIFFERS, "layers are lost", None),
     (SNN, Halved(leaky_on(SIZE), False), FAILS, "into the weights of the layer before", Halved(leaky_on(SIZE), True)),
     (SNN, Flattened(leaky_on(SIZE), None), FAILS, "use nn.Flatten()", Flattened(leaky_on(SIZE), nn.Flatten())),
+    (SNN, ByFunction(leaky_on(SIZE), "linear"), FAILS, "leaves out: use nn.Linear", leaky()),
+    (SNN, ByFunction(leaky_on(4, 1, 1), "pool"), FAILS, "a function in forward, which snnTorch's exporter leaves out", None),
+    (
+        SNN,
+        frozen(nn.Sequential(*conv(nn.BatchNorm2d(4), leaky_on(4, 3, 3)))),
+        FAILS,
+        "fuse_conv_bn_eval",
+        nn.Sequential(torch.nn.utils.fusion.fuse_conv_bn_eval(conv()[0].eval(), frozen(nn.BatchNorm2d(4))), leaky_on(4, 3, 3)),
+    ),
     (SNN, Loop(), FAILS, "a module of one step", OneStep()),
     (SNN, nn.Sequential(*conv(groups=2), leaky_on(4, 3, 3)), FAILS, "refuses the file", None),
     (SNN, nn.Sequential(nn.AvgPool2d((2, 2), padding=(1, 1)), leaky_on(2, 3, 3)), FAILS, "a padding of 0", None),
@@ -234,6 +257,9 @@ TROUBLES: list[Any] = [
     ),
     (NORSE, norse.SequentialState(fc(), IAFCell(IAFParameters(v_th=full(1.0)))), DIFFERS, "r = 1", None),
     (NORSE, norse.SequentialState(fc(), norse.LICell()), FAILS, "leaves a hole", None),
+    (NORSE, norse.SequentialState(fc(), norse.LIF()), FAILS, "write LIFCell(p), and hand its state on", None),
+    (NORSE, norse.SequentialState(nn.Flatten(-2), fc(), box_on(SIZE)), FAILS, "no case for it", None),
+    (NORSE, ByFunction(box_on(SIZE), "linear"), FAILS, "leaves out: use nn.Linear", None),
     (NORSE, norse.SequentialState(norse.LIFRecurrentCell(INPUTS, SIZE)), FAILS, "leaves a hole", None),
     (NORSE, norse.SequentialState(norse.Lift(fc()), norse.LIF()), FAILS, "leave Lift out", None),
     (NORSE, norse.SequentialState(fc(), nn.Dropout(), box_on(SIZE)), FAILS, "leave it out", box()),
@@ -256,6 +282,8 @@ TROUBLES: list[Any] = [
     (JELLY, nn.Sequential(*conv(groups=2), neuron.LIFNode()), FAILS, "in groups", None),
     (JELLY, Halved(neuron.LIFNode(), False), FAILS, "into the weights before it", Halved(neuron.LIFNode(), True)),
     (JELLY, Flattened(neuron.LIFNode(), None), FAILS, "use nn.Flatten()", Flattened(neuron.LIFNode(), nn.Flatten())),
+    (JELLY, ByFunction(neuron.LIFNode(), "linear"), FAILS, "stops there: use nn.Linear", node()),
+    (JELLY, ByFunction(neuron.LIFNode(), "pool"), FAILS, "a function in forward, and SpikingJelly's exporter stops", None),
     (JELLY, Steps(), FAILS, "a module of one step", node()),
     (JELLY, Averaged(), FAILS, "the part of the module before", Averaged().net),
     (
@@ -279,5 +307,5 @@ TROUBLES: list[Any] = [
 def stimulus(module: nn.Module) -> Any:
     shape = (2, 5, 5) if any(isinstance(each, (nn.Conv2d,)) for each in module.modules()) else (INPUTS,)
     shape = (2, 4, 4) if any(isinstance(each, nn.AvgPool2d) for each in module.modules()) else shape
-    shape = (3, 4) if isinstance(module, Flattened) else shape
+    shape = (3, 4) if any(isinstance(each, (Flattened, nn.Flatten)) for each in module.modules()) else shape
     return (np.random.default_rng(3).random((STEPS, BATCH, *shape)) < 0.4).astype(np.float32)

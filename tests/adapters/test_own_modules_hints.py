@@ -26,6 +26,7 @@ with warnings.catch_warnings():
         TROUBLES,
         Averaged,
         box,
+        box_on,
         fc,
         full,
         leaky,
@@ -181,3 +182,43 @@ def test_one_number_for_a_window_is_not_taken_by_snntorchs_own_importer(window: 
             import_from_nir(nir.read(tmp_path / "own.nir"))
     else:
         import_from_nir(nir.read(tmp_path / "own.nir"))
+
+
+def test_norse_holds_time_in_a_module_or_in_a_cell_of_the_same_parameters(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError, match="to_dict"):
+        exported("norse", norse.SequentialState(fc(), norse.LIF()), tmp_path, 1.0)
+    p = norse.LIFParameters(*map(full, (200.0, 100.0, 0.0, 1.0)))
+    cell = norse.SequentialState(fc(), norse.LIFCell(p))
+    assert exported("norse", cell, tmp_path, 1.0).nodes["1"].kind == "CubaLIF"
+    adapter, x = load_adapter("norse"), stimulus(cell)
+    whole = adapter.record(norse.SequentialState(fc(), norse.LIF()), x)
+    assert whole.output.any()
+    np.testing.assert_array_equal(whole.output, adapter.record(cell, x).output)
+
+
+def test_what_norses_convolutions_need_to_be_written(tmp_path: Path) -> None:
+    adapter = load_adapter("norse")
+    without, zeros = (norse.SequentialState(nn.Conv2d(2, 4, 3, bias=bias), box_on(4, 3, 3)) for bias in (False, True))
+    with torch.no_grad():
+        zeros[0].bias.zero_()
+    x = np.ones((2, 2, 5, 5))
+    found = [
+        [hint.says for hint in hints(adapter.describe(each, x, 1e-3)) if "without a bias" in hint.says]
+        for each in (without, zeros)
+    ]
+    assert len(found[0]) == 1 and "with a bias of zeros" in found[0][0] and not found[1]
+    with pytest.raises(AttributeError, match="detach"):
+        adapter.export_own(without, x, 1.0)
+    graph = adapter.export_own(zeros, x, 1.0)
+    with pytest.raises(TypeError, match="data, shape or dtype"):
+        nir.write(tmp_path / "own.nir", graph)
+    graph.nodes["0"].input_shape = (5, 5)
+    nir.write(tmp_path / "own.nir", graph)
+
+
+def test_snntorchs_exporter_takes_a_tenth_of_a_millisecond_for_a_step(tmp_path: Path) -> None:
+    module, adapter = leaky(), load_adapter("snntorch")
+    described = adapter.describe(module, stimulus(module)[0], 1e-3)
+    assert any("makes time constants 0.1 times those at 0.001 s" in hint.says for hint in hints(described))
+    file = exported("snntorch", module, tmp_path, 1e-3)
+    np.testing.assert_allclose(file.nodes["1"].params["tau"], 0.1 * described.nodes["1"].params["tau"])

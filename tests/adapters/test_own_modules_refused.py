@@ -85,6 +85,31 @@ def at_times(net: Wired, x: Tensor) -> Tensor:
     return torch.stack(out)
 
 
+class Forgetful(nn.Module):
+    """Norse's cell without its state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.lif = nn.Linear(6, 6), norse.LIFCell()
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes, _ = self.lif(self.fc(x))
+        return spikes
+
+
+def two_steps_ago(net: Wired, x: Tensor) -> Tensor:
+    mem, before, out = net.read.reset_mem(), net.read.reset_mem(), []
+    for frame in x:
+        spikes, now = net.read(net.fc(frame), before)
+        mem, before = now, mem
+        out.append(spikes)
+    return torch.stack(out)
+
+
+def anew(net: Wired, x: Tensor) -> Tensor:
+    return torch.stack([net.read(net.fc(frame), torch.zeros(len(frame), 6))[0] for frame in x])
+
+
 REFUSED: list[tuple[str, nn.Module, tuple[int, ...], str]] = [
     (
         "snntorch",
@@ -135,6 +160,9 @@ REFUSED: list[tuple[str, nn.Module, tuple[int, ...], str]] = [
     ("snntorch", Wired(twice), (6,), "runs its neurons neither once a step nor once in all: lif 2 times; give run"),
     ("snntorch", Wired(twice_and_once), (6,), "layer 'lif', .* is called 6 times in 3 steps: .* a layer of its own"),
     ("snntorch", Wired(changed), (6,), "layer 'read'.* its state is changed between steps.*hand it back"),
+    ("snntorch", Wired(two_steps_ago), (6,), "its state is changed between steps"),
+    ("snntorch", Wired(anew), (6,), "its state is changed between steps"),
+    ("norse", Forgetful(), (6,), "layer 'lif'.* called without its state of the step before.*hand its state on"),
     ("snntorch", Wired(both), (6,), "its spikes and its membrane both go on.* a second layer"),
     ("snntorch", Wired(at_times), (6,), "the output is not made in the same way at each step"),
     (

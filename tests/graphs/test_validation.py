@@ -115,13 +115,30 @@ def test_a_cycle_that_nothing_feeds_has_the_shape_of_its_own_parameters() -> Non
     assert validate(changed(small(), a=lif(), edges=[*small().edges, ("a", "a")]))["a"] == ((3,), (3,))
 
 
-def test_a_cycle_that_nothing_feeds_is_refused_where_no_node_tells_its_shape() -> None:
-    one = Node("Scale", {"scale": np.array(2.0)})
-    assert_invalid(
-        changed(small(), a=one, edges=[*small().edges, ("a", "a")]), "the cycle 'a'", "no node of it tells its shape"
-    )
-    other = [*small().edges, ("a", "b"), ("b", "a")]
-    assert_invalid(changed(small(), a=lif(), b=affine(5, 4), edges=other), "'b'", "4 inputs")
+def test_a_cycle_that_nothing_feeds_has_the_shape_that_is_told_behind_it() -> None:
+    """One number for all neurons says nothing, weights say nothing of axes before the last; an Output does."""
+    one, out = node("Scale", scale=2.0), node("Output", shape=[2, 3])
+    loop = [*small().edges, ("a", "b"), ("b", "a"), ("b", "out")]
+    assert validate(changed(small(), a=one, b=one, out=out, edges=loop))["a"] == ((2, 3), (2, 3))
+    assert validate(changed(small(), a=affine(3, 3), b=one, out=out, edges=loop))["a"] == ((2, 3), (2, 3))
+    wide = node("Scale", scale=np.ones((2, 3)))
+    assert validate(changed(small(), a=affine(3, 3), b=wide, out=out, edges=loop))["a"] == ((2, 3), (2, 3))
+    behind = changed(small(), a=one, b=one, out=affine(4, 3), edges=loop)
+    assert validate(behind)["a"] == ((3,), (3,))
+
+
+def test_a_cycle_that_nothing_feeds_is_refused_where_no_node_tells_its_shape_and_the_advice_works() -> None:
+    one, loop = node("Scale", scale=2.0), [*small().edges, ("a", "b"), ("b", "a")]
+    assert_invalid(changed(small(), a=one, edges=[*small().edges, ("a", "a")]), "the cycle 'a'", "one number per neuron")
+    assert validate(changed(small(), a=node("Scale", scale=[2.0, 2.0]), edges=[*small().edges, ("a", "a")]))
+    plane = conv(2, 2, 3, 3, padding=1)
+    assert_invalid(changed(small(), a=plane, b=plane, edges=loop), "the cycle 'a', 'b'", "write the input_shape of one of")
+    sized = Node(plane.kind, {**plane.params, "input_shape": np.array([5, 6])})
+    assert validate(changed(small(), a=plane, b=sized, edges=loop))["a"] == ((2, 5, 6), (2, 5, 6))
+    flat = node("Flatten", start_dim=0, end_dim=-1)
+    assert_invalid(changed(small(), a=flat, b=flat, edges=loop), "the cycle 'a', 'b'", "feed one of its nodes")
+    with pytest.raises(InvalidGraph, match=r"'b': .*4 inputs|'b' .*\(5,\)"):
+        validate(changed(small(), a=lif(), b=affine(5, 4), edges=loop))
 
 
 @pytest.mark.parametrize("name", ["tau", "r", "v_leak", "v_threshold", "v_reset"])

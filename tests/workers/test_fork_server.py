@@ -131,6 +131,9 @@ def test_a_forked_worker_gives_what_a_started_one_gives_to_the_last_bit(begin: C
 @pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
 def test_a_library_gives_the_same_bits(name: str, begin: Callable[..., Worker], job: Meaning) -> None:
     library = installed(name)
+    weight = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)
+    neurons = {"tau": [2e-3] * 7, "r": [1.0] * 7, "v_leak": [0.0] * 7, "v_reset": [0.0] * 7, "v_threshold": [0.1] * 7}
+    write(Path(job.graph), chain(node("Affine", weight=weight, bias=np.zeros(7, np.float32)), node("LIF", **neurons), size=300))
     assert digest(begin(library), job) == digest(begin(library, None), job)
 
 

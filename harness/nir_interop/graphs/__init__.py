@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nir_interop.graphs.canonical import canonical, digest
-from nir_interop.graphs.components import components
+from nir_interop.graphs.components import components, unfed_cycles
 from nir_interop.graphs.corrections import corrected, read_corrected
 from nir_interop.graphs.difference import Difference, difference
 from nir_interop.graphs.ends import input_shapes, places, sample_shape
@@ -57,6 +57,7 @@ __all__ = [
     "renamed",
     "sample_shape",
     "to_nir",
+    "unfed_cycles",
     "upgraded",
     "validate",
     "whole_numbers",

@@ -25,6 +25,16 @@ def components(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[l
     return _sorted_topologically(_tarjan(names, after), after)
 
 
+def unfed_cycles(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """The cycles, as components in topological order, into which no edge leads from outside."""
+    edges = list(edges)
+    groups = components(nodes, edges)
+    home = {name: index for index, members in enumerate(groups) for name in members}
+    entered = {home[target] for source, target in edges if home[source] != home[target]}
+    cyclic = {home[source] for source, target in edges if home[source] == home[target]}
+    return [groups[index] for index in sorted(cyclic - entered)]
+
+
 def _tarjan(names: list[str], after: dict[str, list[str]]) -> list[list[str]]:
     number: dict[str, int] = {}
     low: dict[str, int] = {}

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from nir_interop.errors import InvalidGraph
-from nir_interop.graphs.components import components
+from nir_interop.graphs.components import unfed_cycles
 from nir_interop.graphs.inlining import Flat, Place, flatten, inline
 from nir_interop.graphs.model import Array, Graph, Node, as_array
-from nir_interop.graphs.primitives import ANNOTATIONS, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS
+from nir_interop.graphs.primitives import ANNOTATIONS, CONVOLUTIONS, DENSE, ELEMENTWISE, PARAMETERS, TIME_CONSTANTS
 from nir_interop.graphs.shapes import Shape, check_size, output_shape, own_shape, whole_numbers
 from nir_interop.printable import shape_text, shown
 
@@ -159,15 +159,6 @@ def _check_feeding(flat: Flat) -> None:
             raise InvalidGraph(f"nothing feeds {node.kind} {shown(name)}; add an edge into it or take it away")
 
 
-def _unfed(flat: Flat) -> list[list[str]]:
-    """Cycles that nothing outside feeds: their own constants drive them."""
-    groups = components(flat.nodes, flat.edges)
-    home = {name: index for index, members in enumerate(groups) for name in members}
-    entered = {home[target] for source, target in flat.edges if home[source] != home[target]}
-    cyclic = {home[source] for source, target in flat.edges if home[source] == home[target]}
-    return [groups[index] for index in sorted(cyclic - entered)]
-
-
 def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
     after: dict[str, list[str]] = {name: [] for name in flat.nodes}
     for source, target in flat.edges:
@@ -179,8 +170,8 @@ def _propagate(flat: Flat) -> dict[str, tuple[Shape, Shape]]:
     fed_by: dict[str, str] = {}
     try:
         _follow(flat, after, shapes, deque(starts), fed_by)
-        for members in _unfed(flat):
-            _begin(flat, members, shapes)
+        for members in unfed_cycles(flat.nodes, flat.edges):
+            _begin(flat, after, members, shapes)
             _follow(flat, after, shapes, deque(name for name in members if name in shapes), fed_by)
     except InvalidGraph as error:
         error.reached = len(shapes)
@@ -198,16 +189,42 @@ def _sample(name: str, node: Node) -> tuple[Shape, Shape]:
     return shape, shape
 
 
-def _begin(flat: Flat, members: list[str], shapes: dict[str, tuple[Shape, Shape]]) -> None:
-    """Add the shapes of a node of a cycle that nothing feeds, from its own parameters."""
-    for name in members:
-        shape = own_shape(flat.nodes[name])
-        if shape is not None:
-            with _Where(name, flat.nodes[name]):
-                shapes[name] = (shape, output_shape(flat.nodes[name], shape))
-            return
+def _begin(flat: Flat, after: Mapping[str, list[str]], members: list[str], shapes: dict[str, tuple[Shape, Shape]]) -> None:
+    """Add the shapes of a node of a cycle that nothing feeds, from the parameters of the cycle and of what it feeds."""
+    found = _taken(flat, after, members)
+    if found is not None:
+        name, shape = found
+        with _Where(name, flat.nodes[name]):
+            check_size(shape)
+            shapes[name] = (shape, output_shape(flat.nodes[name], shape))
+        return
     names = ", ".join(shown(name) for name in members[:3]) + (", …" if len(members) > 3 else "")
-    raise InvalidGraph(f"nothing feeds the cycle {names}, and no node of it tells its shape; write one parameter per neuron")
+    if any(flat.nodes[name].kind in ELEMENTWISE for name in members):
+        remedy = "write the parameters of one of its nodes as one number per neuron"
+    elif any(flat.nodes[name].kind in CONVOLUTIONS for name in members):
+        remedy = "write the input_shape of one of its convolutions"
+    else:
+        remedy = "feed one of its nodes"
+    raise InvalidGraph(f"nothing feeds the cycle {names}, and no node of it tells its shape; {remedy}")
+
+
+def _taken(flat: Flat, after: Mapping[str, list[str]], members: list[str]) -> tuple[str, Shape] | None:
+    """A node of a cycle that nothing feeds, and what it takes: by its own parameters, else by those of a node that it feeds.
+
+    Weights tell last: they take any axes before the one that they count.
+    """
+    elementwise = [name for name in members if flat.nodes[name].kind in ELEMENTWISE]  # which give what they take
+    pairs = [(name, name) for name in members]
+    pairs += [(name, target) for name in elementwise for target in sorted(after[name])]
+    for dense in (False, True):
+        for name, by in pairs:
+            node = flat.nodes[by]
+            if (node.kind in DENSE) is not dense:
+                continue
+            shape = whole_numbers(node, "shape") if node.kind == "Output" else own_shape(node)
+            if shape is not None:
+                return name, shape
+    return None
 
 
 def _follow(

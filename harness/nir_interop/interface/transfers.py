@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,6 +184,15 @@ def on_inputs(known: Understood) -> str:
     return made if own is None else f"{made} and on your {own.input.shape[1]} of {own.steps}"
 
 
+def causes_of_hints(found: Iterable[Cause]) -> set[Cause]:
+    """Causes, with those that are the same to who wrote the module: that a file does not say how its neurons are reset."""
+    causes = {*found}
+    return causes | (_RESETS if causes & _RESETS else frozenset())
+
+
+_RESETS = frozenset({Cause.RESET_LOST, Cause.RESET_KIND, Cause.RESET_LATE})
+_FAILING = (str(Cause.UNSUPPORTED), str(Cause.PARAMETER_SHAPE))
+"""Of what an exporter, or who reads its file, fails on."""
 _RANK = (Status.VACUOUS, Status.EXACT, Status.ROUNDING, Status.MISMATCH, Status.WRONG_SHAPE)
 """From what tells least to what is worst."""
 
@@ -238,15 +247,14 @@ class Transfer(Mapping[str, Target]):
         if written.failure is not None:
             failed = written.failure
             said = ": ".join(filter(None, (failed.error_type, failed.message)))
-            hints = self._hinted(failed.status)
+            hints = self._hinted(*_FAILING)
             return [f"{library}'s own exporter writes no file ({said})", *hints]
         if written.meaning is None or written.meaning.status.agrees or written.meaning.status is Status.VACUOUS:
-            return self._hinted(str(Status.READ_ERROR), str(Status.IMPORT_ERROR)) if self._unread() else []
+            return self._hinted(*_FAILING) if self._unread() else []
         outputs = self.known.recorded.output.size
         found = f"what NIR means by {library}'s own file is not the module: {written.wrong} of {outputs} outputs differ"
         causes = [each for each in written.meaning.causes if each.cause is not Cause.UNEXPLAINED]
-        codes = [str(each.cause) for each in causes]
-        hints = self._hinted(*codes, *([str(Status.READ_ERROR), str(Status.IMPORT_ERROR)] if self._unread() else []))
+        hints = self._hinted(*map(str, causes_of_hints(each.cause for each in causes)), *(_FAILING if self._unread() else ()))
         told = [f"{each.cause}{f' at {listed(each.nodes)}' if each.nodes else ''}: {each.text}" for each in causes]
         return [found, *told, *hints]
 

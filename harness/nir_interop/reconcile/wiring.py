@@ -23,12 +23,14 @@ from nir_interop.graphs import (
     places,
     renamed,
     sample_shape,
+    unfed_cycles,
     validate,
 )
+from nir_interop.graphs.driving import is_driven
 from nir_interop.graphs.primitives import DENSE
 from nir_interop.printable import shape_text
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
-from nir_interop.reconcile.neurons import lossless
+from nir_interop.reconcile.neurons import lossless, waiting
 from nir_interop.reference.neurons import delay_steps
 from nir_interop.reference.order import Edge, stages
 from nir_interop.rule import FeedbackBias
@@ -344,6 +346,43 @@ def _choosing(chosen: Array, space: tuple[int, ...]) -> Node:
     return Node(f"Conv{len(space)}d", {**params, **{name: np.array(value) for name, value in given.items()}})
 
 
+def fed_cycles(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""Let weights of zeros lead from the Input into a cycle that nothing feeds.
+
+    .. math:: x + 0\,u = x
+
+    Such a cycle runs on its constants, and the edges from within it into the nodes that have them wait a step.  Those are the
+    nodes that the weights lead to: fed from outside they are the cycle's entry nodes, and the same edges wait.  Importers begin
+    at the Input, and find nothing else, or look for ever.  Refused for feature maps, and where another edge would wait.
+    """
+    return cycles_fed(graph, source.dt) if target.domain and unfed_cycles(graph.nodes, graph.edges) else None
+
+
+def cycles_fed(graph: Graph, dt: float) -> Rewritten:
+    """An inlined graph whose cycles are all fed, at a step [s].  Raises Refused as :func:`fed_cycles` does."""
+    cycles = unfed_cycles(graph.nodes, graph.edges)
+    shapes, (begin, *_) = validate(graph), graph.of_kind("Input")
+    nodes, edges, entries = dict(graph.nodes), list(graph.edges), list[str]()
+    for members in cycles:
+        driven = [name for name in members if is_driven(graph.nodes[name])]  # type: ignore[arg-type]  # inlined
+        for name in driven or members:
+            if len(shapes[name][0]) != 1 or len(shapes[begin][1]) != 1:
+                raise Refused(
+                    Cause.UNSUPPORTED, (name,), "nothing feeds its cycle, and no weights lead to or from feature maps"
+                )
+            zeros = free_name(f"{name}_fed", nodes)
+            nodes[zeros] = Node("Linear", {"weight": np.zeros((*shapes[name][0], *shapes[begin][1]), dtype=np.float32)})
+            edges += [(begin, zeros), (zeros, name)]
+            entries.append(name)
+    made = Graph(nodes, tuple(edges), graph.metadata)
+    if waiting(made, validate(made), dt) != waiting(graph, shapes, dt):
+        raise Refused(
+            Cause.UNSUPPORTED, tuple(entries), "nothing feeds their cycle; fed, another of its edges would wait a step"
+        )
+    why = f"nothing feeds the cycle, which importers look for from the Input; zero weights lead to it from {begin}"
+    return Rewritten(made, tuple(entries), why)
+
+
 END_PASSES: tuple[Pass, ...] = (
     Pass(
         "one_input",
@@ -359,4 +398,5 @@ END_PASSES: tuple[Pass, ...] = (
         "every output, side by side in the order of the Outputs' names; spikes and membranes",
         one_output,
     ),
+    Pass("fed_cycles", (), frozenset({Cause.UNSUPPORTED, Cause.NODE_DROPPED}), _ALL, fed_cycles),
 )

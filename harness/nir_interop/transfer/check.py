@@ -86,6 +86,7 @@ class Checked:
     rounding : what rounding comes to, in words, where the status is that
     suspects : what may be at fault, None where nobody knows
     kept : where its recording is, None where nobody asked for that
+    reason : Inputs, Outputs or nodes of a cycle without which it gave an answer, where it gave none
     today : what it made of the graph as today's NIR has it, where it gave no right output for the file as it is and
         ``nir-interop upgrade`` changes more than the version; else None
     """
@@ -95,6 +96,7 @@ class Checked:
     rounding: str = ""
     suspects: Suspects | None = None
     kept: Recordings | None = field(default=None, repr=False)
+    reason: tuple[str, ...] = ()
     today: Compared | None = None
 
     @property
@@ -206,7 +208,7 @@ def run_graph(
     reference is not done within the limit, BadStimulus where inputs cannot be made, and OwnFailure where it fails in any other
     way.
     """
-    from nir_interop.graphs import in_form, inline, read_corrected, write
+    from nir_interop.graphs import in_form, inline, read_corrected, unfed_cycles, write
 
     if not reference.installed:
         raise BackendMissing(reference.hint)
@@ -238,6 +240,7 @@ def run_graph(
             reference.name if reference in backends else "", lambda checked: scheduler.call(partial(answered, checked))
         )
         undecided = dict[str, tuple[Compared, Compared | None]]()
+        reasons = dict[str, tuple[str, ...]]()
 
         def ask(backend: Backend, job: Job[O], urgency: int = 0, limit: float = time_limit) -> Future[O]:
             answer: Future[O] = Future()
@@ -259,7 +262,8 @@ def run_graph(
                 save=save,
             )
 
-        has_several = max(len(flat.of_kind("Input")), len(flat.of_kind("Output"))) > 1
+        ends = len(flat.of_kind("Input")), len(flat.of_kind("Output"))
+        unusual = ends != (1, 1) or bool(unfed_cycles(flat.nodes, flat.edges))
 
         async def compare(backend: Backend) -> None:
             if not backend.installed:
@@ -269,9 +273,9 @@ def run_graph(
                 return
             made, own = kept.path(backend.name), backend.name in OWN_BACKENDS
             cell = cell_of(clear if own else graph, str(made) if backend != reference else "")
-            outcome = await (ask_with_several(backend, cell) if has_several and not own else ask(backend, cell))
+            outcome = await (ask_both_ways(backend, cell) if unusual and not own else ask(backend, cell))
             today: Compared | None = None
-            if not own and not has_several and outcome.status in _MAY_BE_OLD and (file := upgraded()) is not None:
+            if not own and not unusual and outcome.status in _MAY_BE_OLD and (file := upgraded()) is not None:
                 today = await ask(backend, cell_of(file, ""))
             rounding = ""
             if outcome.status == Status.MISMATCH and meant.is_file() and made.is_file():
@@ -282,14 +286,14 @@ def run_graph(
                     return
                 outcome, rounding = replace(outcome, status=judged.agreed), judged.rounding
             suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
-            found.add(Checked(backend.name, outcome, rounding, suspects, kept, today))
+            found.add(Checked(backend.name, outcome, rounding, suspects, kept, reasons.get(backend.name, ()), today))
 
-        async def ask_with_several(backend: Backend, cell: Cell) -> Compared:
-            """How a library ends with several Inputs or Outputs; one in their place tells whether that is why it fails."""
+        async def ask_both_ways(backend: Backend, cell: Cell) -> Compared:
+            """How a library ends with several Inputs or Outputs, or a cycle that nothing feeds; why, where it fails."""
             from nir_interop.reconcile.planner import fitted
-            from nir_interop.transfer.joined_ends import HANGING, is_late, joined_ends, told
+            from nir_interop.transfer.as_usual import HANGING, as_usual, is_late, told
 
-            several = joined_ends(flat)
+            several = as_usual(flat, dt)
             if several is None:
                 return await ask(backend, cell)
             hanging = min(time_limit, HANGING)
@@ -304,7 +308,10 @@ def run_graph(
             joined = await ask(backend, one, limit=hanging)
             if outcome.status == Status.TIMEOUT and hanging < time_limit and not is_late(outcome, joined):
                 return await ask(backend, cell)
-            return replace(outcome, error_message=told(outcome, joined, several.said))
+            if joined.status != OK:
+                return outcome
+            reasons[backend.name] = several.nodes
+            return replace(outcome, error_message=told(outcome, several.said))
 
         async def mean() -> Outcome:
             if stimulus is None:

@@ -19,11 +19,11 @@ from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case, explain
-from nir_interop.transfer.check import Recordings, run_graph
+from nir_interop.transfer.check import Checked, Recordings, run_graph
 from nir_interop.transfer.fingerprints import import_fingerprint
 from nir_interop.transfer.remedies import Remedy, remedy_for, with_causes
-from nir_interop.verdict import Verdict
-from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Status
+from nir_interop.verdict import CauseShare, Verdict
+from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Cause, Status
 from nir_interop.workers.jobs import Compared
 
 if TYPE_CHECKING:
@@ -139,13 +139,23 @@ def explain_graph(
         outcome = found.outcome
         failure = RunFailed(outcome.status, outcome.error_type, outcome.error_message)
         verdict = explain(case, failure)
+        if verdict.status is Status.TIMEOUT:  # of what nobody knows a cause of, no more is asked
+            verdict = _with_reason(verdict, found)
         if notes and verdict.blame in (Blame.IMPORTER, Blame.UNEXPLAINED):  # the file means nothing as it stands
             verdict = replace(verdict, blame=Blame.EXPORTER)
     remedy = None
     wrong = verdict.status not in (Status.EXACT, Status.ROUNDING, Status.VACUOUS, Status.ENV_MISSING)
     if not own and wrong:
         remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
-        verdict = with_causes(verdict, remedy)
+        verdict = _with_reason(with_causes(verdict, remedy), found)
     return GraphExplanation(
         backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy, found.right_today
     )
+
+
+def _with_reason(verdict: Verdict, found: Checked) -> Verdict:
+    """The verdict with what the library gives an answer without, where no cause is known."""
+    if verdict.causes or not found.reason:
+        return verdict
+    shown = CauseShare(Cause.UNSUPPORTED, 0, found.reason, found.error)
+    return replace(verdict, blame=Blame.IMPORTER, causes=(shown,), explained=1.0)

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from nir_interop.agreement.inputs import InputSet, given, inputs_for
 from nir_interop.agreement.replay import Replays, count, gap
 from nir_interop.agreement.side import Side
@@ -211,7 +213,7 @@ def understand(
         if all_known:
             natives = _nobodys  # what steps each of its neurons is known
     side = Side(library.name, step, rules)
-    inputs = inputs_for(base, step, seed, time_limit=time_limit)
+    inputs = as_it_takes(inputs_for(base, step, seed, time_limit=time_limit), own)
     recorded = module.record(inputs.input)
     of_user = None if input is None else module.record(input)
     graph, source, reading, missed = _read(base, side, inputs.input, recorded, natives)
@@ -223,6 +225,18 @@ def understand(
         None if input is None else given(input), of_user,
     )  # fmt: skip
     return _chosen(known)
+
+
+def as_it_takes(inputs: InputSet, own: OwnModule | None) -> InputSet:
+    """Inputs for a module that says itself how many steps it runs; one that repeats a frame is given the fullest."""
+    if own is None or own.steps is None:
+        return inputs
+    made = inputs.input[: own.steps]
+    if own.constant:
+        size = np.abs(made).reshape(*made.shape[:2], -1).sum(2)
+        frames = made[size.argmax(0), np.arange(made.shape[1])]
+        made = np.repeat(frames[None], own.steps, axis=0)
+    return replace(inputs, input=made)
 
 
 def _chosen(known: Understood) -> Understood:

@@ -15,6 +15,7 @@ from nir_interop.graphs import NEURONS, Graph, inline
 from nir_interop.reconcile.model import Pass, Plan
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import reconcile as planned
+from nir_interop.transfer.as_usual import HANGING
 from nir_interop.transfer.case import Case
 from nir_interop.transfer.reconciling import NIR
 from nir_interop.transfer.rewriting import reconcile, unless_it_hangs
@@ -49,7 +50,7 @@ def remedy_for(
         return None  # each run would take as long again
     source = Side(NIR, dt)
     try:
-        with LiveBackend(backend, limit=limit) as run:
+        with LiveBackend(backend, limit=min(limit, HANGING) if verdict.status is Status.TIMEOUT else limit) as run:
             plan = reconcile(Case(graph, stimulus, source, target), run).plan
             if not (plan.right and plan.asked and plan.passes):
                 return None

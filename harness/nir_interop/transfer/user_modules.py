@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,8 @@ class LiveModule:
         return self.adapter.record(self.module, stimulus, self.how)
 
     def export(self, dt: float, path: Path) -> None:
-        failed = written(self.adapter, self.module, self.sample, dt, path)
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # what it prints, nobody asked for
+            failed = written(self.adapter, self.module, self.sample, dt, path)
         if failed is not None:
             raise RunFailed(failed.status, failed.error_type, failed.error_message)
 
