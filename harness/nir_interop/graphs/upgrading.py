@@ -90,8 +90,6 @@ def _params(node: Node, shape: Shape) -> dict[str, Any]:
         params[name] = value if isinstance(value, str) else _value(node, name, value, shape)
     if node.kind in CONVOLUTIONS:
         params |= _input_shape(node, shape)
-        if int(np.max(node["groups"])) != 1:  # nir 1.0.8 counts the channels of one group for all that come in
-            params.pop("input_shape", None)
     if node.kind == "Flatten":
         params["input_type"] = _whole(node.params.get("input_type"), shape, 1)
     return params
