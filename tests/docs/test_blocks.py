@@ -110,7 +110,7 @@ def shell(command: str, folder: Path) -> Completed:
     path = f"{Path(sys.executable).parent}{os.pathsep}{known.get('PATH', os.defpath)}"
     environment = known | {"PATH": path, "PYTHONPATH": PYTHONPATH, "PYTHONIOENCODING": "utf-8"}
     bash = ["bash", "-o", "pipefail", "-c", command]
-    return subprocess.run(bash, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300)
+    return subprocess.run(bash, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=600)
 
 
 def in_place_of(command: str) -> tuple[str, list[str]] | None:
