@@ -97,9 +97,22 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Job[Any]]:
         "native": {"network": plain, "idiom": "portable", "stimulus": STIMULUS, "save": "save.npz"},
         "native_labels": {"networks": [plain]},
         "identify": {"backend": library | {"module": "nowhere:None"}, "store": str(folder / "store")},
+        "module": {
+            "file": str(folder / "my_module.py"),
+            "name": "net",
+            "weights": "",
+            "run": "",
+            "ask": "record",
+            "stimulus": str(folder / STIMULUS),
+            "dt": 1e-4,
+        },
         "explain": {**cell, "target": "target.npz", "failure": None, "dt_effective": 1e-4},
         "rewrite": {**cell, "limit": 5.0, "backend": library},
     }
+    (folder / "my_module.py").write_text(
+        "import snntorch, torch\n\nnet = torch.nn.Sequential("
+        f"torch.nn.Flatten(), torch.nn.Linear({given[0, 0].size}, 3), snntorch.Leaky(0.9, init_hidden=True))\n"
+    )
     where = {"objects": str(folder), "folder": str(folder)}
     made = {kind: job_from_json({"kind": kind, **where, **fields}) for kind, fields in written.items()}
     assert _done(made["meaning"], "nir_interop_adapters.reference:Reference")[0]["status"] == "ok"
@@ -117,12 +130,17 @@ def _done(job: Job[Any], adapter: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 OURS = ("explain", "identify", "inputs", "intended", "judgement", "rewrite")
 """Kinds that the reference's worker does, with all of torch."""
+LIBRARIES = {
+    **dict.fromkeys(OURS, "nir_interop_adapters.reference:Reference"),
+    "module": "nir_interop_adapters.snntorch:SnnTorch",
+}
+"""Kind → the adapter that does it here, where that is none that is quick."""
 DONE = sorted(kind for kind, job in KINDS.items() if job.work)
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in OURS)) for kind in DONE])
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LIBRARIES)) for kind in DONE])
 def test_all_that_a_worker_imports_for_a_job_is_in_its_name(kind: str, jobs: Mapping[str, Job[Any]]) -> None:
-    adapter = "nir_interop_adapters.reference:Reference" if kind in OURS else "tests.matrix.fakes:Honest"
+    adapter = LIBRARIES.get(kind, "tests.matrix.fakes:Honest")
     outcome, modules = _done(jobs[kind], adapter)
     assert kind == "identify" or outcome["status"] not in ("run_error", "import_error"), outcome
     mine = {name for name, file in modules.items() if Path(file).is_relative_to(PROJECT)}

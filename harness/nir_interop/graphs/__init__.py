@@ -7,14 +7,15 @@ from nir_interop.graphs.components import components, unfed_cycles
 from nir_interop.graphs.corrections import corrected, read_corrected
 from nir_interop.graphs.difference import Difference, difference
 from nir_interop.graphs.ends import input_shapes, places, sample_shape
-from nir_interop.graphs.inlining import Place, flatten, inline
+from nir_interop.graphs.fitting import without_batch
+from nir_interop.graphs.inlining import Place, flatten, inline, placed
 from nir_interop.graphs.matching import correspondence
 from nir_interop.graphs.metadata import with_metadata_of
 from nir_interop.graphs.model import NEURONS, SPIKING, STATELESS, Array, Graph, Node, as_array
 from nir_interop.graphs.naming import early, in_order, nest, nested, renamed, with_safe_names
 from nir_interop.graphs.reading import read, read_told
 from nir_interop.graphs.shapes import padding_of, whole_numbers
-from nir_interop.graphs.upgrading import Change, upgraded
+from nir_interop.graphs.upgrading import Change, in_form, upgraded
 from nir_interop.graphs.validation import Shapes, validate
 from nir_interop.graphs.writing import from_nir, to_nir, write
 from nir_interop.printable import listed
@@ -40,6 +41,7 @@ __all__ = [
     "early",
     "flatten",
     "from_nir",
+    "in_form",
     "in_order",
     "inline",
     "input_shapes",
@@ -47,6 +49,7 @@ __all__ = [
     "nest",
     "nested",
     "padding_of",
+    "placed",
     "places",
     "read",
     "read_corrected",
@@ -60,5 +63,6 @@ __all__ = [
     "whole_numbers",
     "with_metadata_of",
     "with_safe_names",
+    "without_batch",
     "write",
 ]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from nir_interop.errors import InvalidGraph
-from nir_interop.graphs.inlining import Place
+from nir_interop.graphs.inlining import Place, placed
 from nir_interop.graphs.model import Array, Graph, Node, as_array
 from nir_interop.graphs.old_forms import Reading
-from nir_interop.graphs.primitives import ELEMENTWISE, POOLS, WHOLE
+from nir_interop.graphs.primitives import DENSE, ELEMENTWISE, POOLS, WHOLE
 from nir_interop.graphs.shapes import Shape, is_scalar, own_shape, whole_numbers
-from nir_interop.graphs.validation import fed
+from nir_interop.graphs.validation import fed, validate
 from nir_interop.printable import shape_text, shown
 
 Change = Callable[[Graph], Reading]
@@ -44,6 +44,22 @@ def without_axes(count: int) -> Change:
         return made, (f"{said}: read as {shape_text(shape[count:])}",)
 
     return change
+
+
+def without_batch(graph: Graph) -> Reading:
+    """A valid graph without a batch of 1 in its Input and in all behind it, where that reaches an Affine or Linear: NIR's take
+    one axis."""
+    shapes = fed(graph)
+    inputs = [shapes.get((name,), ()) for name in graph.of_kind("Input")]
+    wide = [place for place, node in placed(graph) if node.kind in DENSE and len(shapes.get(place, ())) > 1]
+    if not wide or not inputs or any(shape[:1] != (1,) for shape in inputs):
+        return graph, ()
+    made, notes = without_axes(1)(graph)
+    try:
+        validate(made)
+    except InvalidGraph:
+        return graph, ()
+    return made, notes
 
 
 def _stripped(node: Node, lead: tuple[int, ...]) -> Node | None:

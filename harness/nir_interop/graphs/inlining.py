@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nir_interop.errors import InvalidGraph
@@ -67,6 +68,15 @@ def inline(graph: Graph) -> Graph:
     nodes = {name: node for name, node in flat.nodes.items() if name not in flat.passes}
     edges = tuple((source, target) for source in nodes for target in out_of[source])
     return Graph(nodes, edges, graph.metadata)
+
+
+def placed(graph: Graph, around: Place = ()) -> Iterator[tuple[Place, Node]]:
+    """Every primitive of a graph and of those in it, with its place."""
+    for name, node in graph.nodes.items():
+        if isinstance(node, Graph):
+            yield from placed(node, (*around, name))
+        else:
+            yield (*around, name), node
 
 
 def flatten(graph: Graph) -> Flat:

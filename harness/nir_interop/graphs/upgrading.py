@@ -54,14 +54,19 @@ def upgraded(graph: Graph) -> tuple[Graph, tuple[Change, ...], dict[str, str]]:
     nodes say of themselves are those that they have; names are such as every library takes.  A graph that is in that form
     already comes back with the same arrays and without a change.  Raises InvalidGraph where it means nothing.
     """
-    shapes = {place: into for place, (into, _) in shapes_by_place(graph).items()}
-    changes: list[Change] = []
-    made = _graph(graph, (), shapes, changes)
+    made, changes = in_form(graph)
     safe, called = with_safe_names(made)
     if all(map(is_numbered, called)):  # as torch.nn.Sequential calls its modules: every library takes that
-        return made, tuple(changes), {}
-    changes += [Change("the name", shown(old), shown(old), shown(new)) for old, new in called.items()]
-    return safe, tuple(changes), called
+        return made, changes, {}
+    named = tuple(Change("the name", shown(old), shown(old), shown(new)) for old, new in called.items())
+    return safe, (*changes, *named), called
+
+
+def in_form(graph: Graph) -> tuple[Graph, tuple[Change, ...]]:
+    """The same under the names that it has."""
+    shapes = {place: into for place, (into, _) in shapes_by_place(graph).items()}
+    changes: list[Change] = []
+    return _graph(graph, (), shapes, changes), tuple(changes)
 
 
 def _graph(graph: Graph, place: Place, shapes: Mapping[Place, Shape], changes: list[Change]) -> Graph:
@@ -85,8 +90,6 @@ def _params(node: Node, shape: Shape) -> dict[str, Any]:
         params[name] = value if isinstance(value, str) else _value(node, name, value, shape)
     if node.kind in CONVOLUTIONS:
         params |= _input_shape(node, shape)
-        if int(np.max(node["groups"])) != 1:  # nir 1.0.8 counts the channels of one group for all that come in
-            params.pop("input_shape", None)
     if node.kind == "Flatten":
         params["input_type"] = _whole(node.params.get("input_type"), shape, 1)
     return params

@@ -36,7 +36,7 @@ from nir_interop.interface.arguments import (
 )
 from nir_interop.interface.places import check_folder
 from nir_interop.interface.results import Backends, Check, Explanation, Reconciliation, Rules, Upgrade, quiet_hint
-from nir_interop.printable import printable
+from nir_interop.printable import path_word, printable
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def check(
         inputs, meant = inputs or kept.inputs, kept.of(REFERENCE)
         assert inputs is not None and meant is not None, "run_graph raises where the reference gives nothing"
         name = str(file) if isinstance(graph, (str, os.PathLike)) else file.name
-        return Check(name, dt, inputs, tuple(found), meant, tuple(notes_of(file)), renamed_of(file))
+        read_as, renamed = tuple(notes_of(file)), renamed_of(file)
+        return Check(name, dt, inputs, tuple(found), meant, read_as, renamed, _upgrading(graph, file))
 
 
 def explain(
@@ -179,7 +180,7 @@ def explain(
         else:
             step = "" if dt == DT else f", dt={dt:g}"
             command = f"nir_interop.reconcile(graph, to={chosen.name!r}{'' if input is None else ', input=input'}{step})"
-        said = [*paragraphs(found, file.name, command), f"On {inputs.text}."]
+        said = [*paragraphs(found, file.name, command, _upgrading(graph, file)), f"On {inputs.text}."]
         hint = quiet_hint(inputs, found.verdict.status is Status.VACUOUS)
         lines = "\n".join([*said, *filter(None, [hint])]).split("\n")
         return Explanation(found, inputs, "\n".join(map(printable, lines)), renamed_of(file))
@@ -479,6 +480,13 @@ def backends() -> Backends:
     from nir_interop.backends.environments import backends as every
 
     return Backends(every())
+
+
+def _upgrading(graph: GivenGraph, file: Path) -> str:
+    """What writes a graph as today's NIR."""
+    if isinstance(graph, (str, os.PathLike)):
+        return f"nir-interop upgrade {path_word(file)} -o NEW.nir"
+    return "nir_interop.upgrade(graph)"
 
 
 def _names(backends: Iterable[str] | None) -> list[str] | None:

@@ -53,6 +53,7 @@ class Check(Mapping[str, "Checked"]):
     meant : the reference's recording: outputs, spikes and membranes, axes (T, B, \\*shape)
     read_as : how the graph was read where it means nothing as it stands
     renamed : what libraries were given under another name: name → safe name
+    upgrade : what writes the graph as today's NIR
     """
 
     graph: str
@@ -62,6 +63,7 @@ class Check(Mapping[str, "Checked"]):
     meant: Recording
     read_as: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    upgrade: str = ""
 
     HEADS: ClassVar = ("backend", "status", "differ", "first at", "what it said")
     """Of :meth:`rows`."""
@@ -90,8 +92,18 @@ class Check(Mapping[str, "Checked"]):
 
     @property
     def hint(self) -> str:
-        """What to do where an input shows nothing, or not every layer's doing; empty where all speak."""
-        return quiet_hint(self.inputs, any(each.status is Status.VACUOUS for each in self.cells))
+        """What to do where upgrading the file is enough for a library, and where an input shows nothing, or not every layer's
+        doing; empty where all is said."""
+        quiet = quiet_hint(self.inputs, any(each.status is Status.VACUOUS for each in self.cells))
+        return " ".join(filter(None, (self._upgrading, quiet)))
+
+    @property
+    def _upgrading(self) -> str:
+        right = [each.importer for each in self.cells if each.right_today]
+        runs = [each.importer for each in self.cells if each.runs_today and not each.right_today]
+        does = [f"{listed(right)} {_does(right, 'give')} every output of it"] if right else []
+        does += [f"{listed(runs)} {_does(runs, 'run')} it"] if runs else []
+        return f"Once the file is written as today's NIR, {'; '.join(does)}: {self.upgrade}" if does else ""
 
     def rows(self) -> list[tuple[str, ...]]:
         """Of each backend its name, status, how many outputs differ, where first, and what it said."""
@@ -595,6 +607,10 @@ def _alike(subject: Subject, refusals: Iterable[Refusal]) -> list[tuple[tuple[st
         whose = "nir.read does not take" if refusal.status == Status.READ_ERROR else "does not take"
         found.setdefault((whose, re.sub(r"\d+", "0", said)), ((whose, said), []))[1].append(words)
     return list(found.values())
+
+
+def _does(who: Sequence[str], verb: str) -> str:
+    return verb if len(who) > 1 else f"{verb}s"
 
 
 def quiet_hint(inputs: InputSet, silent: bool) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nir_interop.errors import BackendMissing, NotReconciled
 from nir_interop.interface.arguments import GivenPath, path_of
 from nir_interop.interface.places import check_file
-from nir_interop.interface.results import frame
+from nir_interop.interface.results import frame, quiet_hint
 from nir_interop.printable import listed, printable
 from nir_interop.vocabulary import Blame, Cause, Status
 
@@ -281,7 +281,8 @@ class Transfer(Mapping[str, Target]):
             said.append(f"- the module itself could not be read: {known.unread}")
         for each in self.values():
             said += repr(each).split("\n")
-        return [printable(line) for line in said]
+        quiet = quiet_hint(known.inputs, any(each.status is Status.VACUOUS for each in self.values()))
+        return [printable(line) for line in [*said, *filter(None, [quiet])]]
 
     def to_dict(self) -> dict[str, Any]:
         """What ``nir-interop transfer --json`` prints."""

@@ -32,16 +32,19 @@ NEURONS = 6
 """Neurons shown at most, those that differ first."""
 
 
-def paragraphs(explanation: GraphExplanation, name: str, command: str) -> Iterator[str]:
+def paragraphs(explanation: GraphExplanation, name: str, command: str, upgrade: str) -> Iterator[str]:
     """What there is to say about a graph of some name, in order.
 
     command : by which it is rewritten, as :func:`command_of` gives it
+    upgrade : by which it is written as today's NIR
     """
     yield printable(_headline(explanation, name))
     apart = {} if explanation.made is None else apart_by_output(explanation.meant, explanation.made)
     if any(wrong for wrong, _ in apart.values()):
         yield printable(f"By Output: {by_output_in_words(apart)}.")
     yield from _why(explanation, command)
+    if explanation.right_today:
+        yield f"Every output is right once the file is written as today's NIR:\n  {upgrade}"
     for kind, (_, sentence) in explanation.rules().items():
         yield printable(f"{explanation.backend.name}'s rule for {kind}: {sentence}.")
     if explanation.made is not None and not explanation.verdict.status.agrees:

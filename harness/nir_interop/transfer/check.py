@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -28,6 +28,7 @@ from nir_interop.workers.jobs import OK, Cell, Compared, Describe, InputsMade, J
 from nir_interop.workers.scheduler import TIME_LIMIT, Future, Scheduler, Task, start
 
 if TYPE_CHECKING:
+    from nir_interop.compare.comparison import Comparison
     from nir_interop.graphs import Graph
     from nir_interop.workers.fork_server import ForkServer
 
@@ -42,6 +43,9 @@ _PATIENCE = 5.0
 """Seconds after which what the reference is asked does not wait for a library that the same thread is at."""
 _MAKING, _JUDGING = 2.0, 10.0
 """Runs of the reference that making inputs, and judging a recording, may take as long as."""
+
+_MAY_BE_OLD = (Status.READ_ERROR, Status.IMPORT_ERROR, Status.RUN_ERROR, Status.WRONG_SHAPE, Status.MISMATCH)
+"""How it ends where the form of the file may be the reason."""
 
 _SHOWN = ("outputs", "mismatched", "mismatch_rate", "first_step", "first_node")
 """What of a comparison a user is told."""
@@ -83,6 +87,8 @@ class Checked:
     suspects : what may be at fault, None where nobody knows
     kept : where its recording is, None where nobody asked for that
     reason : Inputs, Outputs or nodes of a cycle without which it gave an answer, where it gave none
+    today : what it made of the graph as today's NIR has it, where it gave no right output for the file as it is and
+        ``nir-interop upgrade`` changes more than the version; else None
     """
 
     importer: str
@@ -91,6 +97,7 @@ class Checked:
     suspects: Suspects | None = None
     kept: Recordings | None = field(default=None, repr=False)
     reason: tuple[str, ...] = ()
+    today: Compared | None = None
 
     @property
     def warned(self) -> bool:
@@ -108,6 +115,7 @@ class Checked:
             "error_type": self.outcome.error_type,
             "error_message": self.outcome.error_message,
             "rounding": self.rounding,
+            "upgraded": None if self.today is None else self.today.status,
             "by_output": {name: {"mismatched": wrong, "outputs": count} for name, (wrong, count) in self.apart.items()},
         }
 
@@ -120,6 +128,21 @@ class Checked:
     def agrees(self) -> bool:
         """Whether no output is wrong; a graph that is too quiet to prove anything has none."""
         return self.status.agrees or self.status is Status.VACUOUS
+
+    @property
+    def runs_today(self) -> bool:
+        """Whether upgrading the file is enough for it to give an output that can be compared."""
+        return not self.agrees and self.comparison is None and self.today is not None and self.today.comparison is not None
+
+    @property
+    def right_today(self) -> bool:
+        """Whether upgrading the file is enough for it to give every output, to the last bit of single precision."""
+        return not self.agrees and self.today is not None and self.today.status == Status.EXACT
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Of what it gave for the file as it is; None where there is none."""
+        return self.outcome.comparison
 
     @property
     def outputs(self) -> int | None:
@@ -185,7 +208,7 @@ def run_graph(
     reference is not done within the limit, BadStimulus where inputs cannot be made, and OwnFailure where it fails in any other
     way.
     """
-    from nir_interop.graphs import inline, read_corrected, unfed_cycles, write
+    from nir_interop.graphs import in_form, inline, read_corrected, unfed_cycles, write
 
     if not reference.installed:
         raise BackendMissing(reference.hint)
@@ -197,6 +220,16 @@ def run_graph(
         clear = here / "meant.nir" if notes else graph
         if notes:
             write(clear, meant_graph)
+
+        @cache
+        def upgraded() -> Path | None:
+            """The file as today's NIR, where that is another."""
+            formed, changes = in_form(meant_graph)
+            if not notes and not changes:
+                return None
+            write(here / "upgraded.nir", formed)
+            return here / "upgraded.nir"
+
         facts, flat = graph_facts(clear), inline(meant_graph)
         given, meant = here / "stimulus.npz", kept.path(REFERENCE)
         if stimulus is not None:
@@ -206,7 +239,7 @@ def run_graph(
         found = _Found(
             reference.name if reference in backends else "", lambda checked: scheduler.call(partial(answered, checked))
         )
-        undecided = dict[str, Compared]()
+        undecided = dict[str, tuple[Compared, Compared | None]]()
         reasons = dict[str, tuple[str, ...]]()
 
         def ask(backend: Backend, job: Job[O], urgency: int = 0, limit: float = time_limit) -> Future[O]:
@@ -215,6 +248,19 @@ def run_graph(
             task = Task(backend.name, urgency, order, _COST, limit, lambda _: job, done=answer.give, option=TIME_LIMIT)
             scheduler.add(task)
             return answer
+
+        def cell_of(file: Path, save: str) -> Cell:
+            return Cell(
+                graph=str(file),
+                stimulus=str(given),
+                dt=dt,
+                readout=str(Readout.RATE),
+                seed=seed,
+                source=str(meant),
+                nodes=facts.nodes,
+                order=facts.order,
+                save=save,
+            )
 
         ends = len(flat.of_kind("Input")), len(flat.of_kind("Output"))
         unusual = ends != (1, 1) or bool(unfed_cycles(flat.nodes, flat.edges))
@@ -226,28 +272,21 @@ def run_graph(
                 )
                 return
             made, own = kept.path(backend.name), backend.name in OWN_BACKENDS
-            cell = Cell(
-                graph=str(clear if own else graph),
-                stimulus=str(given),
-                dt=dt,
-                readout=str(Readout.RATE),
-                seed=seed,
-                source=str(meant),
-                nodes=facts.nodes,
-                order=facts.order,
-                save=str(made) if backend != reference else "",
-            )
+            cell = cell_of(clear if own else graph, str(made) if backend != reference else "")
             outcome = await (ask_both_ways(backend, cell) if unusual and not own else ask(backend, cell))
+            today: Compared | None = None
+            if not own and not unusual and outcome.status in _MAY_BE_OLD and (file := upgraded()) is not None:
+                today = await ask(backend, cell_of(file, ""))
             rounding = ""
             if outcome.status == Status.MISMATCH and meant.is_file() and made.is_file():
                 job = Judge(graph=str(clear), stimulus=str(given), dt=dt, meant=str(meant), made=str(made))
                 judged = await ask(reference, job, limit=_JUDGING * time_limit)
                 if judged.open or judged.status != OK:
-                    undecided[backend.name] = outcome
+                    undecided[backend.name] = outcome, today
                     return
                 outcome, rounding = replace(outcome, status=judged.agreed), judged.rounding
             suspects = None if outcome.first_node is None else before(flat, outcome.first_node)
-            found.add(Checked(backend.name, outcome, rounding, suspects, kept, reasons.get(backend.name, ())))
+            found.add(Checked(backend.name, outcome, rounding, suspects, kept, reasons.get(backend.name, ()), today))
 
         async def ask_both_ways(backend: Backend, cell: Cell) -> Compared:
             """How a library ends with several Inputs or Outputs, or a cycle that nothing feeds; why, where it fails."""
@@ -304,9 +343,9 @@ def run_graph(
             raise _unmeant(graph.name, meaning.known)
         fed = stimulus if stimulus is not None else load_arrays(given)["input"]
         found.tell = answered
-        for name, outcome in undecided.items():
+        for name, (outcome, today) in undecided.items():
             (backend,) = (each for each in backends if each.name == name)
-            found.add(_judged(flat, fed, dt, backend, outcome, kept, store))
+            found.add(replace(_judged(flat, fed, dt, backend, outcome, kept, store), today=today))
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys((reference.name, *(backend.name for backend in backends))):

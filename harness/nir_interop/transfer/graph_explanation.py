@@ -37,6 +37,7 @@ class GraphExplanation:
     meant, made : by NIR's meaning in steps, and by the backend (None where it gave nothing)
     notes : how the graph was read where it means nothing as it stands
     remedy : the rewriting with which the backend gives every output, None where none is known
+    right_today : whether it gives every output of the file as ``nir-interop upgrade`` writes it
     """
 
     backend: Backend
@@ -49,6 +50,7 @@ class GraphExplanation:
     made: Recording | None
     notes: tuple[str, ...] = ()
     remedy: Remedy | None = None
+    right_today: bool = False
 
     @property
     def warned(self) -> bool:
@@ -80,6 +82,7 @@ class GraphExplanation:
             "blame": str(self.verdict.blame),
             "causes": [each.as_dict() for each in self.verdict.causes],
             "explained": self.verdict.explained,
+            "upgrade": self.right_today,
             "remedy": [each.name for each in self.remedy.passes] if self.remedy else None,
             "rule": {kind: {**rule, "says": sentence} for kind, (rule, sentence) in self.rules().items()},
         }
@@ -145,7 +148,9 @@ def explain_graph(
     if not own and wrong:
         remedy = remedy_for(graph, stimulus, dt, backend, target, verdict, time_limit)
         verdict = _with_reason(with_causes(verdict, remedy), found)
-    return GraphExplanation(backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy)
+    return GraphExplanation(
+        backend, graph, dt, found.outcome, verdict, fingerprint, meant, made, notes, remedy, found.right_today
+    )
 
 
 def _with_reason(verdict: Verdict, found: Checked) -> Verdict:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nir_interop.arrays import Array
 from nir_interop.errors import OwnFailure
-from nir_interop.graphs import Change, Graph, Place, corrected, flatten, read, read_told, upgraded, write
+from nir_interop.graphs import Change, Graph, corrected, flatten, placed, read, read_told, upgraded, without_batch, write
 from nir_interop.printable import printable
 from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
@@ -51,16 +51,18 @@ def upgrade_graph(path: Path, stimulus: Array, dt: float) -> Upgraded:
     """
     told = read_told(path)
     meant, notes = corrected(told.graph)
-    made, changes, called = upgraded(meant)
+    single, more = without_batch(meant)
+    made, changes, called = upgraded(single)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "upgraded.nir"
         write(file, made)
         again = read(file)
         refused = _refusal(file) if len(again.edges) <= _MOST_EDGES else None
-    before, after = (Simulator(each, dt).run(stimulus)[0] for each in (meant, again))
+    before = Simulator(meant, dt).run(stimulus)[0]
+    after = Simulator(again, dt).run(stimulus.reshape(*stimulus.shape[:2], *stimulus.shape[3:]) if more else stimulus)[0]
     compared = _compared(before, after, dict(_pairs(meant, again, made)))
     version = str(nir.version)
-    said = [Change(note) for note in (*told.assumed, *notes)]
+    said = [Change(note) for note in (*told.assumed, *notes, *more)]
     if told.version != version:
         said.append(Change("the version", "the file", told.version or "missing", version))
     return Upgraded(made, told.version, version, (*said, *changes), called, compared, refused)
@@ -78,16 +80,8 @@ def _refusal(file: Path) -> str:
 def _pairs(before: Graph, after: Graph, made: Graph) -> Iterator[tuple[str, str]]:
     """The name of each node once inlined, before and after; ``made`` has the nodes in the order of the first."""
     names = [{place: name for name, place in flatten(each).places.items()} for each in (before, after)]
-    for old, new in _places(before, made, (), ()):
+    for (old, _), (new, _) in zip(placed(before), placed(made), strict=True):
         yield names[0][old], names[1][new]
-
-
-def _places(before: Graph, made: Graph, old: Place, new: Place) -> Iterator[tuple[Place, Place]]:
-    for (first, node), (second, other) in zip(before.nodes.items(), made.nodes.items(), strict=True):
-        if isinstance(node, Graph) and isinstance(other, Graph):
-            yield from _places(node, other, (*old, first), (*new, second))
-        else:
-            yield (*old, first), (*new, second)
 
 
 def _compared(before: Recording, after: Recording, called: dict[str, str]) -> int:
@@ -97,7 +91,7 @@ def _compared(before: Recording, after: Recording, called: dict[str, str]) -> in
         old, new = getattr(before, section), getattr(after, section)
         for name, array in old.items():
             other = new.get(called[name])
-            if other is None or other.shape != array.shape or not np.array_equal(array, other, equal_nan=True):
+            if other is None or not np.array_equal(array.ravel(), other.ravel(), equal_nan=True):
                 raise OwnFailure(f"the upgraded graph gives other {section} at {printable(name)}; nothing is written")
             count += array.size
     return count
