@@ -14,8 +14,8 @@ import torch
 import nir_interop as ni
 from nir_interop.backends.adapter import load_adapter
 from nir_interop.errors import NoAnswer
-from nir_interop.vocabulary import Status
-from tests.known import installed
+from nir_interop.vocabulary import Cause, Status
+from tests.known import STORE, installed
 from tests.several_ends import DT, inputs, two_ends
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -81,3 +81,10 @@ def test_check_shows_what_the_library_says(library: str, status: Status, said: s
     found = ni.check(graph, input=inputs(0.2), dt=DT, backends=[library])
     assert (found[library].status, found[library].error) == (status, said)
     assert found.meant.outputs["late"].any()
+
+
+def test_explain_names_the_inputs_and_the_rewriting_that_the_library_runs(graph: Path) -> None:
+    installed("snntorch")
+    why = ni.explain(graph, input=inputs(0.2), dt=DT, backend="snntorch", store=STORE)
+    assert [each.nodes for each in why.causes if each.cause is Cause.UNSUPPORTED] == [("b", "z")]
+    assert "rewritten (one_input" in why.text

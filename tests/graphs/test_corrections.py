@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nir_interop.errors import InvalidGraph, UnreadableGraph
-from nir_interop.graphs import Graph, Node, corrected, inline, read, validate
+from nir_interop.graphs import Graph, Node, corrected, inline, read, read_assumed, read_corrected, validate
 from tests.strategies import lif
 
 Edges = tuple[tuple[str, str], ...]
@@ -184,3 +184,9 @@ def test_an_input_without_a_shape_is_refused_by_name_however_the_graph_is_read()
     nodes = {"input": Node("Input", {}), "fc": affine(2, 3), "output": port("Output", 1, 2)}
     with pytest.raises(InvalidGraph, match="input': it has no shape; write one"):
         corrected(chain(**nodes))
+
+
+def test_what_a_file_leaves_out_is_said_beside_how_it_was_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.nir", lambda file: file.__delitem__("node/nodes/lif/v_reset"))
+    assert read_corrected(path)[1] == ()
+    assert read_assumed(path) == ("v_reset is not in the file at 'lif': read as 0, as nir.read does",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nir_interop.graphs.canonical import canonical, digest
 from nir_interop.graphs.components import components, unfed_cycles
-from nir_interop.graphs.corrections import corrected, read_corrected
+from nir_interop.graphs.corrections import corrected, read_assumed, read_corrected
 from nir_interop.graphs.difference import Difference, difference
 from nir_interop.graphs.ends import input_shapes, places, sample_shape
 from nir_interop.graphs.fitting import without_batch
@@ -52,6 +52,7 @@ __all__ = [
     "placed",
     "places",
     "read",
+    "read_assumed",
     "read_corrected",
     "read_told",
     "renamed",

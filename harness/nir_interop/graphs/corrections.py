@@ -24,7 +24,7 @@ from nir_interop.graphs.fitting import (
 )
 from nir_interop.graphs.model import Graph, Node
 from nir_interop.graphs.old_forms import Reading, bools, former_names, missing_biases, missing_ends, other_names
-from nir_interop.graphs.reading import read
+from nir_interop.graphs.reading import read, read_told
 from nir_interop.graphs.validation import validate
 
 _MOST_AXES = 2
@@ -36,17 +36,27 @@ def read_corrected(path: Path) -> Reading:
 
     Raises UnreadableGraph and InvalidGraph, the latter for the graph as it stands where nothing makes sense of it.
     """
+    return _read(path)[0]
+
+
+def read_assumed(path: Path) -> tuple[str, ...]:
+    """What a file leaves out and is taken to mean, a sentence each; raises as :func:`read_corrected` does."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Reading, tuple[str, ...]]:
     try:
         found = path.stat()
     except (OSError, ValueError):
-        return corrected(read(path))  # which says what is wrong
-    return _read_corrected(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns)
+        return corrected(read(path)), ()  # which says what is wrong
+    return _read_once(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
-def _read_corrected(path: Path, inode: int, size: int, changed: int) -> Reading:
+def _read_once(path: Path, inode: int, size: int, changed: int) -> tuple[Reading, tuple[str, ...]]:
     """A verb asks for the same file some times; a large one takes seconds.  The numbers tell another file of its name."""
-    return corrected(read(path))
+    told = read_told(path)
+    return corrected(told.graph), told.assumed
 
 
 def corrected(graph: Graph) -> Reading:

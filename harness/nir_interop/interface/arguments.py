@@ -126,10 +126,10 @@ def inputs_given(path: Path, given: GivenInput | None, dt: float, *, time_limit:
 
 def _read(path: Path, tell: Tell) -> Graph:
     """The graph of a file; how it was read is told."""
-    from nir_interop.graphs import read_corrected
+    from nir_interop.graphs import read_assumed, read_corrected
 
     graph, notes = read_corrected(path)
-    for note in (*notes, *_renaming(renamed_of(path))):
+    for note in (*read_assumed(path), *notes, *_renaming(renamed_of(path))):
         tell(f"{path.name}: {note}")
     return graph
 
