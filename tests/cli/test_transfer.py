@@ -70,6 +70,7 @@ BAD = {
     "of two libraries": (["both.py:net", *INPUT], "say of which library the module is with --from"),
     "of another library": (["my_module.py:net", *INPUT, "--from", "norse"], "has no neurons of norse"),
     "no weights": (["my_module.py:net", *INPUT, "--weights", "w.pt"], "save it with torch.save(module.state_dict(), FILE)"),
+    "no file of weights": (["my_module.py:net", *INPUT, "--weights", "nothing.pt"], "nothing.pt: there is no such file"),
     "no function": (["my_module.py:net", *INPUT, "--run", "number"], "--run names a function"),
     "unknown target": (["my_module.py:net", "--input", "x.npz", "--to", "brian", "-o", "o.nir"], "norse"),
     "no step": (["my_module.py:net", *INPUT, "--dt", "0"], "--dt 0"),

@@ -156,3 +156,35 @@ def test_max_pooling_is_refused_with_the_layer_and_what_to_do(capsys: pytest.Cap
         ni.transfer(net, torch.zeros(1, 1, 8, 8), to="reference")
     assert "\n" not in str(raised.value)
     assert not capsys.readouterr().out, "what an exporter prints is nothing that the caller asked for"
+
+
+def test_a_step_that_the_module_does_not_tell_is_asked_for(x: Any) -> None:
+    installed("norse")
+    from norse.torch import LIFBoxCell, SequentialState
+
+    net = SequentialState(torch.nn.Linear(12, 8), LIFBoxCell(dt=1e-3), torch.nn.Linear(8, 4), LIFBoxCell(dt=1e-4))
+    with pytest.raises(ni.BadInput, match=r"several time steps.*say which one is meant \(dt, --dt\), in seconds") as raised:
+        ni.transfer(net, x[0, :1], to="reference")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_the_librarys_own_module_is_handed_back(x: Any) -> None:
+    """Made by Norse's importer, in this process, and run as Norse's users run one."""
+    installed("norse")
+    net = made(reset_mechanism="zero")
+    model = ni.transfer(net, x[0, :1], to="norse")["norse"].model
+    fresh = (torch.from_numpy(np.random.default_rng(4).random((60, 16, 12))) < 0.5).float()
+    meant, state = by_hand(net, fresh), None
+    for frame, wanted in zip(fresh, meant, strict=True):
+        output, state = model(frame, state)
+        assert torch.equal(output, wanted)
+
+
+def test_warnings_that_the_caller_takes_for_errors_are_no_failure_of_the_exporter(x: Any) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ni.transfer(made(reset_mechanism="zero"), x[0, :1], to="reference")
+    assert found.exported_by == "snntorch"

@@ -145,6 +145,8 @@ def _load(module: Any, weights: Path, name: str) -> None:
     import torch
 
     how = "save it with torch.save(module.state_dict(), FILE)"
+    if not weights.is_file():
+        raise BadInput(f"{weights.name}: there is no such file of weights; {how}")
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -76,7 +77,9 @@ class LiveModule:
         return self.adapter.record(self.module, stimulus, self.how)
 
     def export(self, dt: float, path: Path) -> None:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # what it prints, nobody asked for
+        # What an exporter prints, nobody asked for; that the caller takes warnings for errors is no failure of the exporter's.
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             failed = written(self.adapter, self.module, self.sample, dt, path)
         if failed is not None:
             raise RunFailed(failed.status, failed.error_type, failed.error_message)
