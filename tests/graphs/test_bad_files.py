@@ -356,13 +356,25 @@ def test_a_text_heap_without_end_is_refused_and_not_waited_for(tmp_path: Path) -
     assert_unreadable(path, "a text is not where it should be")
 
 
-def test_a_text_in_chunks_is_refused(tmp_path: Path) -> None:
-    path = write_layout(tmp_path / "chunks.nir", small_layout())
+def test_a_text_in_the_headers_is_refused(tmp_path: Path) -> None:
+    path = write_layout(tmp_path / "compact.nir", small_layout())
     with h5py.File(path, "r+") as file:
         edges = file["node/edges"][()]
         del file["node/edges"]
-        file.create_dataset("node/edges", data=edges, dtype=h5py.string_dtype(), chunks=True)
-    assert_unreadable(path, "stored in chunks")
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.COMPACT)
+        kind, space = h5py.h5t.py_create(h5py.string_dtype(), logical=True), h5py.h5s.create_simple(edges.shape)
+        h5py.Dataset(h5py.h5d.create(file["node"].id, b"edges", kind, space, properties))[...] = edges
+    assert_unreadable(path, "stored in the headers", "nir.write")
+
+
+def test_a_text_packed_by_a_filter_that_is_not_hdf5s_own_is_refused(tmp_path: Path) -> None:
+    path = write_layout(tmp_path / "lzf.nir", small_layout())
+    with h5py.File(path, "r+") as file:
+        edges = file["node/edges"][()]
+        del file["node/edges"]
+        file.create_dataset("node/edges", data=edges, dtype=h5py.string_dtype(), chunks=True, compression="lzf")
+    assert_unreadable(path, "filter 32000", "nir.write")
 
 
 def test_max_pooling_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ class _Scan:
     def dataset(self, dataset: h5py.h5d.DatasetID, path: tuple[str, ...]) -> None:
         properties = dataset.get_create_plist()
         layout = properties.get_layout()
-        if layout == h5py.h5d.VIRTUAL or (layout == h5py.h5d.CONTIGUOUS and properties.get_external_count()):
+        outside = layout == h5py.h5d.CONTIGUOUS and properties.get_external_count()
+        if outside or (layout == h5py.h5d.VIRTUAL and not _is_within(dataset, properties)):
             raise UnreadableGraph(f"the array {_at(path)} is stored outside the file; such files are not followed")
         space = dataset.get_space()
         if space.get_simple_extent_type() == h5py.h5s.NULL:
@@ -143,6 +144,27 @@ class _Scan:
             raise UnreadableGraph(f"{cut}; write them with nir.write")
         if layout == h5py.h5d.CHUNKED and _product(shape) and not dataset.get_storage_size():
             raise UnreadableGraph(f"the array {_at(path)} was declared and never written; write the file again")
+
+
+def _is_within(dataset: h5py.h5d.DatasetID, properties: h5py.h5p.PropDCID) -> bool:
+    """Whether a virtual array is put together from arrays of the same file that are none themselves."""
+    for number in range(properties.get_virtual_count()):
+        if properties.get_virtual_filename(number) != ".":
+            return False
+        group, names = h5py.h5i.get_file_id(dataset), properties.get_virtual_dsetname(number).encode().strip(b"/").split(b"/")
+        place = h5py.h5g.open(group, b"/")
+        for name in names:
+            if not isinstance(place, h5py.h5g.GroupID) or not place.links.exists(name):
+                return False
+            if place.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+                return False
+            place = h5py.h5o.open(place, name)
+        if not isinstance(place, h5py.h5d.DatasetID):
+            return False
+        held = place.get_create_plist()
+        if held.get_layout() == h5py.h5d.VIRTUAL or (held.get_layout() == h5py.h5d.CONTIGUOUS and held.get_external_count()):
+            return False
+    return True
 
 
 def _names(group: h5py.h5g.GroupID, path: tuple[str, ...], most: int = MOST_ENTRIES) -> list[bytes]:

@@ -2,19 +2,25 @@
 
 Given a damaged length or heap, the library (2.0.0) walks in place for ever or reads gigabytes that are not there, and a
 small file can have it repeat one long text a million times.  NIR files hold little text, in one simple form.
-Source: HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap" and IV.B "Variable-length".
+What is cut into chunks (compressed, by h5repack for instance) has its references in them, which the library hands over as they
+lie in the file.
+Source: HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap", IV.A.2.l "The Data Storage - Filter
+Pipeline Message" and IV.B "Variable-length".
 """
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import h5py
+import numpy as np
 
 from nir_interop.errors import UnreadableGraph
 
@@ -49,13 +55,20 @@ class Texts:
     def elements(self, dataset: h5py.h5d.DatasetID, count: int) -> Iterator[bytes]:
         """The first ``count`` texts of a dataset, in order.
 
-        Raises UnreadableGraph for damaged text, and for text that is stored in chunks (nir never does).
+        Raises UnreadableGraph for damaged text, and for text that is stored in the headers, or packed by other filters than
+        HDF5's own deflate, shuffle and Fletcher checksum.
         """
+        found: Iterator[tuple[Any, ...]]
         offset = dataset.get_offset()
-        if offset is None:
-            raise UnreadableGraph("its text is stored in chunks; write it with nir.write")
-        for number in range(count):
-            length, address, index = self._at(_REFERENCE, offset + number * _REFERENCE.size)
+        if offset is not None:
+            found = (self._at(_REFERENCE, offset + number * _REFERENCE.size) for number in range(count))
+        elif dataset.get_create_plist().get_layout() == h5py.h5d.CHUNKED:
+            found = itertools.islice(_REFERENCE.iter_unpack(_in_chunks(dataset)), count)
+        else:
+            virtual = dataset.get_create_plist().get_layout() == h5py.h5d.VIRTUAL
+            where = "put together from other arrays" if virtual else "stored in the headers of the file"
+            raise UnreadableGraph(f"its text is {where}; write it with nir.write")
+        for length, address, index in found:
             if not length:
                 yield b""
                 continue
@@ -88,3 +101,53 @@ class Texts:
         if position + form.size > len(self._data):
             raise UnreadableGraph(_DAMAGED)
         return form.unpack_from(self._data, position)
+
+
+def _in_chunks(dataset: h5py.h5d.DatasetID) -> bytes:
+    """The references of a dataset that is cut into chunks, in order; what was never written refers to nothing."""
+    properties = dataset.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    unknown = {*filters} - {*_FILTERS}
+    if unknown:
+        raise UnreadableGraph(f"its text is packed by filter {min(unknown)} of HDF5; write it with nir.write")
+    shape, chunk = dataset.shape, properties.get_chunk()
+    size = int(np.prod(chunk)) * _REFERENCE.size
+    references = np.zeros(shape, dtype=f"V{_REFERENCE.size}")
+    for number in range(dataset.get_num_chunks()):
+        stored = dataset.get_chunk_info(number)
+        _, packed = dataset.read_direct_chunk(stored.chunk_offset)
+        skipped = [bool(stored.filter_mask & (1 << place)) for place in range(len(filters))]
+        raw = bytes(packed)
+        for kind, skip in zip(reversed(filters), reversed(skipped), strict=True):
+            if not skip:
+                raw = _FILTERS[kind](raw, size)
+        if len(raw) != size:
+            raise UnreadableGraph(_DAMAGED)
+        within = tuple(slice(start, start + length) for start, length in zip(stored.chunk_offset, chunk, strict=True))
+        there = references[within]
+        part = np.frombuffer(raw, dtype=references.dtype).reshape(chunk)
+        references[within] = part[tuple(slice(0, length) for length in there.shape)]
+    return references.tobytes()
+
+
+def _inflated(raw: bytes, size: int) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(raw, size + 1)  # one byte more tells that it is too long
+    except zlib.error as error:
+        raise UnreadableGraph(_DAMAGED) from error
+
+
+def _unshuffled(raw: bytes, size: int) -> bytes:
+    """Bytes of one place of all elements together, as the shuffle filter lays them, back in the order of elements."""
+    whole = len(raw) // _REFERENCE.size * _REFERENCE.size
+    turned = np.frombuffer(raw[:whole], dtype=np.uint8).reshape(_REFERENCE.size, -1).T
+    return turned.tobytes() + raw[whole:]
+
+
+_CHECKSUM = 4
+_FILTERS: dict[int, Callable[[bytes, int], bytes]] = {
+    h5py.h5z.FILTER_DEFLATE: _inflated,
+    h5py.h5z.FILTER_SHUFFLE: _unshuffled,
+    h5py.h5z.FILTER_FLETCHER32: lambda raw, size: raw[:-_CHECKSUM],
+}
+"""HDF5's own filters, undone: (bytes, size of a chunk) → bytes."""
