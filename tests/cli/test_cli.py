@@ -145,8 +145,9 @@ def bad_files(folder: Path) -> dict[str, Path]:
     with h5py.File(paths["other"], "w") as file:
         file["x"] = 1
     two = lif_graph()
-    paths["two inputs"] = folder / "two.nir"
-    write(paths["two inputs"], Graph(dict(two.nodes) | {"again": port("Input", 4)}, (*two.edges, ("again", "fc"))))
+    paths["two inputs that do not add up"] = folder / "two.nir"
+    again = {"again": port("Input", 7)}
+    write(paths["two inputs that do not add up"], Graph(dict(two.nodes) | again, (*two.edges, ("again", "fc"))))
     paths["infinite"] = folder / "infinite.nir"
     write(paths["infinite"], lif_graph(tau=[np.inf] * 3))
     paths["reset above"] = folder / "reset.nir"

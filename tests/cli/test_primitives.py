@@ -44,7 +44,7 @@ def test_the_reference_is_exact_in_every_case_and_a_second_run_starts_no_process
     def started(*_: object, **__: object) -> None:
         raise AssertionError("a stored result was measured again")
 
-    monkeypatch.setattr(LiveBackend, "_work", started)
+    monkeypatch.setattr(LiveBackend, "ask", started)
     assert run("reference", "--json", folder=tmp_path) == first
     lines = run("reference", folder=tmp_path).splitlines()
     assert lines[0].split() == ["import", "/", "export", "reference"]

@@ -20,7 +20,7 @@ from tests.strategies import node, port
 CASES = SHARED / "cases"
 here = pytest.mark.skipif(not CASES.is_dir(), reason="the files that people have are not here (NIR_INTEROP_SHARED)")
 REFUSED = {"interrupted-s4.nir": "ended half-way", "bias-false.nir": "lower v_reset"}
-SCALARS = ("files/scalar-s2.nir", "files/version-s3.nir", "reports/one-element-params.nir", "reports/scalar-params.nir")
+SCALARS = ("files/scalar-s2.nir", "reports/scalar-params.nir")
 LIBRARIES = ("norse", "snntorch", "spikingjelly")
 
 
