@@ -52,6 +52,7 @@ class SnnTorch(OwnModules):
     """snnTorch 1.0.0."""
 
     name: ClassVar[str] = "snntorch"
+    _alone = False
     library: ClassVar[OwnLibrary] = SnnTorchLayers()
     surrogate: ClassVar[Surrogate] = Surrogate("fast_sigmoid", 5.0)
     """Its default of 25 leaves most membranes of an untrained network without a gradient."""
@@ -90,9 +91,21 @@ with torch.no_grad():
 output = np.stack(outputs)
 """
 
+    def prepare(self) -> None:
+        """One thread, in a process that is the adapter's own."""
+        super().prepare()
+        self._alone = True
+
+    def _forget_neurons(self) -> None:
+        """Empty the class-level list of all neurons ever made, which would keep every network alive.
+
+        Not in a process of a user's: ``snntorch.utils.reset`` finds the neurons of the user's modules on it.
+        """
+        if self._alone:
+            snn.SpikingNeuron.init()
+
     def build(self, network: Network, dt: float, idiom: Idiom) -> Built:
-        # The class-level list of all neurons ever made would keep every network alive.
-        snn.SpikingNeuron.init()
+        self._forget_neurons()
         neurons = network.neurons()
         factors = folded_factors(network, {layer.name: _ratio(network, layer, dt) for layer in neurons})
         parameters = folded_parameters(network, factors)
@@ -134,7 +147,7 @@ output = np.stack(outputs)
         return export_to_nir(module, data if model.idiom is Idiom.TUTORIAL else data[0])
 
     def load(self, path: Path, dt: float) -> Imported:
-        snn.SpikingNeuron.init()
+        self._forget_neurons()
         return imported(path, import_from_nir)
 
     def run(self, model: Built | Imported, stimulus: Array) -> Recording:

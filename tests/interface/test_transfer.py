@@ -188,3 +188,17 @@ def test_warnings_that_the_caller_takes_for_errors_are_no_failure_of_the_exporte
         warnings.simplefilter("error")
         found = ni.transfer(made(reset_mechanism="zero"), x[0, :1], to="reference")
     assert found.exported_by == "snntorch"
+
+
+@pytest.mark.slow
+def test_the_users_own_reset_still_works_once_the_librarys_module_was_handed_back(x: Any) -> None:
+    """snnTorch resets the neurons on a list of their class, which importing a file must not empty."""
+    import snntorch as snn
+
+    net = made(reset_mechanism="zero")
+    meant = by_hand(net, x)
+    assert meant.any()
+    ni.transfer(net, x[0, :1], to="snntorch")["snntorch"].model  # noqa: B018
+    neurons = [each for each in net.modules() if isinstance(each, snn.SpikingNeuron)]
+    assert all(any(each is other for other in snn.SpikingNeuron.instances) for each in neurons)
+    assert torch.equal(by_hand(net, x), meant)
