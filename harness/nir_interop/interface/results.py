@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nir_interop.agreement.inputs import InputSet
     from nir_interop.backends.environments import Backend
     from nir_interop.fingerprint import Fingerprint, Identified, Refusal, Subject
-    from nir_interop.graphs import Change
+    from nir_interop.graphs import Change, Graph
     from nir_interop.recording import Recording
     from nir_interop.transfer.check import Checked
     from nir_interop.transfer.graph_explanation import GraphExplanation
@@ -272,14 +272,10 @@ class Reconciliation:
 
         Raises NotReconciled where not every output is right, BadInput for the graph's own file and where none can be written.
         """
-        from nir_interop.graphs import with_safe_names, write
+        from nir_interop.graphs import with_safe_names
 
         self._check()
-        file = path_of(path)
-        check_file(file, "path")
-        check_other(file, self.given, "path")
-        write(file, with_safe_names(self.found.plan.graph)[0])
-        return file
+        return write_graph(with_safe_names(self.found.plan.graph)[0], path, self.given)
 
     def _check(self) -> None:
         if not self.right:
@@ -393,13 +389,7 @@ class Upgrade:
 
         Raises BadInput for the graph's own file and where none can be written.
         """
-        from nir_interop.graphs import write
-
-        file = path_of(path)
-        check_file(file, "path")
-        check_other(file, self.given, "path")
-        write(file, self.found.graph)
-        return file
+        return write_graph(self.found.graph, path, self.given)
 
     def lines(self, written: Path | None = None) -> list[str]:
         """What was changed and what was measured, a line each.
@@ -626,6 +616,22 @@ def quiet_hint(inputs: InputSet, silent: bool) -> str:
             "give one that does (--input), or the time step that the graph is meant for (--dt)."
         )
     return ""
+
+
+def write_graph(graph: Graph, path: GivenPath, given: Path | None = None) -> Path:
+    """Write a graph into a file; returns its path.
+
+    given : the file that it came from, which it must not replace
+
+    Raises BadInput where no file can be written there.
+    """
+    from nir_interop.graphs import write
+
+    file = path_of(path)
+    check_file(file, "path")
+    check_other(file, given, "path")
+    write(file, graph)
+    return file
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.errors import BackendMissing, NotReconciled
-from nir_interop.interface.arguments import GivenPath, path_of
-from nir_interop.interface.places import check_file
-from nir_interop.interface.results import frame, quiet_hint
+from nir_interop.interface.arguments import GivenPath
+from nir_interop.interface.results import frame, quiet_hint, write_graph
 from nir_interop.printable import listed, printable
 from nir_interop.vocabulary import Blame, Cause, Status
 
@@ -87,13 +86,10 @@ class Target:
 
         Raises NotReconciled where not every output is right, BadInput where no file can be written there.
         """
-        from nir_interop.graphs import with_safe_names, write
+        from nir_interop.graphs import with_safe_names
 
         self._check()
-        file = path_of(path)
-        check_file(file, "path")
-        write(file, with_safe_names(self.moved.found.plan.graph)[0])
-        return file
+        return write_graph(with_safe_names(self.moved.found.plan.graph)[0], path)
 
     @property
     def model(self) -> Any:
