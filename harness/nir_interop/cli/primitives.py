@@ -57,7 +57,9 @@ def primitives(
             say_line(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
     chosen = (
-        [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if each.name != "exact"]
+        [find(name) for name in dict.fromkeys(backend)]
+        if backend
+        else [each for each in backends() if each.name != "exact" and not each.apart]
     )
     absent = [each.name for each in chosen if not each.installed]
     if backend and absent:

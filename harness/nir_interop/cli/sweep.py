@@ -34,7 +34,7 @@ def sweep(
     from nir_interop.schema import DT_SWEEP, write_table
     from nir_interop.store.store import Store as Cells
 
-    chosen = [find(name) for name in dict.fromkeys(backend)] if backend else list(backends())
+    chosen = [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if not each.apart]
     steps = tuple(dict.fromkeys(dt or STEPS))
     for step in steps:
         if not min(STEPS) <= step <= max(STEPS) or abs(max(STEPS) / step - round(max(STEPS) / step)) > 1e-6:

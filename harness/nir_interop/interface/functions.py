@@ -439,7 +439,7 @@ def transfer(
 def rules(*backends: str, store: GivenPath | None = None) -> Rules:
     """The update rules of backends, identified by probing them: how their importers and their own neurons step.
 
-    backends : names; every installed one by default, continuous time aside
+    backends : names; by default every installed one that does not live apart, continuous time aside
     store : where what is known is kept; by default ``NIR_INTEROP_STORE``, else ``.nir-interop``
 
     The first call for a library takes some seconds to a minute; what is found is kept in the store.
@@ -457,7 +457,8 @@ def rules(*backends: str, store: GivenPath | None = None) -> Rules:
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
     from nir_interop.workers.live import LiveBackend
 
-    chosen = installed(backends) if backends else [each for each in every() if each.installed and each.name != CONTINUOUS]
+    usual = [each for each in every() if each.installed and not each.apart and each.name != CONTINUOUS]
+    chosen = installed(backends) if backends else usual
     cells = store_of(store)
     found = []
     for each in chosen:

@@ -96,19 +96,20 @@ def make_plan(
     seed: int = 0,
     known: Sequence[Backend] | None = None,
 ) -> Plan:
-    """Plan a matrix; None means all.
+    """Plan a matrix; None means all, of backends those that do not live apart.
 
     known : the backends there are; those of the installed entry points by default
     Raises UnknownName for a network or backend that does not exist, or a step that is not positive.
     """
     there = {backend.name: backend for backend in (backends() if known is None else known)}
     chosen = _chosen("network", networks, network_names())
-    writers = _chosen("backend", exporters, tuple(there))
-    readers = _chosen("backend", importers, tuple(there))
+    usual = tuple(backend.name for backend in there.values() if not backend.apart)
+    writers = usual if exporters is None else _chosen("backend", exporters, tuple(there))
+    readers = usual if importers is None else _chosen("backend", importers, tuple(there))
     for dt in dts:
         if not 0 < dt < float("inf"):
             raise UnknownName(f"--dt {dt}: a time step is a positive number of seconds, 1e-4 for instance")
-    default = (chosen, writers, readers, tuple(dts), seed) == (network_names(), tuple(there), tuple(there), DTS, 0)
+    default = (chosen, writers, readers, tuple(dts), seed) == (network_names(), usual, usual, DTS, 0)
     part = {name: backend for name, backend in there.items() if name in (*writers, *readers, "reference")}
     return Plan(chosen, writers, readers, tuple(dict.fromkeys(dts)), seed, part, default and known is None)
 
