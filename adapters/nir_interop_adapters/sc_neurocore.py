@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import nir
 
 Array = NDArray[Any]
+_Rows = dict[str, list[list[Array]]]
+"""Node → of each sample, what was seen at each step."""
 
 _NEURONS: Mapping[type[Neuron], str] = {IF: "SCIFNode", LI: "SCLINode", LIF: "SCLIFNode", CubaLIF: "SCCubaLIFNode"}
 
@@ -107,14 +109,14 @@ output = np.swapaxes(np.array(outputs), 0, 1)
         """Sample by sample, each from ``network.reset()``; several Inputs get what lies side by side in the stimulus."""
         neurons = {name: node for name, node in _leaves(model, "") if getattr(node, "v", None) is not None}
         spiking = sorted(name for name, node in neurons.items() if hasattr(node, "v_threshold"))
-        outputs: dict[str, list[list[Array]]] = {name: [] for name in model.output_nodes}
-        fired: dict[str, list[list[Array]]] = {name: [] for name in neurons}
-        volts: dict[str, list[list[Array]]] = {name: [] for name in neurons}
+        outputs: _Rows = {name: [] for name in model.output_nodes}
+        fired: _Rows = {name: [] for name in neurons}
+        volts: _Rows = {name: [] for name in neurons}
         for sample in np.swapaxes(np.asarray(stimulus, dtype=np.float64), 0, 1):
             model.reset()
             for rows in (*outputs.values(), *fired.values(), *volts.values()):
                 rows.append([])
-            with _watched(neurons, lambda name, y, v: (fired[name][-1].append(y), volts[name][-1].append(v))):
+            with _watched(neurons, fired, volts):
                 for frame in sample:
                     for name, value in model.step(_inputs(model, frame)).items():
                         outputs[name][-1].append(np.array(value, dtype=np.float64))
@@ -168,8 +170,8 @@ def _affine(name: str, weight: Array, bias: Array | None) -> Any:
 
 
 def _convolution(layer: Conv, shape: tuple[int, ...]) -> Any:
-    weight = np.float64(layer.weight)
-    bias = np.zeros(len(weight)) if layer.bias is None else np.float64(layer.bias)
+    weight = np.asarray(layer.weight, dtype=np.float64)
+    bias = np.zeros(len(weight)) if layer.bias is None else np.asarray(layer.bias, dtype=np.float64)
     shared = {"name": layer.name, "weight": weight, "bias": bias, "groups": layer.groups}
     extent: dict[str, Any] = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
     if layer.dimensions == 1:
@@ -198,15 +200,16 @@ def _leaves(network: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def _watched(neurons: Mapping[str, Any], tell: Callable[[str, Array, Array], object]) -> Iterator[None]:
-    """Tell what each neuron gives in a step and its membrane after that."""
+def _watched(neurons: Mapping[str, Any], fired: _Rows, volts: _Rows) -> Iterator[None]:
+    """Add what each neuron gives in a step, and its membrane after that, to what is kept of the sample."""
 
     def watching(name: str, node: Any) -> Callable[[Array], Array]:
         forward: Callable[[Array], Array] = node.forward
 
         def watched(x: Array) -> Array:
             y = forward(x)
-            tell(name, np.array(y), np.array(node.v))
+            fired[name][-1].append(np.array(y))
+            volts[name][-1].append(np.array(node.v))
             return y
 
         return watched
