@@ -282,8 +282,8 @@ def _twin(name: str, entry: Catalogued) -> Catalogued:
 
     def build(seed: int) -> Network:
         network, scale = replace(entry.build(seed), name=name + _SOFT, reset=Reset.SUBTRACT), _TWIN_SCALES.get(name, 1.0)
-        scaled = {key: np.float32(scale * values).astype(np.float64) for key, values in network.parameters().items()}
-        return network.with_parameters(scaled)
+        learned = network.parameters().items()
+        return network.with_parameters({key: (scale * each).astype(np.float32).astype(np.float64) for key, each in learned})
 
     return replace(entry, build=build, epochs=0, twin_of=name)
 
