@@ -25,9 +25,9 @@ from rich.console import Console
 from typer.main import get_command
 
 import nir_interop.cli
+from nir_interop.backends.environments import backends
 from nir_interop.cli import options
 from nir_interop.graphs import write
-from nir_interop.backends.environments import backends
 from nir_interop.networks import names, twins
 from nir_interop.report.cells import summary_table
 from tests.cli.fake_packages import backends_in
