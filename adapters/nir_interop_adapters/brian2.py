@@ -161,16 +161,16 @@ class _Run:
             if getattr(node, each, None) is not None
         }
         if kind.startswith("Cuba") and np.array_equal(parameters["tau_syn"], parameters["tau_mem"]):
-            lines = [line.replace("tau_mem", "tau_syn") for line in lines]  # the solution of two that differ divides by the difference
+            lines = [
+                line.replace("tau_mem", "tau_syn") for line in lines
+            ]  # the solution of two that differ divides by the difference
             del parameters["tau_mem"]
         lines.append("x : 1")
         for each in parameters:
             lines.append(f"{each} : {'second' if each.startswith('tau') else '1'} (constant)")
         spiking = {"threshold": "v > v_threshold", "reset": "v = v_reset"} if "v_threshold" in parameters else {}
         method = "euler" if kind in ("I", "IF") else "exact"  # of a constant slope the same; exact wants a state that decays
-        group = brian2.NeuronGroup(
-            self.batch * math.prod(shape), "\n".join(lines), method=method, clock=self.clock, **spiking
-        )
+        group = brian2.NeuronGroup(self.batch * math.prod(shape), "\n".join(lines), method=method, clock=self.clock, **spiking)
         for each, value in parameters.items():
             unit = brian2.second if each.startswith("tau") else 1
             setattr(group, each, np.broadcast_to(value, (self.batch, *shape)).reshape(-1) * unit)

@@ -177,7 +177,9 @@ class _Importer:
         node, kind = self.graph.nodes[name], self.kinds[name]
         make: Callable[[str, Any, tuple[int, ...]], _Word] | None = getattr(self, f"_{kind.lower()}", None)
         if make is None:
-            raise NotImplementedError(f"node {name!r}: Nengo has no {kind} here; its published importer knows {', '.join(_KNOWN)}")
+            raise NotImplementedError(
+                f"node {name!r}: Nengo has no {kind} here; its published importer knows {', '.join(_KNOWN)}"
+            )
         before = [self.shapes[source] for source in self.before[name] if source in self.shapes]
         self.words[name] = make(name, node, before[0] if before else ())
 
@@ -261,7 +263,7 @@ class _Importer:
         return _Word(start, word.out)
 
     def _lif(self, name: str, node: Any, before: tuple[int, ...]) -> _Word:
-        """``nengo.LIF`` without refractory period: r and the threshold are its gain, v_leak its bias (published: r 1, v_leak 0)."""
+        """``nengo.LIF``, no refractory period; r and the threshold are in its gain, v_leak its bias (published: 1 and 0)."""
         import nengo
 
         _rests_at_zero(name, node, "LIF")
@@ -299,7 +301,12 @@ class _Importer:
         return self._node(name, shape, math.prod(shape), synapse=nengo.Lowpass(_one(name, node, "tau", "Lowpass")))
 
     def _node(
-        self, name: str, shape: tuple[int, ...], size: int, compute: Callable[[float, Array], Array] | None = None, synapse: Any = None
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        size: int,
+        compute: Callable[[float, Array], Array] | None = None,
+        synapse: Any = None,
     ) -> _Word:
         """A Nengo node of a function, or one that passes on the sum of what it gets."""
         import nengo

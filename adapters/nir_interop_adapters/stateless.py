@@ -93,7 +93,8 @@ def _convolution(
         windows = windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
         channels = windows.reshape(len(x), groups, -1, *windows.shape[2:])
         found = np.einsum("bgchwyx,gocyx->bgohw", channels, parts, optimize=True)
-        return found.reshape(len(x), len(weight), *found.shape[3:]) + bias[:, None, None]
+        summed: Array = found.reshape(len(x), len(weight), *found.shape[3:]) + bias[:, None, None]
+        return summed
 
     return convolve
 

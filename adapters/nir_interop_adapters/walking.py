@@ -26,8 +26,8 @@ def closing(nodes: Mapping[str, Any], edges: Iterable[Edge]) -> frozenset[Edge]:
             continue
         path, ways = [root], [iter(after[root])]
         while path:
-            target = next(ways[-1], None)
-            if target is None:
+            target = next(ways[-1], "")
+            if not target:
                 done.add(path.pop())
                 ways.pop()
             elif target in path:
@@ -62,7 +62,7 @@ def end_shape(types: Mapping[str, Any]) -> Shape:
 
 
 def input_places(nodes: Mapping[str, Any]) -> dict[str, slice]:
-    """Input → its place in the flat vector that a step of the stimulus is: several lie side by side, in the order of their names."""
+    """Input → its place in a flat step of the stimulus, in which several lie side by side in the order of their names."""
     found, first = {}, 0
     for name in sorted(name for name, node in nodes.items() if kind_of(node) == "Input"):
         size = math.prod(end_shape(nodes[name].input_type))
