@@ -10,6 +10,7 @@ from typing import Any
 from nir_interop.backends.environments import Backend, backends
 from nir_interop.errors import UnknownName
 from nir_interop.networks import names as network_names
+from nir_interop.networks import twins
 from nir_interop.networks.catalogue import DT
 from nir_interop.vocabulary import Idiom, Mode
 
@@ -111,14 +112,15 @@ def make_plan(
     known: Sequence[Backend] | None = None,
     everything: bool = False,
 ) -> Plan:
-    """Plan a matrix; None means all, of backends those that do not live apart.
+    """Plan a matrix; None means all, of backends those that do not live apart, of networks those that are no twins.
 
     known : the backends there are; those of the installed entry points by default
-    everything : None means those that live apart as well, but no other versions beside an installed library; of steps, ALL_DTS
+    everything : None means all backends, but for other versions beside an installed library, and twins; of steps, ALL_DTS
     Raises UnknownName for a network or backend that does not exist, or a step that is not positive.
     """
     there = {backend.name: backend for backend in (backends() if known is None else known)}
-    chosen = _chosen("network", networks, network_names())
+    planned = (*network_names(), *twins()) if everything else network_names()
+    chosen = planned if networks is None else _chosen("network", networks, (*network_names(), *twins()))
     usual = tuple(each.name for each in there.values() if (each.name == each.library if everything else not each.apart))
     steps = tuple(dict.fromkeys((ALL_DTS if everything else DTS) if dts is None else dts))
     writers = usual if exporters is None else _chosen("backend", exporters, tuple(there))
@@ -127,7 +129,7 @@ def make_plan(
         if not 0 < dt < float("inf"):
             raise UnknownName(f"--dt {dt}: a time step is a positive number of seconds, 1e-4 for instance")
     asked = (chosen, writers, readers, steps, seed)
-    whole = known is None and asked == (network_names(), usual, usual, ALL_DTS if everything else DTS, 0)
+    whole = known is None and asked == (planned, usual, usual, ALL_DTS if everything else DTS, 0)
     part = {name: backend for name, backend in there.items() if name in (*writers, *readers, "reference")}
     return Plan(*asked, part, whole and not everything, whole and everything)
 
