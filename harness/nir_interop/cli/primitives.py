@@ -39,10 +39,9 @@ def primitives(
     json: Json = False,
 ) -> None:
     """Measure what each importer and exporter makes of every NIR primitive; write results/primitives.csv and primitives.md."""
-    from nir_interop.backends.environments import backend as find
-    from nir_interop.backends.environments import backends
+    from nir_interop.backends.environments import backends, installed
     from nir_interop.conformance.primitives import SUITE, cases, measure_all, write_vectors
-    from nir_interop.errors import BackendMissing, BadInput
+    from nir_interop.errors import BadInput
     from nir_interop.report.primitives import write_primitives
     from nir_interop.schema import PRIMITIVES
     from nir_interop.store.store import Store as Cells
@@ -56,15 +55,8 @@ def primitives(
         elif not quiet:
             say_line(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
-    chosen = (
-        [find(name) for name in dict.fromkeys(backend)]
-        if backend
-        else [each for each in backends() if each.name != "exact" and not each.apart]
-    )
-    absent = [each.name for each in chosen if not each.installed]
-    if backend and absent:
-        raise BackendMissing(f"not installed: {', '.join(absent)}; nir-interop backends lists those that are")
-    rows = measure_all([each for each in chosen if each.installed], Cells(store))
+    usual = [each for each in backends() if each.name != "exact" and not each.apart and each.installed]
+    rows = measure_all(installed(backend) if backend else usual, Cells(store))
     if not backend:
         write_primitives(rows, results)
     if json:

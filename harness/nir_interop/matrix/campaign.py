@@ -138,7 +138,7 @@ def run(
     scheduler.run()
     seconds = time.perf_counter() - started
     sources, cells = tuple(campaign.sources.values()), tuple(campaign.cells.values())
-    return Results(plan, sources, cells, seconds, scheduler.start_seconds, load())
+    return Results(plan, sources, cells, seconds, scheduler.start_seconds, load(), campaign.described)
 
 
 class Campaign:
@@ -182,6 +182,11 @@ class Campaign:
         for exporter in self.plan.exporters:
             for network in self.plan.networks:
                 start(self._network(exporter, network))
+
+    @property
+    def described(self) -> dict[str, Described]:
+        """What the adapter of each backend says of itself, once all is done."""
+        return {name: each.known for name, each in self._described.items()}
 
     # What several sources and cells ask for.
 

@@ -24,6 +24,7 @@ from nir_interop.workers.jobs import (
     OK,
     PARAMETERS,
     Compared,
+    Described,
     Explained,
     Exported,
     Outcome,
@@ -116,6 +117,7 @@ class Results:
     """What a run found.
 
     seconds, worker_start_seconds : wall-clock time of the run, CPU time of the workers' imports
+    described : what the adapter of each backend says of itself
     """
 
     plan: Plan
@@ -124,6 +126,7 @@ class Results:
     seconds: float = 0.0
     worker_start_seconds: float = 0.0
     issues: tuple[Issue, ...] = field(default=())
+    described: Mapping[str, Described] = field(default_factory=dict)
 
     def counts(self) -> Counter[str]:
         """Cells by status, as they are without reconciling."""
