@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sinabs.nir import from_nir, to_nir
 from torch import nn
 
+from nir_interop.backends.building import folded_factors, gain_ratio, is_chain
 from nir_interop.errors import CannotBuild
 from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LI, LIF, CubaLIF, Layer, Network, Neuron, Pool2d, PoolKind
@@ -31,10 +32,7 @@ from nir_interop_adapters.torch_support import (
     Reading,
     TorchAdapter,
     batched_start,
-    folded_factors,
     folded_parameters,
-    gain_ratio,
-    is_chain,
     record,
     stateless,
     trainable,

@@ -10,6 +10,7 @@ from typing import Any
 from nir_interop.backends.environments import Backend, backends
 from nir_interop.errors import UnknownName
 from nir_interop.networks import names as network_names
+from nir_interop.networks import twins
 from nir_interop.networks.catalogue import DT
 from nir_interop.vocabulary import Idiom, Mode
 
@@ -96,13 +97,13 @@ def make_plan(
     seed: int = 0,
     known: Sequence[Backend] | None = None,
 ) -> Plan:
-    """Plan a matrix; None means all, of backends those that do not live apart.
+    """Plan a matrix; None means all, of backends those that do not live apart, of networks those that are no twins.
 
     known : the backends there are; those of the installed entry points by default
     Raises UnknownName for a network or backend that does not exist, or a step that is not positive.
     """
     there = {backend.name: backend for backend in (backends() if known is None else known)}
-    chosen = _chosen("network", networks, network_names())
+    chosen = network_names() if networks is None else _chosen("network", networks, (*network_names(), *twins()))
     usual = tuple(backend.name for backend in there.values() if not backend.apart)
     writers = usual if exporters is None else _chosen("backend", exporters, tuple(there))
     readers = usual if importers is None else _chosen("backend", importers, tuple(there))
