@@ -20,6 +20,7 @@ from rockpool.nn.modules.torch import lif_torch
 from torch import nn
 
 from nir_interop.backends.adapter import read_graph
+from nir_interop.backends.building import chain, folded_factors, gain_ratio, scales
 from nir_interop.errors import CannotBuild, NoAnswer
 from nir_interop.learning import Surrogate
 from nir_interop.networks import LI, LIF, Affine, CubaLIF, Layer, Network, Neuron
@@ -28,15 +29,7 @@ from nir_interop.recording import MEMBRANE_SAMPLES, Recording
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom, Reset
 from nir_interop_adapters.running import numbers
-from nir_interop_adapters.torch_support import (
-    Built,
-    TorchAdapter,
-    folded_factors,
-    folded_parameters,
-    gain_ratio,
-    is_chain,
-    scales,
-)
+from nir_interop_adapters.torch_support import Built, TorchAdapter, folded_parameters
 
 Array = NDArray[Any]
 
@@ -85,8 +78,7 @@ output = y.transpose(0, 1).numpy()
 """
 
     def build(self, network: Network, dt: float, idiom: Idiom) -> Built:
-        if not is_chain(network):
-            raise CannotBuild("Rockpool's TorchSequential is a chain: each layer is fed by the one before it alone")
+        chain(network, "Rockpool's TorchSequential")
         factors = folded_factors(network, {layer.name: _ratio(network, layer, dt) for layer in network.neurons()})
         parameters = folded_parameters(network, factors)
         modules = OrderedDict((layer.name, _module(network, layer, dt, idiom, parameters)) for layer in network.layers)
