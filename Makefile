@@ -6,10 +6,14 @@ BIN := .venv/bin
 BACKENDS ?= brian2 jaxsnn lava-nc nengo rockpool sc-neurocore sinabs spyx
 ENVIRONMENTS := .backends
 
-.PHONY: matrix test test-all test-backends backends fuzz lint bench experiments docs setup clean
+.PHONY: matrix matrix-all test test-all test-backends backends fuzz lint bench experiments docs setup clean
 
 matrix: setup  ## run the matrix on the embedded digits and write results/report.csv
 	$(BIN)/nir-interop matrix
+
+matrix-all: setup  ## install every library that is missing, each in an environment of its own, and run the matrix of all of them
+	-$(BIN)/nir-interop backends install --all
+	$(BIN)/nir-interop matrix --all
 
 # Files of tests go to as many processes as there are cores; each keeps what it has compiled, which is half of the time to collect.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

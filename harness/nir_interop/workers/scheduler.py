@@ -33,7 +33,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing
 from nir_interop.vocabulary import Status
 from nir_interop.workers.capture import SAID
-from nir_interop.workers.confinement import guard, guarded_environment, kill_all, memory_for
+from nir_interop.workers.confinement import guard, guarded_environment, kill_all, memory_for, warm_for
 from nir_interop.workers.environment import ENVIRONMENT, importable
 from nir_interop.workers.error_messages import SHORT_OF_MEMORY, says_no_memory
 from nir_interop.workers.fork_server import ForkServer, NoForkServer, serves
@@ -316,20 +316,25 @@ class Task:
 
 @dataclass(eq=False)
 class _Crew:
-    """One thread's workers, by backend, and the backends that it means to start one of; since when it is at its task."""
+    """One thread's workers, by backend, the backends that it means to start one of, and when it used them last.
+
+    since : when it began its task
+    """
 
     number: int
     since: float = math.inf
     workers: dict[str, Worker] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
+    used: dict[str, float] = field(default_factory=dict)
 
 
 class Scheduler:
-    """``jobs`` threads, each with at most one worker a backend.
+    """``jobs`` threads, each with at most one worker a backend, and no more of them than there is memory for.
 
     lock : held while tasks are added and while ``done`` is called
     start_seconds : CPU seconds that the workers took to import their libraries
     memory : bytes that each worker may allocate; 0 for no limit
+    warm : workers that each thread keeps; the one that has been idle for longest ends where a further one is started
     server : forks the workers that can be forked; None: each is started by itself
     patience : seconds after which a thread that is still at one task is not waited for: what its other workers could do is done
         by another thread's
@@ -349,6 +354,7 @@ class Scheduler:
         self.lock = threading.Condition()
         self.start_seconds = 0.0
         self.memory = memory_for(jobs)
+        self.warm = warm_for(jobs)
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
@@ -554,7 +560,11 @@ class Scheduler:
         if worker is None:
             if self._scratch is None:
                 raise RuntimeError("workers are started by run() alone")
+            idle = sorted(crew.workers, key=lambda each: crew.used.get(each, 0.0))
+            for each in idle[: max(0, len(idle) + 1 - self.warm)]:
+                self._drop(crew, each)
             worker = self._started(crew, name, self._scratch)
+        crew.used[name] = time.monotonic()
         return worker
 
     def _started(self, crew: _Crew, name: str, scratch: Path) -> Worker:
