@@ -113,16 +113,24 @@ def test_a_wheel_a_checkout_and_a_label_are_backends_of_their_own(nir_interop: R
     assert listed(nir_interop)["fakelib==2.0+local"] not in (found["fakelib==2.0+local"], "2.0")
 
 
-def test_a_version_that_does_not_start_is_said_to_be_so(nir_interop: Runner, tmp_path: Path) -> None:
+def test_a_version_that_does_not_start_is_said_to_be_so_and_leaves_nothing(nir_interop: Runner, tmp_path: Path) -> None:
     wheel(tmp_path / "links", "3.0", "raise ImportError('made for another torch')\n")
     done = install(nir_interop, "fakelib==3.0")
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("nir-interop: fakelib==3.0: ImportError: made for another torch")
-    assert line.endswith(
-        f"; it lies in {Path('.envs/fakelib==3.0')} and does not start: remove that, or install another version"
-    )
+    assert line.endswith("; it does not start and is not kept: install another version")
+    assert listed(nir_interop) == {}
+    assert list((tmp_path / ".envs").iterdir()) == []
+
+
+def test_one_that_was_there_stays_where_its_successor_does_not_start(nir_interop: Runner, tmp_path: Path) -> None:
+    assert install(nir_interop, "fakelib==1.0", "--label", "mine").returncode == 0
+    wheel(tmp_path / "links", "3.0", "raise ImportError('made for another torch')\n")
+    assert install(nir_interop, "fakelib==3.0", "--label", "mine").returncode == 2
+    assert listed(nir_interop) == {"fakelib==mine": "1.0"}
+    assert [path.name for path in (tmp_path / ".envs").iterdir()] == ["fakelib==mine"]
 
 
 @pytest.mark.slow

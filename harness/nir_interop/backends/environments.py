@@ -229,13 +229,17 @@ def _version(found: Distribution) -> str:
 def _environment(name: str, folders: Sequence[Path]) -> tuple[Path, tuple[Path, ...]]:
     """The interpreter of a backend and its site-packages in the order of its path, none for this process's own."""
     for folder in folders:
-        home = folder.resolve() / name
-        python = home / "bin" / "python"
+        python = folder.resolve() / name / "bin" / "python"
         if python.exists():
-            site = sorted(home.glob("lib*/python3*/site-packages"))
-            lines = [line for each in site if (each / BESIDE).is_file() for line in (each / BESIDE).read_text().splitlines()]
-            return python, (*site, *map(Path, lines))
+            return python, sites(python)
     return Path(sys.executable), ()
+
+
+def sites(python: Path) -> tuple[Path, ...]:
+    """Folders of the distributions that an environment's interpreter sees: its own first, then those that lie beside it."""
+    own = sorted(python.parents[1].glob("lib*/python3*/site-packages"))
+    lines = [line for each in own if (each / BESIDE).is_file() for line in (each / BESIDE).read_text().splitlines()]
+    return (*own, *map(Path, lines))
 
 
 def requirements(library: str) -> tuple[str, ...]:
