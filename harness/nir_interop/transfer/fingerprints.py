@@ -119,7 +119,7 @@ def _lacking(live: LiveBackend) -> dict[str, tuple[str, ...]]:
 
 
 def _without_newer(known: Domain, lacking: Mapping[str, tuple[str, ...]]) -> Domain:
-    """What was identified of files without the fields that the backend's own nir does not take, and that it does not read those."""
+    """What was identified of files without fields that the backend's own nir does not take, and that it reads no others."""
     return Domain(
         {
             subject: replace(one, refusals=(*one.refusals, *(_unread(subject, each) for each in lacking.get(subject, ()))))

@@ -64,7 +64,9 @@ def rewrite(case: Case, live: RunGraph | None) -> Reconciliation:
     source, lost = settled(case.graph, case.intended, case.source, case.stimulus, case.meant)
     plan, kept = planned(case.graph, source, case.target, case.stimulus, PASSES, wanted=case.meant, run=live), ""
     if not plan.right and not forbidding(each.cause for each in lost):
-        plain = plan if not plan.passes else planned(case.graph, source, case.target, case.stimulus, (), wanted=case.meant, run=live)
+        plain = plan
+        if plan.passes:
+            plain = planned(case.graph, source, case.target, case.stimulus, (), wanted=case.meant, run=live)
         plan, kept = _nearer(plan, plain)
     verdict = None if plan.exact else remains(plan, case.target, case.stimulus, lost)
     return Reconciliation(plan, source, lost, verdict, kept=kept)
