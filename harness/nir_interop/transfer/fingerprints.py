@@ -22,6 +22,7 @@ from nir_interop.networks import Network
 from nir_interop.networks.serialization import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
+from nir_interop.store.kept_runs import KeptRuns
 from nir_interop.store.keys import made_key
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Reset, Status
@@ -102,13 +103,20 @@ def import_fingerprint(
         lacking = _lacking(run)
 
         def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
-            with run.within(BRIEF if len(graph.of_kind("Output")) > 1 else run.limit):
+            with run.within(BRIEF if _loops(graph) else run.limit):
                 return run(without_fields(graph, lacking)[0], stimulus, dt)
 
-        found = identify(briefly, name=backend.name, kinds=wanted)
+        kept = KeptRuns(briefly, backend, store, loops=_loops)
+        found = identify(kept, name=backend.name, kinds=wanted)
         found = replace(found, rules=_without_newer(found.rules, lacking))
-    store.put("fingerprints", key, found.to_json())
+    if not kept.unsettled:
+        store.put("fingerprints", key, found.to_json())
     return found
+
+
+def _loops(graph: Graph) -> bool:
+    """Whether importers are known to loop for ever on what a graph has."""
+    return len(graph.of_kind("Output")) > 1
 
 
 def _lacking(live: LiveBackend) -> dict[str, tuple[str, ...]]:
@@ -198,8 +206,9 @@ def native_neurons(
         if known is not None:
             return NativeRules.from_json(known)
     with _running(backend, live) as run:
-        found = _probed(run, wanted, recurrent)
-    store.put("fingerprints", key, found.to_json())
+        found, settled = _probed(run, store, wanted, recurrent)
+    if settled:
+        store.put("fingerprints", key, found.to_json())
     return found
 
 
@@ -208,7 +217,8 @@ def _running(backend: Backend, live: LiveBackend | None) -> AbstractContextManag
     return LiveBackend(backend, limit=LIMIT) if live is None else nullcontext(live)
 
 
-def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
+def _probed(live: LiveBackend, store: Store, kinds: tuple[str, ...], recurrent: bool) -> tuple[NativeRules, bool]:
+    """The neurons, and whether each probe came to an end."""
     ways = _ways(live, kinds, recurrent=False)
     if recurrent:
         plain = {each for written in ways.values() for names in written.values() for each in names}
@@ -219,17 +229,14 @@ def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> Nativ
         for kind, names in written.items():
             for options in names:
                 asked.setdefault(options, (way, set()))[1].add(kind)
-    fingerprints = tuple(
-        identify(
-            live.native(*way, options, recurrent=recurrent),
-            name=live.backend.name,
-            origin=Origin.NATIVE,
-            options=options,
-            kinds=sorted(each),
-        )
-        for options, (way, each) in sorted(asked.items())
-    )
-    return NativeRules(live.backend.name, fingerprints, ways)
+    fingerprints, settled = [], True
+    for options, (way, each) in sorted(asked.items()):
+        run = live.native(*way, options, recurrent=recurrent)
+        kept = KeptRuns(run, live.backend, store, f"{way} {options} {recurrent}")
+        name = live.backend.name
+        fingerprints.append(identify(kept, name=name, origin=Origin.NATIVE, options=options, kinds=sorted(each)))
+        settled &= not kept.unsettled
+    return NativeRules(live.backend.name, tuple(fingerprints), ways), settled
 
 
 def _ways(live: LiveBackend, kinds: Iterable[str], *, recurrent: bool) -> dict[Way, dict[str, tuple[str, ...]]]:

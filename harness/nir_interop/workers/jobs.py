@@ -129,6 +129,16 @@ class StimulusMade(Outcome):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ran(Outcome):
+    """A graph that was run once.
+
+    missing : nodes of it that the model lacked
+    """
+
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained(Outcome):
     """Learned arrays in PARAMETERS.
 
@@ -434,11 +444,12 @@ class Cell(Job[Compared]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meaning(Job[Outcome]):
+class Meaning(Job[Ran]):
     """Run a graph once and write the recording to ``save``: what others are then compared with."""
 
     kind = "meaning"
     work = "nir_interop.transfer.importing:meaning"
+    outcome = Ran
 
     graph: File
     stimulus: File
