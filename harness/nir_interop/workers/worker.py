@@ -138,7 +138,7 @@ def _adapter(settings: dict[str, Any], allow: Callable[[float], None]) -> tuple[
     said = {"problem": problem, "cpu_seconds": time.process_time() - started}
     if adapter is None:
         return None, said
-    return adapter, said | {"described": to_json(describe_adapter(adapter))}
+    return adapter, said | {"described": to_json(describe_adapter(adapter)), "resident": _resident()}
 
 
 def describe_adapter(adapter: Adapter) -> Described:
