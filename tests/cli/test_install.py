@@ -205,7 +205,7 @@ def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Ru
     assert install(nir_interop, "fakelib==1.0").returncode == 0
     for what, said in {
         "brian==1.0": "no backend 'brian'",
-        "brian": "needs an adapter and an extra of its own first",
+        "brian": "needs an adapter first: nir-interop backends new brian",
         "./links/brian-1.0-py3-none-any.whl": "no backend 'brian'",
         "reference": "no backend 'reference'",
         "fakelib==9": "fakelib==9: pip finds no fakelib==9; there are 1.0, 2.0, 3.0",

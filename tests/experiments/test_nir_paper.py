@@ -22,7 +22,7 @@ from nir_interop_studies.nir_paper.crossing import first_layer, first_neurons
 from nir_interop_studies.nir_paper.page import merged
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, PaperOptions, find_paper, spike_steps
 from nir_interop_studies.nir_paper.similarity import pair_rows
-from tests.known import installed, knowing_store
+from tests.known import CORE, installed, knowing_store
 from tests.tables import rows_of
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
@@ -30,7 +30,7 @@ TABLES = {
     "published", "lif_backends", "lif_rules", "cnn", "cnn_gain", "cnn_rules", "braille", "braille_rules", "first_layers",
 }  # fmt: skip
 OWN_TABLES = {"lif_backends", "own_cnn", "own_recurrent", "first_layers"}
-LIBRARIES = ("snntorch", "norse", "spikingjelly")
+LIBRARIES = CORE
 
 
 def call(folder: Path, named: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:

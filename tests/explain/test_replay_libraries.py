@@ -19,7 +19,7 @@ from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain, Draw
-from tests.known import fingerprint_of, installed
+from tests.known import CORE, fingerprint_of, installed
 
 WIRED = 200
 """Graphs for each library that it runs as they are wired: on these its rules are judged.
@@ -51,7 +51,7 @@ class Tally:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     library = installed(name)
     fingerprint = fingerprint_of(name)

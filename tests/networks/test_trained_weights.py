@@ -18,9 +18,10 @@ from nir_interop.networks import catalogue, names
 from nir_interop.networks.catalogue import DT
 from nir_interop.networks.trained_weights import FOLDER, fitting, shipped, write
 from nir_interop.stimuli import training_samples
+from tests.known import CORE
 from tests.places import ROOT
 
-LIBRARIES = ("norse", "snntorch", "spikingjelly")
+LIBRARIES = CORE
 TRAINED = [name for name in names() if catalogue(name).epochs]
 PAIRS = [(network, library) for network in TRAINED for library in LIBRARIES]
 

@@ -23,7 +23,7 @@ from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
 from nir_interop.workers.live import LiveBackend
-from tests.known import installed
+from tests.known import CORE, installed
 from tests.reconcile.pass_checks import side
 from tests.reconcile.sample_graphs import conv, dense, flatten, path
 from tests.strategies import DT, chain, lif, neuron, stimulus
@@ -126,7 +126,7 @@ def test_what_nothing_is_known_of_and_what_is_no_convolution_stays() -> None:
     assert SIZES.rewrite(layers("LIF", 0), SOURCE, TAKES) is None
 
 
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_a_library_runs_the_convolution_that_it_could_not_read(name: str) -> None:
     library = installed(name)
     rng = np.random.default_rng(0)

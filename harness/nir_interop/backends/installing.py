@@ -156,7 +156,7 @@ def _backend_of(name: str) -> Backend:
             return each
     raise UnknownName(
         f"no backend {name!r} whose library could be installed; there are {', '.join(_names(there)) or 'none'}. "
-        "Another library needs an adapter and an extra of its own first (harness/nir_interop/backends/adapter.py)"
+        f"Another library needs an adapter first: nir-interop backends new {name}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nir_interop.cli.options import Json, Quiet, complain, complete_backend, print_json, say
+from nir_interop.cli.options import Json, Quiet, complain, complete_backend, print_json, say, say_line
 
 if TYPE_CHECKING:
     from nir_interop.backends.environments import Backend
@@ -93,6 +93,52 @@ def install(
         say("every backend is installed")
     if failed:
         raise typer.Exit(PARTIAL)
+
+
+@backends.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The library's name, as pip knows it.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder; nir-interop-NAME by default.")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write a package for a library's adapter: pyproject, adapter and test; nothing of it lies in this project."""
+    from nir_interop.backends.template_package import new_package
+    from nir_interop.printable import path_word
+
+    written = new_package(name, output)
+    folder = written[0].parent
+    if json:
+        print_json({"folder": str(folder), "files": [str(path.relative_to(folder)) for path in written]})
+    elif not quiet:
+        say(f"{folder}: {', '.join(str(path.relative_to(folder)) for path in written)}")
+        say(f"write {written[1]}, then: pip install -e {path_word(folder)} && nir-interop backends check {name}")
+
+
+@backends.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A backend.", autocompletion=complete_backend)],
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Hold a backend to the contract of adapters, with a line for each fault; exit 1 where there is one.
+
+    How its package declares it, whether it starts in its environment, each method on small graphs, the same answer twice, and
+    how long it took. What the library computes is not judged: nir-interop check and rules do that.
+    """
+    from nir_interop.conformance.contract import check_backend
+
+    found = check_backend(name)
+    if json:
+        print_json({"name": found.name, "faults": found.faults, "notes": found.notes})
+    elif not quiet:
+        for line in found.notes:
+            say_line(line)
+        for line in found.faults:
+            say_line(f"fault: {line}")
+        say_line(f"{name}: {f'faults: {len(found.faults)}' if found.faults else 'keeps the contract'}")
+    if found.faults:
+        raise typer.Exit(1)
 
 
 @backends.command()

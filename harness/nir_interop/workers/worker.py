@@ -144,6 +144,7 @@ def _adapter(settings: dict[str, Any], allow: Callable[[float], None]) -> tuple[
 def describe_adapter(adapter: Adapter) -> Described:
     """What an adapter says of itself, and the interpreter that it is in."""
     return Described(
+        name=adapter.name,
         idioms={str(idiom): how for idiom, how in adapter.idioms.items()},
         fixed_dt=adapter.fixed_dt,
         python=platform.python_version(),
