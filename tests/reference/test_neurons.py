@@ -74,14 +74,19 @@ def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule, guessed
             u = reset_value if s else u
         else:
             u -= (min(s, 1.0) if rule.reset is ResetKind.SUBTRACT else s) * theta
-        return u if rule.floor is Floor.NONE else max(u, -theta)
+        return u if rule.floor is Floor.NONE else max(u, 0.0 if rule.floor is Floor.ZERO else -theta)
 
     for value in x:
         if "tau_syn" in p:
             a_s, g_s = decay(p["tau_syn"]), gain(rule.synapse_gain, w_in, p["tau_syn"])
             old = i
             i = a_s * i + g_s * value + ((1 - a_s) * leak if rule.leak is LeakUse.ON_SYNAPSE else 0.0)
-            value = i if rule.order is Order.SYNAPSE_FIRST else old
+            if rule.order is Order.TOGETHER:
+                resting = w_in * value + (leak if rule.leak is LeakUse.ON_SYNAPSE else 0.0)
+                fed = expm(np.array([[-h / p["tau_syn"], 0.0], [h / tau, -h / tau]])) @ [old - resting, -resting]
+                value = (fed[1] + resting) / (1 - a)  # what reaches a membrane at rest, without its gain
+            else:
+                value = i if rule.order is Order.SYNAPSE_FIRST else old
         advanced = a * v + g * value + (leak if rule.leak is LeakUse.ADDED else (1 - a) * leak)
         if theta == math.inf:
             v = advanced
