@@ -311,7 +311,8 @@ class Reconciliation:
             from nir_interop.compare.divergence import by_output_in_words
 
             where = by_output_in_words(self.found.apart)
-            return [f"Not reconciled: {after}{f' ({where})' if where else ''}; nothing is written.", *left]
+            kept = [f"- {self.found.kept}"] if self.found.kept else []
+            return [f"Not reconciled: {after}{f' ({where})' if where else ''}; nothing is written.", *kept, *left]
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         now = "Rewritten" if plan.passes else "As it is"

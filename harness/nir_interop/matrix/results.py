@@ -230,6 +230,8 @@ class Results:
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
         }
         row |= {name: getattr(outcome, name) or None for name in _ERROR}
+        if cell.rewriting is not None and cell.rewriting.kept:
+            row["error_message"] = row["error_message"] or cell.rewriting.kept
         row["warned"] = _warned(cell)
         if source.exported:
             row["margin_min"] = margins.get((source.outcome.objects[GRAPH], job.dt_import))
