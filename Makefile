@@ -2,10 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: matrix test test-all fuzz lint bench experiments docs setup clean
+# Libraries that live in environments of their own, one folder each in .backends; make BACKENDS="sinabs spyx" test-backends for some.
+BACKENDS ?= brian2 jaxsnn lava-nc nengo rockpool sc-neurocore sinabs spyx
+ENVIRONMENTS := .backends
+
+.PHONY: matrix matrix-all test test-all test-backends backends fuzz lint bench experiments docs setup clean
 
 matrix: setup  ## run the matrix on the embedded digits and write results/report.csv
 	$(BIN)/nir-interop matrix
+
+matrix-all: setup  ## install every library that is missing, each in an environment of its own, and run the matrix of all of them
+	-$(BIN)/nir-interop backends install --all
+	$(BIN)/nir-interop matrix --all
 
 # Files of tests go to as many processes as there are cores; each keeps what it has compiled, which is half of the time to collect.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -15,6 +23,16 @@ test: setup  ## run the tests but for those that take long
 
 test-all: setup  ## run all tests
 	$(PYTEST)
+
+test-backends: setup  ## run the tests of libraries in environments of their own; what is missing is installed, what cannot be is skipped
+	-$(MAKE) --keep-going backends
+	NIR_INTEROP_ENVIRONMENTS=$(ENVIRONMENTS) $(PYTEST) tests/backends_apart
+
+backends: $(BACKENDS:%=$(ENVIRONMENTS)/%)  ## install them
+
+$(ENVIRONMENTS)/%: .venv/ready
+	NIR_INTEROP_ENVIRONMENTS=$(ENVIRONMENTS) $(BIN)/nir-interop backends install $*
+	touch $@
 
 fuzz: setup  ## ten thousand damaged and hostile files; what goes wrong is kept in fuzz-failures/
 	$(BIN)/python -m tests.fuzz --files 10000 --seed 0

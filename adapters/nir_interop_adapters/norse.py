@@ -31,6 +31,7 @@ from norse.torch.utils.state import _is_module_stateful
 from numpy.typing import NDArray
 from torch import nn
 
+from nir_interop.backends.building import folded_factors, gain_ratio, is_chain
 from nir_interop.errors import CannotBuild
 from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LI, LIF, CubaLIF, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
@@ -47,11 +48,8 @@ from nir_interop_adapters.torch_support import (
     Built,
     Reading,
     batched_start,
-    folded_factors,
     folded_parameters,
-    gain_ratio,
     hold,
-    is_chain,
     record,
     stateless,
     trainable,

@@ -61,7 +61,7 @@ output = Simulator(read(Path("graph.nir")), DT).run(stimulus)[0].output
     def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
         """NIR's own nodes; a soft reset is a composition of several."""
         if network.reset is Reset.SUBTRACT and layer.spiking:
-            return {"IF": "I + Threshold + Scale", "LIF": "LI + Threshold + Scale"}[type(layer).__name__]
+            return {"IF": "I", "LIF": "LI", "CubaLIF": "LI + LI"}[type(layer).__name__] + " + Threshold + Scale"
         return type(layer).__name__
 
     def export(self, model: Model, sample: Array, dt: float) -> nir.NIRGraph:

@@ -17,6 +17,7 @@ from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 from torch import fx, nn
 
+from nir_interop.backends.building import folded_factors, gain_ratio, is_chain
 from nir_interop.errors import CannotBuild
 from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LI, LIF, CubaLIF, Network, Neuron
@@ -34,11 +35,8 @@ from nir_interop_adapters.torch_support import (
     Joined,
     Reading,
     batched_start,
-    folded_factors,
     folded_parameters,
-    gain_ratio,
     hold,
-    is_chain,
     record,
     stateless,
     trainable,

@@ -19,6 +19,7 @@ from spikingjelly.activation_based import surrogate as surrogates
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import fx, nn
 
+from nir_interop.backends.building import folded_factors, gain_ratio, is_chain
 from nir_interop.errors import CannotBuild
 from nir_interop.learning import Surrogate
 from nir_interop.networks import IF, LIF, CubaLIF, Network, Neuron
@@ -36,10 +37,7 @@ from nir_interop_adapters.torch_support import (
     Joined,
     Reading,
     batched_start,
-    folded_factors,
     folded_parameters,
-    gain_ratio,
-    is_chain,
     record,
     stateless,
     trainable,

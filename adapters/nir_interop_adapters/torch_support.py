@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nir_interop.backends.adapter import Adapter
+from nir_interop.backends.building import folded_arrays, is_chain, scales
+from nir_interop.backends.watching import Steps
 from nir_interop.errors import CannotBuild
 from nir_interop.learning import Samples, Surrogate, TrainingSettings
-from nir_interop.networks import Affine, Conv, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
-from nir_interop.networks.layers import Parameter, per_neuron
+from nir_interop.networks import Affine, Conv, Flatten, Layer, Network, Pool2d, PoolKind
 from nir_interop.recording import MEMBRANE_SAMPLES, Recording
 from nir_interop.training import Objective, Trainable, Training
 from nir_interop.vocabulary import Idiom
@@ -41,82 +42,9 @@ class Built:
     idiom: Idiom
 
 
-def gain_ratio(network: Network, layer: Neuron, **gains: tuple[Parameter, Parameter]) -> Array:
-    """How much more gain a layer asks for than the library's neuron has, per neuron, float64.
-
-    gains : parameter → (value the network asks for, value that the library's neuron has)
-    Raises CannotBuild where the network wants the values themselves and they differ.
-    """
-    shape = network.shapes()[layer.name]
-    ratio = np.ones(shape)
-    for name, (asked, held) in gains.items():
-        wanted, own = per_neuron(asked, shape), per_neuron(held, shape)
-        if not network.free_gain and not np.allclose(wanted, own, rtol=1e-9, atol=0):
-            values = f"{name} = {wanted.flat[0]:g}, but the library's neuron has {own.flat[0]:g}"
-            raise CannotBuild(f"layer {layer.name!r}: {values}")
-        ratio *= wanted / own
-    return ratio
-
-
-def folded_factors(network: Network, ratios: Mapping[str, Array]) -> dict[str, Array]:
-    """Parameter prefix → factor of its weights and bias, so that weight × gain stays what was asked for.
-
-    Raises CannotBuild where a gain has no weights to go into.
-    """
-    layers = {layer.name: layer for layer in network.layers}
-    sources = network.sources()
-    factors: dict[str, Array] = {}
-    scaled: Counter[str] = Counter()
-
-    def fold(name: str, ratio: Array, wanted_by: str) -> None:
-        layer = layers[name]
-        if isinstance(layer, Affine):
-            rows = ratio.reshape(-1) if ratio.size > 1 else ratio.reshape(())
-        elif isinstance(layer, (Neuron, Conv, Pool2d, Flatten)):
-            if not (ratio == ratio.flat[0]).all():
-                raise CannotBuild(f"layer {wanted_by!r}: gains differ per neuron, which {name!r} cannot take up")
-            rows = np.array(ratio.flat[0])
-        scaled[name] += bool((rows != 1).any())
-        if isinstance(layer, Neuron) or (isinstance(layer, (Pool2d, Flatten)) and not sources[name]):
-            if (rows != 1).any():
-                raise CannotBuild(f"layer {wanted_by!r}: its gain has no weights before it to go into")
-        elif isinstance(layer, (Pool2d, Flatten)):
-            for before in sources[name]:
-                fold(before, rows, wanted_by)
-        elif name in factors and not np.array_equal(factors[name], rows):
-            raise CannotBuild(f"layer {name!r}: the layers it feeds have different gains")
-        else:
-            factors[name] = rows
-
-    for name, ratio in ratios.items():
-        for before in sources[name]:
-            fold(before, ratio, name)
-        if not sources[name] and (ratio != 1).any():
-            raise CannotBuild(f"layer {name!r}: its gain has no weights before it to go into")
-        neuron = layers[name]
-        if isinstance(neuron, Neuron) and neuron.feedback is not None:
-            factors[f"{name}.feedback"] = ratio.reshape(-1)
-    fed = Counter(before for names in sources.values() for before in names)
-    for name, times in scaled.items():
-        if 0 < times < fed[name]:
-            raise CannotBuild(f"layer {name!r}: the layers it feeds have different gains")
-    return factors
-
-
-def scales(network: Network, factors: Mapping[str, Array]) -> dict[str, Array]:
-    """Parameter's key → its factor, as it is broadcast along the rows."""
-    found = {}
-    for key, value in network.parameters().items():
-        factor = factors.get(key.rpartition(".")[0], np.array(1.0))
-        found[key] = factor.reshape(-1, *([1] * (value.ndim - 1))) if factor.ndim else factor
-    return found
-
-
 def folded_parameters(network: Network, factors: Mapping[str, Array]) -> dict[str, torch.Tensor]:
-    """Weights and biases in the library's units: multiplied in float64, rounded to float32 once."""
-    by = scales(network, factors)
-    scaled = {key: np.float64(value) * by[key] for key, value in network.parameters().items()}
-    return {key: torch.from_numpy(np.array(value, dtype=np.float32)) for key, value in scaled.items()}
+    """Weights and biases in the library's units, as :func:`nir_interop.backends.building.folded_arrays` gives them."""
+    return {key: torch.from_numpy(array) for key, array in folded_arrays(network, factors).items()}
 
 
 def hold(module: nn.Module, parameters: Mapping[str, torch.Tensor], prefix: str) -> nn.Module:
@@ -165,12 +93,6 @@ def batched_start(layer: Layer) -> int:
     return start + 1 if start >= 0 else start
 
 
-def is_chain(network: Network) -> bool:
-    """Whether each layer is fed by the one before it alone."""
-    names: list[tuple[str, ...]] = [(), *((layer.name,) for layer in network.layers)]
-    return list(network.sources().values()) == names[:-1]
-
-
 class Joined(nn.Module):
     """A network whose layers may be fed by several others: their outputs are added with ``+``."""
 
@@ -193,19 +115,17 @@ class Joined(nn.Module):
 
 
 @contextmanager
-def _watching(watched: Mapping[str, nn.Module], read: Callable[[nn.Module, Any], Reading], into: _Steps) -> Iterator[None]:
+def _watching(watched: Mapping[str, nn.Module], read: Callable[[nn.Module, Any], Reading], into: Steps) -> Iterator[None]:
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        spikes, membranes = into.spikes.setdefault(name, []), into.membranes.setdefault(name, [])
-
         def after(module: nn.Module, _inputs: Any, output: Any) -> None:
             try:
                 spike, membrane = read(module, output)
             except (TypeError, ValueError, AttributeError, IndexError):  # of a form that this library's neurons do not have
                 return
             if isinstance(spike, torch.Tensor):
-                spikes.append(spike)
+                into.spikes(name, _array(spike))
             if isinstance(membrane, torch.Tensor) and membrane.ndim:
-                membranes.append(membrane[:MEMBRANE_SAMPLES].clone())
+                into.membrane(name, _array(membrane[:MEMBRANE_SAMPLES]))
 
         return after
 
@@ -217,10 +137,9 @@ def _watching(watched: Mapping[str, nn.Module], read: Callable[[nn.Module, Any],
             handle.remove()
 
 
-class _Steps:
-    def __init__(self) -> None:
-        self.spikes: dict[str, list[torch.Tensor]] = {}
-        self.membranes: dict[str, list[torch.Tensor]] = {}
+def _array(tensor: torch.Tensor) -> Array:
+    single: Array = tensor.detach().float().numpy()
+    return single
 
 
 def record(
@@ -234,29 +153,11 @@ def record(
     step : one step of input (B, \\*shape) → the network's output, (B, \\*shape)
     watched : name → module whose spikes and membrane ``read`` takes from the module and its output
     """
-    steps = _Steps()
-    outputs = []
+    steps = Steps()
     with torch.no_grad(), _watching(watched, read, steps):
         for frame in stimulus:
-            outputs.append(step(torch.from_numpy(np.array(frame, dtype=np.float32))))
-        return Recording(
-            outputs={"output": _counts(torch.stack(outputs))},
-            spikes={name: _counts(torch.stack(seen)) for name, seen in steps.spikes.items() if _whole(seen, len(stimulus))},
-            membranes={
-                name: torch.stack(seen).float().numpy() for name, seen in steps.membranes.items() if _whole(seen, len(stimulus))
-            },
-        )
-
-
-def _whole(seen: Sequence[torch.Tensor], steps: int) -> bool:
-    """Whether a node was seen once a step and had the same axes each time: else there is no recording of it."""
-    return len(seen) == steps and steps > 0 and len({each.shape for each in seen}) == 1
-
-
-def _counts(output: torch.Tensor) -> Array:
-    small = output.to(torch.uint8)
-    counts: Array = (small if torch.equal(small.to(output.dtype), output) else output.float()).numpy()
-    return counts
+            steps.output(_array(step(torch.from_numpy(np.array(frame, dtype=np.float32)))))
+    return steps.recording()
 
 
 class TorchAdapter(Adapter):

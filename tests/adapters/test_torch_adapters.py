@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from nir_interop.backends.adapter import Adapter, load_adapter
+from nir_interop.backends.building import folded_factors, scales
 from nir_interop.compare import assert_same_spikes
 from nir_interop.errors import CannotBuild, ReadFailed
 from nir_interop.learning import Samples, TrainingSettings, accuracy, wilson_interval
 from nir_interop.networks import Conv, Network, catalogue
 from nir_interop.training import Trainable
 from nir_interop.vocabulary import Idiom
-from nir_interop_adapters.torch_support import folded_factors, folded_parameters, scales
+from nir_interop_adapters.torch_support import folded_parameters
 from tests.adapters.adapter_checks import assert_computes_euler, bernoulli, knowing, sent_through_a_file
 
 DT = 1e-4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,4 +63,15 @@ def test_a_run_that_says_less_or_has_other_weights_replaces_no_report_that_says_
 
 
 def test_every_backend_takes_part_in_the_whole_matrix() -> None:
-    assert WHOLE.importers == tuple(each.name for each in backends())
+    assert WHOLE.importers == tuple(each.name for each in backends() if not each.apart)
+
+
+def test_the_matrix_of_all_backends_replaces_its_report_unless_a_library_is_missing() -> None:
+    plan = make_plan(everything=True)
+    assert plan.everything and not plan.default
+    assert plan.missing  # nothing but the libraries of the default matrix is installed for tests
+    there = (row(), row(importer=plan.missing[0].name))
+    before = SavedRun(RESULTS / "report.csv", there, OURS)
+    assert "holds 1 cells that this run does not have" in _elsewhere(plan, True, False, RESULTS, before, "")
+    whole = replace(plan, backends={each.name: replace(each, installed=True) for each in plan.backends.values()})
+    assert _elsewhere(whole, True, False, RESULTS, before, "") == ""

@@ -25,9 +25,10 @@ from rich.console import Console
 from typer.main import get_command
 
 import nir_interop.cli
+from nir_interop.backends.environments import backends
 from nir_interop.cli import options
 from nir_interop.graphs import write
-from nir_interop.networks import names
+from nir_interop.networks import names, twins
 from nir_interop.report.cells import summary_table
 from tests.cli.fake_packages import backends_in
 from tests.cli.test_cli import imported_by, lif_graph, run
@@ -197,8 +198,8 @@ def completed(*words: str) -> list[str]:
 
 def test_the_shell_completes_verbs_networks_and_backends() -> None:
     assert completed("rec") == ["reconcile"]
-    assert completed("matrix", "--network", "mlp_l") == [name for name in names() if name.startswith("mlp_l")]
-    assert completed("matrix", "--importer", "s") == ["snntorch", "spikingjelly"]
+    assert completed("matrix", "--network", "mlp_l") == [name for name in (*names(), *twins()) if name.startswith("mlp_l")]
+    assert completed("matrix", "--importer", "s") == [each.name for each in backends() if each.name.startswith("s")]
     assert completed("explain", "x.nir", "--backend", "nor") == ["norse"]
     assert completed("check", "x.nir", "--backend", "ref") == ["reference"]
     assert "--install-completion" in run("--help").stdout

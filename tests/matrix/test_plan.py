@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 
 from nir_interop.errors import UnknownName
-from nir_interop.matrix.plan import CellJob, SourceJob, make_plan, parse_cell_id
+from nir_interop.matrix.plan import ALL_DTS, CellJob, SourceJob, make_plan, parse_cell_id
 from nir_interop.networks import names
 from tests.matrix import fakes
 
@@ -37,6 +38,17 @@ def test_only_the_whole_matrix_is_the_default_one() -> None:
     assert not make_plan(networks=["mlp_lif"]).default
     assert not make_plan(dts=(1e-4,)).default
     assert not make_plan(seed=1).default
+
+
+def test_all_backends_are_those_that_live_apart_as_well_at_the_step_of_the_export() -> None:
+    plan, usual = make_plan(everything=True), make_plan()
+    assert plan.everything and plan.whole and not plan.default
+    assert set(plan.importers) > set(usual.importers) == {each.name for each in usual.backends.values() if not each.apart}
+    assert (plan.importers, plan.dts) == (plan.exporters, ALL_DTS)
+    assert not make_plan(everything=True, networks=["mlp_lif"]).whole
+    assert not make_plan(everything=True, dts=(1e-3,)).whole
+    label = dataclasses.replace(KNOWN[1], name="wrong==2")
+    assert make_plan(everything=True, known=[*KNOWN, label]).importers == ("honest", "wrong")
 
 
 @pytest.mark.parametrize("wanted", [{"networks": ["mlp"]}, {"exporters": ["brian"]}, {"importers": [""]}])

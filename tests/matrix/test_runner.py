@@ -25,6 +25,7 @@ from nir_interop.store import keys
 from nir_interop.store.store import Store
 from nir_interop.transfer.check import run_graph
 from nir_interop.workers.jobs import Exported, StimulusMade
+from nir_interop.workers.scheduler import Scheduler, Worker
 from tests.matrix import fakes
 from tests.matrix.fakes import ROOT
 from tests.matrix.matrix_runs import plan_of, run_in, tables, workers_of
@@ -60,6 +61,31 @@ def test_equal_graphs_are_run_once(tmp_path: Path) -> None:
     cells = [event for event in events if event.kind == "cell"]
     assert (len(cells), sum(event.cached for event in cells)) == (6, 3)
     assert len(list((tmp_path / "cells").glob("*.json"))) == 3
+
+
+def test_fewer_workers_at_hand_change_no_result_and_are_not_started_for_every_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four libraries with room for two of them; each library's cells are run one after the other."""
+    held: list[tuple[str, int]] = []
+    started = Scheduler._started
+
+    def counted(self: Scheduler, crew: Any, name: str, scratch: Path) -> Worker:
+        worker = started(self, crew, name, scratch)
+        held.append((name, len(crew.workers)))
+        return worker
+
+    monkeypatch.setattr(Scheduler, "_started", counted)
+    kinds = (fakes.Honest, fakes.Choosy, fakes.Wrong, fakes.Loud)
+    plan = plan_of(*kinds, networks=("mlp_if", "mlp_lif", "mlp_leak"))
+    found = {}
+    for warm in (16, 2):
+        held.clear()
+        monkeypatch.setattr("nir_interop.workers.scheduler.warm_for", lambda jobs, warm=warm: warm)
+        found[warm] = tables(run_in(tmp_path / str(warm), plan), tmp_path)
+        assert max(count for _, count in held) == min(warm, len(kinds))
+    assert found[2] == found[16]
+    assert len(held) <= 3 * len(kinds)  # to describe, to export, to import; there are two dozen cells
 
 
 def test_an_idiom_that_comes_to_the_same_has_no_cells_of_its_own(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Array, Graph, read
+from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, SpikeFrom, Timing, UpdateRule
 from nir_interop.workers.live import LiveBackend
@@ -67,6 +68,11 @@ def run_backend(given: PaperNeuron, live: LiveBackend) -> Made:
         recording = live(given.graph, given.current, DT)
     except RunFailed as error:
         return Made(failed=str(error))
+    return made_of(recording)
+
+
+def made_of(recording: Recording) -> Made:
+    """What a recording of the neuron holds."""
     membranes = [each.ravel() for each in recording.membranes.values()]
     return Made(recording.output.ravel(), membranes[0] if membranes else None)
 
@@ -85,11 +91,11 @@ def backend_rows(
         row: dict[str, Any] = dict.fromkeys(BACKEND_COLUMNS)
         row |= {"dataset": given.dataset, "trace": name, "hardware": HARDWARE.get(name)}
         row |= {"backend": backend, "version": versions[backend]}
-        row |= {"status": run.failed or "ran", "spikes_published": _shown(trace[:, 2])}
+        row |= {"status": run.failed or "ran", "spikes_published": shown(trace[:, 2])}
         if run.spikes is not None:
-            row |= {"spikes_backend": _shown(run.spikes), "steps_differing": int((run.spikes != trace[:, 2]).sum())}
+            row |= {"spikes_backend": shown(run.spikes), "steps_differing": int((run.spikes != trace[:, 2]).sum())}
         if run.membrane is not None:
-            scale, gap = _fit(volts(run.membrane), trace[:, 1])
+            scale, gap = fit(volts(run.membrane), trace[:, 1])
             row |= {"scale": scale, "v_max_abs": np.abs(gap).max(), "v_rmse": np.sqrt((gap**2).mean())}
         yield row
 
@@ -105,12 +111,12 @@ def rule_rows(given: PaperNeuron, traces: Mapping[str, Array], exact: Made) -> I
     candidates = list(_candidates(given.graph, given.current))
     for name, trace in traces.items():
         row: dict[str, Any] = dict.fromkeys(RULE_COLUMNS)
-        row |= {"dataset": given.dataset, "trace": name, "hardware": HARDWARE.get(name), "spikes": _shown(trace[:, 2])}
+        row |= {"dataset": given.dataset, "trace": name, "hardware": HARDWARE.get(name), "spikes": shown(trace[:, 2])}
         row |= _against(exact, trace) | (
             _integers(given.current, trace) if _is_integer(trace) else _explained(candidates, trace)
         )
         if name == "exact" and exact.spikes is not None and exact.membrane is not None:
-            far = np.abs(_fit(exact.membrane, trace[:, 1])[1]).max()
+            far = np.abs(fit(exact.membrane, trace[:, 1])[1]).max()
             if (exact.spikes == trace[:, 2]).all() and far < SAME:
                 row |= {"explained": True, "rule": "the equation itself, solved in continuous time", "scale": 1.0, "ties": None}
                 row |= {"steps_differing": 0, "v_max_abs": far, "read_late": 0, "v_steps_differing": 0}
@@ -158,7 +164,7 @@ def _explained(candidates: Sequence[_Candidate], trace: Array) -> dict[str, Any]
     """The rule whose spikes and membrane are the trace's, read in the same step or a step late."""
     fits = []
     for each, late in itertools.product(candidates, _READING):
-        scale, gap = _fit(_late(each.membrane, late[1]), trace[:, 1])
+        scale, gap = fit(_late(each.membrane, late[1]), trace[:, 1])
         missed, far = int((_late(each.spikes, late[0]) != trace[:, 2]).sum()), float(np.abs(gap).max())
         unknown = min(abs(scale / unit - 1) for unit in _UNITS) > _UNIT_WITHIN
         fits.append(((missed, unknown, round(far, 9), len(each.odd) + sum(late)), each, late, scale, far))
@@ -245,7 +251,7 @@ def volts(membrane: Array) -> Array:
     return found
 
 
-def _fit(membrane: Array, published: Array) -> tuple[float, Array]:
+def fit(membrane: Array, published: Array) -> tuple[float, Array]:
     """The factor by which a published membrane is larger, by least squares, and what is left, in volts."""
     v = membrane.astype(np.float64)
     scale = float(v @ published / (v @ v))
@@ -256,5 +262,6 @@ def _late(values: Array, steps: int) -> Array:
     return np.concatenate([np.zeros(steps, dtype=values.dtype), values[: len(values) - steps]]) if steps else values
 
 
-def _shown(spikes: Array) -> str:
+def shown(spikes: Array) -> str:
+    """The steps of spikes, axis (T,), as tables have them."""
     return " ".join(map(str, spike_steps(spikes)))

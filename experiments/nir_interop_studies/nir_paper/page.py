@@ -75,6 +75,7 @@ def write_page(options: PaperOptions, tables: Rows, chosen: Sequence[Backend], d
         differ=_differ,
         trace=lambda row: row["trace"] + (f" ({row['hardware']})" if row["hardware"] else ""),
         rule=lambda row: row["rule"] if row["explained"] else f"not explained; nearest: {row['rule']}",
+        told=_reproduced,
         shortened=shortened,
         made="\n".join(how_made(f"{where}{options.command}", seconds, used=chosen)),
     )
@@ -126,6 +127,16 @@ def _neuron(rows: Sequence[Row], backend: str) -> Sequence[Any]:
     near = [row["trace"] for row in same if row["v_max_abs"] is not None and row["v_max_abs"] < SAME]
     said = mine[0]["spikes_backend"] if mine[0]["status"] == "ran" else mine[0]["status"]
     return _who(mine[0]), said, ", ".join(row["trace"] for row in same), ", ".join(near)
+
+
+def _reproduced(row: Row) -> str:
+    """Whether a library spikes as its published trace does."""
+    if row["spikes_run"] is None:
+        return shortened(row["status"])
+    if row["reproduced"]:
+        return f"{row['spikes_run']}, as published"
+    late = f", here {row['steps_late']} later" if row["steps_late"] else ""
+    return f"{row['spikes_run']}, published {row['spikes_published']}{late}"
 
 
 def _cell(row: Row) -> Sequence[Any]:

@@ -17,7 +17,17 @@ from nir_interop.transfer.evaluation import Evaluator
 from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Mode
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Progress, Study
-from nir_interop_studies.nir_paper import braille, cnn, crossing, figures, lif, page, similarity, substitute_networks
+from nir_interop_studies.nir_paper import (
+    braille,
+    cnn,
+    crossing,
+    figures,
+    lif,
+    live_traces,
+    page,
+    similarity,
+    substitute_networks,
+)
 from nir_interop_studies.nir_paper.crossing import BATCH, LIMIT, Crossed, Task
 from nir_interop_studies.nir_paper.inputs import Held, letters, published_digits, test_recordings
 from nir_interop_studies.nir_paper.paper import PUBLISHED_COLUMNS, VARIABLE, Paper, PaperOptions, find_paper, published_row
@@ -45,9 +55,10 @@ class Given:
 
 @dataclass
 class Found:
-    """What the backends made of it, by backend or by task."""
+    """What the backends made of it, by backend, by trace or by task."""
 
     made: dict[str, lif.Made] = field(default_factory=dict)
+    traced: dict[str, list[live_traces.Ran]] = field(default_factory=dict)
     crossed: dict[str, list[Crossed]] = field(default_factory=dict)
     gains: Rows = field(default_factory=list)
     layers: dict[str, Array] = field(default_factory=dict)
@@ -116,7 +127,9 @@ def _backend(
 ) -> None:
     """Everything of one backend, in one process of its own."""
     with LiveBackend(backend, limit=LIMIT) as live:
-        found.made[backend.name] = lif.run_backend(given.neuron, live)
+        made = found.made[backend.name] = lif.run_backend(given.neuron, live)
+        for trace, ran in live_traces.run_traces(given.neuron, live, made).items():
+            found.traced.setdefault(trace, []).append(ran)
         for task in given.tasks.values():
             crossed = list(crossing.cross(task, live, runner, options.out / "graphs", advance))
             found.crossed.setdefault(task.name, []).extend(crossed)
@@ -141,6 +154,8 @@ def _tables(
         exact = found.made.get(CONTINUOUS, lif.Made())
         yield "published", (PUBLISHED_COLUMNS, [published_row(each) for each in paper.accuracies()])
         yield "lif_rules", (lif.RULE_COLUMNS, list(lif.rule_rows(given.neuron, given.traces, exact)))
+        if any(each.apart for each in chosen):
+            yield "lif_live", (live_traces.COLUMNS, list(live_traces.rows(given.neuron, given.traces, found.traced)))
         yield "cnn_gain", (cnn.GAIN_COLUMNS, found.gains)
         yield "cnn_rules", (cnn.RULE_COLUMNS, list(cnn.rule_rows(tasks["cnn"], given.digits, paper.speck_activity(), runner)))
         pairs += similarity.pair_rows("cnn", given.digits.name, str(Mode.RECONCILED), found.layers)

@@ -60,6 +60,20 @@ class Adapter(ABC):
     fixed_dt: ClassVar[float | None] = None
     """The importer's only time step [s], where it takes none."""
 
+    ships_importer: ClassVar[bool] = True
+    """Whether the library has an importer of NIR graphs; False: :meth:`load` is the adapter's own, and every table says so."""
+
+    ships_exporter: ClassVar[bool] = True
+    """Whether the library has an exporter of NIR graphs; False: :meth:`export`, where there is one, is the adapter's own."""
+
+    start_limit: ClassVar[float] = 120.0
+    """Seconds that a process may take from importing the library to being ready: this module, :meth:`prepare`, :meth:`warm_up`.
+
+    It is known once this module is imported, for which there are 120 s; what takes longer is imported by ``prepare``."""
+
+    run_limit: ClassVar[float | None] = None
+    """Seconds that a run may take at least, whatever limit it is given: for a library that compiles what it runs."""
+
     takes_any_name: ClassVar[bool] = False
     """Whether a node may be called anything: only where no name ever becomes part of a program or a module.
 
@@ -74,6 +88,13 @@ class Adapter(ABC):
 
     def prepare(self) -> None:
         """Import the library and pin what makes it deterministic (threads); called once per process."""
+        return None
+
+    def warm_up(self) -> None:
+        """Do what makes only the first run slow (compile, for instance); called once per process, after :meth:`prepare`.
+
+        It counts towards :attr:`start_limit` and not towards the time of a run, and changes no result.
+        """
         return None
 
     @abstractmethod

@@ -27,9 +27,9 @@ def complete_backend(incomplete: str) -> list[str]:
 
 def complete_network(incomplete: str) -> list[str]:
     """Names of networks, for the shell."""
-    from nir_interop.networks import names
+    from nir_interop.networks import names, twins
 
-    return [name for name in names() if name.startswith(incomplete)]
+    return [name for name in (*names(), *twins()) if name.startswith(incomplete)]
 
 
 def finite(context: typer.Context, value: Any) -> Any:

@@ -10,11 +10,14 @@ from typing import Any
 from nir_interop.backends.environments import Backend, backends
 from nir_interop.errors import UnknownName
 from nir_interop.networks import names as network_names
+from nir_interop.networks import twins
 from nir_interop.networks.catalogue import DT
 from nir_interop.vocabulary import Idiom, Mode
 
 DTS = (1e-4, 1e-3)
 """Import steps [s] of the default matrix."""
+ALL_DTS = (DT,)
+"""Those of the matrix of all backends: the step of the export."""
 
 _STEP = r"\d[\d.]*(?:e[+-]?\d+)?"
 _CELL_ID = re.compile(
@@ -60,7 +63,8 @@ class Plan:
     """The matrix that was asked for.
 
     backends : every backend that takes part, by name
-    default : whether it is the whole default matrix, which known issues are counted on
+    default : whether it is the whole default matrix, which known issues of its backends are counted on
+    everything : whether it is the whole matrix of all backends, which known issues of those that live apart are counted on
     """
 
     networks: tuple[str, ...]
@@ -70,6 +74,17 @@ class Plan:
     seed: int
     backends: Mapping[str, Backend]
     default: bool
+    everything: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was left out of the matrix that was asked for."""
+        return self.default or self.everything
+
+    @property
+    def missing(self) -> tuple[Backend, ...]:
+        """Backends that take part and are not installed: their cells say so."""
+        return tuple(backend for backend in self.backends.values() if not backend.installed)
 
     def sources(self, exporter: str, idioms: Iterable[str]) -> list[SourceJob]:
         """The sources of one exporter, which writes networks in these idioms."""
@@ -92,26 +107,31 @@ def make_plan(
     networks: Sequence[str] | None = None,
     exporters: Sequence[str] | None = None,
     importers: Sequence[str] | None = None,
-    dts: Sequence[float] = DTS,
+    dts: Sequence[float] | None = None,
     seed: int = 0,
     known: Sequence[Backend] | None = None,
+    everything: bool = False,
 ) -> Plan:
-    """Plan a matrix; None means all, of backends those that do not live apart.
+    """Plan a matrix; None means all, of backends those that do not live apart, of networks those that are no twins.
 
     known : the backends there are; those of the installed entry points by default
+    everything : None means all backends, but for other versions beside an installed library, and twins; of steps, ALL_DTS
     Raises UnknownName for a network or backend that does not exist, or a step that is not positive.
     """
     there = {backend.name: backend for backend in (backends() if known is None else known)}
-    chosen = _chosen("network", networks, network_names())
-    usual = tuple(backend.name for backend in there.values() if not backend.apart)
+    planned = (*network_names(), *twins()) if everything else network_names()
+    chosen = planned if networks is None else _chosen("network", networks, (*network_names(), *twins()))
+    usual = tuple(each.name for each in there.values() if (each.name == each.library if everything else not each.apart))
+    steps = tuple(dict.fromkeys((ALL_DTS if everything else DTS) if dts is None else dts))
     writers = usual if exporters is None else _chosen("backend", exporters, tuple(there))
     readers = usual if importers is None else _chosen("backend", importers, tuple(there))
-    for dt in dts:
+    for dt in steps:
         if not 0 < dt < float("inf"):
             raise UnknownName(f"--dt {dt}: a time step is a positive number of seconds, 1e-4 for instance")
-    default = (chosen, writers, readers, tuple(dts), seed) == (network_names(), usual, usual, DTS, 0)
+    asked = (chosen, writers, readers, steps, seed)
+    whole = known is None and asked == (planned, usual, usual, ALL_DTS if everything else DTS, 0)
     part = {name: backend for name, backend in there.items() if name in (*writers, *readers, "reference")}
-    return Plan(chosen, writers, readers, tuple(dict.fromkeys(dts)), seed, part, default and known is None)
+    return Plan(*asked, part, whole and not everything, whole and everything)
 
 
 def is_cell_id(text: str) -> bool:

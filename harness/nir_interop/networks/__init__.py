@@ -1,6 +1,6 @@
 """What is built: networks in NIR units, known by name, independent of any library."""
 
-from nir_interop.networks.catalogue import Catalogued, catalogue, names
+from nir_interop.networks.catalogue import Catalogued, catalogue, names, twins
 from nir_interop.networks.layers import (
     IF,
     LI,
@@ -34,4 +34,5 @@ __all__ = [
     "PoolKind",
     "catalogue",
     "names",
+    "twins",
 ]

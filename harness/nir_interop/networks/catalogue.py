@@ -1,13 +1,16 @@
 """The catalogue: the networks of the matrix, by name.
 
 Weights are seeded and the same in every library; their scales are chosen so that every spiking layer fires in 2–40 %
-of its neuron-steps under the network's stimulus (tests/networks/test_rates.py).
+of its neuron-steps under the network's stimulus (tests/networks/test_catalogue.py).
+
+A network whose spikes set the membrane to a value has a twin, ``NAME_soft``, whose spikes subtract the threshold: the same
+layers under the same stimulus, for libraries that only subtract.  Twins take part where they are named, and are not trained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +45,7 @@ class Catalogued:
     """A network by name, with its stimulus; ``epochs`` > 0: it is trained on the digits, once per library.
 
     learning_rate : of the weights in NIR units, so that one rate serves every library
+    twin_of : the network that it is with another reset; empty for one of the default matrix
     """
 
     build: Callable[[int], Network]
@@ -49,6 +53,7 @@ class Catalogued:
     epochs: int = 0
     batch: int = 64
     learning_rate: float = 1e-3
+    twin_of: str = ""
 
 
 def _two_layers(
@@ -267,16 +272,41 @@ _CATALOGUE: dict[str, Catalogued] = {
 }
 
 
+_SOFT = "_soft"
+_TWIN_SCALES = {"mlp_cuba": 0.75}
+"""Of all weights and biases, where a layer that is not set to zero would fire in more than 40 %."""
+
+
+def _twin(name: str, entry: Catalogued) -> Catalogued:
+    """A network with its resets by subtraction."""
+
+    def build(seed: int) -> Network:
+        network, scale = replace(entry.build(seed), name=name + _SOFT, reset=Reset.SUBTRACT), _TWIN_SCALES.get(name, 1.0)
+        learned = network.parameters().items()
+        return network.with_parameters({key: (scale * each).astype(np.float32).astype(np.float64) for key, each in learned})
+
+    return replace(entry, build=build, epochs=0, twin_of=name)
+
+
+_TWINS = {name + _SOFT: _twin(name, entry) for name, entry in _CATALOGUE.items() if name != "mlp_subtract"}
+
+
 def names() -> tuple[str, ...]:
-    """The catalogue's names, in its order."""
+    """The names of the default matrix, in its order."""
     return tuple(_CATALOGUE)
 
 
+def twins() -> tuple[str, ...]:
+    """The names of the networks that subtract where another, ``twin_of``, sets to a value, in the order of those."""
+    return tuple(_TWINS)
+
+
 def catalogue(name: str) -> Catalogued:
-    """The entry of that name.
+    """The entry of that name, a twin's too.
 
     Raises UnknownName where there is none.
     """
-    if name not in _CATALOGUE:
-        raise UnknownName(f"no network {name!r}; there are {', '.join(_CATALOGUE)}")
-    return _CATALOGUE[name]
+    known = _CATALOGUE | _TWINS
+    if name not in known:
+        raise UnknownName(f"no network {name!r}; there are {', '.join(known)}")
+    return known[name]

@@ -70,8 +70,9 @@ class Network:
         """The intended graph: what a faultless exporter would write; nodes are named after the layers.
 
         A recurrent layer ``n`` has its feedback in the node ``n_rec``.  A soft reset, for which NIR has no field, is the
-        composition leaky integrator ``n_membrane`` → Threshold ``n`` → Scale ``n_reset`` → ``n_membrane``: see ``_soft_reset``.
-        Raises NotExpressible for max pooling and for a soft reset of a current-based neuron.
+        composition leaky integrator ``n_membrane`` → Threshold ``n`` → Scale ``n_reset`` → ``n_membrane``, fed by another leaky
+        integrator ``n_synapse`` where the neuron is current-based: see ``_soft_reset``.
+        Raises NotExpressible for max pooling.
         """
         import nir
 
@@ -147,7 +148,9 @@ def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _entry(layer: Layer, reset: Reset) -> str:
     soft = reset is Reset.SUBTRACT and isinstance(layer, Neuron) and layer.spiking
-    return f"{layer.name}_membrane" if soft else layer.name
+    if not soft:
+        return layer.name
+    return f"{layer.name}_synapse" if isinstance(layer, CubaLIF) else f"{layer.name}_membrane"
 
 
 def _stateless(layer: Layer, shape: tuple[int, ...]) -> nir.NIRNode:
@@ -206,7 +209,7 @@ def _soft_reset(nodes: Nodes, edges: Edges, layer: Neuron, shape: tuple[int, ...
 
     .. math:: v_{t+1} = a\,(v_t - \theta s_t) + g\,x_{t+1} = a\,v_t + g\,(x_{t+1} + w\,s_t), \quad w = -a\,\theta/g
 
-    with :math:`a = 1 - dt/\tau,\ g = R\,dt/\tau` (LIF) or :math:`a = 1,\ g = R\,dt` (IF).
+    with :math:`a = 1 - dt/\tau,\ g = R\,dt/\tau` (LIF, and CubaLIF with its membrane's) or :math:`a = 1,\ g = R\,dt` (IF).
     """
     import nir
 
@@ -214,6 +217,11 @@ def _soft_reset(nodes: Nodes, edges: Edges, layer: Neuron, shape: tuple[int, ...
     if isinstance(layer, LIF):
         decay, gain = 1 - dt / values["tau"], values["r"] * dt / values["tau"]
         membrane = nir.LI(tau=values["tau"], r=values["r"], v_leak=values["v_leak"])
+    elif isinstance(layer, CubaLIF):
+        decay, gain = 1 - dt / values["tau_mem"], values["r"] * dt / values["tau_mem"]
+        membrane = nir.LI(tau=values["tau_mem"], r=values["r"], v_leak=values["v_leak"])
+        nodes[f"{layer.name}_synapse"] = nir.LI(tau=values["tau_syn"], r=values["w_in"], v_leak=np.zeros(shape))
+        edges.append((f"{layer.name}_synapse", f"{layer.name}_membrane"))
     elif isinstance(layer, IF):
         decay, gain = np.ones(shape), values["r"] * dt
         membrane = nir.I(r=values["r"])

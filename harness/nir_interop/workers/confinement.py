@@ -175,6 +175,9 @@ SHARE = 0.75
 """Of the machine's memory, for all workers that are at work at once."""
 ENOUGH = 4 * 2**30
 """Bytes that a worker may take even where many are at work, if that is no more than half of what there is."""
+IDLE, FEWEST, MOST = 0.6 * 2**30, 3, 16
+"""Bytes that a worker holds which has imported its library and waits; workers that are kept at hand at least, and where the
+system does not say how much memory there is."""
 BESIDE = 2.0
 """What a worker may take for each byte that ``--memory-limit`` allows a run, which is told from the reference's own shapes."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -201,6 +204,12 @@ def memory_for(jobs: int = 1) -> int:
     if limits.VARIABLE not in os.environ:
         return granted
     return max(granted, min(int(BESIDE * limits.memory_limit() * limits.GIB), int(there * SHARE)))
+
+
+def warm_for(jobs: int = 1) -> int:
+    """How many workers each of so many threads may keep at hand, one a library, so that their memory goes round."""
+    there = _memory()
+    return max(FEWEST, int(there * SHARE / max(1, jobs) / IDLE)) if there else MOST
 
 
 def _memory() -> int:

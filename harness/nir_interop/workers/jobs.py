@@ -98,11 +98,21 @@ class Described(Outcome):
 
     idioms : in which it writes networks → what each is, in a sentence
     fixed_dt : the only step [s] that its importer takes
+    python : the version of its interpreter
+    needs, script, refusals : as :class:`nir_interop.backends.adapter.Adapter` has them
+    ships_importer, ships_exporter : whether these are the library's; else they are the adapter's own
+    run_limit : seconds that a run may take at least
     """
 
     idioms: Mapping[str, str] = field(default_factory=dict)
     fixed_dt: float | None = None
     python: str = ""
+    needs: tuple[str, ...] = ()
+    script: str = ""
+    refusals: tuple[str, ...] = ()
+    ships_importer: bool = True
+    ships_exporter: bool = True
+    run_limit: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

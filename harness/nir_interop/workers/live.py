@@ -154,7 +154,11 @@ class LiveBackend:
         """
         if self._worker is None:
             self._worker = Worker(self.backend, self._group, Path(self._folder.name))
-            self._worker.greet()
+            try:
+                self._worker.greet()
+            except BaseException:
+                self._drop()
+                raise
         return self._worker
 
     def ask(self, job: Job[O]) -> O:
@@ -167,7 +171,7 @@ class LiveBackend:
             return outcome
         except TimedOut as late:
             self._drop()
-            raise RunFailed(str(Status.TIMEOUT), message=late.told(self.limit, self.option)) from None
+            raise RunFailed(str(Status.TIMEOUT), message=late.told(self.option)) from None
         except Died as error:
             self._drop()
             raise RunFailed(str(Status.CRASH), message=error.how) from error

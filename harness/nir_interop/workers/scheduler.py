@@ -33,7 +33,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import BackendMissing
 from nir_interop.vocabulary import Status
 from nir_interop.workers.capture import SAID
-from nir_interop.workers.confinement import guard, guarded_environment, kill_all, memory_for
+from nir_interop.workers.confinement import guard, guarded_environment, kill_all, memory_for, warm_for
 from nir_interop.workers.environment import ENVIRONMENT, importable
 from nir_interop.workers.error_messages import SHORT_OF_MEMORY, says_no_memory
 from nir_interop.workers.fork_server import ForkServer, NoForkServer, serves
@@ -62,17 +62,17 @@ _BOOT = "from nir_interop.workers.worker import serve\nserve(channel)\n"
 
 
 class TimedOut(Exception):
-    """The time limit passed; ``stage`` is how far the job had come."""
+    """The time limit, ``limit`` seconds, passed; ``stage`` is how far the job had come."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, limit: float) -> None:
         super().__init__(stage)
         self.stage = stage
+        self.limit = limit
 
-    def told(self, limit: float, option: str = "") -> str:
+    def told(self, option: str = "") -> str:
         """In words: after how long, in which phase, and the option that gives it more time."""
-        return (
-            f"no answer within {limit:g} s{f' in {self.stage}' if self.stage else ''}{f'; {option} raises it' * bool(option)}"
-        )
+        phase, raises = f" in {self.stage}" * bool(self.stage), f"; {option} raises it" * bool(option)
+        return f"no answer within {self.limit:g} s{phase}{raises}"
 
 
 class Died(Exception):
@@ -146,14 +146,21 @@ class Worker:
 
         Raises BackendMissing where there is no adapter to be had, Died where the process ended meanwhile.
         """
+        allowed = START_LIMIT
         try:
             self._channel = self._gateway.remote_exec(_BOOT)
             self._send({"module": self.backend.module, "parent": self.parent, "memory": self.memory})
             self.pid = self._receive(START_LIMIT)["pid"]
-            described = self._receive(START_LIMIT)
+            started = time.monotonic()
+            described = self._receive(allowed)
+            if "start_limit" in described:
+                allowed = max(START_LIMIT, described["start_limit"])
+                described = self._receive(max(0.001, started + allowed - time.monotonic()))
+        except execnet.TimeoutError:  # which is an OSError
+            raise BackendMissing(f"{self.backend.name}: its process was not ready within {allowed:g} s") from None
         except (EOFError, OSError) as error:
             raise Died("", "its process ended as it started") from error
-        except (execnet.RemoteError, execnet.TimeoutError) as error:
+        except execnet.RemoteError as error:
             last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
             raise BackendMissing(f"{self.backend.name}: its process did not start: {last[0]}") from error
         problem = described["problem"]
@@ -163,11 +170,12 @@ class Worker:
         self.described = from_json(Described, described["described"])
 
     def work(self, job: Job[O], limit: float) -> O:
-        """Have a job done within ``limit`` seconds.
+        """Have a job done within ``limit`` seconds, or those that its adapter says a run may take at least.
 
         Raises TimedOut or Died; the process is gone after either.
         """
         stage = ""
+        limit = max(limit, self.described.run_limit or 0.0)
         deadline = time.monotonic() + limit
         try:
             self._send(job_to_json(job))
@@ -180,7 +188,7 @@ class Worker:
                 stage = answer["stage"]
         except execnet.TimeoutError:
             self.kill()
-            raise TimedOut(stage) from None
+            raise TimedOut(stage, limit) from None
         except (EOFError, OSError, execnet.RemoteError) as error:
             how = self.kill(patience=_REAPING)
             if isinstance(error, execnet.RemoteError):
@@ -308,20 +316,25 @@ class Task:
 
 @dataclass(eq=False)
 class _Crew:
-    """One thread's workers, by backend, and the backends that it means to start one of; since when it is at its task."""
+    """One thread's workers, by backend, the backends that it means to start one of, and when it used them last.
+
+    since : when it began its task
+    """
 
     number: int
     since: float = math.inf
     workers: dict[str, Worker] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
+    used: dict[str, float] = field(default_factory=dict)
 
 
 class Scheduler:
-    """``jobs`` threads, each with at most one worker a backend.
+    """``jobs`` threads, each with at most one worker a backend, and no more of them than there is memory for.
 
     lock : held while tasks are added and while ``done`` is called
     start_seconds : CPU seconds that the workers took to import their libraries
     memory : bytes that each worker may allocate; 0 for no limit
+    warm : workers that each thread keeps; the one that has been idle for longest ends where a further one is started
     server : forks the workers that can be forked; None: each is started by itself
     patience : seconds after which a thread that is still at one task is not waited for: what its other workers could do is done
         by another thread's
@@ -341,6 +354,7 @@ class Scheduler:
         self.lock = threading.Condition()
         self.start_seconds = 0.0
         self.memory = memory_for(jobs)
+        self.warm = warm_for(jobs)
         self._scratch_of = scratch
         self._scratch: Path | None = None
         self._group = execnet.Group()
@@ -526,9 +540,9 @@ class Scheduler:
                     job,
                     Status.TIMEOUT,
                     stage=late.stage,
-                    error_message=late.told(task.limit, task.option),
-                    limit=task.limit,
-                    timing=Timing(seconds=task.limit),
+                    error_message=late.told(task.option),
+                    limit=late.limit,
+                    timing=Timing(seconds=late.limit),
                 )
             except Died as error:
                 died = error
@@ -546,7 +560,11 @@ class Scheduler:
         if worker is None:
             if self._scratch is None:
                 raise RuntimeError("workers are started by run() alone")
+            idle = sorted(crew.workers, key=lambda each: crew.used.get(each, 0.0))
+            for each in idle[: max(0, len(idle) + 1 - self.warm)]:
+                self._drop(crew, each)
             worker = self._started(crew, name, self._scratch)
+        crew.used[name] = time.monotonic()
         return worker
 
     def _started(self, crew: _Crew, name: str, scratch: Path) -> Worker:

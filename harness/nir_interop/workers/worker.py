@@ -49,8 +49,8 @@ CUT_OFF = 87
 def serve(channel: Any) -> None:
     """Announce the process, make the adapter, then answer each job (JSON) with its outcome (JSON); None ends it.
 
-    Sent: ``{"pid"}``, then what the adapter says of itself, then for each job its stages, its outcome, and what it
-    changed of the process that could not be put back.
+    Sent: ``{"pid"}``, ``{"start_limit"}`` as soon as the adapter is imported, what the adapter says of itself, then for each
+    job its stages, its outcome, and what it changed of the process that could not be put back.
     """
     settings = json.loads(channel.receive())
     die_with(settings["parent"])
@@ -58,7 +58,7 @@ def serve(channel: Any) -> None:
     _say_nothing()
     pipes = _pipes(channel)
     channel.send(json.dumps({"pid": os.getpid()}))
-    adapter, described = _adapter(settings)
+    adapter, described = _adapter(settings, lambda limit: channel.send(json.dumps({"start_limit": limit})))
     channel.send(json.dumps({**described, "held": held}))
     if adapter is None:
         return
@@ -116,15 +116,20 @@ def _say_nothing() -> None:
     os.close(nowhere)
 
 
-def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
-    """The backend's adapter, its library imported, and what it says of itself; or why there is none."""
+def _adapter(settings: dict[str, Any], allow: Callable[[float], None]) -> tuple[Adapter | None, dict[str, Any]]:
+    """The backend's adapter, its library imported, and what it says of itself; or why there is none.
+
+    allow : told the seconds that it may take, once its module is imported
+    """
     started = time.process_time()
     adapter: Adapter | None = None
     capture = Capture()
     with guarded(capture, importing=True), uncollected():
         try:
             adapter = pkgutil.resolve_name(settings["module"])()
+            allow(float(adapter.start_limit))
             adapter.prepare()
+            adapter.warm_up()
             _warn_always()
             problem: dict[str, str] = {}
         except BaseException as error:
@@ -132,8 +137,22 @@ def _adapter(settings: dict[str, Any]) -> tuple[Adapter | None, dict[str, Any]]:
     said = {"problem": problem, "cpu_seconds": time.process_time() - started}
     if adapter is None:
         return None, said
-    described = Described(idioms={str(idiom): how for idiom, how in adapter.idioms.items()}, fixed_dt=adapter.fixed_dt)
-    return adapter, said | {"described": to_json(replace(described, python=platform.python_version()))}
+    return adapter, said | {"described": to_json(describe_adapter(adapter))}
+
+
+def describe_adapter(adapter: Adapter) -> Described:
+    """What an adapter says of itself, and the interpreter that it is in."""
+    return Described(
+        idioms={str(idiom): how for idiom, how in adapter.idioms.items()},
+        fixed_dt=adapter.fixed_dt,
+        python=platform.python_version(),
+        needs=tuple(adapter.needs),
+        script=adapter.script,
+        refusals=tuple(adapter.refusals),
+        ships_importer=adapter.ships_importer,
+        ships_exporter=adapter.ships_exporter,
+        run_limit=adapter.run_limit,
+    )
 
 
 def _warn_always() -> None:
