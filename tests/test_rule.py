@@ -11,7 +11,19 @@ from nir_interop.explain.probes.candidates import NOT_RUN
 from nir_interop.graphs import Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.reference import simulate
-from nir_interop.rule import AXES, NIR_MEANING, Axis, AxisOfRule, Decay, Gain, ResetKind, Timing, UpdateRule
+from nir_interop.rule import (
+    AXES,
+    NIR_MEANING,
+    Axis,
+    AxisOfRule,
+    Decay,
+    FeedbackBias,
+    Gain,
+    ResetKind,
+    SpikeFrom,
+    Timing,
+    UpdateRule,
+)
 from nir_interop.vocabulary import Cause
 
 DT, SIZE = 1e-3, 4
@@ -20,6 +32,7 @@ ODD = [(axis, value) for axis, value in VALUES if value is not axis.nir]
 BESIDE = {
     Timing.CARRIED: NIR_MEANING.but(reset=ResetKind.SUBTRACT),
     Gain.COMPLEMENT: NIR_MEANING.but(decay=Decay.EXPONENTIAL),
+    FeedbackBias.AT_ONCE: NIR_MEANING.but(spike_from=SpikeFrom.PREVIOUS),
 }
 """Value → the rule beside which it makes a difference, where that is not NIR's own."""
 NAMES = [f"{axis.name}={value.value}" for axis, value in ODD]

@@ -84,6 +84,20 @@ class Circuit(Enum):
     """It feeds itself through weights with a bias."""
     NESTED_CYCLE = "nested_cycle"
     """The same, in a graph of its own."""
+    PLAIN_CYCLE = "plain_cycle"
+    """It feeds itself through weights without a bias."""
+    NESTED_PLAIN_CYCLE = "nested_plain_cycle"
+    """The same, in a graph of its own."""
+
+    @property
+    def nested(self) -> bool:
+        """Whether a part of it is a graph of its own."""
+        return self in (Circuit.NESTED_CYCLE, Circuit.NESTED_PLAIN_CYCLE)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it feeds itself without a bias."""
+        return self in (Circuit.PLAIN_CYCLE, Circuit.NESTED_PLAIN_CYCLE)
 
 
 @dataclass(frozen=True)
@@ -128,7 +142,8 @@ class NeuronCondition:
         parts += [(6, self.tau)] if self.tau is not None else []
         parts += [(12, "")] if self.off_threshold else []
         parts += {Circuit.SINGLE: [], Circuit.CHAIN: [(0, "")]}.get(self.circuit, [(1, "")])
-        parts += [(4, "")] if self.circuit is Circuit.NESTED_CYCLE else []
+        parts += [(4, "")] if self.circuit.nested else []
+        parts += [(14, "")] if self.circuit.plain else []
         if self.gains is not None:
             parts += [(5, _BY_GAIN.index(self.gains.r)), (13, _BY_GAIN.index(self.gains.w_in))]
         parts += [(2, self.dt)] if self.dt is not None else []

@@ -267,10 +267,23 @@ class SpikeFrom(Axis):
         "spikes are read from the membrane before the update",
         "reads spikes from the membrane before the update",
     )
+    PREVIOUS_RESET = (
+        "previous_reset",
+        r":math:`s_t = [v_{t-1} > \theta]`, and the reset comes before the update,"
+        "\n"
+        r":math:`v_t = a\,\mathrm{reset}(v_{t-1}, s_t) + g\,x_t`: one step late per layer, and nothing else",
+        "spikes are read from the membrane before the update, which is reset before it is updated",
+        "reads spikes from the membrane before the update, and resets it before it updates it",
+    )
+
+    @property
+    def late(self) -> bool:
+        """Whether a step's spikes are known before its input."""
+        return self is not SpikeFrom.UPDATED
 
 
 class FeedbackBias(Axis):
-    """What a bias on a cycle's delayed edge gives at the first step."""
+    """What a cycle feeds back: what a bias on its delayed edge gives at the first step, and whether an edge is delayed."""
 
     PRESENT = (
         "present",
@@ -283,6 +296,13 @@ class FeedbackBias(Axis):
         "Nothing is on the delayed edge at t = 0.",
         "a feedback's bias is missing at the first step",
         "leaves out a feedback's bias at the first step",
+    )
+    AT_ONCE = (
+        "at_once",
+        "No edge is delayed at a neuron whose spikes are late anyway (see ``spike_from``): they go back in the step in which\n"
+        "they leave it.  A bias is there at t = 0.",
+        "feeds late spikes back in the step in which they leave the layer",
+        "feeds late spikes back in the step in which they leave the layer",
     )
 
 
@@ -503,7 +523,7 @@ AXES = (
     AxisOfRule("floor", Cause.FLOOR, {}, _THRESHOLD),
     AxisOfRule("start", Cause.START),
     AxisOfRule("spike_from", Cause.LAYER_DELAY, {}, _THRESHOLD),
-    AxisOfRule("feedback_bias", Cause.FEEDBACK_BIAS_AT_START),
+    AxisOfRule("feedback_bias", Cause.FEEDBACK_BIAS_AT_START, {FeedbackBias.AT_ONCE: Cause.CYCLE_ORDER}),
     AxisOfRule(
         "time_step",
         causes={TimeStep.FIXED: Cause.DT_FIXED, TimeStep.UNIT: Cause.TIME_UNIT, TimeStep.INFERRED: Cause.DT_GUESSED},

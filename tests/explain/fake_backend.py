@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nir_interop.errors import RunFailed
-from nir_interop.graphs import NEURONS, SPIKING, STATELESS, Graph
+from nir_interop.graphs import NEURONS, SPIKING, STATELESS, Graph, Node
 from nir_interop.recording import MEMBRANE_SAMPLES, Recording
 from nir_interop.rule import (
     NIR_MEANING,
@@ -138,7 +138,7 @@ class FakeBackend:
 
     def __call__(self, graph: Graph, stimulus: Values, dt: float) -> Recording:
         step = DEFAULT_DT if Cause.DT_DEFAULT in self.faults else dt
-        wiring = wire(graph, self.faults, lambda node: node.kind == "Delay" and bool((delay_in_steps(node, step) > 0).all()))
+        wiring = wire(graph, self.faults, lambda node: self._knows_ahead(node, step))
         self._check(wiring)
         key = _signature(wiring, step, stimulus.shape[1:])
         with np.errstate(over="ignore", invalid="ignore"):
@@ -150,6 +150,14 @@ class FakeBackend:
         if Cause.STATE_CARRIED in self.faults:
             self._carried[key] = memory
         return recording
+
+    def _knows_ahead(self, node: Node, step: float) -> bool:
+        """Whether what a node gives in a step is known before what it gets in it."""
+        if node.kind == "Delay":
+            return bool((delay_in_steps(node, step) > 0).all())
+        rule = self.rule
+        late = rule.spike_from in (SpikeFrom.PREVIOUS, SpikeFrom.PREVIOUS_RESET)
+        return node.kind in SPIKING and late and rule.feedback_bias is FeedbackBias.AT_ONCE
 
     def forget(self) -> None:
         """Start from zero again."""
@@ -210,10 +218,15 @@ class FakeBackend:
                     }
                     now[name] = self._advance(wiring, name, parts, memory)
                 kept[name].append(now[name])
-                if name in membranes:
+                if name in membranes and name not in wiring.late:
                     membranes[name].append(memory.elements[name].v)
             for name in wiring.late:
-                memory.elements[name].take(sum(now[source] for source in sources[name]))
+                element, x_late = memory.elements[name], sum(now[source] for source in sources[name])
+                if isinstance(element, Cell):
+                    element.step(x_late)
+                    membranes[name].append(element.v)
+                else:
+                    element.take(x_late)
             memory.waiting.update({source: now[source] for source in memory.waiting})
         return Recording(
             outputs={name: _counts(kept[name]) for name, node in sorted(wiring.nodes.items()) if node.kind == "Output"},
@@ -223,6 +236,8 @@ class FakeBackend:
 
     def _advance(self, wiring: Wiring, name: str, parts: Mapping[str, Values], memory: _Memory) -> Values:
         element = memory.elements.get(name)
+        if isinstance(element, Cell) and name in wiring.late:
+            return element.give()
         if isinstance(element, Line):
             if name in wiring.late:
                 return element.give(taken=False)

@@ -29,6 +29,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import (
     NIR_MEANING,
+    Axis,
     Comparison,
     Decay,
     FeedbackBias,
@@ -67,6 +68,12 @@ def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
     rule = NIR_MEANING.but(**chosen)
     if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
         rule = rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
+    if rule.spike_from is SpikeFrom.PREVIOUS_RESET:
+        subtracts = rule.reset in (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL)
+        if rule.timing is not Timing.SAME_STEP or (kind == "IF" and subtracts and rule.decay is Decay.EULER):
+            rule = rule.but(spike_from=SpikeFrom.PREVIOUS)  # no candidate, or the same
+    if not rule.spike_from.late and rule.feedback_bias is FeedbackBias.AT_ONCE:
+        rule = rule.but(feedback_bias=FeedbackBias.PRESENT)  # nothing is late: the same
     once = rule.reset is ResetKind.SUBTRACT and rule.spikes is SpikesPerStep.ONE
     return rule if once or rule.timing is not Timing.CARRIED else rule.but(timing=Timing.SAME_STEP)  # no candidate
 
@@ -94,6 +101,11 @@ def test_fixed_point_arithmetic_is_identified(kind: str) -> None:
     assert identified.mismatched == 0
 
 
+LATE: dict[str, Axis] = {
+    "spike_from": SpikeFrom.PREVIOUS_RESET,
+    "reset": ResetKind.SUBTRACT,
+    "feedback_bias": FeedbackBias.AT_ONCE,
+}
 FAKES = {
     "faultless": ("LIF", FakeBackend(), NIR_MEANING),
     "exponential, r ignored": (
@@ -110,6 +122,16 @@ FAKES = {
         "LIF",
         FakeBackend(axes={"reset": ResetKind.SUBTRACT, "timing": Timing.CARRIED}),
         NIR_MEANING.but(reset=ResetKind.SUBTRACT, timing=Timing.CARRIED),
+    ),
+    "late spikes, reset before the update, fed back at once": (
+        "LIF",
+        FakeBackend(axes=LATE),
+        NIR_MEANING.but(**LATE),
+    ),
+    "late spikes, reset behind the update, fed back at once": (
+        "CubaLIF",
+        FakeBackend(axes=LATE | {"spike_from": SpikeFrom.PREVIOUS}),
+        NIR_MEANING.but(**LATE | {"spike_from": SpikeFrom.PREVIOUS}),
     ),
     "layer delay, floor, at or above": (
         "LIF",

@@ -14,14 +14,26 @@ from nir_interop.explain.probes import (
     neuron,
     stimuli,
 )
-from nir_interop.explain.probes.battery import ALL, COMPARISON, DT, STAGES
+from nir_interop.explain.probes.battery import ALL, COMPARISON, DT, LATE_FEEDBACK, STAGES
 from nir_interop.explain.probes.candidates import NOT_RUN, axes, extended, first_candidates
 from nir_interop.explain.probes.neurons import single
 from nir_interop.explain.probes.tie_breaking import INPUTS, equality, separating
 from nir_interop.fingerprint import Gains, GainState, Wiring
 from nir_interop.graphs import NEURONS, STATELESS, validate
 from nir_interop.reference import simulate
-from nir_interop.rule import NIR_MEANING, Axis, Comparison, Decay, Gain, Precision, ResetKind, SpikesPerStep, Start, UpdateRule
+from nir_interop.rule import (
+    NIR_MEANING,
+    Axis,
+    Comparison,
+    Decay,
+    Gain,
+    Precision,
+    ResetKind,
+    SpikeFrom,
+    SpikesPerStep,
+    Start,
+    UpdateRule,
+)
 
 SAME_EQUATION = {
     ("gain", Gain.COMPLEMENT): "one minus the Euler decay is the Euler gain",
@@ -52,12 +64,16 @@ def test_some_probe_tells_each_value_of_each_axis_from_nirs_meaning(kind: str, f
     if flip == "reset=subtract_all":
         rule = rule.but(spikes=SpikesPerStep.MANY)
         other = rule.but(reset=ResetKind.SUBTRACT)
+    elif flip == "spike_from=previous_reset":
+        other = NIR_MEANING.but(spike_from=SpikeFrom.PREVIOUS)
+    elif flip == "feedback_bias=at_once":
+        rule, other = (each.but(spike_from=SpikeFrom.PREVIOUS) for each in (rule, NIR_MEANING))
     elif flip == "timing=carried":
         rule = rule.but(reset=ResetKind.SUBTRACT)
         other = NIR_MEANING.but(reset=ResetKind.SUBTRACT)
     else:
         other = NIR_MEANING
-    for probe in BATTERY:
+    for probe in (*BATTERY, *LATE_FEEDBACK):
         if not probe.fits(kind):
             continue
         question = Question.of(probe, kind, gains_of(kind)[0])

@@ -166,6 +166,14 @@ class _Guided(SteppedNeuron):
             self.tally.value_bound = max(self.tally.value_bound, float(kept["e"].max()) if kept["e"].numel() else 0.0)
         return Trace(trace.output, kept, trace.membrane)
 
+    def ahead(self, state: State) -> Tensor:
+        """The decisions of the next step; they are counted when the neuron advances."""
+        counted = dict(vars(self.tally))
+        self.steps, self.bounded.bound, self.bounded.before = int(state["t"]), state["e"], state["e"]
+        spikes = super().ahead(state)
+        vars(self.tally).update(counted)
+        return spikes
+
     def current(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """What reaches the membrane; what rounding did to it reaches the membrane's bound."""
         synapse = self.bounded_synapse
@@ -196,7 +204,7 @@ class _Guided(SteppedNeuron):
         self._count_ties(decisive, other)
         if not other.any():
             return own
-        bound = self.bounded.before if self.from_previous else self.bounded.bound
+        bound = self.bounded.before if self.from_previous and not self.reset_first else self.bounded.bound
         high = torch.maximum(own, theirs)
         beyond = torch.isinf(bound)
         apart, float_apart = (decisive - high * self.threshold).abs(), 4 * UNIT * (high * self.threshold).abs()

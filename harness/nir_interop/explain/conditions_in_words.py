@@ -33,6 +33,8 @@ _CIRCUITS: Mapping[Circuit, str] = {
     Circuit.CHAIN: "a chain of two layers",
     Circuit.CYCLE: "a recurrence with a bias",
     Circuit.NESTED_CYCLE: "a recurrence with a bias, nested",
+    Circuit.PLAIN_CYCLE: "a recurrence without a bias",
+    Circuit.NESTED_PLAIN_CYCLE: "a recurrence without a bias, nested",
 }
 _PHRASES: Mapping[Form | Written | Join | Recurrence | Nesting | Outputs, str] = {
     Form.ALONE: "alone",

@@ -25,7 +25,7 @@ from nir_interop.explain.probes import (
     stimuli,
     written,
 )
-from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, RESET, RESPONSE, START
+from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, LATE_FEEDBACK, RESET, RESPONSE, START
 from nir_interop.explain.probes.candidates import extended, first_candidates
 from nir_interop.explain.probes.evidence import Neighbour, evidence
 from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, equality, separating
@@ -152,6 +152,9 @@ class Inquiry:
             self.rules = extended(self.rules, self.kind, stage)
             for question in self._comparisons() if stage == COMPARISON else self._questions(stage):
                 self._narrow(question)
+            if stage == FEEDBACK and any(rule.spike_from.late for rule in self.rules):
+                for question in self._questions(stage, LATE_FEEDBACK):
+                    self._narrow(question)
         self._rewrite()
         for question in separating(self.kind, self.rules, accepted(asked for asked, _ in self.answered)):
             self._narrow(question)
@@ -216,8 +219,8 @@ class Inquiry:
                 ends = str(Status.WRONG_SHAPE), str(error)
             self.misrun.append(Refusal(way, *ends))
 
-    def _questions(self, stage: str) -> Iterator[Question]:
-        for probe in BATTERY:
+    def _questions(self, stage: str, battery: Iterable[Probe] = BATTERY) -> Iterator[Question]:
+        for probe in battery:
             if probe.stage == stage and probe.fits(self.kind):
                 asked = replace(probe, dt=1.0) if stage != RESPONSE and self.in_steps() else probe
                 for gains in self.places if probe.every_gain else self.places[:1]:

@@ -24,7 +24,6 @@ from nir_interop.rule import (
     Order,
     Precision,
     ResetKind,
-    SpikeFrom,
     SpikesPerStep,
     Timing,
     UpdateRule,
@@ -104,7 +103,7 @@ def refuse_rule(name: str, rule: UpdateRule) -> None:
     odd = {
         Cause.SPIKES_PER_STEP: rule.spikes is SpikesPerStep.MANY,
         Cause.FLOOR: rule.floor is not Floor.NONE,
-        Cause.LAYER_DELAY: rule.spike_from is SpikeFrom.PREVIOUS,
+        Cause.LAYER_DELAY: rule.spike_from.late,
         Cause.ROUNDING: rule.precision is Precision.FIXED,
     }
     for cause, is_so in odd.items():

@@ -217,7 +217,7 @@ class SteppedNeuron:
         self.synapse = synapse_integrator(node, shape, dt, rule) if "tau_syn" in node.params else None
         self.initial = start_value(node, shape, rule)
         self.late, self.carried = rule.timing is Timing.NEXT_STEP, rule.timing is Timing.CARRIED
-        self.from_previous = rule.spike_from is SpikeFrom.PREVIOUS
+        self.from_previous, self.reset_first = rule.spike_from.late, rule.spike_from is SpikeFrom.PREVIOUS_RESET
         self.spiking = "v_threshold" in node.params
         if self.spiking:
             self._decide(node)
@@ -269,6 +269,9 @@ class SteppedNeuron:
 
         Returns the membrane after the step, the spikes, and the membrane that was compared.
         """
+        if self.reset_first:
+            spikes = self.fire(v, spikes)
+            return self.membrane.advance(self.reset(v, spikes), drive), spikes, v
         advanced = self.membrane.advance(v, drive)
         if self.late:
             advanced = self.reset(advanced, last)
@@ -277,6 +280,10 @@ class SteppedNeuron:
             decisive = carry(v, decisive, self.threshold)
         spikes = self.fire(decisive, spikes)
         return (advanced if self.late else self.reset(advanced, spikes)), spikes, decisive
+
+    def ahead(self, state: State) -> Tensor:
+        """The spikes of the next step before its input is known, of a neuron that reads them from the membrane before."""
+        return self.fire(state["v"], torch.empty_like(state["v"]))[None]
 
     def current(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """What reaches the membrane at each step [A], through the synapse where there is one, and what that remembers."""

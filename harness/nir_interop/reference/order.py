@@ -37,7 +37,7 @@ class Stage:
     nodes : in the order of evaluation within a step, ``ahead`` last
     cyclic : whether the stage must be run step by step
     delayed : edges inside the stage whose value is the one of the step before
-    ahead : the Delays that break cycles; in each step their output is known before their input
+    ahead : the nodes that break cycles, since in each step their output is known before their input
     """
 
     nodes: tuple[str, ...]
@@ -49,7 +49,7 @@ class Stage:
 def stages(graph: Graph, is_delayed: Callable[[str], bool]) -> tuple[Stage, ...]:
     """Divide an inlined graph into stages, each after those it depends on.
 
-    is_delayed : whether a node is a Delay of at least one step
+    is_delayed : whether a node's output is known before its input, as that of a Delay of at least one step
 
     Raises InvalidGraph where cycles lie within cycles so deep that finding the edges that wait takes more than MOST_LOOKS.
     """

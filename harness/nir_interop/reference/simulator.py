@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -106,9 +107,9 @@ class Simulator:
         single = bool(given) and all(each.precision is Precision.FLOAT32 for each in given)
         self.precision, self.dtype = (Precision.FLOAT32, torch.float32) if single else (Precision.FLOAT64, torch.float64)
         self._neuron = neuron or self._ruled
-        self.stages = stages(self.graph, self._is_delayed)
         self.elements = {name: self._element(name, node) for name, node in self.graph.primitives()}
-        self.delays = {name: element for name, element in self.elements.items() if isinstance(element, Delay)}
+        self.early = {name: element for name, element in self.elements.items() if self._is_early(element, name)}
+        self.stages = stages(self.graph, self.early.__contains__)
         self.sources = {name: self.graph.into(name) for name in self.graph.nodes}
         self.inputs = input_shapes(self.graph, self.shapes)
         self.sample = sample_shape(self.inputs)
@@ -161,7 +162,7 @@ class Simulator:
         sources = {source for source, _ in stage.delayed}
         collected: dict[str, list[Tensor]] = {name: [] for name in stage.nodes}
         for t in range(steps):
-            now = {name: self.delays[name].ahead(memory.nodes[name]) for name in stage.ahead}
+            now = {name: self.early[name].ahead(memory.nodes[name]) for name in stage.ahead}
             for name in stage.nodes:
                 parts = [
                     memory.delayed[source] if (source, name) in stage.delayed
@@ -230,11 +231,14 @@ class Simulator:
         fixed = rule.precision is Precision.FIXED
         return SteppedNeuron(node, shape, dt, rule if fixed else rule.but(precision=self.precision))
 
-    def _is_delayed(self, name: str) -> bool:
+    def _is_early(self, element: Element, name: str) -> TypeGuard[Delay | SteppedNeuron]:
+        """Whether a node's output is known before its input: of a Delay of a step or more, and of late spikes that are fed
+        back at once."""
         node = self.graph.nodes[name]
-        if not isinstance(node, Node) or node.kind != "Delay":
-            return False
-        return bool((delay_steps(node, self.shapes[name][0], self.dt) > 0).all())
+        if isinstance(element, Delay) and isinstance(node, Node):
+            return bool((delay_steps(node, self.shapes[name][0], self.dt) > 0).all())
+        rule = element.rule if isinstance(element, SteppedNeuron) and element.spiking else NIR_MEANING
+        return rule.feedback_bias is FeedbackBias.AT_ONCE and rule.spike_from.late
 
     def _flag_delay(self, name: str, node: Node) -> None:
         steps = np.asarray(node["delay"]) / self.dt

@@ -66,6 +66,10 @@ class Cell:
             old, self.i = self.i, self.a_syn * self.i + self.g_syn * x + self.c_syn
             x = old if self.rule.order is Order.MEMBRANE_FIRST else self.i
         before = self.v
+        if self.spiking and self.rule.spike_from is SpikeFrom.PREVIOUS_RESET:
+            self.spikes = self.give()
+            self.v = self.a * self._reset(before, self.spikes) + self.g * x + self.c
+            return self.spikes
         v = self.a * before + self.g * x + self.c
         if not self.spiking:
             self.v = v
@@ -79,6 +83,10 @@ class Cell:
         self.spikes = self._spikes(decisive)
         self.v = v if late else self._reset(v, self.spikes)
         return self.spikes
+
+    def give(self) -> Values:
+        """The spikes of this step, of a neuron that reads them from the membrane before."""
+        return self._spikes(self.v)
 
     def _value(self, name: str, default: float) -> Values:
         value = np.float64(self.node.params.get(name, np.array(default)))

@@ -139,6 +139,14 @@ def _circuits() -> list[Probe]:
     ]
 
 
+def _plain_cycles() -> list[Probe]:
+    shared: dict[str, Any] = {"waveform": stimuli.noise, "level": (0.5, 3.0), "kinds": SPIKING_NEURONS, "batch": 32}
+    return [
+        Probe(stage=FEEDBACK, circuit=Circuit.PLAIN_CYCLE, seed=24, **shared),
+        Probe(stage=FEEDBACK, circuit=Circuit.NESTED_PLAIN_CYCLE, seed=32, **shared),
+    ]
+
+
 def _random() -> list[Probe]:
     """Evidence for the whole rule; what the battery leaves over gets more of them (see ``tie_breaking``)."""
     shared: dict[str, Any] = {"stage": ALL, "waveform": stimuli.random, "level": (0.3, 8.0), "steps": 24}
@@ -151,3 +159,6 @@ def _random() -> list[Probe]:
 
 
 BATTERY: tuple[Probe, ...] = (*_response(), *_start(), *_reset(), *_collapse(), *_circuits(), *_random())
+
+LATE_FEEDBACK: tuple[Probe, ...] = tuple(_plain_cycles())
+"""Asked beside the battery where spikes are late: whether what is fed back waits for another step."""

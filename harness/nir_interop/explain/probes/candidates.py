@@ -55,7 +55,7 @@ def axes(kind: str, stage: str) -> Values:
         if "tau_syn" in names:
             chosen |= {"synapse_gain": tuple(Gain), "input_weight": (Use.USED, Use.IGNORED), "order": tuple(Order)}
         if spiking:
-            chosen |= {"spike_from": tuple(SpikeFrom), "floor": tuple(Floor)}
+            chosen |= {"spike_from": (SpikeFrom.UPDATED, SpikeFrom.PREVIOUS), "floor": tuple(Floor)}
     elif stage == START:
         if "v_leak" in names:
             chosen["leak"] = tuple(LeakUse) if "tau_syn" in names else (LeakUse.USED, LeakUse.IGNORED, LeakUse.ADDED)
@@ -69,6 +69,7 @@ def axes(kind: str, stage: str) -> Values:
             chosen["threshold"] = (Use.USED, Use.COLLAPSED)
     elif spiking and stage == RESET:
         chosen |= {"reset": tuple(ResetKind), "timing": tuple(Timing), "spikes": tuple(SpikesPerStep)}
+        chosen["spike_from"] = (SpikeFrom.PREVIOUS, SpikeFrom.PREVIOUS_RESET)
     elif spiking and stage == COMPARISON:
         chosen["comparison"] = tuple(Comparison)
     elif spiking and stage == FEEDBACK:
@@ -84,9 +85,15 @@ def extended(rules: Iterable[UpdateRule], kind: str, stage: str) -> list[UpdateR
 @cache
 def _extensions(rule: UpdateRule, kind: str, stage: str) -> tuple[UpdateRule, ...]:
     kept = {name: options for name, options in axes(kind, stage).items() if getattr(rule, name) is not Use.IGNORED}
+    if stage == RESET and not rule.spike_from.late:
+        kept.pop("spike_from", None)
+    if stage == FEEDBACK and not rule.spike_from.late:
+        kept |= {name: tuple(each for each in options if each is not FeedbackBias.AT_ONCE) for name, options in kept.items()}
     found = []
     for chosen in itertools.product(*kept.values()):
         candidate = rule.but(**dict(zip(kept, chosen, strict=True)))
+        if not _distinct(candidate, kind):
+            continue
         once = candidate.spikes is SpikesPerStep.ONE
         if candidate.reset is ResetKind.SUBTRACT_ALL and once:
             continue  # one spike at most: the same as SUBTRACT
@@ -94,6 +101,14 @@ def _extensions(rule: UpdateRule, kind: str, stage: str) -> tuple[UpdateRule, ..
             continue  # not known of any library, and told apart from nothing after a reset to a value
         found.append(candidate)
     return tuple(found)
+
+
+def _distinct(rule: UpdateRule, kind: str) -> bool:
+    """Whether a rule that resets before the update is another than the one that resets behind it."""
+    if rule.spike_from is not SpikeFrom.PREVIOUS_RESET:
+        return True
+    adds_up = not {"tau", "tau_mem"} & {*PARAMETERS[kind]} and rule.decay is not Decay.NINE_TENTHS
+    return rule.timing is Timing.SAME_STEP and not (adds_up and rule.reset in (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL))
 
 
 @cache

@@ -124,13 +124,15 @@ def chain(node: Node, size: int, weight: float) -> Graph:
     return _path({"first": node, "weights": Node("Linear", {"weight": mixed.astype(np.float32)}), "second": node}, size)
 
 
-def cycle(node: Node, size: int, weight: float, bias: float, *, nested: bool) -> Graph:
-    """A neuron that feeds itself through an Affine, at the top level or in a graph of its own.
+def cycle(node: Node, size: int, weight: float, bias: float | None, *, nested: bool) -> Graph:
+    """A neuron that feeds itself through an Affine, or through a Linear, at the top level or in a graph of its own.
 
     The inner graph of a nested one is what libraries know as a recurrent layer: its nodes are called ``lif`` and ``w_rec``.
     """
     turned = weight * np.roll(np.eye(size), 1, axis=1)
-    back = Node("Affine", {"weight": turned.astype(np.float32), "bias": np.full(size, bias, dtype=np.float32)})
+    weights = {"weight": turned.astype(np.float32)}
+    biased = {} if bias is None else {"bias": np.full(size, bias, dtype=np.float32)}
+    back = Node("Linear" if bias is None else "Affine", weights | biased)
     inside = {"lif": node, "w_rec": back}
     around = (("lif", "w_rec"), ("w_rec", "lif"))
     ends = {"input": _port("Input", size), "output": _port("Output", size)}

@@ -19,7 +19,7 @@ from nir_interop.graphs import SPIKING, Array, Graph, Node
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.reference.neurons import SteppedNeuron, membrane_integrator, start_value, synapse_integrator
-from nir_interop.rule import Floor, LeakUse, Precision, SpikesPerStep, Start, UpdateRule
+from nir_interop.rule import FeedbackBias, Floor, LeakUse, Precision, SpikesPerStep, Start, UpdateRule
 
 Values = NDArray[np.float64]
 
@@ -116,7 +116,8 @@ class Question:
             return single(self.node, SIZE)
         if self.probe.circuit is Circuit.CHAIN:
             return chain(self.node, SIZE, weight / FEEDBACK)
-        return cycle(self.node, SIZE, weight, weight, nested=self.probe.circuit is Circuit.NESTED_CYCLE)
+        circuit = self.probe.circuit
+        return cycle(self.node, SIZE, weight, None if circuit.plain else weight, nested=circuit.nested)
 
     def response(self, rule: UpdateRule) -> Key:
         """The numbers that a rule makes of this neuron, without threshold: equal numbers, equal membranes."""
@@ -149,7 +150,9 @@ class Question:
     def key(self, rule: UpdateRule) -> Key:
         """Rules with equal keys answer alike."""
         key: Key = self.response(rule)
-        if self.probe.circuit is not Circuit.SINGLE:
+        if self.probe.circuit.plain:
+            key += (rule.feedback_bias is FeedbackBias.AT_ONCE,)
+        elif self.probe.circuit is not Circuit.SINGLE:
             key += (rule.feedback_bias,)
         if not self.spiking:
             return key
