@@ -77,7 +77,8 @@ output = np.moveaxis(output, -1, 2) if output.ndim == 5 else output
     def load(self, path: Path, dt: float) -> Model:
         """The importer runs what it builds, on a step of silence, the least that it takes.
 
-        It also draws every parameter before it takes the graph's.  Nothing depends on either, and traced whole they take no time.
+        It also draws every parameter before it takes the graph's.  Nothing depends on either, and traced as a whole neither takes
+        any time.
         """
         graph = read_graph(path)
         known = frozenset(_names(graph, ""))
