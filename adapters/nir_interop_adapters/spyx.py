@@ -11,15 +11,19 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import spyx.axn
+import spyx.fn
 import spyx.nir
 import spyx.nn as snn
 from flax import nnx
 from numpy.typing import NDArray
 
 from nir_interop.backends.adapter import Adapter, read_graph
-from nir_interop.backends.building import chain, folded_arrays, folded_factors, gain_ratio
+from nir_interop.backends.building import chain, folded_arrays, folded_factors, gain_ratio, scales
 from nir_interop.backends.watching import counts, nodes_of
 from nir_interop.errors import CannotBuild
+from nir_interop.learning import Samples, TrainingSettings
 from nir_interop.networks import IF, LI, LIF, Affine, Conv, CubaLIF, Flatten, Layer, Network, Neuron, Pool2d, PoolKind
 from nir_interop.networks.layers import Parameter, per_neuron, uniform
 from nir_interop.recording import MEMBRANE_SAMPLES, Recording
@@ -31,6 +35,8 @@ _NEURONS = (snn.IF, snn.LIF, snn.CuBaLIF, snn.RIF, snn.RLIF, snn.RCuBaLIF, snn.P
 _STATEFUL = (*_NEURONS, snn.LI)
 _WITH_CURRENT = (snn.CuBaLIF, snn.RCuBaLIF)
 """Their state is the membrane and the current, side by side on the last axis."""
+_SLOPE = 2.0
+"""Of the surrogate gradient, 1 - k |x| near the threshold: the library's default."""
 _XLA_FLAGS = "--xla_cpu_max_isa=AVX2"
 """Instructions that every processor of the last ten years has: wider ones add up in another order."""
 
@@ -123,6 +129,44 @@ output = np.moveaxis(output, -1, 2) if output.ndim == 5 else output
     def native_label(self, layer: Neuron, network: Network, dt: float, idiom: Idiom) -> str:
         names = {IF: "IF", LIF: "LIF", CubaLIF: "CuBaLIF", LI: "LI"}
         return ("" if layer.feedback is None else "R") + names.get(type(layer), type(layer).__name__)
+
+    def train(self, model: Built, samples: Samples, settings: TrainingSettings) -> dict[str, Array]:
+        """Adam of optax on spyx's own loss, without its smoothing of labels, through its triangular surrogate gradient.
+
+        The rate falls to 0 along a line; decays stay what they are, as NIR's parameters of neurons do in every library.
+        """
+        slope = _SLOPE if settings.surrogate_slope is None else settings.surrogate_slope
+        for layer in model.chain.layers:
+            if isinstance(layer, _NEURONS):
+                layer.spike = spyx.axn.triangular(slope)
+        definition, weights, rest = nnx.split(model.chain, _is_weight, ...)
+        batches = [chosen for epoch in range(settings.epochs) for chosen in settings.batches(len(samples), epoch)]
+        by = scales(model.network, model.factors)
+        factors = {path: float(np.mean(by[key])) for key, path in _paths(model).items()}
+        rates = jax.tree_util.tree_map_with_path(
+            lambda path, _: settings.learning_rate * factors[tuple(each.key for each in path[:3])], weights
+        )
+        optimizer = optax.chain(
+            optax.scale_by_adam(),
+            optax.scale_by_schedule(optax.linear_schedule(-1.0, 0.0, len(batches))),
+        )
+        loss = spyx.fn.integral_crossentropy(smoothing=0.0, time_axis=0)
+
+        def update(weights: Any, memory: Any, inputs: Any, labels: Any) -> Any:
+            def of(weights: Any) -> Any:
+                return loss(snn.run(nnx.merge(definition, weights, rest), inputs)[0], labels)
+
+            changes, memory = optimizer.update(jax.grad(of)(weights), memory)
+            return optax.apply_updates(weights, jax.tree.map(jnp.multiply, changes, rates)), memory
+
+        updated = jax.jit(update)
+        memory = optimizer.init(weights)
+        for chosen in batches:
+            x = np.asarray(samples.pick(chosen), dtype=np.float32)
+            x = np.moveaxis(x, 2, -1) if x.ndim == 5 else x
+            weights, memory = updated(weights, memory, jnp.asarray(x), jnp.asarray(samples.labels[chosen]))
+        nnx.update(model.chain, weights)
+        return {key: np.float64(value) / by[key] for key, value in _weights(model).items()}
 
     def export(self, model: Built, sample: Array, dt: float) -> Any:
         ends = model.network.input_shape, model.network.shapes()[model.network.layers[-1].name]
@@ -292,6 +336,35 @@ def _ratio(network: Network, layer: Neuron, dt: float) -> Array:
     if isinstance(layer, CubaLIF):
         return gain_ratio(network, layer, r=(layer.r, layer.tau_mem / step), w_in=(layer.w_in, layer.tau_syn / step))
     raise CannotBuild(f"layer {layer.name!r}: spyx has no {type(layer).__name__}")
+
+
+def _is_weight(path: tuple[Any, ...], value: Any) -> bool:
+    """Whether a parameter is one of the network's, which training changes."""
+    return path[-1] in ("kernel", "bias", "recurrent_w")
+
+
+def _paths(model: Built) -> dict[str, tuple[Any, ...]]:
+    """Key of a parameter in the network → its path in the chain."""
+    words = {"weight": "kernel", "bias": "bias", "feedback.weight": "recurrent_w"}
+    found = {}
+    for key in model.network.parameters():
+        name, _, what = key.partition(".")
+        found[key] = ("layers", model.names.index(name), words[what])
+    return found
+
+
+def _weights(model: Built) -> dict[str, Array]:
+    """Key of a parameter in the network → what the chain has, in NIR's order of axes and columns."""
+    found: dict[str, Array] = {}
+    for key, (_, number, word) in _paths(model).items():
+        value = np.asarray(getattr(model.chain.layers[number], word)[...])
+        if word == "kernel" and value.ndim == 4:
+            value = value.transpose(3, 2, 0, 1)
+        elif word != "bias":
+            value = value.T
+        columns = model.flat.get(number - 1) if word == "kernel" and value.ndim == 2 else None
+        found[key] = value if columns is None else value[:, columns]
+    return found
 
 
 def _linear(layer: Affine, arrays: Mapping[str, Array], order: Array | None) -> Any:
