@@ -34,12 +34,14 @@ class Recording:
     membranes : per neuron node, the membrane after the reset [V], float32 or float64,
         axes (T, min(B, MEMBRANE_SAMPLES), \\*shape); only where the backend keeps it
     margin : the smallest distance \\|v − θ\\| of any spike decision in units of θ, or None where unknown
+    left_out : nodes of the graph that the model which was run does not hold, where a backend told; they are not saved
     """
 
     outputs: Mapping[str, Array]
     spikes: Mapping[str, Array] = field(default_factory=dict)
     membranes: Mapping[str, Array] = field(default_factory=dict)
     margin: float | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def output(self) -> Array:
@@ -103,6 +105,6 @@ class Recording:
                             raise ValueError(f"{array.size} bytes for the shape {shape_text(shape)}")
                         array = np.unpackbits(array, count=math.prod(shape)).reshape(shape)
                     sections[entry["section"]][entry["name"]] = array
-                return cls(**sections, margin=document["margin"])
+                return cls(sections["outputs"], sections["spikes"], sections["membranes"], document["margin"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadStimulus(f"{str(path)!r}: not a recording ({shown(error)[1:-1]}); {how}") from error

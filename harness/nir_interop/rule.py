@@ -329,7 +329,7 @@ class TimeStep(Axis):
     )
     INFERRED = (
         "inferred",
-        r":math:`h = \tau/(1 + R)`, guessed from the neuron",
+        r":math:`h = \min \tau/(1 + R)`, guessed from the neurons of a layer: the smallest is that of all",
         "at a dt guessed from tau and r",
         "guesses dt from tau and r",
     )

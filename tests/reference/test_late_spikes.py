@@ -78,7 +78,7 @@ def test_a_guided_replay_takes_late_decisions_that_rounding_made(early: SpikeFro
     rng = np.random.default_rng(3)
     graph, x = network("LIF", rng), rng.normal(0.3, 0.5, (STEPS, BATCH, SIZE))
     rule = AT_ONCE.but(spike_from=early)
-    spikes, membranes = by_hand(graph, x, reset_first=early is SpikeFrom.PREVIOUS_RESET, wait=False)
+    _, membranes = by_hand(graph, x, reset_first=early is SpikeFrom.PREVIOUS_RESET, wait=False)
     cell = graph.nodes["neuron"]
     assert isinstance(cell, Node)
     # One threshold to which a membrane comes up within single precision: there the other decision is taken.

@@ -33,12 +33,12 @@ from nir_interop.rule import (
 from tests.strategies import DT, NEURON_KINDS, lif, neuron, node
 
 
-def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule) -> tuple[list[float], list[float]]:
-    """One neuron, one line an equation; returns outputs and membranes."""
+def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule, guessed: float) -> tuple[list[float], list[float]]:
+    """One neuron, one line an equation; returns outputs and membranes. guessed : the step of its layer under INFERRED"""
     tau = p.get("tau_mem", p.get("tau", math.inf))
     h = {TimeStep.GIVEN: DT, TimeStep.FIXED: 1e-4, TimeStep.UNIT: 1.0}.get(rule.time_step, DT)
     if rule.time_step is TimeStep.INFERRED and tau < math.inf:
-        h = tau / (1 + p["r"])
+        h = guessed
 
     def decay(t: float) -> float:
         if rule.decay is Decay.NINE_TENTHS:
@@ -126,9 +126,11 @@ def test_every_rule_does_what_its_equations_say(rule: UpdateRule, kind: str, see
     subject = SteppedNeuron(cell, (3,), DT, rule)
     trace = subject.sequence(torch.tensor(x), subject.start(1))
     membranes = trace.membrane.numpy()
+    tau = cell.params.get("tau_mem", cell.params.get("tau", np.array(math.inf)))
+    guessed = min(float(t) / (1 + float(r)) for t, r in zip(np.broadcast_to(tau, 3), cell.params["r"], strict=True))
     for column in range(3):
         p = {name: float(values[column]) for name, values in cell.params.items()}
-        outputs, expected = scalar_neuron(p, list(x[:, 0, column]), rule)
+        outputs, expected = scalar_neuron(p, list(x[:, 0, column]), rule, guessed)
         np.testing.assert_allclose(trace.output[:, 0, column].numpy(), outputs, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(membranes[:, 0, column], expected, rtol=1e-9, atol=1e-9)
 

@@ -34,6 +34,7 @@ OUTCOMES: tuple[Outcome, ...] = (
     Outcome(status="timeout", limit=20.0, timing=jobs.Timing(seconds=20.0)),
     jobs.Described(idioms={"portable": "as documented"}, fixed_dt=1e-4),
     jobs.StimulusMade(dataset="digits", steps=10, batch=2, objects={jobs.STIMULUS: "s.npz"}),
+    jobs.Ran(missing=("a", "b")),
     jobs.Trained(trained=True, shipped=True),
     jobs.Exported(rates={"lif1": 0.5}, spikes=7, graph=jobs.GraphFacts(digest="d", nodes=("a", "b"), order=("a",))),
     jobs.Compared(comparison=Comparison(Status.MISMATCH, mismatched=3, first_node="lif1"), missing=("a",), margin=0.1),

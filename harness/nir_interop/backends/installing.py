@@ -3,10 +3,12 @@ installed, as the backend of its name.
 
 An environment holds the library and what that brings.  Everything else comes from the environment this runs in, through a
 ``.pth`` file: torch is not installed again, and the library alone differs between the two backends.  Where the library asks
-for another version of something (``nir<=1.0.4``, say), pip puts that version in, where it comes first.
+for another version of something (``nir<=1.0.4``, say), pip puts that version in, where it comes first.  Where it asks for
+another Python, the environment is made with that one and holds everything itself.
 
-It is made in a hidden folder and moved to its name when it is complete: one that was there is replaced by a complete one or not
-at all.  Its interpreter finds its packages by where it lies, so moving does no harm.
+It is made in a hidden folder, started there, and moved to its name when it is complete: one that was there is replaced by a
+complete one or not at all, and what fails leaves nothing.  Its interpreter finds its packages by where it lies, so moving does
+no harm.
 """
 
 from __future__ import annotations
@@ -19,19 +21,21 @@ import sys
 import tempfile
 import tomllib
 import venv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import distributions
-from itertools import pairwise
 from pathlib import Path
 
 from nir_interop.backends.environments import BESIDE, COMMON, LABEL, Backend, backends, backends_in, canonical, requirements
+from nir_interop.backends.interpreters import other_interpreter
+from nir_interop.backends.locks import lock_of
+from nir_interop.backends.pip import Tell, pip
 from nir_interop.errors import BackendMissing, BadInput, UnknownName
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<rest>(?:[=<>!~].*|@.*)?)")
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]+\s*@")
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
-_NOT_FOUND = re.compile(r"satisfies the requirement (?P<which>.+?) \(from versions: (?P<versions>[^)]*)\)")
+_MAKING = ".making-"
 
 
 @dataclass(frozen=True)
@@ -50,39 +54,73 @@ class Wish:
     bare: bool = False
 
 
-def install(text: str, place: Path, options: Sequence[str] = (), label: str = "") -> Backend:
+@dataclass(frozen=True)
+class How:
+    """How an environment is made.
+
+    options : for pip, ``--find-links`` and the like
+    label : what stands behind ``==`` in its name; the version by default, with ``+local`` for a folder; none for a name alone
+    python : the interpreter to make it with, which then holds everything itself; None: this one, where it fits
+    unlocked : whether a name alone is what its extra asks for as pip finds it today, and not what its lock says
+    tell : told what pip says
+    """
+
+    options: tuple[str, ...] = ()
+    label: str = ""
+    python: Path | None = None
+    unlocked: bool = False
+    tell: Tell = lambda line: None
+
+
+def install(text: str, place: Path, how: How = How(), starts: Callable[[Backend], None] = lambda backend: None) -> Backend:
     """Make an environment and give the backend that lives there.
 
     text : ``norse==1.0.0`` or what else pip takes for a requirement, a wheel, or a folder with a checkout; the name alone of
         a backend that is not installed
     place : the folder of environments
-    options : for pip, ``--find-links`` and the like
-    label : what stands behind ``==`` in its name; the version by default, with ``+local`` for a folder; none for a name alone
+    starts : given the backend before it gets its place, raises BackendMissing where its library does not start
 
     Raises UnknownName for what is no library of a backend, BadInput for a file that is not there or a label that cannot be one,
-    BackendMissing with pip's last word where it fails.
+    BackendMissing with pip's last word where it fails; nothing is left then, and one that was there stays.
     """
-    if label and not LABEL.fullmatch(label):
-        raise BadInput(f"--label {label!r}: letters, digits and . _ - + ! may stand in it, the first is a letter or a digit")
+    if how.label and not LABEL.fullmatch(how.label):
+        raise BadInput(
+            f"--label {how.label!r}: letters, digits and . _ - + ! may stand in it, the first is a letter or a digit"
+        )
     wish = wished(text)
     own = wish.backend.own or wish.backend.library
+    other = other_interpreter(wish.backend.library, requirements(wish.backend.library), how.python)
     place = place.resolve()
     place.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".making-", dir=place))
+    draft = Path(tempfile.mkdtemp(prefix=_MAKING, dir=place))
     try:
-        python, site = _bare(draft)
-        _pip(python, [*options, "--no-deps", "--ignore-installed", wish.target], text)
-        found = next(iter(distributions(name=own, path=[str(site)])), None)
-        if found is None:
-            raise BackendMissing(f"{text}: what pip installed is not {own}; name a version, a wheel or a checkout of that")
-        _pip(python, [*options, f"{own}=={found.version}", *_others(wish, own)], text)
-        version = found.version + "+local" * (wish.local and "+" not in found.version)
-        name = wish.backend.library if wish.bare and not label else f"{wish.backend.library}=={label or version}"
-        home = place / name
-        shutil.rmtree(home, ignore_errors=True)
-        draft.rename(home)
+        found = _filled(draft / "new", wish, own, text, other, how)
+        version = found + "+local" * (wish.local and "+" not in found)
+        name = wish.backend.library if wish.bare and not how.label else f"{wish.backend.library}=={how.label or version}"
+        (draft / "new").rename(draft / name)
+        starts(_named(name, draft))
+        if (place / name).exists():
+            (place / name).rename(draft / "old")
+        (draft / name).rename(place / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    return _named(name, place)
+
+
+def _filled(home: Path, wish: Wish, own: str, text: str, other: Path | None, how: How) -> str:
+    """Make an environment and install into it; the version of the library in it."""
+    python, site = _bare(home) if other is None else _bare_with(other, home)
+    lock = lock_of(wish.backend) if wish.bare and not how.unlocked else None
+    options = [*how.options, *(["--constraint", str(lock)] if lock is not None and lock.is_file() else [])]
+    pip(python, [*options, "--no-deps", "--ignore-installed", wish.target], text, how.tell)
+    found = next(iter(distributions(name=own, path=[str(site)])), None)
+    if found is None:
+        raise BackendMissing(f"{text}: what pip installed is not {own}; name a version, a wheel or a checkout of that")
+    pip(python, [*options, f"{own}=={found.version}", *_others(wish, own)], text, how.tell)
+    return found.version
+
+
+def _named(name: str, place: Path) -> Backend:
     return next(each for each in backends_in([place]) if each.name == name)
 
 
@@ -161,27 +199,19 @@ def _bare(home: Path) -> tuple[Path, Path]:
     return home / "bin" / "python", site
 
 
+def _bare_with(python: Path, home: Path) -> tuple[Path, Path]:
+    """An environment of another interpreter, whose packages are all its own; as :func:`_bare` gives it.
+
+    Raises BackendMissing where that cannot make one.
+    """
+    done = subprocess.run([str(python), "-m", "venv", "--without-pip", str(home)], capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no word"]
+        raise BackendMissing(f"{python} makes no environment: {last[0]}; name another interpreter with --python")
+    return home / "bin" / "python", next(iter(sorted(home.glob("lib*/python3*/site-packages"))))
+
+
 def _others(wish: Wish, own: str) -> list[str]:
     """What the adapter needs beside the library: there already, as a rule.  Another version may go with others of it."""
     names = [name for name in (*wish.backend.distributions, *COMMON) if name != own]
     return [_asked(wish.backend, name) if wish.bare else name for name in names]
-
-
-def _pip(python: Path, arguments: Sequence[str], what: str) -> None:
-    """Have this interpreter's pip install into another environment.
-
-    Raises BackendMissing with pip's last word.
-    """
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--disable-pip-version-check", "--no-input"]
-    done = subprocess.run([*command, "--no-warn-script-location", *arguments], capture_output=True, text=True)
-    if done.returncode == 0:
-        return
-    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    built = [before for before, line in pairwise(said) if line.startswith("[end of output]")]  # of a build that failed
-    errors = built or [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said or ["no word"]
-    absent = _NOT_FOUND.search(done.stderr)
-    if absent is not None and errors[-1].startswith("No matching distribution"):
-        none = absent["versions"] == "none"
-        there = "--find-links DIR names a folder with wheels" if none else f"there are {absent['versions']}"
-        raise BackendMissing(f"{what}: pip finds no {absent['which']}; {there}")
-    raise BackendMissing(f"{what}: pip failed: {errors[-1]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
@@ -138,6 +140,41 @@ class TaskProgress:
         """One plain line."""
         if not self.quiet:
             self.console.print(text, soft_wrap=True, markup=False)
+
+
+class InstallProgress:
+    """Says what pip does while it takes long: one line that changes on a terminal, a line now and then elsewhere; on stderr."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Within the block, call what it gives with each line."""
+        if self.quiet:
+            yield lambda line: None
+        elif self.console.is_terminal:
+            with self.console.status(f"{escape(printable(what))}: …") as status:
+                yield lambda line: status.update(escape(printable(f"{what}: {line}")))
+        else:
+            heard, over = [""], threading.Event()
+            thread = threading.Thread(target=self._tick, args=(what, heard, over), daemon=True)
+            thread.start()
+            try:
+                yield lambda line: heard.__setitem__(0, line or heard[0])
+            finally:
+                over.set()
+                thread.join()
+
+    def _tick(self, what: str, heard: Sequence[str], over: threading.Event) -> None:
+        began = shown = time.monotonic()
+        said = ""
+        while not over.wait(LINE_EVERY):
+            now = time.monotonic()
+            if heard[0] != said or now - shown > 6 * LINE_EVERY:
+                said, shown = heard[0], now
+                self.console.print(printable(f"{what}: {said} ({now - began:.0f} s)"), soft_wrap=True, markup=False)
 
 
 def tell(console: Console, line: str) -> None:

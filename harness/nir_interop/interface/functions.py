@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nir_interop.backends.environments import installed
 from nir_interop.errors import BadInput
 from nir_interop.interface.arguments import (
     MOST_JOBS,
@@ -24,7 +25,6 @@ from nir_interop.interface.arguments import (
     graph_file,
     inputs_given,
     inputs_of,
-    installed,
     memory,
     names_in,
     notes_of,
@@ -454,19 +454,22 @@ def rules(*backends: str, store: GivenPath | None = None) -> Rules:
     ('ignored', 'same_step')
     """
     from nir_interop.backends.environments import backends as every
+    from nir_interop.transfer.descriptions import described
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
     from nir_interop.workers.live import LiveBackend
 
     usual = [each for each in every() if each.installed and not each.apart and each.name != CONTINUOUS]
     chosen = installed(backends) if backends else usual
     cells = store_of(store)
-    found = []
+    found, own_importers = [], set()
     for each in chosen:
         with LiveBackend(each, limit=LIMIT) as live:
+            if not described(each, cells, live).ships_importer:
+                own_importers.add(each.name)
             imported = import_fingerprint(each, cells, live=live)
             own = [native_neurons(each, cells, recurrent=recurrent, live=live).fingerprints for recurrent in (False, True)]
         found += [(each.version, fingerprint) for fingerprint in (imported, *own[0], *own[1])]
-    return Rules(tuple(found))
+    return Rules(tuple(found), frozenset(own_importers))
 
 
 def backends() -> Backends:

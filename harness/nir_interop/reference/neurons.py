@@ -143,7 +143,7 @@ def _time_constant(node: Node, name: str, shape: tuple[int, ...]) -> Values:
 
 def _step(rule: UpdateRule, dt: float, tau: Values, node: Node, shape: tuple[int, ...]) -> Values:
     if rule.time_step is TimeStep.INFERRED and np.isfinite(tau).all():
-        return tau / (1 + parameter(node, "r", shape))
+        return np.full(shape, (tau / (1 + parameter(node, "r", shape))).min(initial=np.inf))
     steps = {TimeStep.FIXED: FIXED_DT, TimeStep.UNIT: 1.0}
     return np.full(shape, steps.get(rule.time_step, dt))
 

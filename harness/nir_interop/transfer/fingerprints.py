@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.neurons import SIZE, single
-from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, subject_key
+from nir_interop.fingerprint import Domain, Fingerprint, GivenField, Identified, Origin, Refusal, subject_key
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
+from nir_interop.graphs.unwritten import newer_fields, without_fields
 from nir_interop.networks import Network
 from nir_interop.networks.serialization import NATIVE_NEURONS
 from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Comparison, UpdateRule
+from nir_interop.store.kept_runs import KeptRuns
 from nir_interop.store.keys import made_key
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import Idiom, Reset, Status
@@ -98,14 +100,48 @@ def import_fingerprint(
         if known is not None:
             return Fingerprint.from_json(known)
     with _running(backend, live) as run:
+        lacking = _lacking(run)
 
         def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
-            with run.within(BRIEF if len(graph.of_kind("Output")) > 1 else run.limit):
-                return run(graph, stimulus, dt)
+            with run.within(BRIEF if _loops(graph) else run.limit):
+                return run(without_fields(graph, lacking)[0], stimulus, dt)
 
-        found = identify(briefly, name=backend.name, kinds=wanted)
-    store.put("fingerprints", key, found.to_json())
+        kept = KeptRuns(briefly, backend, store, loops=_loops)
+        found = identify(kept, name=backend.name, kinds=wanted)
+        found = replace(found, rules=_without_newer(found.rules, lacking))
+    if not kept.unsettled:
+        store.put("fingerprints", key, found.to_json())
     return found
+
+
+def _loops(graph: Graph) -> bool:
+    """Whether importers are known to loop for ever on what a graph has."""
+    return len(graph.of_kind("Output")) > 1
+
+
+def _lacking(live: LiveBackend) -> dict[str, tuple[str, ...]]:
+    """Primitive → fields of NIR that the classes of the backend's own nir do not take."""
+    fields = live.start().described.fields
+    found = {kind: newer_fields(kind, taken) for kind, taken in fields.items()}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _without_newer(known: Domain, lacking: Mapping[str, tuple[str, ...]]) -> Domain:
+    """What was identified of files without fields that the backend's own nir does not take, and that it reads no others."""
+    return Domain(
+        {
+            subject: replace(one, refusals=(*one.refusals, *(_unread(subject, each) for each in lacking.get(subject, ()))))
+            if isinstance(subject, str)
+            else one
+            for subject, one in known.items()
+        }
+    )
+
+
+def _unread(kind: str, field: str) -> Refusal:
+    """What nir.read ends with that hands a class a field which it does not have: what Python says."""
+    words = f"TypeError: {kind}.__init__() got an unexpected keyword argument '{field}'"
+    return Refusal(GivenField(field), str(Status.READ_ERROR), words)
 
 
 def comparison_of(backend: Backend, store: Store | None, graph: Graph) -> Comparison | None:
@@ -170,8 +206,9 @@ def native_neurons(
         if known is not None:
             return NativeRules.from_json(known)
     with _running(backend, live) as run:
-        found = _probed(run, wanted, recurrent)
-    store.put("fingerprints", key, found.to_json())
+        found, settled = _probed(run, store, wanted, recurrent)
+    if settled:
+        store.put("fingerprints", key, found.to_json())
     return found
 
 
@@ -180,7 +217,8 @@ def _running(backend: Backend, live: LiveBackend | None) -> AbstractContextManag
     return LiveBackend(backend, limit=LIMIT) if live is None else nullcontext(live)
 
 
-def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
+def _probed(live: LiveBackend, store: Store, kinds: tuple[str, ...], recurrent: bool) -> tuple[NativeRules, bool]:
+    """The neurons, and whether each probe came to an end."""
     ways = _ways(live, kinds, recurrent=False)
     if recurrent:
         plain = {each for written in ways.values() for names in written.values() for each in names}
@@ -191,17 +229,14 @@ def _probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> Nativ
         for kind, names in written.items():
             for options in names:
                 asked.setdefault(options, (way, set()))[1].add(kind)
-    fingerprints = tuple(
-        identify(
-            live.native(*way, options, recurrent=recurrent),
-            name=live.backend.name,
-            origin=Origin.NATIVE,
-            options=options,
-            kinds=sorted(each),
-        )
-        for options, (way, each) in sorted(asked.items())
-    )
-    return NativeRules(live.backend.name, fingerprints, ways)
+    fingerprints, settled = [], True
+    for options, (way, each) in sorted(asked.items()):
+        run = live.native(*way, options, recurrent=recurrent)
+        kept = KeptRuns(run, live.backend, store, f"{way} {options} {recurrent}")
+        name = live.backend.name
+        fingerprints.append(identify(kept, name=name, origin=Origin.NATIVE, options=options, kinds=sorted(each)))
+        settled &= not kept.unsettled
+    return NativeRules(live.backend.name, tuple(fingerprints), ways), settled
 
 
 def _ways(live: LiveBackend, kinds: Iterable[str], *, recurrent: bool) -> dict[Way, dict[str, tuple[str, ...]]]:

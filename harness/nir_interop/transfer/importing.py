@@ -22,7 +22,7 @@ from nir_interop.safe_files import Handed, handed
 from nir_interop.transfer.job_files import recording_at, stimulus_at
 from nir_interop.vocabulary import Readout, Stage, Status
 from nir_interop.workers.error_messages import failure, import_failure
-from nir_interop.workers.jobs import GRAPH, RECORDING, Cell, Compared, Meaning, Outcome, ended
+from nir_interop.workers.jobs import GRAPH, RECORDING, Cell, Compared, Meaning, Outcome, Ran, ended
 from nir_interop.workers.progress import JobProgress, reseed
 
 SHORT_STEPS, SHORT_SAMPLES = 10, 2
@@ -148,17 +148,17 @@ def _cell(adapter: Adapter, job: Cell, graph: Handed, progress: JobProgress) -> 
     return replace(found, missing=tuple(sorted(full.missing)), runs=len(short) + (not failed_early))
 
 
-def meaning(adapter: Adapter, job: Meaning, progress: JobProgress) -> Outcome:
+def meaning(adapter: Adapter, job: Meaning, progress: JobProgress) -> Ran:
     """Run a graph once and write the recording to the job's ``save``: what other cells are then compared with."""
     try:
         with _given(adapter, job, progress) as graph:
             ran = attempt(adapter, job, graph, stimulus_at(job.path(job.stimulus))["input"], progress)
     except ReadFailed as error:
-        return failure(error, Status.READ_ERROR, Stage.READ)
+        return ended(Ran, failure(error, Status.READ_ERROR, Stage.READ))
     if ran.recording is None:
-        return ran.failed or Outcome()
+        return ended(Ran, ran.failed or Outcome(), missing=ran.missing)
     ran.recording.save(job.path(job.save))
-    return Outcome()
+    return Ran(missing=ran.missing)
 
 
 def _compared(recording: Recording, job: Cell, labels: Array | None) -> Compared:

@@ -102,6 +102,7 @@ class Described(Outcome):
     needs, script, refusals : as :class:`nir_interop.backends.adapter.Adapter` has them
     ships_importer, ships_exporter : whether these are the library's; else they are the adapter's own
     run_limit : seconds that a run may take at least
+    fields : primitive → the fields that its class in the environment's nir takes; empty where there is no nir
     """
 
     idioms: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +114,7 @@ class Described(Outcome):
     ships_importer: bool = True
     ships_exporter: bool = True
     run_limit: float | None = None
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,16 @@ class StimulusMade(Outcome):
     steps: int = 0
     batch: int = 0
     digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran(Outcome):
+    """A graph that was run once.
+
+    missing : nodes of it that the model lacked
+    """
+
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,11 +257,13 @@ class Rewritten(Outcome):
 
     verdict : on what remains, None where nothing does
     forbidden : causes among it that no rewriting of a graph takes away
+    kept : why the graph stays as it is, though passes would rewrite it; empty where it does not
     """
 
     passes: tuple[Applied, ...] = ()
     verdict: Explained | None = None
     forbidden: tuple[str, ...] = ()
+    kept: str = ""
     graph: GraphFacts | None = None
 
 
@@ -430,11 +444,12 @@ class Cell(Job[Compared]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meaning(Job[Outcome]):
+class Meaning(Job[Ran]):
     """Run a graph once and write the recording to ``save``: what others are then compared with."""
 
     kind = "meaning"
     work = "nir_interop.transfer.importing:meaning"
+    outcome = Ran
 
     graph: File
     stimulus: File

@@ -27,7 +27,7 @@ from nir_interop.networks import Affine, Feedback, Layer, Network, Neuron
 from nir_interop.networks.serialization import NATIVE_NEURONS, document_of
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom, Readout, Reset, Status
-from nir_interop.workers.jobs import GRAPH, OK, RECORDING, STIMULUS, Cell, Compared, Job, Meaning, Native, NativeLabels, O
+from nir_interop.workers.jobs import GRAPH, OK, RECORDING, STIMULUS, Cell, Compared, Job, Meaning, Native, NativeLabels, O, Ran
 from nir_interop.workers.scheduler import Died, TimedOut, Worker
 
 
@@ -136,7 +136,8 @@ class LiveBackend:
         outcome = self.ask(replace(job, stimulus=str(given), save=str(save), seed=self.seed))
         if outcome.status != OK:
             raise RunFailed(outcome.status, outcome.error_type, outcome.error_message)
-        return Recording.load(save)
+        recording = Recording.load(save)
+        return replace(recording, left_out=outcome.missing) if isinstance(outcome, Ran) else recording
 
     @contextmanager
     def within(self, limit: float) -> Iterator[None]:

@@ -95,7 +95,7 @@ class Cell:
     def _time_step(self, dt: float, tau: Values, r: Values) -> Values:
         choice = self.rule.time_step
         if choice is TimeStep.INFERRED and "r" in self.node.params and np.isfinite(tau).all():
-            return tau / (1 + r)
+            return np.full_like(tau, (tau / (1 + r)).min())
         return np.full_like(tau, {TimeStep.FIXED: 1e-4, TimeStep.UNIT: 1.0}.get(choice, dt))
 
     def _decay(self, h: Values, tau: Values) -> Values:
