@@ -37,6 +37,8 @@ _WITH_CURRENT = (snn.CuBaLIF, snn.RCuBaLIF)
 """Their state is the membrane and the current, side by side on the last axis."""
 _SLOPE = 2.0
 """Of the surrogate gradient, 1 - k |x| near the threshold: the library's default."""
+_MOST_PROGRAMS = 32
+"""That are kept at a time."""
 _XLA_FLAGS = "--xla_cpu_max_isa=AVX2"
 """Instructions that every processor of the last ten years has: wider ones add up in another order."""
 
@@ -77,6 +79,7 @@ class Spyx(Adapter):
         "examples, which is also its default",
         Idiom.PORTABLE: "decays and thresholds as arrays, one value a neuron; to_nir(…, dt) with the step that is meant",
     }
+    run_limit: ClassVar[float | None] = 60.0  # it compiles what it runs
     refusals: ClassVar[tuple[str, ...]] = (
         r"nir\.LI without a following nir\.Threshold has no Spyx module",
         r"only 4-node RNN allowed in subgraph",
@@ -93,6 +96,9 @@ model, output = from_nir(nir.read("graph.nir"), jnp.asarray(x), dt=DT)
 output = np.asarray(output)
 output = np.moveaxis(output, -1, 2) if output.ndim == 5 else output
 """
+
+    def __init__(self) -> None:
+        self._programs: set[tuple[str, tuple[int, ...]]] = set()
 
     def prepare(self) -> None:
         """The processor alone, and instructions that all processors have: sums are then taken in the same order everywhere."""
@@ -189,7 +195,10 @@ output = np.moveaxis(output, -1, 2) if output.ndim == 5 else output
     def run(self, model: Model, stimulus: Array) -> Recording:
         x = np.asarray(stimulus, dtype=np.float32)
         x = np.moveaxis(x, 2, -1) if x.ndim == 5 else x
-        outputs, spikes, membranes = _kept(model.chain, jnp.asarray(x))
+        definition, parameters = nnx.split(model.chain)
+        structure = _Structure(definition)
+        self._make_room(structure, x.shape)
+        outputs, spikes, membranes = _compiled(structure, parameters, jnp.asarray(x))
 
         def seen(at: int, array: Any) -> Array:
             values = np.asarray(array)
@@ -204,6 +213,13 @@ output = np.moveaxis(output, -1, 2) if output.ndim == 5 else output
 
     def nodes(self, model: Model) -> frozenset[str]:
         return model.held
+
+    def _make_room(self, structure: _Structure, shape: tuple[int, ...]) -> None:
+        """Forget what was compiled before there is too much of it: JAX keeps all, some 4 MB a program."""
+        if (structure.text, shape) not in self._programs and len(self._programs) >= _MOST_PROGRAMS:
+            jax.clear_caches()
+            self._programs.clear()
+        self._programs.add((structure.text, shape))
 
 
 class _Structure:
@@ -220,13 +236,6 @@ class _Structure:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Structure) and self.text == other.text
-
-
-def _kept(chain: Any, x: Any) -> tuple[Any, dict[int, Any], dict[int, Any]]:
-    """What a chain gives at each step, and by number of its layers the spikes and the membranes of its neurons."""
-    definition, parameters = nnx.split(chain)
-    found: tuple[Any, dict[int, Any], dict[int, Any]] = _compiled(_Structure(definition), parameters, x)
-    return found
 
 
 def _run(structure: _Structure, parameters: Any, x: Any) -> tuple[Any, dict[int, Any], dict[int, Any]]:
