@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nir_interop.errors import BadData
 from nir_interop.schema import REPORT, SOURCES, TABLES, TIMINGS, Kind, read_table, write_table
-from nir_interop.vocabulary import Against, Blame, Cause, Mode, Stage, Status
+from nir_interop.vocabulary import ADAPTERS_OWN, Against, Blame, Cause, Mode, Stage, Status
 
 DESIGNED = [
     "cell_id",
@@ -91,7 +91,27 @@ def written(tmp_path, *rows, schema=REPORT):
 
 
 def test_the_report_has_the_columns_of_the_design_in_order():
-    assert list(REPORT.names) == DESIGNED
+    assert [column.name for column in REPORT.columns if not column.optional] == DESIGNED
+
+
+def test_an_optional_column_is_in_a_file_that_has_something_in_it_and_in_every_frame(tmp_path):
+    plain = written(tmp_path, row()).read_text()
+    assert plain.splitlines()[0] == ",".join(DESIGNED)
+    assert read_table(tmp_path / REPORT.name, REPORT)["importer_by"].isna().all()
+
+    path = written(tmp_path, row(importer="brian2", importer_by=ADAPTERS_OWN), row(cell_id="c2", importer="norse"))
+    header = path.read_text().splitlines()[0].split(",")
+    assert [name for name in header if name not in DESIGNED] == ["importer_by"]
+    assert header[header.index("importer_by") - 1] == "importer_version"
+    frame = read_table(path, REPORT)
+    assert list(frame.columns) == list(REPORT.names)
+    assert dict(zip(frame["importer"], frame["importer_by"].fillna(""), strict=True)) == {"brian2": ADAPTERS_OWN, "norse": ""}
+
+    path.write_text(path.read_text().replace("importer_version,importer_by", "importer_by,importer_version", 1))
+    with pytest.raises(BadData, match="order"):
+        read_table(path, REPORT)
+    with pytest.raises(BadData, match="importer_by"):
+        written(tmp_path, row(importer_by="mine"))
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

@@ -203,6 +203,13 @@ class FlattenDims:
     end: int
 
 
+@dataclass(frozen=True)
+class GivenField:
+    """A field that stands in the file at all, whatever its value: one of later versions of NIR, or ``metadata``."""
+
+    field: str
+
+
 class Join(Enum):
     """Several edges into one node, by what meets where."""
 
@@ -247,7 +254,7 @@ class Outputs(Enum):
     """One half-way, and one behind."""
 
 
-Condition = NeuronCondition | Form | Written | FlattenDims | Join | Recurrence | Nesting | Outputs
+Condition = NeuronCondition | Form | Written | FlattenDims | GivenField | Join | Recurrence | Nesting | Outputs
 """What of a primitive or a wiring is asked for."""
 
 _CHOICES: Mapping[str, type[Form | Written | Join | Recurrence | Nesting | Outputs]] = {
@@ -264,6 +271,8 @@ def condition_to_json(condition: Condition) -> dict[str, Any]:
     """A condition as plain data."""
     if isinstance(condition, FlattenDims):
         return {"flatten": [condition.start, condition.end]}
+    if isinstance(condition, GivenField):
+        return {"field": condition.field}
     if not isinstance(condition, NeuronCondition):
         return {next(name for name, choices in _CHOICES.items() if isinstance(condition, choices)): condition.value}
     gains = condition.gains
@@ -287,6 +296,8 @@ def condition_from_json(document: Mapping[str, Any]) -> Condition:
     ((name, value),) = document.items()
     if name == "flatten":
         return FlattenDims(*value)
+    if name == "field":
+        return GivenField(value)
     if name != "neuron":
         return _CHOICES[name](value)
     gains = value["gains"]

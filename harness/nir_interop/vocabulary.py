@@ -6,6 +6,8 @@ from enum import Enum
 
 REFERENCE, CONTINUOUS = "reference", "exact"
 """The two backends of our own: NIR's meaning in steps, and the equations in continuous time, which have no update rule."""
+ADAPTERS_OWN = "adapter's own"
+"""What every table says of an importer or exporter that the library does not ship."""
 
 
 class Word(str, Enum):

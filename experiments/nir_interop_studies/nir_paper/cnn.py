@@ -15,7 +15,7 @@ from nir_interop.rule import NIR_MEANING, Comparison, Floor, ResetKind, SpikeFro
 from nir_interop.transfer.evaluation import Evaluator
 from nir_interop.workers.live import LiveBackend
 from nir_interop_studies.common import Options
-from nir_interop_studies.nir_paper.crossing import Crossed, Task, first_layer, first_neurons, spikes_of, target_side
+from nir_interop_studies.nir_paper.crossing import Crossed, Task, as_file, first_layer, first_neurons, spikes_of, target_side
 from nir_interop_studies.nir_paper.inputs import Frames, Held
 from nir_interop_studies.nir_paper.paper import CNN_GRAPH, Paper
 from nir_interop_studies.nir_paper.similarity import cosine, counts
@@ -65,12 +65,13 @@ def gain_rows(task: Task, digits: Held, live: LiveBackend, runner: Evaluator) ->
     graph = read(task.path)
     name = first_neurons(graph)
     shape = validate(graph, finite=False)[name][1]
-    short, neuron = first_layer(graph, shape), next(node for each, node in graph.primitives() if each == name)
+    short, given = first_layer(graph, shape), first_layer(as_file(task.path), shape)
+    neuron = next(node for each, node in graph.primitives() if each == name)
     wanted = int(spikes_of(runner.rule(short, digits, MEANT, NIR_MEANING, name)).sum())
     for dt in task.natives:
         row: dict[str, Any] = dict.fromkeys(GAIN_COLUMNS)
         row |= {"dataset": digits.name, "backend": live.backend.name, "version": live.backend.version, "dt": dt}
-        ran = runner.backend(live, short, digits, dt)
+        ran = runner.backend(live, given, digits, dt)
         row |= {"recordings": len(digits), "spikes_at_gain_1": wanted, **ran.failed}
         if ran.output is not None:
             # Where nothing is taken there is no rule to tell a gain from.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from nir_interop.agreement.side import Side
@@ -14,6 +15,7 @@ from nir_interop.backends.environments import Backend
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Array, Graph, Node, inline, read, write
 from nir_interop.reconcile.model import Plan
+from nir_interop.recording import Recording
 from nir_interop.store.store import Store
 from nir_interop.transfer.case import Case, explain, run
 from nir_interop.transfer.evaluation import Evaluated, Evaluator
@@ -87,11 +89,11 @@ def cross(task: Task, live: LiveBackend, runner: Evaluator, graphs: Path, advanc
 
     graphs : where rewritten graphs go
     """
-    graph, backend = read(task.path), live.backend
+    graph, backend = as_file(task.path), live.backend
     for dt in task.natives:
         case, ran = task.case(target_side(live, dt, runner.store)), runner.backend(live, graph, task.inputs, dt, task.keep)
         words = ran.failed
-        made = RunFailed(words["status"], words["error_type"], words["error_message"]) if words else run(case, live)
+        made = RunFailed(words["status"], words["error_type"], words["error_message"]) if words else _sampled(case, graph, live)
         yield Crossed(backend, dt, ran, explain(case, made).causes)
         advance()
     if backend.name == CONTINUOUS:
@@ -103,6 +105,32 @@ def cross(task: Task, live: LiveBackend, runner: Evaluator, graphs: Path, advanc
     ran = runner.backend(live, found.plan.graph, task.inputs, task.asked, task.keep)
     yield Crossed(backend, task.asked, ran, found.remaining, found.plan)
     advance()
+
+
+def _sampled(case: Case, graph: Graph, live: LiveBackend) -> Recording | RunFailed:
+    """What a backend makes of the sample, by a graph as its file is."""
+    return run(case, lambda _, stimulus, dt: live(graph, stimulus, dt))
+
+
+def as_file(path: Path) -> Graph:
+    """A graph with the fields that its file has, and not those that ``nir.read`` fills in: other versions of nir know fewer."""
+    with h5py.File(path) as file:
+        there: list[str] = []
+        file.visit(lambda name: there.append(name.rpartition("/")[2]))
+    return _without(read(path), _FILLED.difference(there))
+
+
+_FILLED = frozenset({"v_reset", "w_in"})
+
+
+def _without(graph: Graph, fields: frozenset[str]) -> Graph:
+    nodes = {
+        name: _without(node, fields)
+        if isinstance(node, Graph)
+        else Node(node.kind, {each: value for each, value in node.params.items() if each not in fields}, node.metadata)
+        for name, node in graph.nodes.items()
+    }
+    return Graph(nodes, graph.edges, graph.metadata)
 
 
 def parts(task: Task, backends: Sequence[Backend]) -> int:

@@ -19,6 +19,7 @@ from nir_interop.recording import Recording
 from nir_interop.reference import Simulator
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, SpikeFrom, Timing, UpdateRule
 from nir_interop.workers.live import LiveBackend
+from nir_interop_studies.nir_paper.crossing import as_file
 from nir_interop_studies.nir_paper.paper import LIF_GRAPH, Paper, spike_steps
 
 DT = 1e-4
@@ -47,11 +48,13 @@ class Made:
 class PaperNeuron:
     """The neuron and what it is fed.
 
+    file : the graph with the fields that its file has alone, which is what importers are given
     current : axes (T, 1, 1)
     dataset : what the current is
     """
 
     graph: Graph
+    file: Graph
     current: Array
     dataset: str
 
@@ -59,13 +62,14 @@ class PaperNeuron:
 def published(paper: Paper) -> PaperNeuron:
     """The paper's neuron, and the input of all its traces."""
     current = np.loadtxt(paper.graph("lif_norse.csv"), delimiter=",")[:, 0].reshape(-1, 1, 1).astype(np.float32)
-    return PaperNeuron(read(paper.graph(LIF_GRAPH)), current, "the paper's spike train")
+    path = paper.graph(LIF_GRAPH)
+    return PaperNeuron(read(path), as_file(path), current, "the paper's spike train")
 
 
 def run_backend(given: PaperNeuron, live: LiveBackend) -> Made:
     """What a backend makes of the neuron, as it is, at the paper's step."""
     try:
-        recording = live(given.graph, given.current, DT)
+        recording = live(given.file, given.current, DT)
     except RunFailed as error:
         return Made(failed=str(error))
     return made_of(recording)

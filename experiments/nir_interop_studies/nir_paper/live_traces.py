@@ -1,14 +1,14 @@
 """The published traces, one by one, by the library that made each: live, run as the paper ran it.
 
-A file alone does not say how it was run: two platforms were given currents that were scaled by hand, one of them also time
-constants in steps, and a third had its neuron built in its own words.  The table says so for each, beside what its importer
-makes of the file as it is.
+A file alone does not say how it was run: where a library knows no step the paper scaled current and time constant by hand, or
+built the neuron in the library's own words, and one library's importer has changed since.  The table says so for each, beside
+what its importer makes of the file as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Way:
     @property
     def words(self) -> str:
         """What is run."""
-        what = "its own neuron" if self.native else "the file, τ in steps" if self.in_steps else "the file"
+        what = "its own neuron, weights × dt/τ" if self.native else "the file, τ in steps" if self.in_steps else "the file"
         return f"{what}, current × dt/τ" if self.scaled else what
 
     @property
@@ -55,7 +55,7 @@ WAYS: Mapping[str, Way] = {
     "lava_cpu_float": Way("lava-nc"),
     "nengo": Way("nengo"),
     "norse": Way("norse"),
-    "rockpool": Way("rockpool", scaled=True, native=True, differs="from_nir of 3.1.0 raises at an LIF; the paper built it"),
+    "rockpool": Way("rockpool", native=True, differs="from_nir of 3.1.0 raises at an LIF; the paper built the neuron"),
     "sinabs": Way("sinabs", scaled=True, in_steps=True, differs="sinabs knows no dt and no r; the paper scaled both by hand"),
     "snntorch": Way("snntorch"),
     "spinnaker2": Way("brian2", differs="py-spinnaker2 is on no package index; Brian2 stands in for the chip"),
@@ -130,12 +130,11 @@ def _told(made: Made) -> str:
 
 def _run(given: PaperNeuron, way: Way, live: LiveBackend) -> Made:
     (tau,) = (node["tau"].item() for _, node in given.graph.primitives() if node.kind == "LIF")
-    graph = _in_steps(given.graph) if way.in_steps else given.graph
-    scaled = PaperNeuron(graph, given.current * np.float32(DT / tau if way.scaled else 1), given.dataset)
+    current = given.current * np.float32(DT / tau if way.scaled else 1)
     if not way.native:
-        return run_backend(scaled, live)
+        return run_backend(replace(given, file=_in_steps(given.file) if way.in_steps else given.file, current=current), live)
     try:
-        return made_of(live.native(Reset.SUBTRACT, Idiom.TUTORIAL)(graph, scaled.current, DT))
+        return made_of(live.native(Reset.SUBTRACT, Idiom.TUTORIAL)(given.graph, current, DT))
     except RunFailed as error:
         return Made(failed=str(error))
 

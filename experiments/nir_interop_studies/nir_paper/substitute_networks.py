@@ -55,7 +55,8 @@ def neuron(seed: int) -> PaperNeuron:
         "output": Node("Output", {"shape": np.array([1])}),
     }
     current = (np.random.default_rng([seed, 1]).random((1000, 1, 1)) < 0.1).astype(np.float32)
-    return PaperNeuron(Graph(nodes, (("input", "lif"), ("lif", "output"))), current, DATASET)
+    graph = Graph(nodes, (("input", "lif"), ("lif", "output")))
+    return PaperNeuron(graph, graph, current, DATASET)
 
 
 def traces(given: PaperNeuron) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nir_interop.cli.options import (
+    ALL,
     RESULTS,
     STORE,
     Jobs,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from nir_interop.matrix.plan import Plan
     from nir_interop.report.diff import RunDifference, SavedRun
 
-ALL = RESULTS / "all"
-"""Where the matrix of all backends is written."""
 PART = Path("part")
 """Where the tables of some cells go while the report of more cells stays."""
 

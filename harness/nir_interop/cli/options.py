@@ -104,6 +104,29 @@ MemoryLimit = Annotated[
 
 STORE = Path(".nir-interop")
 RESULTS = Path("results")
+ALL = RESULTS / "all"
+"""Where the tables of all backends are written."""
+
+All = Annotated[
+    bool,
+    typer.Option("--all", help=f"Every backend that is installed, those that live apart as well; results go to {ALL}."),
+]
+
+
+def every_backend(named: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """For ``--all``: the names of all installed backends, and a line for each that is not installed, with what installs it.
+
+    named : what was named beside it
+
+    Raises BadInput where there is something.
+    """
+    from nir_interop.backends.environments import backends
+    from nir_interop.errors import BadInput
+
+    if named:
+        raise BadInput(f"--all takes every backend; leave out {', '.join(named)}, or leave out --all")
+    there = [each for each in backends() if each.name == each.library]
+    return [each.name for each in there if each.installed], [each.hint for each in there if not each.installed]
 
 
 def print_json(document: Any) -> None:

@@ -9,13 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from nir_interop.cli.options import (
+    ALL,
     RESULTS,
     STORE,
+    All,
     Json,
     Quiet,
     Store,
     a_folder,
+    complain,
     complete_backend,
+    every_backend,
     print_json,
     say_line,
     say_table,
@@ -24,11 +28,16 @@ from nir_interop.cli.options import (
 
 def primitives(
     backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
+    everything: All = False,
     store: Store = STORE,
     results: Annotated[
-        Path,
-        typer.Option("--results", callback=a_folder("--results"), help="Where primitives.csv and primitives.md are written."),
-    ] = RESULTS,
+        Path | None,
+        typer.Option(
+            "--results",
+            callback=a_folder("--results"),
+            help=f"Where primitives.csv and primitives.md are written: {RESULTS} by default, {ALL} with --all.",
+        ),
+    ] = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -43,9 +52,10 @@ def primitives(
     from nir_interop.backends.environments import backends
     from nir_interop.conformance.primitives import SUITE, cases, measure_all, write_vectors
     from nir_interop.errors import BackendMissing, BadInput
-    from nir_interop.report.primitives import write_primitives
+    from nir_interop.report.primitives import EXPORT, IMPORT, write_primitives
     from nir_interop.schema import PRIMITIVES
     from nir_interop.store.store import Store as Cells
+    from nir_interop.transfer.descriptions import described, exporter_by, importer_by
 
     if write is not None:
         if backend:
@@ -56,22 +66,31 @@ def primitives(
         elif not quiet:
             say_line(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
+    every, missing = every_backend(backend) if everything else ([], [])
     chosen = (
-        [find(name) for name in dict.fromkeys(backend)]
-        if backend
+        [find(name) for name in dict.fromkeys(backend or every) if name != "exact" or backend]
+        if backend or everything
         else [each for each in backends() if each.name != "exact" and not each.apart]
     )
     absent = [each.name for each in chosen if not each.installed]
     if backend and absent:
         raise BackendMissing(f"not installed: {', '.join(absent)}; nir-interop backends lists those that are")
-    rows = measure_all([each for each in chosen if each.installed], Cells(store))
+    there, cells = [each for each in chosen if each.installed], Cells(store)
+    rows = measure_all(there, cells)
+    said = {each.name: described(each, cells) for each in there}
+    by = {IMPORT: importer_by, EXPORT: exporter_by}
+    rows = [{**row, "by": by[str(row["direction"])](said[str(row["backend"])])} for row in rows]
     if not backend:
-        write_primitives(rows, results)
+        write_primitives(rows, results or (ALL if everything else RESULTS))
     if json:
         ordered = sorted(rows, key=lambda row: tuple(row[name] for name in PRIMITIVES.key))
         print_json({"suite": SUITE, "rows": [{name: row[name] for name in PRIMITIVES.names} for row in ordered]})
     elif not quiet:
         _show(rows)
+    for each in missing:
+        complain(each)
+    if missing:
+        raise typer.Exit(3)
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:

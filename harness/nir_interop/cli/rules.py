@@ -7,15 +7,35 @@ from typing import Annotated
 
 import typer
 
-from nir_interop.cli.options import RESULTS, STORE, Json, Quiet, Store, a_folder, complete_backend, print_json, say
+from nir_interop.cli.options import (
+    ALL,
+    RESULTS,
+    STORE,
+    All,
+    Json,
+    Quiet,
+    Store,
+    a_folder,
+    complain,
+    complete_backend,
+    every_backend,
+    print_json,
+    say,
+)
 
 
 def rules(
     backend: Annotated[list[str] | None, typer.Argument(help="Only these backends.", autocompletion=complete_backend)] = None,
+    everything: All = False,
     store: Store = STORE,
     results: Annotated[
-        Path, typer.Option("--results", callback=a_folder("--results"), help="Where rules.csv is written.")
-    ] = RESULTS,
+        Path | None,
+        typer.Option(
+            "--results",
+            callback=a_folder("--results"),
+            help=f"Where rules.csv is written: {RESULTS} by default, {ALL} with --all.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -24,12 +44,20 @@ def rules(
     from nir_interop.interface.functions import rules as identify
     from nir_interop.interface.results import Rules
     from nir_interop.report.results_folder import write_rules
+    from nir_interop.vocabulary import CONTINUOUS
 
-    installed = [each.name for each in map(find, dict.fromkeys(backend or ())) if each.installed]
+    every, missing = every_backend(backend) if everything else ([], [])
+    installed = [name for name in every if name != CONTINUOUS] or [
+        each.name for each in map(find, dict.fromkeys(backend or ())) if each.installed
+    ]
     found = identify(*installed, store=store) if installed or not backend else Rules(())
     if not backend:
-        write_rules(found.found, results)
+        write_rules(found.found, results or (ALL if everything else RESULTS), found.own)
     if json:
         print_json(found.to_dict())
     elif not quiet:
         say(found.text)
+    for each in missing:
+        complain(each)
+    if missing:
+        raise typer.Exit(3)

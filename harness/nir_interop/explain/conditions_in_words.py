@@ -11,6 +11,7 @@ from nir_interop.fingerprint import (
     Form,
     Gains,
     GainState,
+    GivenField,
     Join,
     Nesting,
     NeuronCondition,
@@ -89,6 +90,8 @@ def condition_in_words(condition: Condition, subject: Subject) -> str:
         return _of_neuron(condition, subject_in_words(subject))
     if isinstance(condition, FlattenDims):
         return f"dims {condition.start} to {condition.end}"
+    if isinstance(condition, GivenField):
+        return f"{condition.field} in the file"
     return subject_in_words(subject) if condition is Form.ANY else _PHRASES[condition]
 
 

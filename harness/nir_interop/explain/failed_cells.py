@@ -18,6 +18,7 @@ from nir_interop.fingerprint import (
     Domain,
     FlattenDims,
     Form,
+    GivenField,
     Join,
     Nesting,
     NeuronCondition,
@@ -29,6 +30,7 @@ from nir_interop.fingerprint import (
 )
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, components, early, inline, nested, validate
 from nir_interop.graphs.primitives import WHOLE
+from nir_interop.graphs.unwritten import holds_field
 from nir_interop.verdict import CauseShare, Verdict
 from nir_interop.vocabulary import Blame, Cause, Stage, Status
 
@@ -172,6 +174,8 @@ def cause_of(condition: Condition) -> Cause:
         return Cause.NAME_ORDER
     if condition in _SHAPES:
         return Cause.PARAMETER_SHAPE
+    if isinstance(condition, GivenField):
+        return Cause.UNREADABLE
     return Cause.NUMBER_TYPE if isinstance(condition, Written) else Cause.UNSUPPORTED
 
 
@@ -310,8 +314,10 @@ _OF_NODES: Mapping[Form | Written, _OfNode] = {
 """Forms that a node shows; it is believed to have others."""
 
 
-def _tests(condition: NeuronCondition | Form | Written | FlattenDims) -> list[_OfNode]:
+def _tests(condition: NeuronCondition | Form | Written | FlattenDims | GivenField) -> list[_OfNode]:
     """What some node has to show, each of them some node."""
+    if isinstance(condition, GivenField):
+        return [lambda node: holds_field(node, condition.field)]
     if isinstance(condition, NeuronCondition):
         voltages = {"v_reset"} if condition.one_voltage else condition.off_zero
         return [*map(_off_zero, sorted(voltages)), *map(_uneven, sorted(condition.spread))]

@@ -40,11 +40,13 @@ class Node:
     params : NIR's own parameter names → arrays (0-d for scalars), as the file has them; text stays text;
         ``shape`` for Input and Output (a 1-d integer array)
     metadata : what the file says about the node; it means nothing to the harness
+    unwritten : fields that a file is to leave out, ``metadata`` among them: a reader that knows them has the same of it
     """
 
     kind: str
     params: Mapping[str, Array] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    unwritten: frozenset[str] = frozenset()
 
     def __getitem__(self, name: str) -> Array:
         return self.params[name]

@@ -27,6 +27,9 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 """The parameters that every node of a kind has; source: the dataclasses of ``nir.ir``, nir 1.0.8."""
 
+DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
+"""What NIR says where a file leaves a parameter out; source: nir 1.0.8, whose earlier versions do not have them."""
+
 ANNOTATIONS: dict[str, tuple[str, ...]] = {"Conv1d": ("input_shape",), "Conv2d": ("input_shape",), "Flatten": ("input_type",)}
 """What a node may say besides: it follows from the graph and is never used."""
 

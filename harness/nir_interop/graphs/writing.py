@@ -120,7 +120,7 @@ def _plain(value: Any) -> Any:
 
 
 def write(path: Path, graph: Graph) -> None:
-    """Write a file that nir 1.0.8 reads; the same graph gives the same bytes.
+    """Write a file that nir 1.0.8 reads; the same graph gives the same bytes.  What a node says is unwritten is left out.
 
     Raises InvalidGraph for a name that HDF5 cannot store: empty, ``.``, or with ``/`` or a null character.
     """
@@ -152,8 +152,9 @@ def _write_graph(group: h5py.Group, graph: Graph) -> None:
             continue
         _text(inner, "type", node.kind)
         for key, value in sorted(node.params.items()):
-            _write_value(inner, key, value)
-        if node.metadata:
+            if key not in node.unwritten:
+                _write_value(inner, key, value)
+        if node.metadata and "metadata" not in node.unwritten:
             _write_metadata(inner.create_group("metadata"), node.metadata)
 
 

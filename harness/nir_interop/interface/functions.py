@@ -454,19 +454,22 @@ def rules(*backends: str, store: GivenPath | None = None) -> Rules:
     ('ignored', 'same_step')
     """
     from nir_interop.backends.environments import backends as every
+    from nir_interop.transfer.descriptions import described
     from nir_interop.transfer.fingerprints import LIMIT, import_fingerprint, native_neurons
     from nir_interop.workers.live import LiveBackend
 
     usual = [each for each in every() if each.installed and not each.apart and each.name != CONTINUOUS]
     chosen = installed(backends) if backends else usual
     cells = store_of(store)
-    found = []
+    found, own_importers = [], set()
     for each in chosen:
         with LiveBackend(each, limit=LIMIT) as live:
+            if not described(each, cells, live).ships_importer:
+                own_importers.add(each.name)
             imported = import_fingerprint(each, cells, live=live)
             own = [native_neurons(each, cells, recurrent=recurrent, live=live).fingerprints for recurrent in (False, True)]
         found += [(each.version, fingerprint) for fingerprint in (imported, *own[0], *own[1])]
-    return Rules(tuple(found))
+    return Rules(tuple(found), frozenset(own_importers))
 
 
 def backends() -> Backends:

@@ -311,7 +311,8 @@ class Reconciliation:
             from nir_interop.compare.divergence import by_output_in_words
 
             where = by_output_in_words(self.found.apart)
-            return [f"Not reconciled: {after}{f' ({where})' if where else ''}; nothing is written.", *left]
+            kept = [f"- {self.found.kept}"] if self.found.kept else []
+            return [f"Not reconciled: {after}{f' ({where})' if where else ''}; nothing is written.", *kept, *left]
         how = "its own importer gives" if plan.asked else "its rules predict"
         rounding = f" ({plan.agreement.rounding()})" if not plan.exact else ""
         now = "Rewritten" if plan.passes else "As it is"
@@ -448,9 +449,11 @@ class Rules:
     """The update rules of backends: of their importers, and of their own neurons under each set of options.
 
     found : version and fingerprint, backend after backend
+    own : backends whose importer is their adapter's own, since the library ships none
     """
 
     found: tuple[tuple[str, Fingerprint], ...]
+    own: frozenset[str] = frozenset()
 
     @property
     def fingerprints(self) -> tuple[Fingerprint, ...]:
@@ -466,13 +469,16 @@ class Rules:
         """The same, line by line."""
         from nir_interop.explain.conditions_in_words import subject_in_words
         from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
+        from nir_interop.fingerprint import Origin
         from nir_interop.graphs import NEURONS
         from nir_interop.rule import NIR_MEANING
+        from nir_interop.vocabulary import ADAPTERS_OWN
 
         said = ["NIR (its own meaning)", *(f"  {kind}: {rule_in_words(NIR_MEANING, kind)}" for kind in sorted(NEURONS))]
         for fingerprint in self.fingerprints:
             side = f"{fingerprint.origin.value}: {fingerprint.options}" if fingerprint.options else fingerprint.origin.value
-            said.append(f"{fingerprint.backend} ({side})")
+            own = f", {ADAPTERS_OWN}" * (fingerprint.origin is Origin.IMPORT and fingerprint.backend in self.own)
+            said.append(f"{fingerprint.backend} ({side}{own})")
             for subject, one in fingerprint.rules.items():
                 compared = f"; {one.mismatched} of {one.outputs} outputs differ" if one.outputs else ""
                 said.append(f"  {subject_in_words(subject)}: {found_in_words(subject, one)}{compared}")
@@ -500,7 +506,7 @@ class Rules:
         """A row a primitive of each side, with the columns of rules.csv; NIR's own meaning beside them."""
         from nir_interop.report.results_folder import rule_rows
 
-        return frame(rule_rows(self.found))
+        return frame(rule_rows(self.found, self.own))
 
     def __repr__(self) -> str:
         named = dict.fromkeys(f"{each.backend} {version}".strip() for version, each in self.found)

@@ -138,7 +138,8 @@ def run(
     scheduler.run()
     seconds = time.perf_counter() - started
     sources, cells = tuple(campaign.sources.values()), tuple(campaign.cells.values())
-    return Results(plan, sources, cells, seconds, scheduler.start_seconds, load())
+    described = {name: each.known for name, each in campaign.described.items()}
+    return Results(plan, sources, cells, seconds, scheduler.start_seconds, load(), described)
 
 
 class Campaign:
@@ -167,7 +168,7 @@ class Campaign:
         self.explain = explain and self.reference is not None
         self.sources: dict[SourceJob, SourceResult] = {}
         self.cells: dict[CellJob, CellResult] = {}
-        self._described: dict[str, Future[Described]] = {}
+        self.described: dict[str, Future[Described]] = {}
         self._inputs: dict[str, Future[StimulusMade]] = {}
         self._rules: dict[str, Future[Fingerprinted]] = {}
         self._known = self._done = 0
@@ -178,7 +179,7 @@ class Campaign:
         if self.explain:
             self._rules = {name: start(self._identify(backend)) for name, backend in self.plan.backends.items()}
         self._inputs = {network: start(self._make_stimulus(network)) for network in self.plan.networks}
-        self._described = {name: start(self._describe(backend)) for name, backend in self.plan.backends.items()}
+        self.described = {name: start(self._describe(backend)) for name, backend in self.plan.backends.items()}
         for exporter in self.plan.exporters:
             for network in self.plan.networks:
                 start(self._network(exporter, network))
@@ -215,7 +216,7 @@ class Campaign:
 
     async def _network(self, exporter: str, network: str) -> None:
         """One library's sources of a network, in every idiom; then the cells of those that do not repeat another."""
-        described, stimulus = await self._described[exporter], await self._inputs[network]
+        described, stimulus = await self.described[exporter], await self._inputs[network]
         missing = described.status != OK
         idioms = [str(Idiom.PORTABLE)] if missing else list(described.idioms)
         jobs = [job for job in self.plan.sources(exporter, idioms) if job.network == network]
@@ -371,7 +372,7 @@ class Campaign:
         """Import a source's graph, as the library wrote it or as it was rewritten, and compare."""
         if not source.exported:
             return CellResult(job, source, ended(Compared, source.outcome), source.cached)
-        described = await self._described[job.importer]
+        described = await self.described[job.importer]
         if described.status != OK:
             return CellResult(job, source, ended(Compared, described, stage=str(Stage.IMPORT)), rewriting=rewriting)
         objects, graph = source.outcome.objects, source.outcome.graph

@@ -18,12 +18,14 @@ from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.networks import catalogue
 from nir_interop.schema import REPORT, SOURCES
 from nir_interop.schema.columns import SEPARATOR
+from nir_interop.transfer.descriptions import exporter_by, importer_by
 from nir_interop.vocabulary import REFERENCE, Against, Blame, Idiom, Mode, Status
 from nir_interop.workers.jobs import (
     GRAPH,
     OK,
     PARAMETERS,
     Compared,
+    Described,
     Explained,
     Exported,
     Outcome,
@@ -116,6 +118,7 @@ class Results:
     """What a run found.
 
     seconds, worker_start_seconds : wall-clock time of the run, CPU time of the workers' imports
+    described : what each adapter says of itself
     """
 
     plan: Plan
@@ -124,6 +127,7 @@ class Results:
     seconds: float = 0.0
     worker_start_seconds: float = 0.0
     issues: tuple[Issue, ...] = field(default=())
+    described: Mapping[str, Described] = field(default_factory=dict)
 
     def counts(self) -> Counter[str]:
         """Cells by status, as they are without reconciling."""
@@ -200,6 +204,9 @@ class Results:
     def _version(self, name: str) -> str | None:
         return (self.plan.backends[name].version or None) if name else None
 
+    def _described(self, name: str) -> Described:
+        return self.described.get(name, Described())
+
     def _cell(self, cell: CellResult, margins: Mapping[tuple[str, float | None], Any]) -> Row:
         job, outcome, source = cell.job, cell.outcome, cell.source
         row: Row = dict.fromkeys(REPORT.names)
@@ -216,7 +223,9 @@ class Results:
             "graph_sha": None if facts is None else facts.digest,
             "importer": job.importer or None,
             "importer_version": self._version(job.importer),
+            "importer_by": importer_by(self._described(job.importer)),
             "exporter_version": self._version(job.source.exporter),
+            "exporter_by": exporter_by(self._described(job.source.exporter)),
             "mode": job.mode,
             "against": str(Against.SOURCE),
             "dt_export": job.source.dt_export,
@@ -230,6 +239,8 @@ class Results:
             "repro": f"nir-interop repro {shlex.quote(job.cell_id)}",
         }
         row |= {name: getattr(outcome, name) or None for name in _ERROR}
+        if cell.rewriting is not None and cell.rewriting.kept:
+            row["error_message"] = row["error_message"] or cell.rewriting.kept
         row["warned"] = _warned(cell)
         if source.exported:
             row["margin_min"] = margins.get((source.outcome.objects[GRAPH], job.dt_import))
@@ -248,6 +259,7 @@ class Results:
             "how": source.how or None,
             "repeats": source.repeats or None,
             "exporter_version": self._version(job.exporter),
+            "exporter_by": exporter_by(self._described(job.exporter)),
             "dt": job.dt_export,
             "stage": shown.stage or None,
             "status": against.status

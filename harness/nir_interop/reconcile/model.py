@@ -84,6 +84,7 @@ class Plan:
     agreement : of what counts of the two, with what rounding came to
     side : the source with the axes of the passes as the target has them: the graph under it computes what the source computed
     answer : what the target itself gave, or how it failed; None where it was not asked
+    tried : a plan of more passes that came out worse
     """
 
     graph: Graph
@@ -95,6 +96,7 @@ class Plan:
     agreement: Agreement
     measured: int | None = None
     answer: Recording | RunFailed | None = None
+    tried: Plan | None = None
 
     @property
     def asked(self) -> bool:

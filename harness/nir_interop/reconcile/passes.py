@@ -13,7 +13,7 @@ from nir_interop.reconcile.synapses import SYNAPSES
 from nir_interop.reconcile.time_constants import INTEGRATORS, STEPS
 from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reconcile.wiring import END_PASSES, NESTING, WIRING
-from nir_interop.reconcile.writing import WRITING
+from nir_interop.reconcile.writing import FIELDS, WRITING
 
 PASSES: tuple[Pass, ...] = (
     *INLINING,
@@ -41,4 +41,5 @@ PASSES: tuple[Pass, ...] = (
     *ORDERING,
     *NESTING,
     *NAMES,
+    *FIELDS,
 )

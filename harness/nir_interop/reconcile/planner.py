@@ -56,12 +56,13 @@ def reconcile(
     validate(inline(plan.graph))
     if _means_the_same(flat, source, target):
         return replace(attempt.plan(()), remaining=plan.remaining)
+    whole = plan
     for pass_ in _applied(passes, plan):
         if plan.asked and (not plan.right or not pass_.axes):
             shorter = attempt.plan([each for each in _applied(passes, plan) if each is not pass_])
             if _no_worse(shorter, plan) and (not plan.right or attempt.is_run_as_written(shorter)):
                 plan = replace(shorter, remaining=plan.remaining)
-    return plan
+    return plan if plan.right or whole is plan else replace(plan, tried=whole)
 
 
 _OF_A_NEURON = tuple(axis.name for axis in AXES if axis.name != "feedback_bias")

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from nir_interop.agreement.side import Side
-from nir_interop.fingerprint import Written
-from nir_interop.graphs import Array, Graph, Node, validate
-from nir_interop.graphs.primitives import ELEMENTWISE, WHOLE
+from nir_interop.fingerprint import GivenField, Written
+from nir_interop.graphs import Array, Graph, Node, placed, validate
+from nir_interop.graphs.primitives import DEFAULTS, ELEMENTWISE, WHOLE
 from nir_interop.graphs.shapes import is_scalar
-from nir_interop.reconcile.model import Pass, Rewritten
+from nir_interop.graphs.unwritten import holds_field, is_neutral, without_fields
+from nir_interop.reconcile.model import Pass, Refused, Rewritten
+from nir_interop.rule import ResetKind, Start, Use
 from nir_interop.vocabulary import Cause
 
 _TYPES = {Written.INTEGERS: "iu", Written.BOOLEANS: "b", Written.HALF: "f2", Written.DOUBLE: "f8"}
@@ -87,6 +89,43 @@ def single_precision(graph: Graph, _source: Side, target: Side) -> Rewritten | N
     return _rewritten(graph, changed, "the importer does not take numbers of this type, and takes single precision")
 
 
+def older_fields(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    r"""Leave out of the file what the classes of the target's own nir do not take: v_reset, w_in, and what is said of a node.
+
+    .. math:: v_\mathrm{reset} = 0, \qquad w_\mathrm{in} = 1 \qquad \text{is what a file without them means}
+
+    so that nothing changes where they are neutral, and where nothing reads them: v_reset under a reset by subtraction (or to 0)
+    and a start elsewhere, w_in of a synapse that takes its input as it is.  What is said of a node means nothing.
+
+    Refuses a v_reset and a w_in that are read and not neutral.
+    """
+    lacking: dict[str, list[str]] = {}
+    for subject, known in target.domain.items():
+        for refusal in known.refusals:
+            if isinstance(subject, str) and isinstance(refusal.condition, GivenField):
+                lacking.setdefault(subject, []).append(refusal.condition.field)
+    made, changed = without_fields(graph, lacking, lambda node, field: is_neutral(node, field) or _unread(node, field, source))
+    for place, node in placed(made):
+        kept = [each for each in lacking.get(node.kind, ()) if holds_field(node, each)]
+        if kept:
+            name, cause = ".".join(place), _NOT_READ[kept[0]]
+            why = f"the nir of {target.name} has no {kept[0]} of {node.kind}, and that of {name} is not {DEFAULTS[kept[0]]:g}"
+            raise Refused(cause, (name,), why)
+    why = f"the nir of {target.name} does not know the fields that are left out, and means the same without them"
+    return Rewritten(made, changed, why) if changed else None
+
+
+_NOT_READ = {"v_reset": Cause.RESET_VALUE_IGNORED, "w_in": Cause.INPUT_WEIGHT_IGNORED}
+
+
+def _unread(node: Node, field: str, source: Side) -> bool:
+    """Whether a rule makes nothing of a field."""
+    rule = source.rule(node.kind)
+    if field == "w_in":
+        return rule.input_weight is Use.IGNORED or not rule.synapse_gain.scales
+    return rule.reset is not ResetKind.TO_VALUE and rule.start is not Start.RESET
+
+
 def _is(value: Array, kinds: str) -> bool:
     """Whether numbers are of a type: a kind of type, or one by its kind and size."""
     return value.dtype.str[1:] == kinds if kinds[-1].isdigit() else value.dtype.kind in kinds
@@ -109,3 +148,15 @@ WRITING: tuple[Pass, ...] = (
     ),
 )
 """Behind passes that write new numbers, before those that nest nodes."""
+
+FIELDS: tuple[Pass, ...] = (
+    Pass(
+        "older_fields",
+        (),
+        frozenset({Cause.UNREADABLE, Cause.RESET_VALUE_IGNORED, Cause.INPUT_WEIGHT_IGNORED}),
+        "outputs, spikes and membranes, to the last bit",
+        older_fields,
+        nested=True,
+    ),
+)
+"""The pass about what a file says: behind all others, which make nodes."""

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.rule import NIR_MEANING
 from nir_interop.schema import REPORT, RULES, SOURCES, TIMINGS, write_table, write_text
+from nir_interop.vocabulary import ADAPTERS_OWN
 
 if TYPE_CHECKING:
     from nir_interop.matrix.results import Results
@@ -50,14 +51,18 @@ def write_pages(folder: Path, details: Details | None) -> list[Path]:
     return [write_page(page, folder), *write_summary(page, folder)]
 
 
-def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
-    """The rows of rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
+def rule_rows(found: Sequence[tuple[str, Fingerprint]], own: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The rows of rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them.
+
+    own : backends whose importer is their adapter's own
+    """
     kinds = {kind for _, fingerprint in found for kind in fingerprint.rules if isinstance(kind, str) and kind in NEURONS}
     meaning = Fingerprint("NIR", Origin.IMPORT, "", Domain({kind: Identified(NIR_MEANING) for kind in kinds}))
     return [
         {
             "backend": fingerprint.backend,
             "version": version or None,
+            "importer_by": ADAPTERS_OWN if fingerprint.origin is Origin.IMPORT and fingerprint.backend in own else None,
             "side": fingerprint.origin.value,
             "options": fingerprint.options or None,
             "primitive": subject_in_words(kind),
@@ -73,9 +78,12 @@ def rule_rows(found: Sequence[tuple[str, Fingerprint]]) -> list[dict[str, Any]]:
     ]
 
 
-def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path) -> Path:
-    """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them."""
-    rows = rule_rows(found)
+def write_rules(found: Sequence[tuple[str, Fingerprint]], folder: Path, own: Collection[str] = ()) -> Path:
+    """Write rules.csv: version and fingerprints of each backend, of both sides, and NIR's own meaning beside them.
+
+    own : backends whose importer is their adapter's own
+    """
+    rows = rule_rows(found, own)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RULES.name
     write_table(path, rows, RULES)

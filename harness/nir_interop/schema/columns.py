@@ -7,6 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandera.pandas as pa
 
 SEPARATOR = ";"
@@ -30,6 +32,7 @@ class Column:
     unique : no two cells may be equal
     words : what a text may be; with ``several``, joined by SEPARATOR
     low, high : bounds of a number, included
+    optional : a file in which it would be empty is written without it
     """
 
     name: str
@@ -41,6 +44,7 @@ class Column:
     several: bool = False
     low: float | None = None
     high: float | None = None
+    optional: bool = False
 
     def pandera(self) -> pa.Column:
         """The column's contract."""
@@ -71,6 +75,11 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return tuple(column.name for column in self.columns)
+
+    def holds(self, names: Sequence[str]) -> bool:
+        """Whether a file may have these columns: all in order, but for optional ones."""
+        there = [column.name for column in self.columns if not column.optional or column.name in names]
+        return list(names) == there
 
     def pandera(self) -> pa.DataFrameSchema:
         """The table's contract: these columns, no others, in this order."""

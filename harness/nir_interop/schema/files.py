@@ -45,7 +45,9 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: Table) ->
             raise BadData(f"{path.name}, row {number}: {schema.name} has no column {', '.join(unknown)}")
         cells = [_format(row.get(column.name), column, f"{path.name}, row {number}") for column in schema.columns]
         formatted.append((_sort_key(cells, schema), cells))
-    lines = [schema.names, *(cells for _, cells in sorted(formatted))]
+    body = [cells for _, cells in sorted(formatted)]
+    kept = [at for at, column in enumerate(schema.columns) if not column.optional or any(cells[at] for cells in body)]
+    lines = [[cells[at] for at in kept] for cells in (schema.names, *body)]
     text = "".join(",".join(map(_quote, line)) + "\n" for line in lines)
     _parse(text, schema, path.name)
 
@@ -131,14 +133,16 @@ def _parse(text: str, schema: Table, where: str) -> pd.DataFrame:
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     except (csv.Error, ValueError) as error:
         raise BadData(f"{where}: not a table ({error}); write it with nir-interop matrix") from error
-    if tuple(header) != schema.names:
+    if not schema.holds(header):
         raise BadData(f"{where}: {_columns_that_differ(header, schema)}; write it with nir-interop matrix")
     for number, line in enumerate(lines, start=1):
         if len(line) != len(header):
             raise BadData(f"{where}, row {number}: {len(line)} cells in {len(header)} columns")
-    cells = zip(*lines, strict=True) if lines else [()] * len(header)
-    columns = zip(schema.columns, cells, strict=True)
-    frame = pd.DataFrame({column.name: _column(list(values), column, where) for column, values in columns})
+    cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
+    nothing = [""] * len(lines)  # of a column that the file was written without
+    frame = pd.DataFrame(
+        {column.name: _column(list(cells.get(column.name, nothing)), column, where) for column in schema.columns}
+    )
     try:
         return schema.pandera().validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -178,7 +182,7 @@ def _column(cells: list[str], column: Column, where: str) -> pd.Series[Any]:
 
 
 def _columns_that_differ(header: Sequence[str], schema: Table) -> str:
-    missing = [name for name in schema.names if name not in header]
+    missing = [column.name for column in schema.columns if not column.optional and column.name not in header]
     unknown = [name for name in header if name not in schema.names]
     parts = [f"lacks {', '.join(missing)}"] if missing else []
     parts += [f"has no use for {listed(map(shown, unknown))}"] if unknown else []

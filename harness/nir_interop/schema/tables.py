@@ -7,7 +7,7 @@ from enum import Enum
 
 from nir_interop.rule import AXES
 from nir_interop.schema.columns import Column, Kind, Table
-from nir_interop.vocabulary import Against, Blame, Cause, Idiom, Mode, PrimitiveStatus, Stage, Status
+from nir_interop.vocabulary import ADAPTERS_OWN, Against, Blame, Cause, Idiom, Mode, PrimitiveStatus, Stage, Status
 
 
 def _text(name: str, meaning: str, *, required: bool = False, unique: bool = False) -> Column:
@@ -32,6 +32,11 @@ def _share(name: str, meaning: str) -> Column:
 
 def _flag(name: str, meaning: str, *, required: bool = False) -> Column:
     return Column(name, meaning, Kind.FLAG, required=required)
+
+
+def _own(name: str, whose: str) -> Column:
+    meaning = f"where the library ships no {whose}: that it is the adapter's; a table without such has no such column"
+    return Column(name, meaning, words=(ADAPTERS_OWN,), optional=True)
 
 
 _RUN = (
@@ -68,8 +73,10 @@ REPORT = Table(
         _text("dataset", "where the stimulus comes from"),
         _text("exporter", "backend that wrote the graph", required=True),
         _text("exporter_version", "its version"),
+        _own("exporter_by", "exporter"),
         _text("importer", "backend that read it; empty where there was no graph to read"),
         _text("importer_version", "its version"),
+        _own("importer_by", "importer"),
         _word("mode", "which graph the importer was given", Mode, required=True),
         _word("against", "what its outputs are compared with", Against, required=True),
         _real("dt_export", "time step at the export [s]"),
@@ -114,6 +121,7 @@ SOURCES = Table(
         _text("dataset", "where the stimulus comes from"),
         _text("exporter", "backend it was built in", required=True),
         _text("exporter_version", "its version"),
+        _own("exporter_by", "exporter"),
         _real("dt", "time step [s]"),
         *_RUN,
         _text("graph_sha", "SHA-256 of the exported graph's canonical form"),
@@ -156,6 +164,7 @@ DT_SWEEP = Table(
     (
         _text("backend", "library, or reference or exact", required=True),
         _text("version", "its version"),
+        _own("importer_by", "importer"),
         _text("subject", "neuron of NIR, or trained network", required=True),
         _real("dt", "time step asked for [s]"),
         _count("steps", "time steps, for the same physical time"),
@@ -183,6 +192,7 @@ RULES = Table(
     (
         _text("backend", "library, or NIR's own meaning", required=True),
         _text("version", "its version"),
+        _own("importer_by", "importer"),
         Column("side", "import: what its importer makes of a NIR node; native: its own neuron", required=True),
         _text("options", "of a native neuron, as the library writes it"),
         _text("primitive", "neuron of NIR", required=True),
@@ -205,6 +215,7 @@ PRIMITIVES = Table(
         _text("aspect", "what of it is asked", required=True),
         _text("backend", "library", required=True),
         _text("version", "its version"),
+        _own("by", "importer or exporter, whichever the direction names"),
         Column(
             "direction",
             "import: its importer is given the graph; export: its exporter writes it, which NIR's meaning then runs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.neurons import SIZE, single
-from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin, subject_key
+from nir_interop.fingerprint import Domain, Fingerprint, GivenField, Identified, Origin, Refusal, subject_key
 from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
+from nir_interop.graphs.unwritten import newer_fields, without_fields
 from nir_interop.networks import Network
 from nir_interop.networks.serialization import NATIVE_NEURONS
 from nir_interop.recording import Recording
@@ -99,13 +100,15 @@ def import_fingerprint(
         if known is not None:
             return Fingerprint.from_json(known)
     with _running(backend, live) as run:
+        lacking = _lacking(run)
 
         def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
             with run.within(BRIEF if _loops(graph) else run.limit):
-                return run(graph, stimulus, dt)
+                return run(without_fields(graph, lacking)[0], stimulus, dt)
 
         kept = KeptRuns(briefly, backend, store, loops=_loops)
         found = identify(kept, name=backend.name, kinds=wanted)
+        found = replace(found, rules=_without_newer(found.rules, lacking))
     if not kept.unsettled:
         store.put("fingerprints", key, found.to_json())
     return found
@@ -114,6 +117,31 @@ def import_fingerprint(
 def _loops(graph: Graph) -> bool:
     """Whether importers are known to loop for ever on what a graph has."""
     return len(graph.of_kind("Output")) > 1
+
+
+def _lacking(live: LiveBackend) -> dict[str, tuple[str, ...]]:
+    """Primitive → fields of NIR that the classes of the backend's own nir do not take."""
+    fields = live.start().described.fields
+    found = {kind: newer_fields(kind, taken) for kind, taken in fields.items()}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _without_newer(known: Domain, lacking: Mapping[str, tuple[str, ...]]) -> Domain:
+    """What was identified of files without fields that the backend's own nir does not take, and that it reads no others."""
+    return Domain(
+        {
+            subject: replace(one, refusals=(*one.refusals, *(_unread(subject, each) for each in lacking.get(subject, ()))))
+            if isinstance(subject, str)
+            else one
+            for subject, one in known.items()
+        }
+    )
+
+
+def _unread(kind: str, field: str) -> Refusal:
+    """What nir.read ends with that hands a class a field which it does not have: what Python says."""
+    words = f"TypeError: {kind}.__init__() got an unexpected keyword argument '{field}'"
+    return Refusal(GivenField(field), str(Status.READ_ERROR), words)
 
 
 def comparison_of(backend: Backend, store: Store | None, graph: Graph) -> Comparison | None:

@@ -41,6 +41,7 @@ class Reconciled:
     before : outputs that differ without it, None where the target gives none
     read : how the file is to be read so that it gives the source's recording, None where there is none
     apart : of several Outputs each, how many of its numbers are still wrong, and how many there are
+    kept : why the graph stays as it is, though passes would rewrite it; empty where it does not
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Reconciled:
     before: int | None
     read: SourceReading | None = None
     apart: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    kept: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``nir-interop reconcile --json`` prints."""
@@ -69,6 +71,7 @@ class Reconciled:
             "outputs": plan.outputs,
             "mismatched_before": self.before,
             "mismatched": plan.measured,
+            "kept": self.kept,
             "predicted_mismatched": plan.predicted,
             "remaining": [{"cause": str(each.cause), "nodes": list(each.nodes), "why": each.text} for each in self.remaining],
         }
@@ -157,7 +160,7 @@ def reconcile_with(
     found = reconcile(case, run, lost)
     answer = found.plan.answer
     apart = apart_by_output(case.meant, answer) if isinstance(answer, Recording) and not found.plan.right else {}
-    return Reconciled(found.plan, found.remaining, source, target, found.before, apart=apart)
+    return Reconciled(found.plan, found.remaining, source, target, found.before, apart=apart, kept=found.kept)
 
 
 def _check_outputs(graph: Graph, wanted: Recording) -> None:

@@ -37,15 +37,16 @@ def _rewritten(job: Rewrite) -> Rewritten:
     case = case_of(job)
     try:
         made = rewrite(case, None if job.importer == REFERENCE else _KEPT.live(job.backend, job.limit))
-        passes, left, graph = made.plan.passes, made.verdict, made.plan.graph
+        passes, left, graph, kept = made.plan.passes, made.verdict, made.plan.graph, made.kept
     except InvalidGraph:
-        passes, left, graph = (), explain_meaningless(case, RunFailed(str(Status.REFUSED))), case.graph
+        passes, left, graph, kept = (), explain_meaningless(case, RunFailed(str(Status.REFUSED))), case.graph, ""
     if passes:
         write(job.left(GRAPH), graph)
     return Rewritten(
         passes=tuple(passes),
         verdict=None if left is None else as_outcome(left, graph),
         forbidden=() if left is None else tuple(sorted(map(str, forbidding(each.cause for each in left.causes)))),
+        kept=kept,
     )
 
 

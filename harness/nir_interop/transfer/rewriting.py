@@ -16,7 +16,8 @@ from nir_interop.explain.exporting import times_factor, with_times
 from nir_interop.explain.source import distance, source_side
 from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, inline
-from nir_interop.reconcile.model import Plan
+from nir_interop.printable import listed
+from nir_interop.reconcile.model import Plan, forbidding
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.reconcile.planner import reconcile as planned
@@ -35,6 +36,7 @@ class Reconciliation:
     source : as its graph is read, so that it gives what the source computed; lost : what the graph has lost of that
     verdict : on what remains, rounding included; None where every output is the source's
     before : outputs that differed without it, None where the target gave none or was not asked for them
+    kept : why the graph stays as it is, though passes would rewrite it; empty where it does not
     """
 
     plan: Plan
@@ -42,6 +44,7 @@ class Reconciliation:
     lost: tuple[Found, ...]
     verdict: Verdict | None
     before: int | None = None
+    kept: str = ""
 
     @property
     def remaining(self) -> tuple[CauseShare, ...]:
@@ -52,20 +55,28 @@ class Reconciliation:
 def rewrite(case: Case, live: RunGraph | None) -> Reconciliation:
     """Rewrite the graph of a source that was recorded, which is first read as the source computed it.
 
+    A graph stays as it is where what it would become is further from the source, and nothing forbids more.
+
     live : the target itself, None where its rules are all there is to ask
 
     Raises InvalidGraph where the graph means nothing, and no pass makes it mean something.
     """
     source, lost = settled(case.graph, case.intended, case.source, case.stimulus, case.meant)
-    plan = planned(case.graph, source, case.target, case.stimulus, PASSES, wanted=case.meant, run=live)
-    return Reconciliation(plan, source, lost, None if plan.exact else remains(plan, case.target, case.stimulus, lost))
+    plan, kept = planned(case.graph, source, case.target, case.stimulus, PASSES, wanted=case.meant, run=live), ""
+    if not plan.right and not forbidding(each.cause for each in lost):
+        plain = plan
+        if plan.passes:
+            plain = planned(case.graph, source, case.target, case.stimulus, (), wanted=case.meant, run=live)
+        plan, kept = _nearer(plan, plain)
+    verdict = None if plan.exact else remains(plan, case.target, case.stimulus, lost)
+    return Reconciliation(plan, source, lost, verdict, kept=kept)
 
 
 def reconcile(case: Case, live: RunGraph | None, lost: Sequence[Found] = ()) -> Reconciliation:
     """Rewrite a graph that means what its source's rules say, and count what differed before.
 
-    A live target is not given several Outputs where the probes have seen it loop over them for ever.  Where it is right about
-    the graph as it is and no longer about the rewritten one, the graph stays.
+    A live target is not given several Outputs where the probes have seen it loop over them for ever.  Where it is nearer to the
+    source with the graph as it is than with the rewritten one, the graph stays.
 
     live : the target itself, None where its rules are all there is to ask
     lost : what the graph is known to have lost of what the source computed
@@ -75,10 +86,26 @@ def reconcile(case: Case, live: RunGraph | None, lost: Sequence[Found] = ()) -> 
     asked = None if live is None else unless_it_hangs(live, case.target)
     plain = planned(case.graph, case.source, case.target, case.stimulus, (), wanted=case.recorded, run=asked)
     plan = planned(case.graph, case.source, case.target, case.stimulus, PASSES, wanted=case.recorded, run=asked)
-    if plain.right and not plan.right:
-        plan = replace(plain, remaining=plan.remaining)
+    plan, kept = _nearer(plan, plain)
     verdict = None if plan.exact else remains(plan, case.target, case.stimulus, lost)
-    return Reconciliation(plan, case.source, tuple(lost), verdict, plain.wrong)
+    return Reconciliation(plan, case.source, tuple(lost), verdict, plain.wrong, kept)
+
+
+def _nearer(plan: Plan, plain: Plan) -> tuple[Plan, str]:
+    """The rewritten graph, or the graph as it is where more outputs are wrong once it is rewritten; and then why."""
+    if plan.passes:
+        if plan.right or plain.wrong is None or (plan.wrong is not None and plan.wrong <= plain.wrong):
+            return plan, ""
+        return replace(plain, remaining=plan.remaining), _worse(plan, plain)
+    return plan, "" if plan.tried is None else _worse(plan.tried, plan)
+
+
+def _worse(rewritten: Plan, plain: Plan) -> str:
+    """That a rewriting leads away from the source, in a line."""
+    wrong = rewritten.wrong
+    after = "it gives no output to compare" if wrong is None else f"{wrong} of {rewritten.outputs} outputs differ"
+    passes = listed(each.name for each in rewritten.passes)
+    return f"rewritten by {passes}, {after}, and {plain.wrong} as it is: the graph stays as it is"
 
 
 def unless_it_hangs(live: RunGraph, target: Side) -> RunGraph:

@@ -102,6 +102,7 @@ class Described(Outcome):
     needs, script, refusals : as :class:`nir_interop.backends.adapter.Adapter` has them
     ships_importer, ships_exporter : whether these are the library's; else they are the adapter's own
     run_limit : seconds that a run may take at least
+    fields : primitive → the fields that its class in the environment's nir takes; empty where there is no nir
     """
 
     idioms: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +114,7 @@ class Described(Outcome):
     ships_importer: bool = True
     ships_exporter: bool = True
     run_limit: float | None = None
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,11 +257,13 @@ class Rewritten(Outcome):
 
     verdict : on what remains, None where nothing does
     forbidden : causes among it that no rewriting of a graph takes away
+    kept : why the graph stays as it is, though passes would rewrite it; empty where it does not
     """
 
     passes: tuple[Applied, ...] = ()
     verdict: Explained | None = None
     forbidden: tuple[str, ...] = ()
+    kept: str = ""
     graph: GraphFacts | None = None
 
 

@@ -9,6 +9,7 @@ ends.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pkgutil
@@ -152,7 +153,21 @@ def describe_adapter(adapter: Adapter) -> Described:
         ships_importer=adapter.ships_importer,
         ships_exporter=adapter.ships_exporter,
         run_limit=adapter.run_limit,
+        fields=_fields(),
     )
+
+
+def _fields() -> dict[str, tuple[str, ...]]:
+    """What each of NIR's primitives is made of for the nir that reads files here."""
+    try:
+        import nir
+    except Exception:
+        return {}
+    return {
+        name: tuple(each.name for each in dataclasses.fields(kind) if each.init)
+        for name, kind in sorted(vars(nir).items())
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    }
 
 
 def _warn_always() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nir_interop.errors import InvalidGraph
 from nir_interop.graphs import Node
+from nir_interop.graphs.primitives import DEFAULTS
 from nir_interop.reference.exact.equations import Array, Equation, Leak, Ramp, State, Synapse
 from nir_interop.reference.exact.events import Listener, Spike, fire_by_charge, fire_one_by_one, fire_periodically
 
@@ -22,8 +23,6 @@ _EQUATIONS: dict[str, type[Equation]] = {
     "CubaLIF": Synapse,
 }
 _FIRE = {"IF": fire_by_charge, "LIF": fire_periodically, "CubaLIF": fire_one_by_one}
-_DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
-"""What NIR says where a file leaves a parameter out."""
 
 
 class ExactNeuron(ABC):
@@ -146,9 +145,9 @@ def _parameter(node: Node, name: str, shape: tuple[int, ...]) -> Array:
     """A parameter as one float64 a neuron, (n,)."""
     value = node.get(name)
     if value is None:
-        if name not in _DEFAULTS:
+        if name not in DEFAULTS:
             raise InvalidGraph(f"{node.kind}: {name} is missing")
-        value = np.array(_DEFAULTS[name])
+        value = np.array(DEFAULTS[name])
     value = np.asarray(value, dtype=np.float64)
     if value.size == 1:
         value = np.broadcast_to(value.reshape(()), shape)

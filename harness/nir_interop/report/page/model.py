@@ -43,7 +43,18 @@ from nir_interop.report.page.studies import StudyPage, studies
 from nir_interop.report.primitives import Support, by_primitive, contradicts, summary
 from nir_interop.rule import AXES, NIR_MEANING
 from nir_interop.schema import DT_SWEEP, PRIMITIVES, REPORT, RULES, SOURCES, Table
-from nir_interop.vocabulary import CONTINUOUS, REFERENCE, Blame, Cause, Idiom, Mode, PrimitiveStatus, Reset, Status
+from nir_interop.vocabulary import (
+    ADAPTERS_OWN,
+    CONTINUOUS,
+    REFERENCE,
+    Blame,
+    Cause,
+    Idiom,
+    Mode,
+    PrimitiveStatus,
+    Reset,
+    Status,
+)
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!=-]*|-")
 """What a network or a backend may be called in a command."""
@@ -98,6 +109,17 @@ class Page:
     def machine(self) -> str:
         """What the results were made on, in words; empty where environment.json does not say."""
         return machine_text(self.environment)
+
+    @property
+    def own_importers(self) -> tuple[str, ...]:
+        """Backends whose importer is their adapter's own, since the library ships none."""
+        rows = [(row["importer"], row["importer_by"]) for row in self.rows]
+        rows += [(row["backend"], row["importer_by"]) for row in self.rules]
+        return tuple(sorted({str(name) for name, by in rows if by}))
+
+    def importer_text(self, name: str) -> str:
+        """A backend's name, and whether its importer is its adapter's own."""
+        return f"{name} ({ADAPTERS_OWN} importer)" if name in self.own_importers else name
 
     @property
     def native(self) -> list[Row]:
@@ -162,6 +184,8 @@ class Page:
             "pictures": self.pictures,
             "networks": {name: vars(described(name)) for name in sorted({str(row["network"]) for row in native})},
             "families": FAMILIES,
+            "own_importers": self.own_importers,
+            "adapters_own": ADAPTERS_OWN,
             "libraries": [name for name in self.versions if name not in (REFERENCE, CONTINUOUS)],
             "issues": {issue.id: issue.why for issue, count in self.issues if count},
             "idioms": self.idioms,

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from nir_interop.report.cells import LETTERS, kind, letter, place
 from nir_interop.report.page.model import Page
 from nir_interop.schema import REPORT, SOURCES
-from nir_interop.vocabulary import Blame, Cause, Mode, Status
+from nir_interop.vocabulary import ADAPTERS_OWN, Blame, Cause, Mode, Status
 
 SCRIPTS = ("basics", "filters", "matrix", "pictures", "cell", "answer", "page")
 """What the script is put together from; each uses what those before it define, and runs when the last does."""
@@ -42,6 +42,7 @@ def render(page: Page) -> str:
             modes=list(Mode),
             letters=LETTERS,
             tables=(REPORT, SOURCES),
+            adapters_own=ADAPTERS_OWN,
         )
     )
 

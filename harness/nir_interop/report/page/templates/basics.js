@@ -42,6 +42,8 @@ const unique = (values) => [...new Set(values)].sort();
 /** Libraries by name, then what is none: the reference and continuous time. */
 const unlike = (name) => Number(name === "reference") + 2 * Number(name === "exact");
 const backends = (values) => unique(values).sort((a, b) => unlike(a) - unlike(b));
+/** An importer's name, and that it is not its library's where that has none. */
+const imported = (name) => (data.own_importers.includes(name) ? `${name} (${data.adapters_own})` : name);
 const short = (value) => (value === null ? "" : Number(value.toPrecision(3)).toString());
 
 // --- the address bar ---

@@ -94,7 +94,7 @@ function open(id) {
   dialog.replaceChildren();
   const close = element("button", { type: "button", class: "close" }, "Close");
   close.addEventListener("click", () => dialog.close());
-  const title = cell ? `${cell.network}: ${cell.exporter} → ${cell.importer || "no graph"}` : "No such cell";
+  const title = cell ? `${cell.network}: ${cell.exporter} → ${imported(cell.importer) || "no graph"}` : "No such cell";
   dialog.append(close, element("h2", { id: "cell-title", tabindex: "-1" }, title));
   if (!cell) dialog.append(element("p", {}, `${id} is not in this page.`));
   else {

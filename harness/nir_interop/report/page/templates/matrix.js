@@ -50,7 +50,7 @@ function matrix(found, order) {
     const under = importers.get(exporter);
     above.append(element("th", { scope: "colgroup", colspan: under.length, class: "first" }, `${exporter} →`));
     under.forEach((importer, number) => below.append(element("th",
-      { scope: "col", class: `importer${number ? "" : " first"}` }, element("span", {}, importer || "(no graph)"))));
+      { scope: "col", class: `importer${number ? "" : " first"}` }, element("span", {}, imported(importer) || "(no graph)"))));
   }
   table.append(element("thead", {}, above, below));
   const body = element("tbody");
@@ -81,7 +81,7 @@ const LISTED = 300;
 const LIST = [
   ["network", (cell) => `${cell.network} ${cell.idiom}`],
   ["written by", (cell) => cell.exporter],
-  ["read by", (cell) => cell.importer || "no graph"],
+  ["read by", (cell) => imported(cell.importer) || "no graph"],
   ["at [s]", (cell) => cell.dt_import],
   ["status", (cell) => badness[cell.kind]],
   ["outputs that differ", (cell) => cell.mismatch_rate],
@@ -113,7 +113,7 @@ function list(found, wanted) {
     const accuracy = cell.accuracy_delta === null ? "" : `${cell.accuracy_source.toFixed(2)} → ${cell.accuracy_target.toFixed(2)}`;
     body.append(element("tr", {},
       element("th", { scope: "row" }, cell.network, " ", element("small", {}, cell.idiom)),
-      element("td", {}, cell.exporter), element("td", {}, cell.importer || "no graph"),
+      element("td", {}, cell.exporter), element("td", {}, imported(cell.importer) || "no graph"),
       element("td", { class: "number" }, cell.dt_import === null ? "" : String(cell.dt_import)),
       element("td", {}, button(cell, false), " ", words(cell.status)),
       element("td", { class: "number" }, percent(cell.mismatch_rate)), element("td", { class: "number" }, accuracy),
