@@ -276,7 +276,7 @@ class Inquiry:
             raise ValueError("a question that is not scaled has no graph")
         try:
             first = self._end(question)
-            if {*left_out(graph, first).values()} == {"Linear"} and (biased := with_biases(graph)) is not None:
+            if "Linear" in left_out(graph, first).values() and (biased := with_biases(graph)) is not None:
                 question.graph = graph = biased  # another form of the same weights
                 first = self._end(question)
             if left := left_out(graph, first):

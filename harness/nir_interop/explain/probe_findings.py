@@ -25,7 +25,7 @@ _CAUSES: Mapping[Subject, tuple[Cause, ...]] = {
 def without_rule(domain: Domain) -> dict[str, str]:
     """Neurons that a backend runs under no rule that was found → what is said of them."""
     neurons = {kind: one for kind, one in domain.items() if isinstance(kind, str) and kind in NEURONS}
-    return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in neurons.items() if one.outputs and not one.known}
+    return {kind: f"{kind}: {found_in_words(kind, one)}" for kind, one in neurons.items() if one.unruled}
 
 
 def misrun_causes(domain: Domain) -> frozenset[Cause]:

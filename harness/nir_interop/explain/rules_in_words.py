@@ -75,8 +75,8 @@ def found_in_words(kind: Subject, one: Identified, *, feedback: bool = True) -> 
 
 def axes_of(kind: Subject, one: Identified) -> dict[str, str | None]:
     """Axis → value of what was found of a primitive; None throughout for a neuron of which outputs are under no known rule."""
-    unknown = kind in NEURONS and one.outputs > 0 and not one.known
-    return {axis: None if unknown else value for axis, value in one.rule.as_dict().items()}
+    unruled = kind in NEURONS and one.unruled
+    return {axis: None if unruled else value for axis, value in one.rule.as_dict().items()}
 
 
 def difference_in_words(graph: Graph, source: Side, target: Side, axis: str, kind: str) -> str:

@@ -36,14 +36,13 @@ class End:
     """How a probe ended that was not run as meant.
 
     flatten_order : the order in which a Flatten joined its dimensions, where that is what went wrong
+    no_linear : whether a Linear was left out, alone or with others
     """
 
     status: str
     message: str
     flatten_order: tuple[int, ...] = ()
-
-
-_NO_LINEAR = End(str(PrimitiveStatus.DROPPED), left_out_in_words({"": "Linear"}))
+    no_linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def _asked(run: RunGraph, probe: Structural, neighbour: Neighbour | None) -> tup
     missed = 0
     for number in range(REPEATS):
         end, missed = _compared(run, graph, stimulus, dt, meant, probe.subject)
-        biased = with_biases(graph) if end == _NO_LINEAR and probe.subject != "Linear" else None
+        biased = with_biases(graph) if end is not None and end.no_linear and probe.subject != "Linear" else None
         if biased is not None:
             graph = biased  # another form of the same weights
             end, missed = _compared(run, graph, stimulus, dt, meant, probe.subject)
@@ -117,9 +116,9 @@ def _compared(
     except RunFailed as error:
         made = error
     left = left_out(graph, made)
-    dropped = End(str(PrimitiveStatus.DROPPED), left_out_in_words(left))
-    if subject in left.values() or dropped == _NO_LINEAR:
-        return dropped, 0
+    no_linear = "Linear" in left.values()
+    if subject in left.values() or no_linear:
+        return End(str(PrimitiveStatus.DROPPED), left_out_in_words(left), no_linear=no_linear), 0
     if isinstance(made, RunFailed):
         return End(made.status, ": ".join(text for text in (made.error_type, made.message) if text)), 0
     seen = _whole(made)
