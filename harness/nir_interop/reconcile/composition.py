@@ -6,6 +6,7 @@ import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, as_array, validate
+from nir_interop.graphs.primitives import DENSE
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.neurons import (
     Coefficients,
@@ -13,6 +14,7 @@ from nir_interop.reconcile.neurons import (
     agree,
     membrane,
     synapse,
+    unlike_parts,
 )
 from nir_interop.reconcile.substitutes import NoWeights, diagonal, refuse_order
 from nir_interop.reference.neurons import Values, parameter, start_value
@@ -113,8 +115,8 @@ def refuse_rule(name: str, rule: UpdateRule) -> None:
 
 def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
     """Raise Refused where the target takes no part of the composition, nor what stands for it."""
-    weights = {1: "Linear", 2: "Conv1d", 3: "Conv2d"}.get(len(shape), "Linear")
-    needed = ((_MEMBRANES[kind], weights), ("Threshold", "LIF"), ("Scale", weights))
+    weights = {2: ("Conv1d",), 3: ("Conv2d",)}.get(len(shape), DENSE)
+    needed = ((_MEMBRANES[kind], *weights), ("Threshold", "LIF"), ("Scale", *weights))
     lacking = [" nor ".join(either) for either in needed if not any(target.takes(each) for each in either)]
     if lacking:
         why = f"{target.name} resets {name} otherwise, and takes neither {', and neither '.join(lacking)} to make up for it"
@@ -176,8 +178,8 @@ def factors(values: Values, target: Side) -> Node:
 def synapse_of(name: str, node: Node, shape: Shape, source: Side) -> Node:
     """The synapse of a current-based neuron as an LI."""
     old = source.rule(node.kind)
-    if old.order is Order.MEMBRANE_FIRST:
-        raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
+    if old.order is not Order.SYNAPSE_FIRST:
+        raise Refused(Cause.SYNAPSE_ORDER, (name,), unlike_parts(name, old))
     resting = node["v_leak"] if old.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
     plain = Node("LI", {"tau": node["tau_syn"], "r": node["w_in"], "v_leak": as_array(resting)})
     return alike(name, plain, shape, source, synapse(node, shape, source.dt, old))
