@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,15 @@ def paper() -> Path:
 def data() -> Path:
     """Real recordings: MNIST, N-MNIST, Braille."""
     return _folder(Path(os.environ.get("NIR_INTEROP_DATA", SHARED / "data")), "the real data")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_that_run() -> Iterator[None]:
+    """Ends the processes of libraries that tests share (``tests/known.py``)."""
+    yield
+    known = sys.modules.get("tests.known")
+    if known is not None:
+        known.end_running()
 
 
 FIRST = ("roundtrip",)
