@@ -66,11 +66,14 @@ def libraries_that_run() -> Iterator[None]:
 
 
 FIRST = ("roundtrip",)
-LAST = ("explain", "reconcile", "agreement", "cli", "report", "docs", "experiments")
+LAST = ("transfer", "interface", "experiments", "docs", "explain", "reconcile", "agreement", "cli", "report")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The matrix first: what it finds out about each library, tests at the end need not find out again."""
+    """The matrix first: what it finds out about each library, tests at the end need not find out again.
+
+    Of those the files that take longest come first, so that no process waits for another's last file.
+    """
 
     def place(item: pytest.Item) -> int:
         (folder,) = item.path.relative_to(Path(__file__).parent).parts[:1]
