@@ -53,8 +53,8 @@ class Rockpool(TorchAdapter):
     """Rockpool 3.1.0."""
 
     name: ClassVar[str] = "rockpool"
-    surrogate: ClassVar[Surrogate] = Surrogate("StepPWL", 0.5)
-    """Its default; the slope is its ``learning_window``."""
+    surrogate: ClassVar[Surrogate] = Surrogate("StepPWL", 2.0)
+    """Its default; the slope is its ``learning_window``, whose default of 0.5 gives no gradient to neurons that hardly fire."""
 
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.TUTORIAL: "time constants and thresholds as numbers, several spikes a step, which is the default; to_nir(net)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -141,11 +141,22 @@ output = np.stack(outputs)
         return record(step, stimulus, watched, _read)
 
     def nodes(self, model: Imported) -> frozenset[str]:
-        return frozenset(model.held(_is_graph))
+        """Those that it runs: behind a node that it does not know, it holds what stands before and never runs it."""
+        run = set(_run(model.module))
+        return frozenset(name for name, module in model.held(_is_graph).items() if module in run)
 
 
 def _is_graph(module: nn.Module) -> bool:
     return isinstance(module, GraphExecutor)
+
+
+def _run(graph: GraphExecutor) -> Iterator[nn.Module]:
+    """The modules that a graph runs in a step, those of nested graphs too."""
+    for node in graph.execution_order:
+        if isinstance(node.elem, GraphExecutor):
+            yield from _run(node.elem)
+        elif node.elem is not None:
+            yield node.elem
 
 
 def _stateful(module: nn.Module) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from nir_interop.backends import environments
-from nir_interop.backends.environments import Backend, backend, backends, installed_versions, requirements, suite_version
+from nir_interop.backends.environments import (
+    Backend,
+    backend,
+    backends,
+    dependencies,
+    installed_versions,
+    python_version,
+    requirements,
+    suite_version,
+)
 from nir_interop.errors import UnknownName
 
 DIRECT = {"url": "https://example.org/norse", "vcs_info": {"vcs": "git", "commit_id": "065a3b45aaaaaaaa"}}
@@ -67,6 +77,33 @@ def test_a_version_from_a_repository_names_its_commit(tmp_path: Path) -> None:
     site = make_environment(tmp_path, "norse", {"norse": "1.1.0"})
     (site / "norse-1.1.0.dist-info" / "direct_url.json").write_text(json.dumps(DIRECT))
     assert installed_versions(["norse"], [site]) == {"norse": "1.1.0+g065a3b45"}
+
+
+def test_what_a_backend_asks_for_in_turn_counts_with_its_versions(tmp_path: Path) -> None:
+    site = make_environment(
+        tmp_path, "norse", {"norse": "1.1.1", "below.it": "3", "further": "4", "extra-only": "5", "other": "6"}
+    )
+    about = site / "norse-1.1.1.dist-info" / "METADATA"
+    about.write_text(about.read_text() + 'Requires-Dist: below_it>=2\nRequires-Dist: extra-only; extra == "gpu"\n')
+    (site / "below.it-3.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: below.it\nVersion: 3\nRequires-Dist: further (>=1); python_version > '3'\n"
+        "Requires-Dist: norse\n\nRequires-Dist: other\n"
+    )
+    norse = next(one for one in backends([tmp_path]) if one.name == "norse")
+    assert dependencies(norse) == {"norse": "1.1.1", "below-it": "3", "further": "4"}
+
+
+def test_the_python_of_an_environment_is_what_that_says(tmp_path: Path) -> None:
+    make_environment(tmp_path, "norse", {"norse": "1.1.1"})
+    (tmp_path / ".envs" / "norse" / "pyvenv.cfg").write_text("home = /nowhere\nversion = 3.10.13\n")
+    norse = next(one for one in backends([tmp_path]) if one.name == "norse")
+    assert python_version(norse) == "3.10.13"
+    assert python_version(backend("reference")) == platform.python_version()
+
+
+def test_a_name_that_is_written_otherwise_is_told() -> None:
+    with pytest.raises(UnknownName, match=r"no backend 'sc_neurocore'; .*; sc-neurocore is meant, perhaps"):
+        backend("sc_neurocore")
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are() -> None:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import nir
 import pytest
 
 from nir_interop.matrix.plan import CellJob, SourceJob, parse_cell_id
+from nir_interop.networks import catalogue
 from nir_interop.report.diff import read_run
 from tests.cli.fake_packages import backends_in, wheel
 from tests.cli.test_cli import run
@@ -27,6 +29,13 @@ from fake_adapters.fakes import Honest
 class FakeLib(Honest):
     """Right from version 2 on."""
 
+    needs = ("fakelib", "nir")
+    script = """
+import fakelib
+
+output = expected if fakelib.RIGHT else 1 - expected
+"""
+
     def prepare(self):
         self.library = importlib.import_module("fakelib")
 
@@ -35,6 +44,31 @@ class FakeLib(Honest):
         if self.library.RIGHT:
             return right
         return type(right)({"output": 1 - right.outputs["output"]}, right.spikes)
+'''
+ALONE = '''
+from nir_interop.backends.adapter import Adapter, read_graph
+from nir_interop.recording import Recording
+
+
+class Alone(Adapter):
+    """An adapter in a module that lies alone."""
+
+    idioms = {}
+
+    def prepare(self):
+        import odd_name
+
+    def build(self, network, dt, idiom):
+        raise NotImplementedError
+
+    def load(self, path, dt):
+        return read_graph(path)
+
+    def run(self, model, stimulus):
+        return Recording({"output": stimulus[:, :, :1] * 0})
+
+    def nodes(self, model):
+        return frozenset(model.nodes) - {"input", "output"}
 '''
 CHECKOUT = """
 import sys
@@ -56,8 +90,12 @@ def nir_interop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """``nir-interop`` in a folder of its own, where a backend ``fakelib`` is known; its versions 1.0 and 2.0 lie in links/."""
     site = tmp_path / "site"
     extras = 'Provides-Extra: fakelib\nRequires-Dist: fakelib<2; extra == "fakelib"\n'
-    package = backends_in(site, {"fakelib": "fake_adapters.fakelib:FakeLib [fakelib]"}, extras)
+    extras += 'Provides-Extra: odd-name\nRequires-Dist: odd.name==1.0; extra == "odd-name"\n'
+    adapters = {"fakelib": "fake_adapters.fakelib:FakeLib [fakelib]", "odd_name": "alone:Alone [odd_name]"}
+    package = backends_in(site, adapters | {"nothing": "alone:Alone [nothing]"}, extras)
     (package / "fakelib.py").write_text(ADAPTER)
+    (site / "alone.py").write_text(ALONE)
+    wheel(tmp_path / "links", "1.0", "", name="odd_name")
     for version, right in (("1.0", False), ("2.0", True)):
         wheel(tmp_path / "links", version, f"RIGHT = {right}\n")
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{PYTHONPATH}")
@@ -69,6 +107,11 @@ def nir_interop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
 
 def install(nir_interop: Runner, what: str, *more: str) -> subprocess.CompletedProcess[str]:
     return nir_interop("backends", "install", what, "--no-index", "--find-links", "links", *more)
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What a command complains of; what it said meanwhile, for a busy machine is slow, aside."""
+    return [line for line in done.stderr.splitlines() if line.startswith("nir-interop: ")]
 
 
 def listed(nir_interop: Runner) -> dict[str, str]:
@@ -118,7 +161,7 @@ def test_a_version_that_does_not_start_is_said_to_be_so_and_leaves_nothing(nir_i
     done = install(nir_interop, "fakelib==3.0")
     assert done.returncode == 2
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    (line,) = complaints(done)
     assert line.startswith("nir-interop: fakelib==3.0: ImportError: made for another torch")
     assert line.endswith("; it does not start and is not kept: install another version")
     assert listed(nir_interop) == {}
@@ -174,7 +217,7 @@ def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Ru
         done = install(nir_interop, what)
         assert done.returncode == 2, (what, done.stdout)
         assert done.stdout == ""
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert len(complaints(done)) == 1, done.stderr
         assert said in done.stderr
     done = install(nir_interop, "fakelib==2.0", "--label", "../elsewhere")
     assert done.returncode == 2
@@ -234,6 +277,79 @@ def test_an_interpreter_of_its_own_sees_its_own_version_first(nir_interop: Runne
     assert not Path(lines[1]).is_relative_to(tmp_path)
     assert Path(lines[2]) == tmp_path / ".envs" / "fakelib==1.0"
     assert Path(sys.prefix) != Path(lines[2])
+
+
+@pytest.mark.slow
+def test_a_cell_of_a_library_in_an_environment_of_its_own_is_reproduced_there(nir_interop: Runner, tmp_path: Path) -> None:
+    assert install(nir_interop, "fakelib==1.0").returncode == 0
+    arguments = ("--network", "lif_single", "--exporter", "reference", "--importer", "fakelib==1.0", "--dt", "1e-4")
+    assert nir_interop("matrix", *arguments, "--no-explain", "--results", "results", "-q").returncode == 0
+    cell = next(row["cell_id"] for row in read_run(tmp_path / "results").rows if row["idiom"] == "portable")
+    done = nir_interop("repro", cell, "-o", "folder")
+    assert done.returncode == 0, done.stderr
+    assert "Needs fakelib and nir;" in (tmp_path / "folder" / "repro.py").read_text()
+    python = tmp_path / ".envs" / "fakelib==1.0" / "bin" / "python"
+    assert done.stdout.splitlines()[-1] == f"run: cd folder && {python} repro.py"
+    ran = subprocess.run([python, "repro.py"], cwd=tmp_path / "folder", capture_output=True, text=True, check=True)
+    assert "outputs differ" in ran.stdout and not ran.stdout.startswith("0 of")
+
+
+@pytest.mark.slow
+def test_names_match_as_package_names_do_and_an_adapter_may_be_one_module(nir_interop: Runner, tmp_path: Path) -> None:
+    assert "odd_name      not installed: nir-interop backends install odd_name" in nir_interop("backends").stdout
+    done = install(nir_interop, "odd-name")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("odd_name: odd_name 1.0 in ")
+    nir.write(tmp_path / "graph.nir", catalogue("lif_single").build(0).to_nir())
+    document = json.loads(nir_interop("check", "graph.nir", "--backend", "odd_name", "--json").stdout)
+    assert [each["status"] for each in document["cells"]] == ["mismatch"]
+
+
+def test_all_that_is_not_installed_is_installed_and_what_fails_stops_no_other(nir_interop: Runner, tmp_path: Path) -> None:
+    done = nir_interop("backends", "install", "--all", "--no-index", "--find-links", "links", "--json")
+    assert done.returncode == 3, done.stderr
+    document = json.loads(done.stdout)
+    assert [each["name"] for each in document["installed"]] == ["fakelib", "odd_name"]
+    assert {"sinabs", "lava-nc"} <= set(document["failed"])
+    assert sorted(path.name for path in (tmp_path / ".envs").iterdir()) == ["fakelib", "odd_name"]
+    for wrong in ((), ("fakelib", "--all")):
+        refused = nir_interop("backends", "install", *wrong)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+def test_a_name_alone_is_installed_as_its_lock_says(nir_interop: Runner, tmp_path: Path) -> None:
+    wheel(tmp_path / "links", "1.5", "RIGHT = True\n")
+    lock = tmp_path / "site" / "fake_adapters" / "locks" / "fakelib.txt"
+    assert install(nir_interop, "fakelib").returncode == 0
+    assert listed(nir_interop) == {"fakelib": "1.5"}
+    written = nir_interop("backends", "lock", "fakelib")
+    assert written.returncode == 0, written.stderr
+    assert [line for line in lock.read_text().splitlines() if not line.startswith("#")] == ["fakelib==1.5"]
+    lock.write_text("fakelib==1.0\n")
+    assert install(nir_interop, "fakelib").returncode == 0
+    assert listed(nir_interop) == {"fakelib": "1.0"}
+    assert install(nir_interop, "fakelib", "--unlocked").returncode == 0
+    assert listed(nir_interop) == {"fakelib": "1.5"}
+    assert "has no environment of its own" in nir_interop("backends", "lock", "norse").stderr
+
+
+def test_a_package_that_asks_for_nothing_under_the_extra_that_it_names_is_not_installed(nir_interop: Runner) -> None:
+    for verb in (("rules", "nothing"), ("primitives", "nothing"), ("sweep", "--backend", "nothing"),
+                 ("matrix", "--importer", "nothing"), ("matrix", "--exporter", "nothing")):  # fmt: skip
+        done = nir_interop(*verb)
+        assert (done.returncode, done.stdout) == (2, ""), verb
+        assert len(done.stderr.splitlines()) == 1
+        assert "nothing: its adapter names the extra nothing, for which its package asks for nothing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "verb", [("rules",), ("primitives",), ("sweep", "--backend"), ("matrix", "--importer"), ("explain", "g.nir", "--backend")]
+)
+def test_what_is_not_installed_is_said_to_be_so_where_it_is_named(nir_interop: Runner, verb: tuple[str, ...]) -> None:
+    done = nir_interop(*verb, "fakelib")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line == "nir-interop: fakelib: fakelib not installed; run nir-interop backends install fakelib"
 
 
 def test_the_name_of_a_cell_may_hold_a_version() -> None:

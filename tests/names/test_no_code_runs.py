@@ -201,7 +201,9 @@ def test_matrix_and_repro_give_a_library_safe_names(canary: Path, tmp_path: Path
     exported = read(store.object(one.source.outcome.objects["graph.nir"]))
     assert set(exported.nodes) & set(PAYLOADS), "the store keeps what the library wrote"
 
-    files = write_repro(replace(one, job=replace(one.job, importer="reference")), store, tmp_path / "folder")
+    files = write_repro(
+        replace(one, job=replace(one.job, importer="reference")), store, tmp_path / "folder", found.described["executing"]
+    )
     assert all(map(is_safe, read_graph(files[0]).nodes))
     script = files[2].read_text(encoding="utf-8")
     assert isinstance(ast.parse(script).body[0], ast.Expr)

@@ -20,7 +20,9 @@ from nir_interop.networks.trained_weights import FOLDER, fitting, shipped, write
 from nir_interop.stimuli import training_samples
 from tests.places import ROOT
 
-LIBRARIES = ("norse", "snntorch", "spikingjelly")
+USUAL, APART = ("norse", "snntorch", "spikingjelly"), ("sinabs",)
+"""Libraries of the default matrix, and those that live apart and train networks of the catalogue."""
+LIBRARIES = (*USUAL, *APART)
 TRAINED = [name for name in names() if catalogue(name).epochs]
 PAIRS = [(network, library) for network in TRAINED for library in LIBRARIES]
 
@@ -74,11 +76,14 @@ def test_the_samples_they_were_trained_on_are_those_of_today(network: str) -> No
         assert found.provenance["samples"] == {"count": len(labels), "sha256": samples_digest(inputs, labels)}
 
 
-def test_the_committed_tables_were_made_with_them() -> None:
-    with (ROOT / "results" / "sources.csv").open(newline="") as file:
+@pytest.mark.parametrize(("folder", "libraries"), [("results", USUAL)])
+def test_the_committed_tables_were_made_with_them(folder: str, libraries: tuple[str, ...]) -> None:
+    with (ROOT / folder / "sources.csv").open(newline="") as file:
         rows = {(row["network"], row["exporter"]): row for row in csv.DictReader(file) if row["idiom"] == "portable"}
-    known = json.loads((ROOT / "results" / "environment.json").read_text())["weights"]
+    known = json.loads((ROOT / folder / "environment.json").read_text())["weights"]
     for network, library in PAIRS:
+        if library not in libraries:
+            continue
         found, row = shipped(network, library), rows[network, library]
         assert found is not None
         assert row["trained"] == "true"

@@ -213,9 +213,9 @@ def test_a_target_without_scale_gets_a_diagonal_layer() -> None:
     assert (weight == np.diag(np.diag(weight))).all()
 
 
-@pytest.mark.parametrize("lacking", [("LI", "Linear"), ("Threshold", "LIF"), ("Scale", "Linear")])
-def test_a_target_that_lacks_a_part_and_what_stands_for_it_is_refused(lacking: tuple[str, str]) -> None:
-    known = dict.fromkeys(("LI", "Threshold", "Scale", "Linear", "LIF"), TAKEN)
+@pytest.mark.parametrize("lacking", [("LI", "Linear", "Affine"), ("Threshold", "LIF"), ("Scale", "Linear", "Affine")])
+def test_a_target_that_lacks_a_part_and_what_stands_for_it_is_refused(lacking: tuple[str, ...]) -> None:
+    known = dict.fromkeys(("LI", "Threshold", "Scale", "Linear", "Affine", "LIF"), TAKEN)
     refused(
         SOFT, layer(), side(SOFT_RESET), side(NIR_MEANING, domain=known | dict.fromkeys(lacking, NOT_TAKEN)), Cause.RESET_KIND
     )

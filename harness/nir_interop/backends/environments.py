@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, d
 from pathlib import Path
 from typing import Any
 
-from nir_interop.errors import UnknownName
+from nir_interop.errors import BackendMissing, UnknownName
 
 SUITE = "nir-interop"
 """This project's distribution."""
@@ -37,6 +38,7 @@ BESIDE = "_beside.pth"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OF_EXTRA = re.compile(r"""(?:\s*and\s+)?extra\s*==\s*["']([^"']+)["']""")
+_PYTHON = ("version", "version_info")
 _EXTRAS = re.compile(r"\[([^]]*)\]")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 """What may stand behind ``==`` in a backend's name."""
@@ -55,6 +57,8 @@ class Backend:
     search : folders that the adapter's module needs on ``sys.path``, where it is not beside the harness
     apart : whether nir-interop brings its adapter and not the library, which lives in an environment of its own: it takes part
         where it is named, or where all are asked for
+    package : the distribution that brings the adapter
+    fault : what is wrong with how the adapter's package declares it; empty where nothing is
     """
 
     name: str
@@ -65,6 +69,8 @@ class Backend:
     installed: bool = True
     search: tuple[Path, ...] = ()
     apart: bool = False
+    package: str = SUITE
+    fault: str = ""
 
     @property
     def library(self) -> str:
@@ -89,8 +95,14 @@ class Backend:
     @property
     def hint(self) -> str:
         """What is missing and what to do, in a line."""
+        if self.fault:
+            return f"{self.name}: {self.fault}"
         labelled = f"nir-interop backends install {self.name}"
-        how = labelled if self.apart or self.name != self.library else f"pip install '{SUITE}[{self.name}]'"
+        how = (
+            labelled
+            if self.apart or self.name != self.library or self.package != SUITE
+            else f"pip install '{SUITE}[{self.name}]'"
+        )
         return f"{self.name}: {', '.join(self.missing)} not installed; run {how}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -141,14 +153,20 @@ def _backend(name: str, point: EntryPoint, folders: Sequence[Path]) -> Backend:
     wanted = tuple(dict.fromkeys(found.group() for line in _requirements(point) if (found := _NAME.match(line))))
     python, site = _environment(name, folders)
     versions = installed_versions((*wanted, *COMMON), site)
+    extras = _extras(point.value)
+    empty = (
+        f"its adapter names the extra {', '.join(extras)}, for which its package asks for nothing: have it ask for the library"
+    )
     return Backend(
         name=name,
         module=f"{point.module}:{point.attr}",
         distributions=wanted,
         versions=versions,
         python=python,
-        installed=all(one in versions for one in wanted),
+        installed=all(one in versions for one in wanted) and (bool(wanted) or not extras),
         apart=_apart(point),
+        package=SUITE if point.dist is None else canonical(point.dist.name),
+        fault=empty if extras and not wanted else "",
     )
 
 
@@ -186,8 +204,25 @@ def backend(name: str) -> Backend:
     """
     found = {one.name: one for one in backends()}
     if name not in found:
-        raise UnknownName(f"no backend {name!r}; there are {', '.join(found) or 'none'}")
+        raise UnknownName(f"no backend {name!r}; there are {', '.join(found) or 'none'}{_meant(name, found)}")
     return found[name]
+
+
+def _meant(name: str, there: Iterable[str]) -> str:
+    alike = [each for each in there if canonical(each) == canonical(name)]
+    return f"; {alike[0]} is meant, perhaps" if alike else ""
+
+
+def installed(names: Iterable[str]) -> list[Backend]:
+    """The backends of these names, each once.
+
+    Raises UnknownName where there is none of a name, BackendMissing where one is not installed.
+    """
+    found = [backend(name) for name in dict.fromkeys(names)]
+    for each in found:
+        if not each.installed:
+            raise BackendMissing(each.hint)
+    return found
 
 
 def suite_version() -> str:
@@ -219,11 +254,41 @@ def installed_versions(names: Iterable[str], site: Sequence[Path] = ()) -> dict[
     return found
 
 
+def dependencies(backend: Backend) -> dict[str, str]:
+    """Distribution → version of all that a backend's environment has of what it asks for, and of what these ask for in turn."""
+    site = () if backend.own_interpreter else sites(backend.python)
+    path = [str(folder) for folder in site] if site else sys.path
+    found: dict[str, str] = {}
+    waiting = [canonical(name) for name in (*backend.distributions, *COMMON)]
+    while waiting:
+        name = waiting.pop()
+        one = None if name in found else next(iter(distributions(name=name, path=path)), None)
+        if one is not None:
+            found[name] = _version(one) + _origin(one, built=bool(site))
+            asked = (each for each in _said(one, "Requires-Dist") if not _OF_EXTRA.search(each))
+            waiting += [canonical(each.group()) for line in asked if (each := _NAME.match(line))]
+    return dict(sorted(found.items()))
+
+
 def _version(found: Distribution) -> str:
+    said = _said(found, "Version")
+    return said[0] if said else found.version
+
+
+def _said(found: Distribution, what: str) -> list[str]:
     """What the head of its metadata says; to parse all of that, whole READMEs in it, takes longer than all else here."""
     head, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
-    said = [line for line in head.splitlines() if line.startswith("Version:")]
-    return said[0].partition(":")[2].strip() if said else found.version
+    return [line.partition(":")[2].strip() for line in head.splitlines() if line.startswith(f"{what}:")]
+
+
+def python_version(backend: Backend) -> str:
+    """The version of a backend's interpreter, as its environment says; empty where it does not."""
+    if backend.own_interpreter:
+        return platform.python_version()
+    about = backend.python.parents[1] / "pyvenv.cfg"
+    lines = about.read_text(encoding="utf-8", errors="replace").splitlines() if about.is_file() else []
+    said = [value.strip() for name, _, value in (line.partition("=") for line in lines) if name.strip() in _PYTHON]
+    return said[0] if said else ""
 
 
 def _environment(name: str, folders: Sequence[Path]) -> tuple[Path, tuple[Path, ...]]:

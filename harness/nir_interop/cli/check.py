@@ -71,7 +71,7 @@ def check(
     from nir_interop.interface.functions import check as run
 
     check_step(dt, "--dt")
-    names = list(dict.fromkeys(backend or [each.name for each in every()]))
+    names = list(dict.fromkeys(backend or [each.name for each in every() if each.installed or not each.apart]))
     with Coming(names, shown=not quiet, lines=not json) as coming:
         found = run(
             graph, input=input, dt=dt, backends=names, seed=seed, jobs=jobs, store=store, time_limit=time_limit, save=save,

@@ -85,6 +85,7 @@ def matrix(
     names it.  What differs from the report that is replaced is said at the end.  A backend that is not installed is named, with
     the command that installs it; its cells say so, and the exit status of --all is then 3.
     """
+    from nir_interop.backends.environments import installed
     from nir_interop.cli.progress import Progress
     from nir_interop.matrix.campaign import run
     from nir_interop.matrix.known_issues import stale
@@ -97,6 +98,7 @@ def matrix(
     from nir_interop.vocabulary import Status
 
     cells = Cells(store)
+    installed([*(exporter or ()), *(importer or ())])
     plan = make_plan(networks=network, exporters=exporter, importers=importer, dts=dt, seed=seed, everything=everything)
     usual = ALL if everything else RESULTS
     before, unread = _last_run(results or usual)
@@ -112,8 +114,8 @@ def matrix(
     if save_weights is not None:
         written += save(found, cells, CatalogueStimuli(), save_weights, machine())
     difference = None if before is None else _difference(before, written[0], whole=plan.whole)
-    installed = [row for row in rows if "==" not in f"{row['exporter']}{row['importer']}"]  # known issues are counted on these
-    surprises = stale(installed, _counted(plan, found.issues)) if explain else []
+    counted = [row for row in rows if "==" not in f"{row['exporter']}{row['importer']}"]  # known issues are counted on these
+    surprises = stale(counted, _counted(plan, found.issues)) if explain else []
     missing = [f"{each.hint}: its cells are {Status.ENV_MISSING}" for each in plan.missing] if everything else []
     if json:
         counts = dict(sorted(found.counts().items()))

@@ -48,10 +48,9 @@ def primitives(
     json: Json = False,
 ) -> None:
     """Measure what each importer and exporter makes of every NIR primitive; write results/primitives.csv and primitives.md."""
-    from nir_interop.backends.environments import backend as find
-    from nir_interop.backends.environments import backends
+    from nir_interop.backends.environments import backends, installed
     from nir_interop.conformance.primitives import SUITE, cases, measure_all, write_vectors
-    from nir_interop.errors import BackendMissing, BadInput
+    from nir_interop.errors import BadInput
     from nir_interop.report.primitives import EXPORT, IMPORT, write_primitives
     from nir_interop.schema import PRIMITIVES
     from nir_interop.store.store import Store as Cells
@@ -67,15 +66,9 @@ def primitives(
             say_line(f"{len(cases())} cases of suite {SUITE} in {write}; {written[-1].name} says what each is")
         return
     every, missing = every_backend(backend) if everything else ([], [])
-    chosen = (
-        [find(name) for name in dict.fromkeys(backend or every) if name != "exact" or backend]
-        if backend or everything
-        else [each for each in backends() if each.name != "exact" and not each.apart]
-    )
-    absent = [each.name for each in chosen if not each.installed]
-    if backend and absent:
-        raise BackendMissing(f"not installed: {', '.join(absent)}; nir-interop backends lists those that are")
-    there, cells = [each for each in chosen if each.installed], Cells(store)
+    usual = [each.name for each in backends() if each.name != "exact" and not each.apart and each.installed]
+    there = installed(backend or [name for name in every if name != "exact"] or usual)
+    cells = Cells(store)
     rows = measure_all(there, cells)
     said = {each.name: described(each, cells) for each in there}
     by = {IMPORT: importer_by, EXPORT: exporter_by}

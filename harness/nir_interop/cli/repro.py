@@ -28,6 +28,7 @@ def repro(
     Graph and input are those of the store, or made anew: of a network that is trained with the weights that come with the
     project, where they fit.  Which it was is said, and so is what differs from the cell's row in results/report.csv.
     """
+    from nir_interop.backends.environments import installed
     from nir_interop.errors import BadInput
     from nir_interop.matrix.campaign import run
     from nir_interop.matrix.plan import parse_cell_id
@@ -35,15 +36,17 @@ def repro(
     from nir_interop.report.repro import held_against, where_from, write_repro
     from nir_interop.store.store import Store as Cells
     from nir_interop.vocabulary import Mode
+    from nir_interop.workers.jobs import Described
 
     plan, job = parse_cell_id(cell_id)
+    installed(filter(None, (job.source.exporter, job.importer)))
     cells = Cells(store)
     found = run(plan, cells, time_limit=time_limit, explain=job.mode == Mode.RECONCILED)
     cell = next((cell for cell in found.cells if cell.job == job), None)
     if cell is None:
         raise BadInput(f"{cell_id}: there is no such cell; a graph is reconciled only where its import differs")
     folder = out or Path("repro") / cell_id
-    files = write_repro(cell, cells, folder)
+    files = write_repro(cell, cells, folder, found.described.get(job.importer, Described()))
     (row,) = [row for row in found.report_rows() if row["cell_id"] == cell_id]
     origin, held = where_from(cell.source, store), held_against(row, results)
     if json:
@@ -54,4 +57,6 @@ def repro(
         say_line(origin)
         if held.says:
             say_line(held.says)
-        say_line(f"run: cd {path_word(folder)} && python repro.py")
+        importer = plan.backends[job.importer]
+        python = "python" if importer.own_interpreter else path_word(importer.python.absolute())
+        say_line(f"run: cd {path_word(folder)} && {python} repro.py")

@@ -40,17 +40,12 @@ def rules(
     json: Json = False,
 ) -> None:
     """Identify how each library steps NIR's neurons, its importer's and its own, and write results/rules.csv."""
-    from nir_interop.backends.environments import backend as find
     from nir_interop.interface.functions import rules as identify
-    from nir_interop.interface.results import Rules
     from nir_interop.report.results_folder import write_rules
     from nir_interop.vocabulary import CONTINUOUS
 
     every, missing = every_backend(backend) if everything else ([], [])
-    installed = [name for name in every if name != CONTINUOUS] or [
-        each.name for each in map(find, dict.fromkeys(backend or ())) if each.installed
-    ]
-    found = identify(*installed, store=store) if installed or not backend else Rules(())
+    found = identify(*([name for name in every if name != CONTINUOUS] or dict.fromkeys(backend or ())), store=store)
     if not backend:
         write_rules(found.found, results or (ALL if everything else RESULTS), found.own)
     if json:

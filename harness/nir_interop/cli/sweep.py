@@ -25,8 +25,7 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Compare every backend's neurons with continuous time, from 1e-3 to 1e-6 s, and write results/dt_sweep.csv."""
-    from nir_interop.backends.environments import backend as find
-    from nir_interop.backends.environments import backends
+    from nir_interop.backends.environments import backends, installed
     from nir_interop.conformance.sweep import STEPS
     from nir_interop.conformance.sweep import sweep as run
     from nir_interop.conformance.sweep_networks import sweep_network
@@ -34,13 +33,13 @@ def sweep(
     from nir_interop.schema import DT_SWEEP, write_table
     from nir_interop.store.store import Store as Cells
 
-    chosen = [find(name) for name in dict.fromkeys(backend)] if backend else [each for each in backends() if not each.apart]
+    there = installed(backend) if backend else [each for each in backends() if each.installed and not each.apart]
     steps = tuple(dict.fromkeys(dt or STEPS))
     for step in steps:
         if not min(STEPS) <= step <= max(STEPS) or abs(max(STEPS) / step - round(max(STEPS) / step)) > 1e-6:
             range_ = f"divides {max(STEPS):g} s and is no shorter than {min(STEPS):g} s"
             raise BadInput(f"--dt {step:g}: a step of the sweep {range_}, 1e-4 for instance")
-    there, tell = [each for each in chosen if each.installed], None if json or quiet else _tell
+    tell = None if json or quiet else _tell
     rows = run(there, steps=steps, seed=seed, on_row=tell)
     for network, exporter in () if dt else NETWORKS:
         rows += sweep_network(network, exporter, there, Cells(store), seed=seed, on_row=tell)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
-from nir_interop.errors import BackendMissing, BadInput, BadStimulus, InvalidGraph
+from nir_interop.errors import BadInput, BadStimulus, InvalidGraph
 from nir_interop.memory import USUAL, VARIABLE, allowed
 from nir_interop.printable import printable, shown
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from nir_interop.agreement.inputs import InputSet
-    from nir_interop.backends.environments import Backend
     from nir_interop.graphs import Array, Graph
     from nir_interop.store.store import Store
 
@@ -270,20 +269,6 @@ def _renaming(called: Mapping[str, str]) -> list[str]:
     first = f"{shown(told[0])} as {called[told[0]]}"
     more = f", and {len(told) - 1} more" if len(told) > 1 else ""
     return [f"libraries are given {first}{more}: by its own name it could be run as code, or be taken for something else"]
-
-
-def installed(names: list[str] | tuple[str, ...]) -> list[Backend]:
-    """The backends of these names, each once.
-
-    Raises UnknownName where there is none of a name, BackendMissing where one is not installed.
-    """
-    from nir_interop.backends.environments import backend
-
-    found = [backend(name) for name in dict.fromkeys(names)]
-    for each in found:
-        if not each.installed:
-            raise BackendMissing(each.hint)
-    return found
 
 
 def store_of(path: GivenPath | None) -> Store:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nir_interop.backends.environments import installed
 from nir_interop.errors import BadInput
 from nir_interop.interface.arguments import (
     MOST_JOBS,
@@ -24,7 +25,6 @@ from nir_interop.interface.arguments import (
     graph_file,
     inputs_given,
     inputs_of,
-    installed,
     memory,
     names_in,
     notes_of,

@@ -6,6 +6,7 @@ import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.graphs import Graph, Node, as_array, validate
+from nir_interop.graphs.primitives import DENSE
 from nir_interop.reconcile.model import Pass, Refused, Rewritten, free_name
 from nir_interop.reconcile.neurons import (
     Coefficients,
@@ -113,8 +114,8 @@ def refuse_rule(name: str, rule: UpdateRule) -> None:
 
 def _refuse_target(name: str, kind: str, shape: Shape, target: Side) -> None:
     """Raise Refused where the target takes no part of the composition, nor what stands for it."""
-    weights = {1: "Linear", 2: "Conv1d", 3: "Conv2d"}.get(len(shape), "Linear")
-    needed = ((_MEMBRANES[kind], weights), ("Threshold", "LIF"), ("Scale", weights))
+    weights = {2: ("Conv1d",), 3: ("Conv2d",)}.get(len(shape), DENSE)
+    needed = ((_MEMBRANES[kind], *weights), ("Threshold", "LIF"), ("Scale", *weights))
     lacking = [" nor ".join(either) for either in needed if not any(target.takes(each) for each in either)]
     if lacking:
         why = f"{target.name} resets {name} otherwise, and takes neither {', and neither '.join(lacking)} to make up for it"

@@ -8,18 +8,20 @@ from nir_interop.reconcile.late_resets import LATE_RESETS
 from nir_interop.reconcile.model import Pass
 from nir_interop.reconcile.names_and_order import FEEDBACK, INLINING, NAMES, ORDERING
 from nir_interop.reconcile.shapes import AS_DENSE, BATCHES, OPERATORS, SIZES, SQUARES
+from nir_interop.reconcile.soft_resets import SOFT_RESETS
 from nir_interop.reconcile.substitutes import LOOPS, SCALES, STAND_INS
 from nir_interop.reconcile.synapses import SYNAPSES
 from nir_interop.reconcile.time_constants import INTEGRATORS, STEPS
 from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reconcile.wiring import END_PASSES, NESTING, WIRING
-from nir_interop.reconcile.writing import FIELDS, WRITING
+from nir_interop.reconcile.writing import FIELDS, FORMS, WRITING
 
 PASSES: tuple[Pass, ...] = (
     *INLINING,
     *END_PASSES,
     *INTEGRATORS,
     *BATCHES,
+    *SOFT_RESETS,
     *SCALES,
     *SQUARES,
     *AS_DENSE,
@@ -39,6 +41,7 @@ PASSES: tuple[Pass, ...] = (
     *LOOPS,
     *FEEDBACK,
     *ORDERING,
+    *FORMS,
     *NESTING,
     *NAMES,
     *FIELDS,

@@ -494,7 +494,7 @@ def diagonal(values: Values, shape: Shape, target: Side, bias: Values | None = N
     added = None if bias is None or not bias.any() else bias
     kinds = _DIAGONALS.get(len(shape), ())
     kind = kinds[added is not None and len(kinds) > 1] if kinds else ""
-    if not kind or not target.takes(kind):
+    if not any(map(target.takes, kinds if added is None else kinds[-1:])):
         raise NoWeights(f"it takes no weights that keep the shape {shape}")
     if kind in ("Linear", "Affine"):
         return Node(kind, {"weight": as_array(np.diag(values))} | ({} if added is None else {"bias": as_array(added)}))

@@ -89,6 +89,32 @@ def single_precision(graph: Graph, _source: Side, target: Side) -> Rewritten | N
     return _rewritten(graph, changed, "the importer does not take numbers of this type, and takes single precision")
 
 
+def dense_in_one_form(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write a Linear as an Affine with a bias of 0, where the target takes no Linear; and the other way round.
+
+    .. math:: W x = W x + 0
+
+    Refuses a bias that is not 0 for a target that takes no Affine.
+    """
+    nodes, changed = dict(graph.nodes), list[str]()
+    for name, node in graph.primitives():
+        other = {"Linear": "Affine", "Affine": "Linear"}.get(node.kind, "")
+        if not other or not target.domain.lacks(node.kind) or target.domain.lacks(other):
+            continue
+        if node.kind == "Affine" and node["bias"].any():
+            raise Refused(Cause.UNSUPPORTED, (name,), f"{target.name} takes no Affine, and the bias of {name} is not 0")
+        weight = node["weight"]
+        added = {"bias": np.zeros(len(weight), weight.dtype if weight.dtype.kind == "f" else np.float32)}
+        nodes[name] = Node(other, {"weight": weight} | (added if other == "Affine" else {}), node.metadata)
+        changed.append(name)
+    if not changed:
+        return None
+    kind = graph.nodes[changed[0]].kind
+    how = "with a bias of 0 it is an Affine" if kind == "Linear" else "without its bias of 0 it is a Linear"
+    why = f"{target.name} takes no {kind}; {how}"
+    return Rewritten(Graph(nodes, graph.edges, graph.metadata), tuple(changed), why)
+
+
 def older_fields(graph: Graph, source: Side, target: Side) -> Rewritten | None:
     r"""Leave out of the file what the classes of the target's own nir do not take: v_reset, w_in, and what is said of a node.
 
@@ -148,6 +174,17 @@ WRITING: tuple[Pass, ...] = (
     ),
 )
 """Behind passes that write new numbers, before those that nest nodes."""
+
+FORMS: tuple[Pass, ...] = (
+    Pass(
+        "dense_in_one_form",
+        (),
+        frozenset({Cause.UNSUPPORTED, Cause.NODE_DROPPED}),
+        "outputs, spikes and membranes, to the last bit",
+        dense_in_one_form,
+    ),
+)
+"""Behind all passes that make weights, before those that nest them."""
 
 FIELDS: tuple[Pass, ...] = (
     Pass(

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nir_interop.arrays import load_arrays
-from nir_interop.backends.adapter import load_adapter
 from nir_interop.errors import BadInput
 from nir_interop.printable import printable
 from nir_interop.recording import Recording
 from nir_interop.safe_files import write_safe
 from nir_interop.vocabulary import Status
 from nir_interop.workers.environment import SAME_SUMS
-from nir_interop.workers.jobs import STIMULUS, Trained
+from nir_interop.workers.jobs import STIMULUS, Described, Trained
 
 if TYPE_CHECKING:
     from nir_interop.matrix.results import CellResult, SourceResult
@@ -56,8 +55,10 @@ if differ.any():
 ''')
 
 
-def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
+def write_repro(cell: CellResult, store: Store, folder: Path, described: Described) -> list[Path]:
     """Write the folder of one cell; returns its files.
+
+    described : what the importer's adapter says of itself
 
     Raises BadInput for a cell without a graph, whose error is in the table already.
     """
@@ -72,16 +73,15 @@ def write_repro(cell: CellResult, store: Store, folder: Path) -> list[Path]:
     stimulus = load_arrays(store.object(source.stimulus.objects[STIMULUS]))["input"]
     expected = Recording.load(store.object(objects["recording.npz"])).output
     np.savez_compressed(files[1], allow_pickle=False, input=stimulus, expected=expected)
-    adapter = load_adapter(job.importer.partition("==")[0])  # a labelled backend has the adapter of its library
     text = SCRIPT.substitute(
         title=_quoted(job.cell_id),
         network=_quoted(job.source.network),
         exporter=_quoted(job.source.exporter),
         importer=_quoted(job.importer),
         status=_quoted(cell.outcome.status),
-        needs=" and ".join(adapter.needs),
+        needs=" and ".join(described.needs),
         dt=repr(job.dt_import),
-        script=adapter.script.strip(),
+        script=described.script.strip(),
         surroundings="\n".join(f'    {name}="{value}",' for name, value in SAME_SUMS.items()),
     )
     files[2].write_text(text, encoding="utf-8")

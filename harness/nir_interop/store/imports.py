@@ -61,6 +61,19 @@ class Sources:
             sha.update(f"{name}\0".encode() + hashlib.sha256(self._text(name)).digest())
         return sha.hexdigest()
 
+    def whole(self, top: str) -> str:
+        """SHA-256 of every file of a top-level package but what Python compiles; of a module that lies alone, of that."""
+        places = [place for folder in (*self.folders, *_elsewhere(top)) for place in (folder / top, folder / f"{top}.py")]
+        place = next((each for each in places if each.exists()), None)
+        if place is None:
+            return ""
+        files = [place] if place.is_file() else [each for each in sorted(place.rglob("*")) if each.is_file()]
+        sha = hashlib.sha256()
+        for file in files:
+            if "__pycache__" not in file.parts:
+                sha.update(f"{file.relative_to(place)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        return sha.hexdigest()
+
     def file(self, name: str) -> Path | None:
         """The source of a module; None where there is none."""
         top = name.partition(".")[0]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from nir_interop.backends.environments import Backend
+from nir_interop.backends.environments import ENTRY_POINT_GROUP, Backend, dependencies, python_version
 from nir_interop.store.graph_facts import graph_facts
 from nir_interop.store.imports import Sources
 from nir_interop.workers.jobs import GRAPH, KINDS, Identify, Job, identity
@@ -47,15 +47,19 @@ def rules_key(reference: Backend, backend: Backend) -> str:
 
 
 def backend_key(backend: Backend, *modules: str) -> str:
-    """A name for a backend as it is installed: versions, its adapter's sources, the worker's, and those of modules."""
+    """A name for a backend as it is installed: versions, its adapter's sources, the worker's, and those of modules.
+
+    Versions are those of all that it asks for, and of what these ask for.  Of its adapter counts the whole package, data and
+    all; of a package with several backends, the modules that its adapter imports.
+    """
     adapter = backend.module.partition(":")[0]
-    python = platform.python_version() if backend.own_interpreter else str(backend.python)
     return key(
         name=backend.name,
         module=backend.module,
-        versions=dict(sorted(backend.versions.items())),
-        python=python,
+        versions=_installed(backend.python, backend.distributions) | dict(sorted(backend.versions.items())),
+        python=python_version(backend),
         adapter=_digest((adapter,), backend.search),
+        package=_package(adapter.partition(".")[0], backend.search),
         sources=_digest((_WORKER, *modules)),
         surroundings=_surroundings(),
     )
@@ -83,6 +87,8 @@ def forget() -> None:
     _digest.cache_clear()
     _sources.cache_clear()
     _surroundings.cache_clear()
+    _installed.cache_clear()
+    _package.cache_clear()
 
 
 @cache
@@ -93,6 +99,18 @@ def _digest(modules: tuple[str, ...], folders: tuple[Path, ...] = ()) -> str:
 @cache
 def _sources(folders: tuple[Path, ...]) -> Sources:
     return Sources(folders)
+
+
+@cache
+def _installed(python: Path, distributions: tuple[str, ...]) -> dict[str, str]:
+    return dependencies(Backend("", "", distributions, python=python))
+
+
+@cache
+def _package(top: str, folders: tuple[Path, ...]) -> str:
+    """SHA-256 of all that is in the package of one backend alone; empty for one that has several."""
+    held = [point for point in entry_points(group=ENTRY_POINT_GROUP) if point.module.partition(".")[0] == top]
+    return _sources(folders).whole(top) if len(held) == 1 else ""
 
 
 @cache

@@ -9,6 +9,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from multiprocessing import connection
 from pathlib import Path
 
@@ -55,9 +56,11 @@ class Exported:
     exporter: str = ""
 
 
+@cache
 def knowing(library: str) -> Idiom:
     """The idiom of those who know how to export from a library: what is worked around, where something is."""
-    return max(load_adapter(library).idioms, key=list(Idiom).index)
+    with LiveBackend(backend(library)) as live:
+        return max(map(Idiom, live.start().described.idioms), key=list(Idiom).index)
 
 
 def export(network: Network, library: str, idiom: Idiom, sample: Array, path: Path) -> Exported:
@@ -163,7 +166,7 @@ def importing(name: str, networks: Iterable[Network], store: Store) -> Iterator[
     """An importer in a process of its own, for graphs of these networks."""
     known = import_fingerprint(backend(name), store, kinds=neurons_in(networks))
     with LiveBackend(backend(name), limit=RUN_LIMIT) as live:
-        yield Importer(name, known, live, load_adapter(name).fixed_dt)
+        yield Importer(name, known, live, live.start().described.fixed_dt)
 
 
 def neurons_in(networks: Iterable[Network]) -> tuple[str, ...]:
