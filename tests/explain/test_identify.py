@@ -66,6 +66,10 @@ def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
             if rng.random() < 0.4:
                 chosen[axis] = values[rng.integers(len(values))]
     rule = NIR_MEANING.but(**chosen)
+    if rule.order is Order.TOGETHER:  # of no other scheme there is a candidate
+        rule = rule.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, synapse_gain=Gain.COMPLEMENT)
+    if rule.decay is Decay.EULER_SYNAPSE:
+        rule = rule.but(gain=Gain.COMPLEMENT)
     if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
         rule = rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
     if rule.spike_from is SpikeFrom.PREVIOUS_RESET:
