@@ -19,6 +19,7 @@ from nir_interop.rule import (
     Decay,
     FeedbackBias,
     Gain,
+    Order,
     ResetKind,
     SpikeFrom,
     Timing,
@@ -32,6 +33,7 @@ ODD = [(axis, value) for axis, value in VALUES if value is not axis.nir]
 BESIDE = {
     Timing.CARRIED: NIR_MEANING.but(reset=ResetKind.SUBTRACT),
     Gain.COMPLEMENT: NIR_MEANING.but(decay=Decay.EXPONENTIAL),
+    Order.TOGETHER: NIR_MEANING.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, synapse_gain=Gain.COMPLEMENT),
     FeedbackBias.AT_ONCE: NIR_MEANING.but(spike_from=SpikeFrom.PREVIOUS),
 }
 """Value → the rule beside which it makes a difference, where that is not NIR's own."""

@@ -66,6 +66,12 @@ class Decay(Axis):
         "exponential decay",
         "decays exponentially",
     )
+    EULER_SYNAPSE = (
+        "euler_synapse",
+        r":math:`a = e^{-h/\tau}` of the membrane, :math:`a_s = 1 - h/\tau_s` of the synapse",
+        "exponential decay of the membrane, forward Euler of the synapse",
+        "decays the membrane exponentially and the synapse by forward Euler",
+    )
     NINE_TENTHS = (
         "nine_tenths",
         ":math:`a = 0.9`, whatever the step is: of I and IF, which have no time constant, a library's own number",
@@ -122,6 +128,14 @@ class Order(Axis):
         r":math:`v_{t+1} = a v_t + g\,i_t;\; i_{t+1} = a_s i_t + g_s x_t`",
         "feeds the membrane before the synapse advances",
         "feeds the membrane before it advances the synapse",
+    )
+    TOGETHER = (
+        "together",
+        r":math:`v_{t+1} = a v_t + R\,(k\,i_t + (1 - a - k)\,w\,x_t),\; k = \tau_s (a_s - a)/(\tau_s - \tau)`: the exact step"
+        "\n"
+        r"of both, the synapse decaying while it feeds the membrane; :math:`k = a\,h/\tau` for equal time constants.",
+        "solves synapse and membrane together",
+        "solves the synapse and the membrane together",
     )
 
 
@@ -226,6 +240,12 @@ class Floor(Axis):
         r":math:`v \leftarrow \max(v, -\theta)` after the reset",
         "no lower than minus the threshold",
         "keeps the membrane above minus the threshold",
+    )
+    ZERO = (
+        "zero",
+        r":math:`v \leftarrow \max(v, 0)` after the reset",
+        "no lower than 0",
+        "keeps the membrane above 0",
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import expm
 
 from nir_interop.graphs import Node
 from nir_interop.reference.neurons import Delay, SteppedNeuron
@@ -32,6 +33,9 @@ from nir_interop.rule import (
 )
 from tests.strategies import DT, NEURON_KINDS, lif, neuron, node
 
+_EXACT = {"decay": Decay.EXPONENTIAL, "gain": Gain.COMPLEMENT, "synapse_gain": Gain.COMPLEMENT}
+"""The only scheme in which there is a step of synapse and membrane together."""
+
 
 def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule, guessed: float) -> tuple[list[float], list[float]]:
     """One neuron, one line an equation; returns outputs and membranes. guessed : the step of its layer under INFERRED"""
@@ -40,19 +44,19 @@ def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule, guessed
     if rule.time_step is TimeStep.INFERRED and tau < math.inf:
         h = guessed
 
-    def decay(t: float) -> float:
+    def decay(t: float, synapse: bool = False) -> float:
         if rule.decay is Decay.NINE_TENTHS:
             return 0.9
-        if rule.decay is Decay.EXPONENTIAL:
+        if rule.decay is Decay.EXPONENTIAL or (rule.decay is Decay.EULER_SYNAPSE and not synapse):
             return math.exp(-h / t)
-        return 1 - h / t if rule.decay is Decay.EULER else min(1.0, max(0.0, 1 - h / t))
+        return 1 - h / t if rule.decay in (Decay.EULER, Decay.EULER_SYNAPSE) else min(1.0, max(0.0, 1 - h / t))
 
-    def gain(kind: Gain, factor: float, t: float) -> float:
+    def gain(kind: Gain, factor: float, t: float, synapse: bool = False) -> float:
         if kind in (Gain.ONE, Gain.JUMP):
-            return 1.0 if kind is Gain.ONE else decay(t)
+            return 1.0 if kind is Gain.ONE else decay(t, synapse)
         if t == math.inf:
             return factor * h
-        return factor * h / t if kind is Gain.STEP else factor * (1 - decay(t))
+        return factor * h / t if kind is Gain.STEP else factor * (1 - decay(t, synapse))
 
     r = 1.0 if rule.resistance is Use.IGNORED else p["r"]
     w_in = 1.0 if rule.input_weight is Use.IGNORED else p.get("w_in", 1.0)
@@ -74,14 +78,24 @@ def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule, guessed
             u = reset_value if s else u
         else:
             u -= (min(s, 1.0) if rule.reset is ResetKind.SUBTRACT else s) * theta
-        return u if rule.floor is Floor.NONE else max(u, -theta)
+        return u if rule.floor is Floor.NONE else max(u, 0.0 if rule.floor is Floor.ZERO else -theta)
 
     for value in x:
         if "tau_syn" in p:
-            a_s, g_s = decay(p["tau_syn"]), gain(rule.synapse_gain, w_in, p["tau_syn"])
+            a_s, g_s = decay(p["tau_syn"], True), gain(rule.synapse_gain, w_in, p["tau_syn"], True)
             old = i
             i = a_s * i + g_s * value + ((1 - a_s) * leak if rule.leak is LeakUse.ON_SYNAPSE else 0.0)
-            value = i if rule.order is Order.SYNAPSE_FIRST else old
+            if rule.order is Order.TOGETHER:
+                resting = w_in * value + (leak if rule.leak is LeakUse.ON_SYNAPSE else 0.0)
+                fed = expm(np.array([[-h / p["tau_syn"], 0.0], [h / tau, -h / tau]])) @ [old - resting, -resting]
+                value = (fed[1] + resting) / (1 - a)  # what reaches a membrane at rest, without its gain
+            else:
+                value = i if rule.order is Order.SYNAPSE_FIRST else old
+        if theta < math.inf and rule.spike_from is SpikeFrom.PREVIOUS_RESET:
+            outputs.append(count(v))
+            v = a * reset(v, outputs[-1]) + g * value + (leak if rule.leak is LeakUse.ADDED else (1 - a) * leak)
+            membranes.append(v)
+            continue
         advanced = a * v + g * value + (leak if rule.leak is LeakUse.ADDED else (1 - a) * leak)
         if theta == math.inf:
             v = advanced
@@ -114,7 +128,7 @@ rules = st.builds(
     resistance=st.sampled_from([Use.USED, Use.IGNORED]),
     input_weight=st.sampled_from([Use.USED, Use.IGNORED]),
     leak=st.sampled_from(LeakUse),
-)
+).map(lambda rule: rule.but(**_EXACT) if rule.order is Order.TOGETHER else rule)
 
 
 @settings(max_examples=300, deadline=None)

@@ -181,8 +181,11 @@ class _Guided(SteppedNeuron):
             return super().current(x, state)
         synapse.bound = state["ei"]
         current, kept = super().current(x, state)
-        late = self.rule.order is Order.MEMBRANE_FIRST
-        self.bounded.inherited = torch.stack([state["ei"], *synapse.bounds[:-1]] if late else synapse.bounds)
+        after = torch.stack(synapse.bounds)
+        before = torch.stack([state["ei"], *synapse.bounds[:-1]])
+        self.bounded.inherited = before if self.rule.order is Order.MEMBRANE_FIRST else after
+        if self.shares is not None:
+            self.bounded.inherited = before * self.shares[0].abs() + after * self.shares[1].abs()
         return current, kept
 
     def margin(self, compared: Tensor) -> float:

@@ -14,6 +14,7 @@ from nir_interop.reconcile.neurons import (
     agree,
     membrane,
     synapse,
+    unlike_parts,
 )
 from nir_interop.reconcile.substitutes import NoWeights, diagonal, refuse_order
 from nir_interop.reference.neurons import Values, parameter, start_value
@@ -177,8 +178,8 @@ def factors(values: Values, target: Side) -> Node:
 def synapse_of(name: str, node: Node, shape: Shape, source: Side) -> Node:
     """The synapse of a current-based neuron as an LI."""
     old = source.rule(node.kind)
-    if old.order is Order.MEMBRANE_FIRST:
-        raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
+    if old.order is not Order.SYNAPSE_FIRST:
+        raise Refused(Cause.SYNAPSE_ORDER, (name,), unlike_parts(name, old))
     resting = node["v_leak"] if old.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
     plain = Node("LI", {"tau": node["tau_syn"], "r": node["w_in"], "v_leak": as_array(resting)})
     return alike(name, plain, shape, source, synapse(node, shape, source.dt, old))

@@ -25,6 +25,7 @@ from nir_interop.reference.order import stages
 from nir_interop.rule import (
     FIXED_DT,
     LeakUse,
+    Order,
     Precision,
     ResetKind,
     TimeStep,
@@ -316,3 +317,10 @@ def cyclic(graph: Graph) -> set[str]:
     """The nodes that are on a cycle."""
     edges = set(graph.edges)
     return {name for part in components(graph.nodes, graph.edges) for name in part if len(part) > 1 or (name, name) in edges}
+
+
+def unlike_parts(name: str, rule: UpdateRule) -> str:
+    """Why a current-based neuron is not its synapse and then its membrane."""
+    if rule.order is Order.TOGETHER:
+        return f"the synapse of {name} decays while it feeds the membrane"
+    return f"the membrane of {name} hears its synapse one step late"

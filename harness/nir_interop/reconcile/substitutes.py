@@ -28,6 +28,7 @@ from nir_interop.reconcile.neurons import (
     membrane,
     step_of,
     synapse,
+    unlike_parts,
     waiting,
 )
 from nir_interop.reconcile.wiring import silence
@@ -419,8 +420,8 @@ def _looped(graph: Graph, name: str, source: Side, target: Side) -> Graph:
     rule = source.rule(node.kind)
     if rule.precision is Precision.FIXED:
         raise Refused(Cause.ROUNDING, (name,), f"{name} is computed in fixed point, and weights are not")
-    if "tau_syn" in node.params and rule.order is Order.MEMBRANE_FIRST:
-        raise Refused(Cause.SYNAPSE_ORDER, (name,), f"the membrane of {name} hears its synapse one step late")
+    if "tau_syn" in node.params and rule.order is not Order.SYNAPSE_FIRST:
+        raise Refused(Cause.SYNAPSE_ORDER, (name,), unlike_parts(name, rule))
     memories = {"membrane": membrane(node, shape, source.dt, rule)}
     if "tau_syn" in node.params:
         memories = {"synapse": synapse(node, shape, source.dt, rule), **memories}

@@ -12,7 +12,7 @@ from nir_interop.reconcile.neurons import Shape, membrane
 from nir_interop.reconcile.substitutes import refuse_order
 from nir_interop.reconcile.voltages import unshifted
 from nir_interop.reference.order import Edge
-from nir_interop.rule import NIR_MEANING
+from nir_interop.rule import NIR_MEANING, Decay
 from nir_interop.vocabulary import Cause
 
 
@@ -33,6 +33,8 @@ def synapse_apart(graph: Graph, source: Side, target: Side) -> Rewritten | None:
     split, stands_for = list[str](), dict[str, str]()
     added = list[Edge]()
     rule = source.rule("CubaLIF").but(order=NIR_MEANING.order, input_weight=NIR_MEANING.input_weight)
+    if rule.decay is Decay.EULER_SYNAPSE:
+        rule = rule.but(decay=Decay.EXPONENTIAL)
     for name, node in graph.primitives():
         if node.kind != "CubaLIF" or not unshifted(name, node, shapes[name][0], source, target):
             continue

@@ -68,7 +68,8 @@ def _retimed(name: str, node: Node, shape: Shape, source: Side, side: Side, dt: 
         if not agree(wanted.decay, given.decay):
             if tau not in node.params:
                 raise Refused(Cause.DECAY, (name,), f"{name} has no time constant, and leaks on one side alone")
-            values[tau] = _time_constant(name, wanted.decay, step_of(new, dt), new.decay)
+            scheme = Decay.EULER if tau == "tau_syn" and new.decay is Decay.EULER_SYNAPSE else new.decay
+            values[tau] = _time_constant(name, wanted.decay, step_of(new, dt), scheme)
         plain = with_values(node, shape, {**values, factor: np.ones(shape)})
         # A collapsed gain is the smallest of all, so that one neuron alone would not say its own.
         unit = numbers(plain, shape, dt, new.but(resistance=Use.USED) if use is Use.COLLAPSED else new).gain
@@ -86,7 +87,7 @@ def _time_constant(name: str, decay: Values, step: float, scheme: Decay) -> Valu
     """The time constant [s, or what the step is in] whose decay in a step is as wanted."""
     if (decay >= 1).any():
         raise Refused(Cause.DECAY, (name,), f"{name} does not decay, and no finite time constant does not")
-    if scheme is Decay.EXPONENTIAL:
+    if scheme in (Decay.EXPONENTIAL, Decay.EULER_SYNAPSE):
         if (decay <= 0).any():
             raise Refused(Cause.DECAY, (name,), f"{name} loses all in a step (or turns its sign): no exponential does")
         return -step / np.log(decay)

@@ -124,7 +124,7 @@ def synapse_integrator(node: Node, shape: tuple[int, ...], dt: float, rule: Upda
     tau = _time_constant(node, "tau_syn", shape)
     membrane_tau = _time_constant(node, "tau_mem", shape)
     step = _step(rule, dt, membrane_tau, node, shape)
-    decay = _decay(rule, step, tau)
+    decay = _decay(rule.but(decay=Decay.EULER) if rule.decay is Decay.EULER_SYNAPSE else rule, step, tau)
     gain = _gain(rule.synapse_gain, weight, step, tau, decay)
     leak = parameter(node, "v_leak", shape) if rule.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
     start = leak if rule.start is Start.LEAK else np.zeros(shape)
@@ -151,7 +151,7 @@ def _step(rule: UpdateRule, dt: float, tau: Values, node: Node, shape: tuple[int
 def _decay(rule: UpdateRule, step: Values, tau: Values) -> Values:
     if rule.decay is Decay.NINE_TENTHS:
         return np.full_like(tau, 0.9)
-    if rule.decay is Decay.EXPONENTIAL:
+    if rule.decay in (Decay.EXPONENTIAL, Decay.EULER_SYNAPSE):
         return np.exp(-step / tau)
     euler = 1 - step / tau
     return euler if rule.decay is Decay.EULER else np.clip(euler, 0, 1)
@@ -215,6 +215,8 @@ class SteppedNeuron:
         self.shape, self.rule = shape, rule
         self.membrane = membrane_integrator(node, shape, dt, rule)
         self.synapse = synapse_integrator(node, shape, dt, rule) if "tau_syn" in node.params else None
+        together = self.synapse is not None and rule.order is Order.TOGETHER
+        self.shares = self._shares(node, dt) if together else None
         self.initial = start_value(node, shape, rule)
         self.late, self.carried = rule.timing is Timing.NEXT_STEP, rule.timing is Timing.CARRIED
         self.from_previous, self.reset_first = rule.spike_from.late, rule.spike_from is SpikeFrom.PREVIOUS_RESET
@@ -291,8 +293,28 @@ class SteppedNeuron:
             return x, {}
         before = state["i"]
         current = integrate(self.synapse, x, before)
-        late = self.rule.order is Order.MEMBRANE_FIRST
-        return (torch.cat([before[None], current[:-1]]) if late else current), {"i": current[-1]}
+        kept = {"i": current[-1]}
+        if self.rule.order is Order.SYNAPSE_FIRST:
+            return current, kept
+        old = torch.cat([before[None], current[:-1]])
+        if self.shares is None:
+            return old, kept
+        return old * self.shares[0] + current * self.shares[1], kept
+
+    def _shares(self, node: Node, dt: float) -> tuple[Tensor, Tensor]:
+        r"""What the synapse before and after a step count for in the current that the membrane gets of both together.
+
+        In a step the synapse goes from :math:`i_0` to :math:`i_1 = a_s i_0 + (1 - a_s) w x`.  Of constant :math:`i_0` and
+        :math:`w x` the membrane gets :math:`k i_0 + (1 - a - k) w x` (see :class:`nir_interop.rule.Order`), and
+        :math:`w x = (i_1 - a_s i_0)/(1 - a_s)`.
+        """
+        syn, mem = (parameter(node, name, self.shape) for name in ("tau_syn", "tau_mem"))
+        step = _step(self.rule, dt, mem, node, self.shape)
+        kept, a = np.exp(-step / syn), np.exp(-step / mem)
+        same = np.isclose(syn, mem, rtol=1e-9, atol=0)
+        k = np.where(same, a * step / mem, syn * (kept - a) / np.where(same, 1.0, syn - mem)) / (1 - a)
+        after = (1 - k) / (1 - kept)
+        return self._tensor(k - after * kept), self._tensor(after)
 
     def unfired(self, x: Tensor, state: State) -> Tensor:
         """The membrane that is compared at each step if it never fires, however high it rises."""
@@ -301,7 +323,7 @@ class SteppedNeuron:
             return integrate(self.membrane, current, state["v"])
         drive, v = self.membrane.drive(current), state["v"]
         for step in drive:
-            v = floored(self.membrane.advance(v, step), self.threshold)
+            v = floored(self.rule, self.membrane.advance(v, step), self.threshold)
         return drive
 
     def margin(self, compared: Tensor) -> float:
@@ -351,7 +373,8 @@ def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Calla
     r"""What ``s`` spikes do to a membrane.
 
     To a value: :math:`v \leftarrow v_\mathrm{reset}` where :math:`s > 0`.  By subtraction: :math:`v \leftarrow v - \theta`
-    once, or :math:`v - s\,\theta`.  A floor, where there is one: :math:`v \leftarrow \max(v, -\theta)`.
+    once, or :math:`v - s\,\theta`.  A floor, where there is one: :math:`v \leftarrow \max(v, -\theta)`, or 0 for
+    :math:`-\theta`.
     """
 
     def to_value(v: Tensor, s: Tensor) -> Tensor:
@@ -367,12 +390,12 @@ def resetting(rule: UpdateRule, threshold: Tensor, reset_value: Tensor) -> Calla
     reset = {ResetKind.SUBTRACT: once, ResetKind.SUBTRACT_ALL: subtract_all}.get(rule.reset, to_value)
     if rule.floor is Floor.NONE:
         return reset
-    return lambda v, s: floored(reset(v, s), threshold)
+    return lambda v, s: floored(rule, reset(v, s), threshold)
 
 
-def floored(v: Tensor, threshold: Tensor) -> Tensor:
-    r"""A membrane that does not fall below its floor, :math:`\max(v, -\theta)`."""
-    return torch.maximum(v, -threshold)
+def floored(rule: UpdateRule, v: Tensor, threshold: Tensor) -> Tensor:
+    r"""A membrane that does not fall below its floor: :math:`\max(v, -\theta)`, or :math:`\max(v, 0)`."""
+    return v.clamp(min=0) if rule.floor is Floor.ZERO else torch.maximum(v, -threshold)
 
 
 class Delay:

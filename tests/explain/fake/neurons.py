@@ -64,7 +64,10 @@ class Cell:
         """Advance by one step; returns the spikes, or the membrane of a neuron without threshold."""
         if self.current_based:
             old, self.i = self.i, self.a_syn * self.i + self.g_syn * x + self.c_syn
-            x = old if self.rule.order is Order.MEMBRANE_FIRST else self.i
+            if self.rule.order is Order.TOGETHER:
+                x = self.k * old + (1 - self.k) * self.w_in * x
+            else:
+                x = old if self.rule.order is Order.MEMBRANE_FIRST else self.i
         before = self.v
         if self.spiking and self.rule.spike_from is SpikeFrom.PREVIOUS_RESET:
             self.spikes = self.give()
@@ -101,7 +104,7 @@ class Cell:
     def _decay(self, h: Values, tau: Values) -> Values:
         if self.rule.decay is Decay.NINE_TENTHS:
             return 0.9
-        if self.rule.decay is Decay.EXPONENTIAL:
+        if self.rule.decay in (Decay.EXPONENTIAL, Decay.EULER_SYNAPSE):
             return np.exp(-h / tau)
         share = 1 - h / tau
         return np.minimum(1.0, np.maximum(0.0, share)) if self.rule.decay is Decay.EULER_CLAMPED else share
@@ -117,7 +120,12 @@ class Cell:
     def _synapse(self, h: Values, leak: Values) -> None:
         tau = self._value("tau_syn", np.inf)
         w_in = np.ones(self.shape) if self.rule.input_weight is Use.IGNORED else self._value("w_in", 1.0)
-        self.a_syn = self._decay(h, tau)
+        self.a_syn = 1 - h / tau if self.rule.decay is Decay.EULER_SYNAPSE else self._decay(h, tau)
+        fine = (np.arange(20000) + 0.5) / 20000  # the middles of small parts of a step: what is left of the synapse, weighted
+        mem = self._value("tau_mem", np.inf)
+        fed = [np.exp(-(1 - s) * h / mem) * np.exp(-s * h / tau) for s in fine] if self.rule.order is Order.TOGETHER else [0.0]
+        self.k = np.mean(fed, axis=0) * h / mem / (1 - np.exp(-h / mem))
+        self.w_in = w_in
         self.g_syn = self._gain(self.rule.synapse_gain, w_in, h, tau, self.a_syn)
         self.c_syn = np.zeros(self.shape)
         self.i = np.zeros(self.shape)
@@ -139,6 +147,8 @@ class Cell:
             v = v - self.theta * spikes
         else:
             v = np.where(spikes > 0, self.reset_value, v)
+        if self.rule.floor is Floor.ZERO:
+            return np.maximum(v, 0.0)
         return np.maximum(v, -self.theta) if self.rule.floor is Floor.MINUS_THRESHOLD else v
 
 

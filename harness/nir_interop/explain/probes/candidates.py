@@ -53,6 +53,7 @@ def axes(kind: str, stage: str) -> Values:
         chosen["resistance"] = (Use.USED, Use.IGNORED)
         chosen["decay"] = LEAKY if leaky else (Decay.EULER, Decay.NINE_TENTHS)
         if "tau_syn" in names:
+            chosen["decay"] = (*LEAKY, Decay.EULER_SYNAPSE)
             chosen |= {"synapse_gain": tuple(Gain), "input_weight": (Use.USED, Use.IGNORED), "order": tuple(Order)}
         if spiking:
             chosen |= {"spike_from": (SpikeFrom.UPDATED, SpikeFrom.PREVIOUS), "floor": tuple(Floor)}
@@ -104,11 +105,20 @@ def _extensions(rule: UpdateRule, kind: str, stage: str) -> tuple[UpdateRule, ..
 
 
 def _distinct(rule: UpdateRule, kind: str) -> bool:
-    """Whether a rule that resets before the update is another than the one that resets behind it."""
+    """Whether a rule is another than those beside it: one that resets before the update than that which resets behind it."""
+    if rule.order is Order.TOGETHER and not _exact(rule):
+        return False  # of other schemes there is no step of both
+    if rule.decay is Decay.EULER_SYNAPSE and rule.gain is not Gain.COMPLEMENT:
+        return False  # not known of any library
     if rule.spike_from is not SpikeFrom.PREVIOUS_RESET:
         return True
     adds_up = not {"tau", "tau_mem"} & {*PARAMETERS[kind]} and rule.decay is not Decay.NINE_TENTHS
     return rule.timing is Timing.SAME_STEP and not (adds_up and rule.reset in (ResetKind.SUBTRACT, ResetKind.SUBTRACT_ALL))
+
+
+def _exact(rule: UpdateRule) -> bool:
+    """Whether synapse and membrane are each stepped exactly for constant input."""
+    return rule.decay is Decay.EXPONENTIAL and rule.gain is rule.synapse_gain is Gain.COMPLEMENT
 
 
 @cache
