@@ -34,7 +34,11 @@ _DECAY_UNITS, _STATE_UNITS = 2**12, 2**6
 
 
 class Lava(Adapter):
-    """lava-nc 0.10.0 in floating point, with an importer that is this adapter's own."""
+    """lava-nc 0.10.0, with an importer that is this adapter's own.
+
+    It computes in floating point; in an environment with the label ``fixed`` (``backends install lava-nc --label fixed``) in
+    the integers of Loihi, where an input that is no whole number is cut to one.
+    """
 
     name: ClassVar[str] = "lava-nc"
     ships_importer: ClassVar[bool] = False
@@ -51,7 +55,6 @@ from nir_interop_adapters.lava import Lava
 adapter = Lava()
 output = adapter.run(adapter.load(Path("graph.nir"), DT), stimulus).output
 """
-    fixed: ClassVar[bool] = False
 
     def prepare(self) -> None:
         """It has no chance to pin; its processes end with each run."""
@@ -69,7 +72,7 @@ output = adapter.run(adapter.load(Path("graph.nir"), DT), stimulus).output
         """All samples at once, each a part of every process."""
         steps, batch = stimulus.shape[:2]
         frames = np.asarray(stimulus, dtype=np.float64).reshape(steps, batch, -1)
-        return _Run(model, frames, self.fixed).recording()
+        return _Run(model, frames, self.label == "fixed").recording()
 
     def nodes(self, model: _Imported) -> frozenset[str]:
         """All of them: a node that it has no word for is refused."""
