@@ -22,7 +22,7 @@ from nir_interop.errors import CannotBuild
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom
-from nir_interop_adapters.walking import Shape, input_places, kind_of
+from nir_interop_adapters.walking import Shape, inlined, input_places, kind_of
 
 Array = NDArray[Any]
 
@@ -107,7 +107,8 @@ class _Imported:
 def _imported(graph: Any, dt: float) -> _Imported:
     neurons: dict[str, _Neuron] = {}
     weights: dict[str, tuple[Array, Array | None]] = {}
-    for name, node in graph.nodes.items():
+    nodes, edges = inlined(graph)
+    for name, node in nodes.items():
         kind = kind_of(node)
         if kind in ("IF", "LIF", "CubaLIF"):
             neurons[name] = _neuron(name, node, kind, dt)
@@ -118,16 +119,16 @@ def _imported(graph: Any, dt: float) -> _Imported:
                 None if bias is None else np.asarray(bias, dtype=np.float64),
             )
         elif kind not in ("Input", "Output"):
-            raise NotImplementedError(f"node {name!r}: Lava has no {kind} here; there are Affine, CubaLIF, IF, LIF, Linear")
-    for source, target in graph.edges:
+            raise CannotBuild(f"node {name!r}: Lava has no {kind} here; there are Affine, CubaLIF, IF, LIF, Linear")
+    for source, target in edges:
         if source in weights and target not in neurons:
-            raise NotImplementedError(f"node {source!r}: Lava has no connection that leads to anything but neurons")
-    return _Imported(graph.nodes, tuple(graph.edges), neurons, weights)
+            raise CannotBuild(f"node {source!r}: Lava has no connection that leads to anything but neurons")
+    return _Imported(nodes, edges, neurons, weights)
 
 
 def _neuron(name: str, node: Any, kind: str, dt: float) -> _Neuron:
     if node.v_reset is not None and np.any(np.asarray(node.v_reset) != 0):
-        raise NotImplementedError(f"node {name!r}: Lava's LIF resets to 0; v_reset is {np.ravel(node.v_reset)[0]:g}")
+        raise CannotBuild(f"node {name!r}: Lava's LIF resets to 0; v_reset is {np.ravel(node.v_reset)[0]:g}")
     shape = np.shape(node.v_threshold)
     r = np.broadcast_to(np.asarray(node.r, dtype=np.float64), shape)
     threshold = _one(name, node, "v_threshold")
@@ -146,7 +147,7 @@ def _neuron(name: str, node: Any, kind: str, dt: float) -> _Neuron:
 def _one(name: str, node: Any, parameter: str) -> float:
     values = np.unique(np.asarray(getattr(node, parameter), dtype=np.float64))
     if values.size != 1:
-        raise NotImplementedError(f"node {name!r}: Lava's LIF has one {parameter} a process; here it differs per neuron")
+        raise CannotBuild(f"node {name!r}: Lava's LIF has one {parameter} a process; here it differs per neuron")
     return float(values[0])
 
 
@@ -226,7 +227,7 @@ class _Run:
         for source, target in self.model.edges:
             if target in outputs:
                 if source not in self.groups:
-                    raise NotImplementedError(f"node {target!r}: Lava has no output but of neurons")
+                    raise CannotBuild(f"node {target!r}: Lava has no output but of neurons")
                 outputs[target].append(source)
             elif target in self.model.weights:
                 for _, neuron in (edge for edge in self.model.edges if edge[0] == target):
