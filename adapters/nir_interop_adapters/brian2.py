@@ -45,6 +45,7 @@ class Brian2(Adapter):
     name: ClassVar[str] = "brian2"
     ships_importer: ClassVar[bool] = False
     ships_exporter: ClassVar[bool] = False
+    run_limit: ClassVar[float | None] = 60.0
     start_limit: ClassVar[float] = 60.0
     idioms: ClassVar[Mapping[Idiom, str]] = {}
     refusals: ClassVar[tuple[str, ...]] = (r"has no equations here", r"no padding .* here")

@@ -32,6 +32,7 @@ class Nengo(Adapter):
     name: ClassVar[str] = "nengo"
     ships_importer: ClassVar[bool] = False
     ships_exporter: ClassVar[bool] = False
+    run_limit: ClassVar[float | None] = 60.0
     idioms: ClassVar[Mapping[Idiom, str]] = {}
     refusals: ClassVar[tuple[str, ...]] = (r"Nengo has no ", r"Nengo's \w+ (has|resets|takes)")
     needs: ClassVar[tuple[str, ...]] = ("nengo", "nir", "nir-interop")

@@ -37,6 +37,7 @@ class ScNeurocore(Adapter):
     """
 
     name: ClassVar[str] = "sc-neurocore"
+    run_limit: ClassVar[float | None] = 60.0
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.PORTABLE: "an SCNetwork of its own nodes at the dt that is meant, to_nir(network)"
     }
