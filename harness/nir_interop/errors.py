@@ -92,11 +92,12 @@ class RunFailed(NirInteropError):
 
     status : how it ended (a value of :class:`nir_interop.vocabulary.Status`)
     error_type, message : the library's own, normalised
+    left_out : nodes of the graph that the model does not hold, where a backend told before it failed
     """
 
-    def __init__(self, status: str, error_type: str = "", message: str = "") -> None:
+    def __init__(self, status: str, error_type: str = "", message: str = "", left_out: tuple[str, ...] = ()) -> None:
         super().__init__(": ".join(text for text in (status, error_type, message) if text))
-        self.status, self.error_type, self.message = status, error_type, message
+        self.status, self.error_type, self.message, self.left_out = status, error_type, message, left_out
 
 
 class NotReconciled(NirInteropError):

@@ -384,6 +384,11 @@ class Identified:
         tried, and nothing follows from it."""
         return self.outputs > 0 and self.mismatched <= STRAY * self.outputs
 
+    @property
+    def unruled(self) -> bool:
+        """Whether it answered, and no rule that is known does so: of a neuron."""
+        return self.outputs > 0 and not self.known
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from nir_interop.errors import RunFailed
+from nir_interop.agreement.side import RunGraph
+from nir_interop.errors import NirInteropError, RunFailed
 from nir_interop.explain.identify import KINDS, identify
 from nir_interop.explain.probes.battery import STAGES
 from nir_interop.explain.probes.candidates import axes
-from nir_interop.explain.rules_in_words import rule_in_words
+from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
 from nir_interop.explain.structure import without
 from nir_interop.fingerprint import (
     Circuit,
@@ -24,7 +25,7 @@ from nir_interop.fingerprint import (
     Wiring,
     differing_axes,
 )
-from nir_interop.graphs import NEURONS, Array, Graph
+from nir_interop.graphs import NEURONS, Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import (
@@ -70,6 +71,8 @@ def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
         rule = rule.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, synapse_gain=Gain.COMPLEMENT)
     if rule.decay is Decay.EULER_SYNAPSE:
         rule = rule.but(gain=Gain.COMPLEMENT)
+    if rule.decay is Decay.WHOLE_SECONDS:
+        rule = rule.but(time_step=TimeStep.INFERRED)
     if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
         rule = rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
     if rule.spike_from is SpikeFrom.PREVIOUS_RESET:
@@ -168,6 +171,44 @@ def test_a_fake_backend_of_other_code_is_identified(fake: str) -> None:
 def test_state_that_is_carried_over_shows_as_mismatches() -> None:
     identified = identify(FakeBackend(frozenset({Cause.STATE_CARRIED})), name="fake", kinds=["LIF"]).rules["LIF"]
     assert identified.mismatched > 0
+
+
+def leaving_out(*kinds: str) -> RunGraph:
+    """The reference, which leaves out nodes of some kinds and says so."""
+
+    def run(graph: Graph, stimulus: Array, dt: float) -> Recording:
+        flat = inline(graph)
+        names = tuple(name for name, node in flat.primitives() if node.kind in kinds)
+        for name in names:
+            flat = without(flat, name)
+        try:
+            return replace(simulate(flat, stimulus, dt), left_out=names)
+        except NirInteropError as error:
+            raise RunFailed("run_error", type(error).__name__, "shapes do not fit", names) from error
+
+    return run
+
+
+def test_no_rule_is_fitted_to_a_neuron_that_is_left_out() -> None:
+    identified = identify(leaving_out("LI"), name="made", kinds=["LI", "LIF"])
+    one = identified.rules["LI"]
+    assert (one.outputs, one.mismatched, one.known) == (0, 0, False)
+    assert [(refusal.condition, refusal.status, refusal.message) for refusal in one.refusals] == [
+        (Form.ANY, "dropped", "left out: LI")
+    ]
+    assert found_in_words("LI", one) == "left out"
+    assert identified.rules["LIF"].known, "it is another matter"
+
+
+def test_weights_that_are_left_out_are_not_the_neurons_fault() -> None:
+    kinds = ["LIF", "Scale", "Linear", "Affine"]
+    whole = identify(lambda graph, x, dt: simulate(graph, x, dt), name="made", kinds=kinds)
+    found = identify(leaving_out("Linear"), name="made", kinds=kinds)
+    assert found.rules["LIF"] == whole.rules["LIF"], "with an Affine for the Linear"
+    assert found.rules["Scale"] == whole.rules["Scale"]
+    linear = found.rules["Linear"]
+    assert linear.outputs == 0
+    assert {refusal.status for refusal in linear.refusals} == {"dropped"}
 
 
 def test_a_recurrence_that_is_wired_otherwise_is_told_apart_from_the_neurons_rule() -> None:

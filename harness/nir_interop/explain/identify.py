@@ -28,6 +28,7 @@ from nir_interop.explain.probes import (
 from nir_interop.explain.probes.battery import ALL, COLLAPSE, COMPARISON, DT, FEEDBACK, LATE_FEEDBACK, RESET, RESPONSE, START
 from nir_interop.explain.probes.candidates import extended, first_candidates
 from nir_interop.explain.probes.evidence import Neighbour, evidence
+from nir_interop.explain.probes.neurons import left_out, left_out_in_words, with_biases
 from nir_interop.explain.probes.tie_breaking import INPUTS, accepted, equality, separating
 from nir_interop.fingerprint import (
     Circuit,
@@ -45,8 +46,9 @@ from nir_interop.fingerprint import (
     subject_order,
 )
 from nir_interop.graphs import NEURONS, SPIKING, Array, Node
+from nir_interop.recording import Recording
 from nir_interop.rule import NIR_MEANING, Axis, Precision, TimeStep, UpdateRule
-from nir_interop.vocabulary import Status
+from nir_interop.vocabulary import PrimitiveStatus, Status
 
 KINDS: tuple[Subject, ...] = tuple(
     dict.fromkeys([*NEURONS, *sorted({probe.subject for probe in STRUCTURAL}, key=subject_order)])
@@ -208,7 +210,12 @@ class Inquiry:
             if question.graph is None or question.stimulus is None:
                 continue
             try:
-                observed = question.observe(self.run(question.graph, question.stimulus, dt))
+                made = self._end(question)
+                if left := left_out(question.graph, made):
+                    raise RunFailed(str(PrimitiveStatus.DROPPED), message=left_out_in_words(left))
+                if isinstance(made, RunFailed):
+                    raise made
+                observed = question.observe(made)
                 fewest = min(question.missed(self.rules, observed))
                 if not fewest:
                     continue
@@ -268,7 +275,16 @@ class Inquiry:
         if graph is None or stimulus is None:
             raise ValueError("a question that is not scaled has no graph")
         try:
-            observed = [question.observe(self.run(graph, stimulus, question.probe.dt)) for _ in range(question.probe.repeats)]
+            first = self._end(question)
+            if "Linear" in left_out(graph, first).values() and (biased := with_biases(graph)) is not None:
+                question.graph = graph = biased  # another form of the same weights
+                first = self._end(question)
+            if left := left_out(graph, first):
+                raise RunFailed(str(PrimitiveStatus.DROPPED), message=left_out_in_words(left))
+            if isinstance(first, RunFailed):
+                raise first
+            runs = [first, *(self.run(graph, stimulus, question.probe.dt) for _ in range(question.probe.repeats - 1))]
+            observed = [question.observe(each) for each in runs]
         except RunFailed as error:
             message = ": ".join(text for text in (error.error_type, error.message) if text)
             self.refused.append((question, Refusal(_condition(question), error.status, message)))
@@ -279,6 +295,15 @@ class Inquiry:
         for again in observed[1:]:
             self.answered.append((question, again))
         return observed[0]
+
+    def _end(self, question: Question) -> Recording | RunFailed:
+        """How one run of a question ends."""
+        if question.graph is None or question.stimulus is None:
+            raise ValueError("a question that is not scaled has no graph")
+        try:
+            return self.run(question.graph, question.stimulus, question.probe.dt)
+        except RunFailed as error:
+            return error
 
     def _comparisons(self) -> Iterator[Question]:
         """Inputs after which the membrane equals the threshold, in single precision as well as in double; one at each dt."""

@@ -16,6 +16,7 @@ from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.reference.neurons import membrane_integrator, synapse_integrator
 from nir_interop.rule import AXIS, Decay, Precision, UpdateRule
+from nir_interop.vocabulary import PrimitiveStatus
 
 ADDS_UP = "adds up"
 """How I and IF are told, which have no time constant and so do not decay."""
@@ -63,12 +64,19 @@ def found_in_words(kind: Subject, one: Identified, *, feedback: bool = True) -> 
     feedback : as of :func:`rule_in_words`
     """
     if not one.outputs:
-        return "not taken"
+        dropped = one.refusals and {refusal.status for refusal in one.refusals} == {str(PrimitiveStatus.DROPPED)}
+        return "left out" if dropped else "not taken"
     if isinstance(kind, Wiring) or kind not in NEURONS:
         return "as NIR says" if not one.mismatched else "not as NIR says"
     if not one.known:
         return f"no rule found: the closest differs in {one.mismatched} of {one.outputs} outputs"
     return rule_in_words(one.rule, kind, feedback=feedback)
+
+
+def axes_of(kind: Subject, one: Identified) -> dict[str, str | None]:
+    """Axis → value of what was found of a primitive; None throughout for a neuron of which outputs are under no known rule."""
+    unruled = kind in NEURONS and one.unruled
+    return {axis: None if unruled else value for axis, value in one.rule.as_dict().items()}
 
 
 def difference_in_words(graph: Graph, source: Side, target: Side, axis: str, kind: str) -> str:

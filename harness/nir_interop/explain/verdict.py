@@ -115,9 +115,11 @@ class _Attribution:
             found.append(Found(Cause.FLATTEN_BATCH, repaired, swallowing, Blame.IMPORTER, text, whole))
         found = [each for each in found if each.counts]
         share = _explained(mismatch, native, before, predicted, made)
-        if share < 1 and (not found or share == 0):
-            known = without_rule(self.target.domain)
-            unruled = {kind: text for kind, text in known.items() if self.exported.of_kind(kind)}
+        unruled = {kind: text for kind, text in without_rule(self.target.domain).items() if self.exported.of_kind(kind)}
+        if share < 1 and unruled:
+            # What repairs some outputs under a rule that is not the importer's says nothing of it.
+            found = [each for each in found if each.undone is not None]
+        if share < 1 and (not found or share == 0 or unruled):
             nodes = tuple(sorted(name for kind in unruled for name in self.exported.of_kind(kind)))
             why = "; ".join(unruled.values()) or "nothing that is known reproduces it"
             blame = Blame.IMPORTER if unruled else Blame.UNEXPLAINED

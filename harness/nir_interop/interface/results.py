@@ -578,10 +578,10 @@ class Backends(Sequence["Backend"]):
 
 def _facts(subject: Subject, one: Identified) -> dict[str, Any]:
     from nir_interop.explain.conditions_in_words import condition_in_words
-    from nir_interop.explain.rules_in_words import found_in_words
+    from nir_interop.explain.rules_in_words import axes_of, found_in_words
 
     return {
-        **one.rule.as_dict(),
+        **axes_of(subject, one),
         "says": found_in_words(subject, one),
         "ties": [{"axis": tie.axis, "values": list(tie.values), "splits": tie.splits} for tie in one.ties],
         "refuses": [

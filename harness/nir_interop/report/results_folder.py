@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nir_interop.explain.conditions_in_words import condition_in_words, subject_in_words
-from nir_interop.explain.rules_in_words import found_in_words, rule_in_words
+from nir_interop.explain.rules_in_words import axes_of, found_in_words, rule_in_words
 from nir_interop.fingerprint import Domain, Fingerprint, Identified, Origin
 from nir_interop.graphs import NEURONS
 from nir_interop.rule import NIR_MEANING
@@ -66,7 +66,7 @@ def rule_rows(found: Sequence[tuple[str, Fingerprint]], own: Collection[str] = (
             "side": fingerprint.origin.value,
             "options": fingerprint.options or None,
             "primitive": subject_in_words(kind),
-            **one.rule.as_dict(),
+            **axes_of(kind, one),
             "says": rule_in_words(one.rule, subject_in_words(kind)) if fingerprint is meaning else found_in_words(kind, one),
             "outputs": one.outputs,
             "mismatched": one.mismatched,

@@ -65,8 +65,7 @@ class KeptRuns:
             recording = self._twice(graph, stimulus, dt)
         except RunFailed as error:
             if error.status != str(Status.TIMEOUT) and error.error_type not in _OURS:
-                words = {"status": error.status, "error_type": error.error_type, "message": error.message}
-                self._store.put(KIND, place, words)
+                self._store.put(KIND, place, vars(error))
             raise
         recording = Recording(recording.outputs, left_out=recording.left_out)
         with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +77,7 @@ class KeptRuns:
 
     def _known(self, known: Mapping[str, Any]) -> Recording:
         if known["status"] != OK:
-            raise RunFailed(known["status"], known["error_type"], known["message"])
+            raise RunFailed(known["status"], known["error_type"], known["message"], tuple(known["left_out"]))
         recording = Recording.load(self._store.object(known["objects"][RECORDING]))
         return replace(recording, left_out=tuple(known["left_out"]))
 

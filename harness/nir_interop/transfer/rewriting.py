@@ -13,6 +13,7 @@ from nir_interop.compare.divergence import output_of
 from nir_interop.errors import InvalidGraph, RunFailed
 from nir_interop.explain.causes import Found
 from nir_interop.explain.exporting import times_factor, with_times
+from nir_interop.explain.probe_findings import without_rule
 from nir_interop.explain.source import distance, source_side
 from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, inline
@@ -177,6 +178,8 @@ def remains(plan: Plan, target: Side, stimulus: Array, lost: Sequence[Found] = (
         return Verdict(Status.ROUNDING, Blame.NONE, (rounded,), 1.0)
     ours = [CauseShare(each.cause, each.repaired, each.nodes, each.text, each.changed) for each in lost]
     theirs = _of_target(plan, target, stimulus)
+    if plan.wrong and theirs.explained < 1 and _unruled(plan, target):
+        return replace(theirs, causes=_merged([*ours, _not_known(plan, target)]))
     theirs = replace(theirs, causes=tuple(each for each in theirs.causes if each.cause is not Cause.UNEXPLAINED))
     if theirs.blame is Blame.NONE:
         if not ours:
@@ -202,7 +205,14 @@ def _not_known(plan: Plan, target: Side) -> CauseShare:
         how = f"{target.name} gave {axes}, where {plan.outputs} numbers were meant"
     else:
         how = f"{plan.wrong} of {plan.outputs} outputs differ"
-    return CauseShare(Cause.UNEXPLAINED, plan.wrong or 0, (), f"{how}; no rule that is known of it and no pass says why")
+    why = "; ".join(_unruled(plan, target)) or "no rule that is known of it and no pass says why"
+    return CauseShare(Cause.UNEXPLAINED, plan.wrong or 0, (), f"{how}; {why}")
+
+
+def _unruled(plan: Plan, target: Side) -> list[str]:
+    """What is said of the neurons of a rewritten graph that the target runs under no rule that is known."""
+    kinds = {node.kind for _, node in inline(plan.graph).primitives()}
+    return [text for kind, text in without_rule(target.domain).items() if kind in kinds]
 
 
 def _of_target(plan: Plan, target: Side, stimulus: Array) -> Verdict:

@@ -134,10 +134,10 @@ class LiveBackend:
         given, save = folder / "stimulus.npz", folder / "recording.npz"
         save_arrays(given, {"input": stimulus})
         outcome = self.ask(replace(job, stimulus=str(given), save=str(save), seed=self.seed))
+        left = outcome.missing if isinstance(outcome, Ran) else ()
         if outcome.status != OK:
-            raise RunFailed(outcome.status, outcome.error_type, outcome.error_message)
-        recording = Recording.load(save)
-        return replace(recording, left_out=outcome.missing) if isinstance(outcome, Ran) else recording
+            raise RunFailed(outcome.status, outcome.error_type, outcome.error_message, left)
+        return replace(Recording.load(save), left_out=left)
 
     @contextmanager
     def within(self, limit: float) -> Iterator[None]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Gains, GainState, NeuronCondition
-from nir_interop.graphs import Graph, Node
+from nir_interop.graphs import Graph, Node, inline
 from nir_interop.graphs.primitives import PARAMETERS
+from nir_interop.recording import Recording
 from nir_interop.rule import FIXED_DT
 
 Values = NDArray[np.float64]
@@ -140,6 +143,31 @@ def cycle(node: Node, size: int, weight: float, bias: float | None, *, nested: b
         return Graph(ends | inside, (("input", "lif"), *around, ("lif", "output")))
     inner = Graph(ends | inside, (("input", "lif"), *around, ("lif", "output")))
     return Graph({**ends, "layer": inner}, (("input", "layer"), ("layer", "output")))
+
+
+def with_biases(graph: Graph) -> Graph | None:
+    """The same graph with an Affine, of a bias of 0, for each Linear; None where there is no Linear."""
+    nodes: dict[str, Node | Graph] = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node, Graph):
+            nodes[name] = with_biases(node) or node
+        elif node.kind == "Linear":
+            bias = np.zeros(len(node["weight"]), dtype=node["weight"].dtype)
+            nodes[name] = Node("Affine", {**node.params, "bias": bias}, node.metadata)
+        else:
+            nodes[name] = node
+    changed = any(nodes[name] is not node for name, node in graph.nodes.items())
+    return Graph(nodes, graph.edges) if changed else None
+
+
+def left_out(graph: Graph, end: Recording | RunFailed) -> dict[str, str]:
+    """The nodes of a graph that a backend left out, whether it ran the rest or not → what they are."""
+    return {name: node.kind for name, node in inline(graph).primitives() if name in end.left_out} if end.left_out else {}
+
+
+def left_out_in_words(nodes: Mapping[str, str]) -> str:
+    """Which kinds of nodes a backend left out."""
+    return f"left out: {', '.join(sorted({*nodes.values()}))}"
 
 
 def _path(nodes: dict[str, Node], size: int) -> Graph:

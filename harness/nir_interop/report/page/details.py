@@ -203,6 +203,8 @@ class _Known:
         found = []
         for kind in sorted({node.kind for _, node in graph.primitives() if node.kind in NEURONS}):
             one, two = own.get(kind, Identified(NIR_MEANING)), other.get(kind, Identified(NIR_MEANING))
+            if one.unruled or two.unruled:
+                continue
             for axis in differing_axes(one.rule, two.rule):
                 values = {
                     side: str(getattr(rule, axis).value)
@@ -216,7 +218,7 @@ class _Known:
         """Spikes and membranes of both sides."""
         source, importer = self.original(cell), cell.job.importer
         graph, exported = self.graph(cell.source), self.graph(source)
-        own, other = _by_primitive(self.native(cell)), _by_primitive(self.imported(importer))
+        own, other = _by_primitive(self.native(cell), exported), _by_primitive(self.imported(importer), graph)
         stimulus = source.stimulus.objects[STIMULUS]
         dt, dt_import = cell.job.source.dt_export, cell.job.dt_import or cell.job.source.dt_export
         return pictures(
@@ -262,5 +264,9 @@ def _tied(one: Identified, other: Identified, axis: str) -> bool:
     return False
 
 
-def _by_primitive(known: Domain | None) -> dict[str, UpdateRule] | None:
-    return None if known is None else {kind: one.rule for kind, one in known.items() if isinstance(kind, str)}
+def _by_primitive(known: Domain | None, graph: Graph | None) -> dict[str, UpdateRule] | None:
+    """The rules of a graph's neurons; None where one has none that is known."""
+    kinds = set() if graph is None else {node.kind for _, node in inline(graph).primitives()}
+    if known is None or any(one.unruled for kind, one in known.items() if kind in kinds):
+        return None
+    return {kind: one.rule for kind, one in known.items() if isinstance(kind, str)}
