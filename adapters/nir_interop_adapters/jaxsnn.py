@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nir_interop.backends.adapter import Adapter, read_graph
 from nir_interop.backends.watching import counts, nodes_of
-from nir_interop.errors import CannotBuild, NoAnswer
+from nir_interop.errors import BadStimulus, CannotBuild, NoAnswer
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom
@@ -102,7 +102,7 @@ for sample in range(batch):
     def run(self, model: Model, stimulus: Array) -> Recording:
         """An input is a spike as its step begins, several are several; a layer's spikes are counted in their steps.
 
-        Raises NoAnswer for an input of values that are no counts, and where a layer has more events than can be followed.
+        Raises BadStimulus for an input of values that are no counts, NoAnswer where a layer has more events than can be followed.
         """
         steps, batch = stimulus.shape[:2]
         given = _events(np.asarray(stimulus).reshape(steps, batch, -1), model.dt)
@@ -146,7 +146,7 @@ def _events(stimulus: Array, dt: float) -> EventData:
     """Spikes of a stimulus (T, B, n) in the order of their times, as many for each sample as the one with most has."""
     whole = np.rint(stimulus).astype(np.int64)
     if (whole != stimulus).any() or (whole < 0).any():
-        raise NoAnswer("jaxsnn takes spikes: its input has to be 0, 1 or another count of them")
+        raise BadStimulus("jaxsnn takes spikes: its input has to be 0, 1 or another count of them")
     steps, batch, neurons = stimulus.shape
     size = max(1, int(whole.sum(axis=(0, 2)).max(initial=0)))
     idx, time = np.full((batch, size), -1), np.full((batch, size), np.inf)
