@@ -102,7 +102,7 @@ for sample in range(batch):
     def run(self, model: Model, stimulus: Array) -> Recording:
         """An input is a spike as its step begins, several are several; a layer's spikes are counted in their steps.
 
-        Raises BadStimulus for an input of values that are no counts, NoAnswer where a layer has more events than can be followed.
+        Raises BadStimulus for an input that is no counts, NoAnswer where a layer has more events than can be followed.
         """
         steps, batch = stimulus.shape[:2]
         given = _events(np.asarray(stimulus).reshape(steps, batch, -1), model.dt)
