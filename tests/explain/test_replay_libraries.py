@@ -17,9 +17,8 @@ from nir_interop.graphs import Array, Graph, inline
 from nir_interop.recording import Recording
 from nir_interop.rule import UpdateRule
 from nir_interop.vocabulary import Cause
-from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain, Draw
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 
 WIRED = 200
 """Graphs for each library that it runs as they are wired: on these its rules are judged.
@@ -53,21 +52,20 @@ class Tally:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
 def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    library = installed(name)
     fingerprint = fingerprint_of(name)
     rules = fingerprint.by_primitive()
     tally = Tally()
-    with LiveBackend(library) as run:
-        for seed in range(MOST_TRIES):
-            graph, stimulus, dt = Draw(Domain(fingerprint), seed).case()
-            try:
-                theirs = run(graph, stimulus, dt)
-            except RunFailed as error:
-                tally.ends[f"not run: {error.status}"] += 1
-                continue
-            _judge(tally, seed, graph, stimulus, dt, rules, theirs)
-            if tally.reproduced == WIRED:
-                break
+    run = running(name)
+    for seed in range(MOST_TRIES):
+        graph, stimulus, dt = Draw(Domain(fingerprint), seed).case()
+        try:
+            theirs = run(graph, stimulus, dt)
+        except RunFailed as error:
+            tally.ends[f"not run: {error.status}"] += 1
+            continue
+        _judge(tally, seed, graph, stimulus, dt, rules, theirs)
+        if tally.reproduced == WIRED:
+            break
     with capsys.disabled():
         print(f"\n{name}: {', '.join(f'{end} {count}' for end, count in sorted(tally.ends.items()) if count)}")
         print(f"  causes {dict(sorted(tally.causes.items()))}; graphs with {dict(sorted(tally.kinds.items()))}")

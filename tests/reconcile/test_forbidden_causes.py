@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
 from nir_interop.backends.adapter import load_adapter
-from nir_interop.backends.environments import backend
 from nir_interop.compare.divergence import output_of
 from nir_interop.fingerprint import Domain as SideDomain
 from nir_interop.fingerprint import Identified, Wiring
@@ -40,9 +39,8 @@ from nir_interop.rule import (
     Use,
 )
 from nir_interop.vocabulary import Cause, Idiom
-from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain, Draw
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import rules
 from tests.strategies import DT, chain, node
 
@@ -96,18 +94,18 @@ def test_a_neuron_that_starts_as_it_is_reset_does_after_a_spike_what_it_does_fro
     """No parameters make the two differ, and a source that starts elsewhere has them differ: which is why a pulse is needed."""
     rng, told_apart, seen = np.random.default_rng(2), 0, 0
     from_zero = own(name, reset=ResetKind.TO_VALUE, start=Start.ZERO)
-    with LiveBackend(backend(name)) as live:
-        for graph, strong, dt in drawn(name):
-            stimulus = futures(strong, rng)
-            made = out(live(graph, stimulus, dt))
-            if not made[0, 0].all():
-                continue
-            fresh = out(live(graph, stimulus[1:, :1].copy(), dt))
-            seen += 1
-            assert (made[1:, 0] == fresh[:, 0]).all(), graph
-            elsewhere = with_reset(graph)
-            meant = out(simulate(elsewhere, stimulus, dt, from_zero))
-            told_apart += bool((meant[1:, 0] != out(simulate(elsewhere, stimulus[1:, :1], dt, from_zero))[:, 0]).any())
+    live = running(name)
+    for graph, strong, dt in drawn(name):
+        stimulus = futures(strong, rng)
+        made = out(live(graph, stimulus, dt))
+        if not made[0, 0].all():
+            continue
+        fresh = out(live(graph, stimulus[1:, :1].copy(), dt))
+        seen += 1
+        assert (made[1:, 0] == fresh[:, 0]).all(), graph
+        elsewhere = with_reset(graph)
+        meant = out(simulate(elsewhere, stimulus, dt, from_zero))
+        told_apart += bool((meant[1:, 0] != out(simulate(elsewhere, stimulus[1:, :1], dt, from_zero))[:, 0]).any())
     assert seen > 3 and told_apart > 3
 
 
