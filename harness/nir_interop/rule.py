@@ -72,6 +72,12 @@ class Decay(Axis):
         "exponential decay of the membrane, forward Euler of the synapse",
         "decays the membrane exponentially and the synapse by forward Euler",
     )
+    WHOLE_SECONDS = (
+        "whole_seconds",
+        r":math:`a = e^{-h/\lfloor\tau\rfloor}`, what is behind the point of :math:`\tau` is cut; below 1 s :math:`a = 0`",
+        "exponential decay with time constants cut to whole seconds",
+        "cuts time constants to whole seconds",
+    )
     NINE_TENTHS = (
         "nine_tenths",
         ":math:`a = 0.9`, whatever the step is: of I and IF, which have no time constant, a library's own number",

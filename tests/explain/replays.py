@@ -38,7 +38,7 @@ STRUCTURAL = frozenset(
 class Tally:
     """How the graphs of one library came out.
 
-    outputs, differing, rounded : of the graphs that ran; those that the rules do not give, and which of them are proven rounding
+    outputs, differing, rounded : of graphs that ran; those that the rules do not give; of these, proven rounding
     open : seeds of graphs that neither the rules nor a cause reproduce
     said : how graphs ended that did not run, each kind once
     """

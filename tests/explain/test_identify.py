@@ -71,6 +71,8 @@ def random_rule(kind: str, rng: np.random.Generator) -> UpdateRule:
         rule = rule.but(decay=Decay.EXPONENTIAL, gain=Gain.COMPLEMENT, synapse_gain=Gain.COMPLEMENT)
     if rule.decay is Decay.EULER_SYNAPSE:
         rule = rule.but(gain=Gain.COMPLEMENT)
+    if rule.decay is Decay.WHOLE_SECONDS:
+        rule = rule.but(time_step=TimeStep.INFERRED)
     if rule.spikes is SpikesPerStep.ONE and rule.reset is ResetKind.SUBTRACT_ALL:
         rule = rule.but(reset=ResetKind.SUBTRACT)  # one spike at most: the same
     if rule.spike_from is SpikeFrom.PREVIOUS_RESET:

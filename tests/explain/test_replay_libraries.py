@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nir_interop.workers.live import LiveBackend
 from tests.explain.library_graphs import Domain
 from tests.explain.replays import replayed
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 
 WIRED = 200
 """Graphs for each library that it runs as they are wired: on these its rules are judged.
@@ -21,10 +20,8 @@ MOST_TRIES = 600
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
 def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    library = installed(name)
     fingerprint = fingerprint_of(name)
-    with LiveBackend(library) as run:
-        tally = replayed(run, fingerprint, WIRED, tries=MOST_TRIES)
+    tally = replayed(running(name), fingerprint, WIRED, tries=MOST_TRIES)
     with capsys.disabled():
         print(f"\n{name}: {', '.join(f'{end} {count}' for end, count in sorted(tally.ends.items()) if count)}")
         print(f"  causes {dict(sorted(tally.causes.items()))}; graphs with {dict(sorted(tally.kinds.items()))}")

@@ -9,7 +9,7 @@ import pytest
 
 from nir_interop.errors import UnknownName
 from nir_interop.matrix.plan import ALL_DTS, CellJob, SourceJob, make_plan, parse_cell_id
-from nir_interop.networks import names
+from nir_interop.networks import names, twins
 from tests.matrix import fakes
 
 KNOWN = [fakes.backend(kind) for kind in (fakes.Honest, fakes.Wrong)]
@@ -45,6 +45,8 @@ def test_all_backends_are_those_that_live_apart_as_well_at_the_step_of_the_expor
     assert plan.everything and plan.whole and not plan.default
     assert set(plan.importers) > set(usual.importers) == {each.name for each in usual.backends.values() if not each.apart}
     assert (plan.importers, plan.dts) == (plan.exporters, ALL_DTS)
+    assert [job.idiom for job in plan.sources("norse", ["tutorial", "portable"])] == ["portable"] * len(plan.networks)
+    assert plan.networks == (*names(), *twins())
     assert not make_plan(everything=True, networks=["mlp_lif"]).whole
     assert not make_plan(everything=True, dts=(1e-3,)).whole
     label = dataclasses.replace(KNOWN[1], name="wrong==2")

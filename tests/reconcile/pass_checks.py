@@ -31,7 +31,14 @@ def rules(draw: st.DrawFn, **fixed: object) -> UpdateRule:
     """Any rule in double precision at a step that leaves time constants their meaning, some axes given."""
     chosen = {}
     for axis in AXES:
-        left_out = {Precision.FLOAT32, Precision.FIXED, TimeStep.UNIT, TimeStep.INFERRED, Decay.NINE_TENTHS}
+        left_out = {
+            Precision.FLOAT32,
+            Precision.FIXED,
+            TimeStep.UNIT,
+            TimeStep.INFERRED,
+            Decay.NINE_TENTHS,
+            Decay.WHOLE_SECONDS,
+        }
         values = [value for value in axis.type if value not in left_out]
         chosen[axis.name] = fixed.get(axis.name) or draw(st.sampled_from(values))
     return UpdateRule().but(**chosen)

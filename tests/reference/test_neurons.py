@@ -49,6 +49,8 @@ def scalar_neuron(p: dict[str, float], x: list[float], rule: UpdateRule, guessed
             return 0.9
         if rule.decay is Decay.EXPONENTIAL or (rule.decay is Decay.EULER_SYNAPSE and not synapse):
             return math.exp(-h / t)
+        if rule.decay is Decay.WHOLE_SECONDS:
+            return math.exp(-h / (int(t) if t < math.inf else t)) if t >= 1 else 0.0
         return 1 - h / t if rule.decay in (Decay.EULER, Decay.EULER_SYNAPSE) else min(1.0, max(0.0, 1 - h / t))
 
     def gain(kind: Gain, factor: float, t: float, synapse: bool = False) -> float:

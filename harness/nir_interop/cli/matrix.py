@@ -39,8 +39,8 @@ def matrix(
         bool,
         typer.Option(
             "--all",
-            help="Every backend that there is an adapter for, those that live apart as well, at the step of the export; "
-            f"results go to {ALL}.",
+            help="Every backend that there is an adapter for, those that live apart as well, on all networks and twins that "
+            f"subtract; written as libraries document it, read at the step of the export. Results go to {ALL}.",
         ),
     ] = False,
     network: Annotated[

@@ -16,8 +16,8 @@ from nir_interop.vocabulary import Idiom, Mode
 
 DTS = (1e-4, 1e-3)
 """Import steps [s] of the default matrix."""
-ALL_DTS = (DT,)
-"""Those of the matrix of all backends: the step of the export."""
+ALL_DTS, ALL_IDIOMS = (DT,), (str(Idiom.PORTABLE),)
+"""Steps of the matrix of all backends, that of the export; and how networks are written there: as the documentation says."""
 
 _STEP = r"\d[\d.]*(?:e[+-]?\d+)?"
 _CELL_ID = re.compile(
@@ -65,6 +65,7 @@ class Plan:
     backends : every backend that takes part, by name
     default : whether it is the whole default matrix, which known issues of its backends are counted on
     everything : whether it is the whole matrix of all backends, which known issues of those that live apart are counted on
+    idioms : in which networks are written; empty for all that an exporter has
     """
 
     networks: tuple[str, ...]
@@ -75,6 +76,7 @@ class Plan:
     backends: Mapping[str, Backend]
     default: bool
     everything: bool = False
+    idioms: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -88,7 +90,8 @@ class Plan:
 
     def sources(self, exporter: str, idioms: Iterable[str]) -> list[SourceJob]:
         """The sources of one exporter, which writes networks in these idioms."""
-        return [SourceJob(network, idiom, exporter, DT, self.seed) for network in self.networks for idiom in idioms]
+        taken = [idiom for idiom in idioms if not self.idioms or idiom in self.idioms]
+        return [SourceJob(network, idiom, exporter, DT, self.seed) for network in self.networks for idiom in taken]
 
     def cells(self, source: SourceJob, exported: bool) -> list[CellJob]:
         """The cells of one source: every importer at every step, or one that says why there is no graph."""
@@ -98,7 +101,8 @@ class Plan:
 
     def holds(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of report.csv is a cell of this plan; one without an importer is where its source is."""
-        mine = (row["network"] in self.networks, row["exporter"] in self.exporters, row["seed"] == self.seed)
+        mine = [row["network"] in self.networks, row["exporter"] in self.exporters, row["seed"] == self.seed]
+        mine.append(not self.idioms or row["idiom"] in self.idioms)
         return all(mine) and (not row["importer"] or (row["importer"] in self.importers and row["dt_import"] in self.dts))
 
 
@@ -115,7 +119,8 @@ def make_plan(
     """Plan a matrix; None means all, of backends those that do not live apart, of networks those that are no twins.
 
     known : the backends there are; those of the installed entry points by default
-    everything : None means all backends, but for other versions beside an installed library, and twins; of steps, ALL_DTS
+    everything : None means all backends, but for other versions beside an installed library, and twins; of steps, ALL_DTS; and
+        networks are written in ALL_IDIOMS alone
     Raises UnknownName for a network or backend that does not exist, or a step that is not positive.
     """
     there = {backend.name: backend for backend in (backends() if known is None else known)}
@@ -131,7 +136,7 @@ def make_plan(
     asked = (chosen, writers, readers, steps, seed)
     whole = known is None and asked == (planned, usual, usual, ALL_DTS if everything else DTS, 0)
     part = {name: backend for name, backend in there.items() if name in (*writers, *readers, "reference")}
-    return Plan(*asked, part, whole and not everything, whole and everything)
+    return Plan(*asked, part, whole and not everything, whole and everything, ALL_IDIOMS if everything else ())
 
 
 def is_cell_id(text: str) -> bool:

@@ -91,6 +91,8 @@ def _time_constant(name: str, decay: Values, step: float, scheme: Decay) -> Valu
         if (decay <= 0).any():
             raise Refused(Cause.DECAY, (name,), f"{name} loses all in a step (or turns its sign): no exponential does")
         return -step / np.log(decay)
+    if scheme is Decay.WHOLE_SECONDS:
+        raise Refused(Cause.DECAY, (name,), f"the time constant of {name} would be cut to whole seconds")
     if scheme is Decay.EULER_CLAMPED and (decay < 0).any():
         raise Refused(Cause.DECAY_CLAMPED, (name,), f"{name} turns its sign in a step, and a clamped decay does not")
     return step / (1 - decay)

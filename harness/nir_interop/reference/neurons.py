@@ -153,6 +153,9 @@ def _decay(rule: UpdateRule, step: Values, tau: Values) -> Values:
         return np.full_like(tau, 0.9)
     if rule.decay in (Decay.EXPONENTIAL, Decay.EULER_SYNAPSE):
         return np.exp(-step / tau)
+    if rule.decay is Decay.WHOLE_SECONDS:
+        with np.errstate(divide="ignore"):  # below a second nothing is kept
+            return np.exp(-step / np.floor(tau))
     euler = 1 - step / tau
     return euler if rule.decay is Decay.EULER else np.clip(euler, 0, 1)
 

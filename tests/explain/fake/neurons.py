@@ -106,6 +106,8 @@ class Cell:
             return 0.9
         if self.rule.decay in (Decay.EXPONENTIAL, Decay.EULER_SYNAPSE):
             return np.exp(-h / tau)
+        if self.rule.decay is Decay.WHOLE_SECONDS:
+            return np.where(tau < 1, 0.0, np.exp(-h / np.maximum(1.0, np.trunc(tau))))
         share = 1 - h / tau
         return np.minimum(1.0, np.maximum(0.0, share)) if self.rule.decay is Decay.EULER_CLAMPED else share
 

@@ -55,6 +55,8 @@ def axes(kind: str, stage: str) -> Values:
         if "tau_syn" in names:
             chosen["decay"] = (*LEAKY, Decay.EULER_SYNAPSE)
             chosen |= {"synapse_gain": tuple(Gain), "input_weight": (Use.USED, Use.IGNORED), "order": tuple(Order)}
+        if kind == "LI":
+            chosen["decay"] = (*LEAKY, Decay.WHOLE_SECONDS)  # not known of any other neuron
         if spiking:
             chosen |= {"spike_from": (SpikeFrom.UPDATED, SpikeFrom.PREVIOUS), "floor": tuple(Floor)}
     elif stage == START:
@@ -109,6 +111,8 @@ def _distinct(rule: UpdateRule, kind: str) -> bool:
     if rule.order is Order.TOGETHER and not _exact(rule):
         return False  # of other schemes there is no step of both
     if rule.decay is Decay.EULER_SYNAPSE and rule.gain is not Gain.COMPLEMENT:
+        return False  # not known of any library
+    if rule.decay is Decay.WHOLE_SECONDS and rule.time_step is not TimeStep.INFERRED:
         return False  # not known of any library
     if rule.spike_from is not SpikeFrom.PREVIOUS_RESET:
         return True
