@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,12 +56,24 @@ def data() -> Path:
     return _folder(Path(os.environ.get("NIR_INTEROP_DATA", SHARED / "data")), "the real data")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def libraries_that_run() -> Iterator[None]:
+    """Ends the processes of libraries that tests share (``tests/known.py``)."""
+    yield
+    known = sys.modules.get("tests.known")
+    if known is not None:
+        known.end_running()
+
+
 FIRST = ("roundtrip",)
-LAST = ("explain", "reconcile", "agreement", "cli", "report", "docs", "experiments")
+LAST = ("transfer", "interface", "experiments", "docs", "explain", "reconcile", "agreement", "cli", "report")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The matrix first: what it finds out about each library, tests at the end need not find out again."""
+    """The matrix first: what it finds out about each library, tests at the end need not find out again.
+
+    Of those the files that take longest come first, so that no process waits for another's last file.
+    """
 
     def place(item: pytest.Item) -> int:
         (folder,) = item.path.relative_to(Path(__file__).parent).parts[:1]

@@ -19,6 +19,7 @@ from nir_interop.backends.environments import SUITE, Backend, backend, backends
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import import_fingerprint
+from nir_interop.workers.live import LiveBackend
 
 STORE = Path(os.environ.get("NIR_INTEROP_STORE", Path(__file__).parents[1] / ".nir-interop"))
 """The store of all tests that are not about stores; ``conftest.py`` has every command use it that names none."""
@@ -45,6 +46,22 @@ def installed(name: str) -> Backend:
     if library.missing:
         pytest.skip(library.hint)
     return library
+
+
+_RUNNING: dict[str, LiveBackend] = {}
+
+
+def running(name: str) -> LiveBackend:
+    """An installed library, live: one process of it for all tests of this process, for to start one takes seconds."""
+    if name not in _RUNNING:
+        _RUNNING[name] = LiveBackend(installed(name))
+    return _RUNNING[name]
+
+
+def end_running() -> None:
+    """End the libraries' processes."""
+    while _RUNNING:
+        _RUNNING.popitem()[1].close()
 
 
 @cache

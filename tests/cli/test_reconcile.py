@@ -13,10 +13,9 @@ from nir_interop.graphs import read, write
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Gain
 from nir_interop.stimuli import bernoulli
-from nir_interop.workers.live import LiveBackend
 from tests.cli.test_cli import lif_graph
 from tests.command_line import run
-from tests.known import installed
+from tests.known import running
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
 
@@ -69,15 +68,14 @@ def test_a_graph_that_needs_nothing_is_written_as_it_is(graph: Path) -> None:
 
 def test_what_norse_ignores_is_put_where_norse_reads_it(graph: Path) -> None:
     """The promise, held with the library's own importer and nothing else of this project's."""
-    library = installed("norse")
     done = run("reconcile", "graph.nir", "--to", "norse", "-o", "out.nir", "--json", cwd=graph.parent)
     document = json.loads(done.stdout)
     assert (done.returncode, document["exact"], document["basis"], document["mismatched"]) == (0, True, "measured", 0)
     assert document["mismatched_before"] > 0
     assert [each["name"] for each in document["passes"]] == ["fold_resistance"]
     stimulus = bernoulli((4,), 80, 4, 0.3, 7)
-    with LiveBackend(library) as norse:
-        made = norse(read(graph.parent / "out.nir"), stimulus, 1e-4)
+    norse = running("norse")
+    made = norse(read(graph.parent / "out.nir"), stimulus, 1e-4)
     meant = simulate(read(graph), stimulus, 1e-4)
     assert meant.output.sum() > 20
     assert_same_spikes(made.output, meant.output)

@@ -5,22 +5,19 @@ A library that mends one fails its test here, and gains a line in the changelog.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pytest
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.explain.verdict import explain_cell
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reference import simulate
 from nir_interop.verdict import Verdict
 from nir_interop.vocabulary import Blame, Cause
-from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 from tests.strategies import chain, cuba_lif, lif, node, port
 
 DT = 1e-4
@@ -119,21 +116,7 @@ FAULTS = (
 )
 
 
-@cache
-def running(library: str) -> LiveBackend:
-    """A library in one process for all its faults."""
-    return LiveBackend(backend(library))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ended() -> Iterator[None]:
-    yield
-    for library in {fault.library for fault in FAULTS}:
-        running(library).close()
-
-
 def explained(fault: Fault, seed: int = 0) -> Verdict:
-    installed(fault.library)
     rng = np.random.default_rng(seed)
     graph = fault.build(rng)
     stimulus: Array = rng.binomial(1, 0.4, (60, 5, *fault.shape)).astype(np.float32)
@@ -166,15 +149,14 @@ def test_the_sentence_says_which_value_is_ignored_and_what_it_comes_to() -> None
 
 def test_a_membrane_that_meets_its_threshold_tells_at_or_above_from_above() -> None:
     """SpikingJelly fires where v = threshold; at tau = 2 dt and weights on a half grid that is often."""
-    library = installed("spikingjelly")
     dt = 2.0**-13
     rng = np.random.default_rng(3)
     weight = rng.integers(-2, 5, (SIZE, SIZE)) / 2
     neuron = leaky(tau=2 * dt, r=1.0, v_threshold=1.0)
     graph = chain(node("Linear", weight=weight), neuron, size=SIZE)
     stimulus = rng.binomial(1, 0.5, (60, 5, SIZE)).astype(np.float32)
-    with LiveBackend(library) as run:
-        made = run(graph, stimulus, dt)
+    run = running("spikingjelly")
+    made = run(graph, stimulus, dt)
     verdict = explain_cell(
         intended=graph,
         exported=graph,

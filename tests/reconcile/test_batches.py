@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, Node, digest, inline, write
@@ -19,9 +18,8 @@ from nir_interop.reconcile.shapes import BATCHES, unbatched_input
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.stimuli import bernoulli
-from nir_interop.workers.live import LiveBackend
 from tests.command_line import run
-from tests.known import CORE
+from tests.known import CORE, running
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
@@ -78,10 +76,10 @@ def test_what_is_no_batch_is_left_alone() -> None:
 def test_what_no_importer_reads_is_read_and_right_without_its_batch(name: str) -> None:
     stimulus, graph = bernoulli((4,), 40, 3, 0.5, 2), batched(small(1.0 if name == "norse" else 20.0))
     target = Side(name, DT, {}, KNOWN.domain)
-    with LiveBackend(backend(name)) as live:
-        with pytest.raises(RunFailed, match="type mismatch"):
-            live(graph, stimulus, DT)
-        plan = reconcile(graph, Side("nir", DT), target, stimulus, BATCHES, run=live)
+    live = running(name)
+    with pytest.raises(RunFailed, match="type mismatch"):
+        live(graph, stimulus, DT)
+    plan = reconcile(graph, Side("nir", DT), target, stimulus, BATCHES, run=live)
     assert [each.name for each in plan.passes] == ["unbatched_input"]
     assert plan.exact
 

@@ -11,7 +11,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Identified
 from nir_interop.graphs import NEURONS, Graph, Node, inline, read
@@ -42,7 +41,7 @@ from nir_interop.rule import (
     Use,
 )
 from nir_interop.vocabulary import Cause, Idiom, Reset
-from nir_interop.workers.live import LiveBackend
+from tests.known import running
 from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port, stimulus
 
@@ -276,8 +275,8 @@ def test_a_library_that_subtracts_is_reproduced_by_a_target_that_does_not(name: 
     ]
     lif = node("LIF", **cell, v_threshold=np.ones(4))
     graph, x = chain(weights[0], lif, weights[1], lif, size=3), np.abs(stimulus(2, steps=80)).astype(np.float32)
-    with LiveBackend(backend(name)) as live:
-        wanted = live.native(Reset.SUBTRACT, Idiom.PORTABLE)(graph, x, DT)
+    live = running(name)
+    wanted = live.native(Reset.SUBTRACT, Idiom.PORTABLE)(graph, x, DT)
     before = reconcile(graph, Side(name, DT, {"LIF": SOFT_RESET}), Side("nir", DT), x, (), wanted=wanted)
     after = reconcile(graph, Side(name, DT, {"LIF": SOFT_RESET}), Side("nir", DT), x, COMPOSITIONS, wanted=wanted)
     assert before.predicted

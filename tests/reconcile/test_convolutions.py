@@ -22,8 +22,7 @@ from nir_interop.reconcile.shapes import AS_DENSE, OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
-from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, lif, node
@@ -241,7 +240,6 @@ def plain(shape: Shape, rng: np.random.Generator) -> Node:
 
 def test_norse_runs_the_convolution_that_it_drops() -> None:
     """Evidence is what its own probes found; the rewritten graph goes through its own importer."""
-    library = installed("norse")
     rng, found = np.random.default_rng(5), fingerprint_of("norse")
     first = convolved(3, (3,), padding=1, stride=2)
     graph = built(LINE, rng, first, plain, of(flatten()), full(4), plain)
@@ -258,7 +256,7 @@ def test_norse_runs_the_convolution_that_it_drops() -> None:
     assert applied == ["convolution_as_dense", "negative_flatten_dims"]
     expected = simulate(graph, stimulus, DT).output
     assert expected.any()
-    with LiveBackend(library) as run:
-        with pytest.raises(RunFailed):
-            run(graph, stimulus, DT)
-        np.testing.assert_array_equal(run(rewritten, stimulus, DT).output, expected)
+    run = running("norse")
+    with pytest.raises(RunFailed):
+        run(graph, stimulus, DT)
+    np.testing.assert_array_equal(run(rewritten, stimulus, DT).output, expected)

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Identified, Refusal
 from nir_interop.graphs import NEURONS, Graph, Node, inline, validate
@@ -37,9 +36,8 @@ from nir_interop.rule import (
     Use,
 )
 from nir_interop.vocabulary import Cause
-from nir_interop.workers.live import LiveBackend
 from tests.conditions import ONE, at
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
 
@@ -140,9 +138,9 @@ def test_snntorch_runs_an_if_as_a_lif_with_a_matched_gain() -> None:
     target = Side("snntorch", DT, found.by_primitive(), found.rules)
     graph = integrators(8, r=2.5e3, v_reset=0.0, v_threshold=1.0)
     x = np.random.default_rng(1).integers(0, 2, (60, 2, 3)).astype(np.float32)
-    with LiveBackend(backend("snntorch")) as live:
-        before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
-        after = reconcile(graph, Side("nir", DT), target, x, (*INTEGRATORS, *NEURON_PASSES, *GAINS), run=live)
+    live = running("snntorch")
+    before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
+    after = reconcile(graph, Side("nir", DT), target, x, (*INTEGRATORS, *NEURON_PASSES, *GAINS), run=live)
     assert before.measured != 0
     assert after.exact
     assert "integrator_as_leaky" in {each.name for each in after.passes}
@@ -277,8 +275,8 @@ def test_a_library_that_compares_otherwise_fires_where_the_source_did(name: str,
     nodes = {key: Node(each.kind, {**each.params, **plain}) if each.kind == "LIF" else each for key, each in graph.primitives()}
     graph = Graph(nodes, graph.edges)
     at, target = Side("source", DT, {"LIF": source}), Side(name, DT, found.by_primitive(), found.rules)
-    with LiveBackend(backend(name)) as live:
-        before = reconcile(graph, at, target, x, GAINS, run=live)
-        after = reconcile(graph, at, target, x, (NEXT_FLOAT, *GAINS), run=live)
+    live = running(name)
+    before = reconcile(graph, at, target, x, GAINS, run=live)
+    after = reconcile(graph, at, target, x, (NEXT_FLOAT, *GAINS), run=live)
     assert before.measured != 0
     assert after.exact

@@ -18,8 +18,7 @@ from nir_interop.reconcile.shapes import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
-from nir_interop.workers.live import LiveBackend
-from tests.known import CORE, fingerprint_of, installed
+from tests.known import CORE, fingerprint_of, running
 from tests.reconcile.pass_checks import assert_agree, refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, node
@@ -255,7 +254,6 @@ def test_one_after_another_they_make_a_graph_of_plain_nodes() -> None:
 @pytest.mark.parametrize("name", CORE)
 def test_a_library_runs_what_its_own_probes_make_of_a_graph(name: str) -> None:
     """None of them takes this graph as it is; each has another reason."""
-    library = installed(name)
     rng = np.random.default_rng(1)
     grouped = conv(4, 2, rng, (3, 3), padding=1, groups=2)
     grouped = Node(grouped.kind, {**grouped.params, "input_shape": np.array(SHAPE[1:])})
@@ -265,9 +263,9 @@ def test_a_library_runs_what_its_own_probes_make_of_a_graph(name: str) -> None:
     for each in OPERATORS:
         made = each.rewrite(rewritten, SOURCE, side)
         rewritten = rewritten if made is None else made.graph
-    with LiveBackend(library) as run:
-        with pytest.raises(RunFailed):
-            run(graph, stimulus, DT)
-        ran = run(rewritten, stimulus, DT)
+    run = running(name)
+    with pytest.raises(RunFailed):
+        run(graph, stimulus, DT)
+    ran = run(rewritten, stimulus, DT)
     (output,) = ran.outputs.values()
     np.testing.assert_allclose(output, simulate(graph, stimulus, DT).outputs["output"], rtol=0, atol=1e-5)

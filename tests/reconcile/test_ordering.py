@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import proven, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
 
@@ -143,11 +142,9 @@ SKIPS = {
 }
 
 
-@pytest.fixture(scope="module")
-def norse() -> Iterator[LiveBackend]:
-    library = installed("norse")
-    with LiveBackend(library) as live:
-        yield live
+@pytest.fixture
+def norse() -> LiveBackend:
+    return running("norse")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

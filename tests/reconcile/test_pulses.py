@@ -32,8 +32,7 @@ from nir_interop.rule import (
     UpdateRule,
 )
 from nir_interop.vocabulary import Cause
-from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import proven, rules, side
 from tests.reconcile.test_offsets import one_layer, with_values, without
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, port
@@ -171,7 +170,6 @@ def test_neurons_of_a_feature_map_are_refused() -> None:
 @pytest.mark.parametrize("dt", [1e-4, 1e-3])
 @pytest.mark.parametrize("name", ["snntorch", "spikingjelly"])
 def test_libraries_that_start_at_the_reset_start_at_zero_with_a_pulse(name: str, dt: float) -> None:
-    library = installed(name)
     rng, found = np.random.default_rng(3), fingerprint_of(name)
     cell = {"tau": 2e-3, "r": 1.0, "v_leak": 0.1, "v_threshold": 1.0, "v_reset": -0.3}
     weights = [rng.normal(2.0, 6.0, shape).astype(np.float32) for shape in ((6, 4), (3, 6))]
@@ -181,8 +179,8 @@ def test_libraries_that_start_at_the_reset_start_at_zero_with_a_pulse(name: str,
     ]
     graph = chain(*(each for pair in parts for each in pair), size=4)
     stimulus = rng.binomial(1, 0.4, (60, 3, 4)).astype(np.float32)
-    with LiveBackend(library) as live:
-        target = Side(name, dt, found.by_primitive(), found.rules)
-        plan = reconcile(inline(graph), Side("nir", DT), target, stimulus, PASSES, run=live)
+    live = running(name)
+    target = Side(name, dt, found.by_primitive(), found.rules)
+    plan = reconcile(inline(graph), Side("nir", DT), target, stimulus, PASSES, run=live)
     assert plan.exact and plan.asked and not plan.remaining
     assert "pulse" in "".join(plan.graph.nodes) and plan.outputs

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nir_interop.agreement.side import Side
-from nir_interop.backends.environments import backend
 from nir_interop.compare import assert_same_spikes
 from nir_interop.fingerprint import Gains, Identified, Join, NeuronCondition, Refusal, Subject, Wiring
 from nir_interop.graphs import NEURONS, SPIKING, Graph, Node, digest, inline
@@ -18,9 +17,8 @@ from nir_interop.reconcile.planner import reconcile
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, FeedbackBias, Start, UpdateRule, Use
 from nir_interop.vocabulary import Cause
-from nir_interop.workers.live import LiveBackend
 from tests.conditions import AT_ONE, MATCHED, OFF, ONE_VOLTAGE, at, off_zero, spread
-from tests.known import fingerprint_of
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, lif, neuron, node, port, stimulus
 
@@ -180,9 +178,9 @@ def test_spikingjelly_runs_neurons_with_time_constants_of_their_own() -> None:
     cell = Node("LIF", {**cell.params, "r": np.ones(3, dtype=np.float32)})
     weights = [node("Linear", weight=RNG.normal(4, 6, (3, 3)).astype(np.float32)) for _ in range(2)]
     graph, x = chain(weights[0], cell, weights[1], cell, size=3), stimulus(1).astype(np.float32)
-    with LiveBackend(backend("spikingjelly")) as live:
-        before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
-        after = reconcile(graph, Side("nir", DT), target, x, (*GAINS, *SPLITTING), run=live)
+    live = running("spikingjelly")
+    before = reconcile(graph, Side("nir", DT), target, x, GAINS, run=live)
+    after = reconcile(graph, Side("nir", DT), target, x, (*GAINS, *SPLITTING), run=live)
     assert before.measured is None
     assert after.exact
     assert "uniform_neurons" in {each.name for each in after.passes}

@@ -22,8 +22,7 @@ from nir_interop.reconcile.time_constants import STEPS
 from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
-from nir_interop.workers.live import LiveBackend
-from tests.known import CORE, installed
+from tests.known import CORE, running
 from tests.reconcile.pass_checks import side
 from tests.reconcile.sample_graphs import conv, dense, flatten, path
 from tests.strategies import DT, chain, lif, neuron, stimulus
@@ -128,14 +127,13 @@ def test_what_nothing_is_known_of_and_what_is_no_convolution_stays() -> None:
 
 @pytest.mark.parametrize("name", CORE)
 def test_a_library_runs_the_convolution_that_it_could_not_read(name: str) -> None:
-    library = installed(name)
     rng = np.random.default_rng(0)
     graph = convolved((1, 6, 5), 4, rng)
     rewritten, drive = SIZES.rewrite(graph, SOURCE, TAKES), rng.normal(0.3, 1.0, (20, 2, 1, 6, 5)).astype(np.float32)
     assert rewritten is not None
     expected = simulate(graph, drive, DT).output
     assert expected.any()
-    with LiveBackend(library) as run:
-        with pytest.raises(RunFailed, match="input_shape"):
-            run(graph, drive, DT)
-        assert_same_spikes(run(rewritten.graph, drive, DT).output, expected)
+    run = running(name)
+    with pytest.raises(RunFailed, match="input_shape"):
+        run(graph, drive, DT)
+    assert_same_spikes(run(rewritten.graph, drive, DT).output, expected)

@@ -20,7 +20,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, FeedbackBias, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
 from nir_interop.workers.live import LiveBackend
-from tests.known import fingerprint_of, installed
+from tests.known import fingerprint_of, running
 from tests.reconcile.pass_checks import assert_agree, refused
 from tests.reconcile.sample_graphs import random_lif
 from tests.strategies import DT, cyclic_graphs, graphs, lif, node, port
@@ -348,7 +348,6 @@ LIBRARIES = (
 @pytest.mark.parametrize(("name", "build", "changes"), LIBRARIES, ids=lambda each: getattr(each, "__name__", str(each)))
 def test_a_library_runs_what_it_misran(name: str, build: Callable[[np.random.Generator], Graph], changes: list[str]) -> None:
     """Evidence is what its own probes found; the rewritten graph goes through its own importer."""
-    library = installed(name)
     rng, found = np.random.default_rng(5), fingerprint_of(name)
     graph, stimulus = with_plain_neurons(build(rng), rng), drive(5).astype(np.float32)
     side = Side(name, DT, {"LIF": found.rules["LIF"].rule}, found.rules)
@@ -360,7 +359,7 @@ def test_a_library_runs_what_it_misran(name: str, build: Callable[[np.random.Gen
             applied.append(each.name)
     assert applied == changes
     (expected,) = simulate(graph, stimulus, DT).outputs.values()
-    with LiveBackend(library) as run:
-        assert misrun(run, graph, stimulus, expected)
-        (output,) = run(rewritten, stimulus, DT).outputs.values()
+    run = running(name)
+    assert misrun(run, graph, stimulus, expected)
+    (output,) = run(rewritten, stimulus, DT).outputs.values()
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from multiprocessing import connection
 from pathlib import Path
 
 from nir_interop.agreement.side import Side
@@ -174,6 +175,10 @@ def neurons_in(networks: Iterable[Network]) -> tuple[str, ...]:
     return tuple(kind for kind in NEURONS if synapse or not kind.startswith("Cuba"))
 
 
+_AT_ONCE = 3
+"""Libraries that are probed side by side: each has two processes, and a probe has a limit of time."""
+
+
 @contextmanager
 def identifying(own: Mapping[str, Network], importers: Sequence[str], store: Store) -> Iterator[Callable[[], None]]:
     """Identify importers, and the neurons of the libraries that have networks, each in a process of its own.
@@ -190,14 +195,23 @@ def identifying(own: Mapping[str, Network], importers: Sequence[str], store: Sto
         for name in names
     ]
 
+    waiting = processes.copy()
+
+    def running() -> list[int]:
+        """Handles of those that run, after as many were started as may run at once."""
+        while True:
+            handles = [each.sentinel for each in processes if each.pid is not None and each.is_alive()]
+            if not waiting or len(handles) >= _AT_ONCE:
+                return handles
+            with one_thread():
+                waiting.pop(0).start()
+
     def wait() -> None:
-        for process in processes:
-            process.join()
+        while handles := running():
+            connection.wait(handles)
 
     try:
-        with one_thread():
-            for process in processes:
-                process.start()
+        running()
         yield wait
     finally:
         for process in processes:

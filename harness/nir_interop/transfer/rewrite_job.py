@@ -30,7 +30,7 @@ def rewrite(adapter: Adapter, job: Rewrite, progress: JobProgress) -> Rewritten:
 def _rewritten(job: Rewrite) -> Rewritten:
     from nir_interop.errors import InvalidGraph, RunFailed
     from nir_interop.graphs import write
-    from nir_interop.reconcile.model import forbidding
+    from nir_interop.reconcile.forbidden import forbidding
     from nir_interop.transfer.case import explain_meaningless
     from nir_interop.transfer.rewriting import rewrite
 
@@ -38,14 +38,17 @@ def _rewritten(job: Rewrite) -> Rewritten:
     try:
         made = rewrite(case, None if job.importer == REFERENCE else _KEPT.live(job.backend, job.limit))
         passes, left, graph, kept = made.plan.passes, made.verdict, made.plan.graph, made.kept
+        source = made.source
     except InvalidGraph:
         passes, left, graph, kept = (), explain_meaningless(case, RunFailed(str(Status.REFUSED))), case.graph, ""
+        source = case.source
+    causes = () if left is None else tuple(each.cause for each in left.causes)
     if passes:
         write(job.left(GRAPH), graph)
     return Rewritten(
         passes=tuple(passes),
         verdict=None if left is None else as_outcome(left, graph),
-        forbidden=() if left is None else tuple(sorted(map(str, forbidding(each.cause for each in left.causes)))),
+        forbidden=tuple(sorted(map(str, forbidding(causes, source, case.target)))),
         kept=kept,
     )
 

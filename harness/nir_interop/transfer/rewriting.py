@@ -18,7 +18,8 @@ from nir_interop.explain.source import distance, source_side
 from nir_interop.fingerprint import Wiring
 from nir_interop.graphs import Graph, inline
 from nir_interop.printable import listed
-from nir_interop.reconcile.model import Plan, forbidding
+from nir_interop.reconcile.forbidden import forbidding
+from nir_interop.reconcile.model import Plan
 from nir_interop.reconcile.passes import PASSES
 from nir_interop.reconcile.planner import fitted, replayed
 from nir_interop.reconcile.planner import reconcile as planned
@@ -64,7 +65,7 @@ def rewrite(case: Case, live: RunGraph | None) -> Reconciliation:
     """
     source, lost = settled(case.graph, case.intended, case.source, case.stimulus, case.meant)
     plan, kept = planned(case.graph, source, case.target, case.stimulus, PASSES, wanted=case.meant, run=live), ""
-    if not plan.right and not forbidding(each.cause for each in lost):
+    if not plan.right and not forbidding((each.cause for each in lost), source, case.target):
         plain = plan
         if plan.passes:
             plain = planned(case.graph, source, case.target, case.stimulus, (), wanted=case.meant, run=live)
