@@ -22,7 +22,7 @@ from nir_interop.errors import CannotBuild
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom
-from nir_interop_adapters.walking import Shape, input_places, kind_of
+from nir_interop_adapters.walking import Shape, inlined, input_places, kind_of
 
 Array = NDArray[Any]
 
@@ -34,7 +34,11 @@ _DECAY_UNITS, _STATE_UNITS = 2**12, 2**6
 
 
 class Lava(Adapter):
-    """lava-nc 0.10.0 in floating point, with an importer that is this adapter's own."""
+    """lava-nc 0.10.0, with an importer that is this adapter's own.
+
+    It computes in floating point; in an environment with the label ``fixed`` (``backends install lava-nc --label fixed``) in
+    the integers of Loihi, where an input that is no whole number is cut to one.
+    """
 
     name: ClassVar[str] = "lava-nc"
     ships_importer: ClassVar[bool] = False
@@ -51,7 +55,6 @@ from nir_interop_adapters.lava import Lava
 adapter = Lava()
 output = adapter.run(adapter.load(Path("graph.nir"), DT), stimulus).output
 """
-    fixed: ClassVar[bool] = False
 
     def prepare(self) -> None:
         """It has no chance to pin; its processes end with each run."""
@@ -69,7 +72,7 @@ output = adapter.run(adapter.load(Path("graph.nir"), DT), stimulus).output
         """All samples at once, each a part of every process."""
         steps, batch = stimulus.shape[:2]
         frames = np.asarray(stimulus, dtype=np.float64).reshape(steps, batch, -1)
-        return _Run(model, frames, self.fixed).recording()
+        return _Run(model, frames, self.label == "fixed").recording()
 
     def nodes(self, model: _Imported) -> frozenset[str]:
         """All of them: a node that it has no word for is refused."""
@@ -104,7 +107,8 @@ class _Imported:
 def _imported(graph: Any, dt: float) -> _Imported:
     neurons: dict[str, _Neuron] = {}
     weights: dict[str, tuple[Array, Array | None]] = {}
-    for name, node in graph.nodes.items():
+    nodes, edges = inlined(graph)
+    for name, node in nodes.items():
         kind = kind_of(node)
         if kind in ("IF", "LIF", "CubaLIF"):
             neurons[name] = _neuron(name, node, kind, dt)
@@ -115,16 +119,16 @@ def _imported(graph: Any, dt: float) -> _Imported:
                 None if bias is None else np.asarray(bias, dtype=np.float64),
             )
         elif kind not in ("Input", "Output"):
-            raise NotImplementedError(f"node {name!r}: Lava has no {kind} here; there are Affine, CubaLIF, IF, LIF, Linear")
-    for source, target in graph.edges:
+            raise CannotBuild(f"node {name!r}: Lava has no {kind} here; there are Affine, CubaLIF, IF, LIF, Linear")
+    for source, target in edges:
         if source in weights and target not in neurons:
-            raise NotImplementedError(f"node {source!r}: Lava has no connection that leads to anything but neurons")
-    return _Imported(graph.nodes, tuple(graph.edges), neurons, weights)
+            raise CannotBuild(f"node {source!r}: Lava has no connection that leads to anything but neurons")
+    return _Imported(nodes, edges, neurons, weights)
 
 
 def _neuron(name: str, node: Any, kind: str, dt: float) -> _Neuron:
     if node.v_reset is not None and np.any(np.asarray(node.v_reset) != 0):
-        raise NotImplementedError(f"node {name!r}: Lava's LIF resets to 0; v_reset is {np.ravel(node.v_reset)[0]:g}")
+        raise CannotBuild(f"node {name!r}: Lava's LIF resets to 0; v_reset is {np.ravel(node.v_reset)[0]:g}")
     shape = np.shape(node.v_threshold)
     r = np.broadcast_to(np.asarray(node.r, dtype=np.float64), shape)
     threshold = _one(name, node, "v_threshold")
@@ -143,7 +147,7 @@ def _neuron(name: str, node: Any, kind: str, dt: float) -> _Neuron:
 def _one(name: str, node: Any, parameter: str) -> float:
     values = np.unique(np.asarray(getattr(node, parameter), dtype=np.float64))
     if values.size != 1:
-        raise NotImplementedError(f"node {name!r}: Lava's LIF has one {parameter} a process; here it differs per neuron")
+        raise CannotBuild(f"node {name!r}: Lava's LIF has one {parameter} a process; here it differs per neuron")
     return float(values[0])
 
 
@@ -223,7 +227,7 @@ class _Run:
         for source, target in self.model.edges:
             if target in outputs:
                 if source not in self.groups:
-                    raise NotImplementedError(f"node {target!r}: Lava has no output but of neurons")
+                    raise CannotBuild(f"node {target!r}: Lava has no output but of neurons")
                 outputs[target].append(source)
             elif target in self.model.weights:
                 for _, neuron in (edge for edge in self.model.edges if edge[0] == target):

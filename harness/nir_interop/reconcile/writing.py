@@ -12,7 +12,7 @@ import numpy as np
 
 from nir_interop.agreement.side import Side
 from nir_interop.fingerprint import GivenField, Written
-from nir_interop.graphs import Array, Graph, Node, placed, validate
+from nir_interop.graphs import NEURONS, Array, Graph, Node, as_array, placed, validate
 from nir_interop.graphs.primitives import DEFAULTS, ELEMENTWISE, WHOLE
 from nir_interop.graphs.shapes import is_scalar
 from nir_interop.graphs.unwritten import holds_field, is_neutral, without_fields
@@ -62,6 +62,27 @@ def one_per_element(graph: Graph, _source: Side, target: Side) -> Rewritten | No
         if short and (forms & refused or mixed):
             changed[name] = {each: np.broadcast_to(value.reshape(()), full[each]).copy() for each, value in short.items()}
     return _rewritten(graph, changed, "the importer takes no number that stands for all elements, and takes one for each")
+
+
+def one_for_a_map(graph: Graph, _source: Side, target: Side) -> Rewritten | None:
+    r"""Write a neuron's number that is the same for all elements of a feature map as an array of one number.
+
+    .. math:: (\tau, \dots, \tau) \in \mathbb{R}^{c \times h \times w} \;\Longrightarrow\; (\tau)
+
+    What probes found of neurons they found of vectors.  An importer that takes an array of one number may not take one with an
+    axis for each of a map; where it does, the planner leaves the pass out.
+    """
+    shapes, changed = validate(graph), dict[str, dict[str, Any]]()
+    for name, node in graph.primitives():
+        known = node.kind in NEURONS and node.kind in target.domain
+        if not known or len(shapes[name][0]) < 2 or target.domain.refuses(node.kind, Written.ARRAY_OF_ONE):
+            continue
+        numbers = dict(_numbers(node))
+        if any(value.ndim > 1 for value in numbers.values()) and all(
+            (value == value.flat[0]).all() for value in numbers.values()
+        ):
+            changed[name] = {each: as_array(value.reshape(-1)[:1]) for each, value in numbers.items()}
+    return _rewritten(graph, changed, "the importer is known to take an array of one number, and not one with several axes")
 
 
 def _full(node: Node, name: str) -> tuple[int, ...]:
@@ -171,6 +192,13 @@ WRITING: tuple[Pass, ...] = (
         frozenset({Cause.NUMBER_TYPE}),
         "outputs, spikes and membranes, where single precision holds the numbers",
         single_precision,
+    ),
+    Pass(
+        "one_for_a_map",
+        (),
+        frozenset({Cause.PARAMETER_SHAPE, Cause.UNSUPPORTED}),
+        "outputs, spikes and membranes",
+        one_for_a_map,
     ),
 )
 """Behind passes that write new numbers, before those that nest nodes."""

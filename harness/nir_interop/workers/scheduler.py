@@ -149,7 +149,9 @@ class Worker:
         allowed = START_LIMIT
         try:
             self._channel = self._gateway.remote_exec(_BOOT)
-            self._send({"module": self.backend.module, "parent": self.parent, "memory": self.memory})
+            self._send(
+                {"module": self.backend.module, "label": self.backend.label, "parent": self.parent, "memory": self.memory}
+            )
             self.pid = self._receive(START_LIMIT)["pid"]
             started = time.monotonic()
             described = self._receive(allowed)

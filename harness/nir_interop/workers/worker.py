@@ -128,6 +128,7 @@ def _adapter(settings: dict[str, Any], allow: Callable[[float], None]) -> tuple[
     with guarded(capture, importing=True), uncollected():
         try:
             adapter = pkgutil.resolve_name(settings["module"])()
+            adapter.label = settings.get("label", "")
             allow(float(adapter.start_limit))
             adapter.prepare()
             adapter.warm_up()
