@@ -47,6 +47,10 @@ def install(
     unlocked: Annotated[
         bool, typer.Option("--unlocked", help="With NAME alone: the newest versions that fit, not those it was tried with.")
     ] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Put this in last, nir==1.0.8 say, whatever the library goes with (repeatable)."),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -61,15 +65,15 @@ def install(
     from nir_interop.cli.progress import InstallProgress
     from nir_interop.errors import BadInput, NirInteropError
 
-    if every is (what is not None) or (every and label):
-        raise BadInput("name one to install, or give --all alone, without --label")
+    if every is (what is not None) or (every and (label or beside)):
+        raise BadInput("name one to install, or give --all alone, without --label and --with")
     options = (*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ()))
     place = places()[0]
     progress = InstallProgress(quiet=quiet or json)
 
     def put(each: str) -> Backend:
         with progress.of(each) as tell:
-            made = _put(each, place, How(options, label, python, unlocked, tell))
+            made = _put(each, place, How(options, label, python, unlocked, (*(beside or ()),), tell))
         if not (json or quiet):
             _say_where(made, place)
         return made
