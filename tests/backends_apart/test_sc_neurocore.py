@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nir_interop.backends.environments import Backend, backends_in
 from nir_interop.errors import RunFailed
 from nir_interop.graphs import Graph, Node
 from nir_interop.networks import LI, LIF, Affine, Conv, CubaLIF, Network, Pool2d, PoolKind
@@ -67,6 +68,16 @@ def test_an_imported_lif_starts_at_its_leak_and_is_stepped_by_forward_euler(runn
     assert (made.output != fired).sum() == 0
     assert fired.sum() > 100
     np.testing.assert_allclose(made.membranes["neuron"], kept, atol=1e-5)
+
+
+def test_with_the_label_subtract_an_imported_lif_resets_by_subtraction(apart: Callable[[str], Backend], tmp_path: Path) -> None:
+    (tmp_path / "sc-neurocore==subtract").symlink_to(apart("sc-neurocore").python.parents[1])
+    backend = next(each for each in backends_in([tmp_path]) if each.name == "sc-neurocore==subtract")
+    node = Node("LIF", {"tau": TAU, "r": R, "v_leak": LEAK, "v_threshold": THETA, "v_reset": RESET})
+    with LiveBackend(backend, limit=120) as live:
+        made = live(chain(node), STIMULUS, DT).output
+    assert (made != euler(WEIGHT, BIAS, subtract=True)[0]).sum() == 0
+    assert (made != euler(WEIGHT, BIAS)[0]).any()
 
 
 def test_an_imported_cuba_lif_advances_its_synapse_first(running: Running) -> None:
