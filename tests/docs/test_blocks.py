@@ -43,6 +43,9 @@ UNKNOWN = ("COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "PYTHONPATH"
 COVERED: Mapping[str, str] = {
     r"make (matrix|test|docs|lint|bench)\b.*": "make -n {1}",  # what it would run; the tests themselves cover the rest
     r"pytest -k roundtrip": "python -m pytest tests/roundtrip -k roundtrip --collect-only -q -p no:cacheprovider",
+    r"pip install -e nir-interop-mylib": "pip --version",  # tests/docs/test_adapters_page.py installs it
+    r"(nir-interop backends check) mylib": "{1}",  # so does that, and
+    r"(nir-interop rules) mylib": "{1}",
     r"(nir-interop backends install) .*": "{1}",  # tests/cli/test_install.py installs a library from files
     r"nir-interop matrix --train .*": "nir-interop matrix",  # tests/matrix/test_weights.py trains, and writes weights
     r"nir-interop matrix .*==main.*": "nir-interop matrix",  # tests/cli/test_install.py runs one of two versions

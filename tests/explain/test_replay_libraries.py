@@ -6,7 +6,7 @@ import pytest
 
 from tests.explain.library_graphs import Domain
 from tests.explain.replays import replayed
-from tests.known import fingerprint_of, running
+from tests.known import CORE, fingerprint_of, running
 
 WIRED = 200
 """Graphs for each library that it runs as they are wired: on these its rules are judged.
@@ -18,7 +18,7 @@ MOST_TRIES = 600
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_the_identified_rules_reproduce_a_library_on_200_random_graphs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     fingerprint = fingerprint_of(name)
     tally = replayed(running(name), fingerprint, WIRED, tries=MOST_TRIES)
