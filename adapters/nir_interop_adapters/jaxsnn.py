@@ -24,8 +24,8 @@ from nir_interop.vocabulary import Idiom
 
 Array = NDArray[Any]
 
-_XLA_FLAGS = "--xla_cpu_max_isa=AVX2"
-"""Instructions that every processor of the last ten years has: wider ones add up in another order."""
+_XLA_FLAGS = "--xla_cpu_max_isa=AVX2 --xla_cpu_multi_thread_eigen=false"
+"""One thread, and instructions that every processor of the last ten years has: wider ones add up in another order."""
 _FEWEST_EVENTS, _MOST_EVENTS = 2**10, 2**16
 """That a layer is simulated for: to compile for more of them, once there were too few, takes longer than to simulate them."""
 _RUNS = 8
@@ -86,7 +86,7 @@ for sample in range(batch):
         self._runs = 0
 
     def prepare(self) -> None:
-        """The processor alone, and instructions that all processors have."""
+        """The processor alone, one thread, and instructions that all processors have."""
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAGS}".strip()
         jax.config.update("jax_platforms", "cpu")
 
