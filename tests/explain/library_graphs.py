@@ -10,7 +10,7 @@ import torch
 
 from nir_interop.explain.probes.neurons import gains_of
 from nir_interop.fingerprint import Circuit, Fingerprint, Gains, GainState, NeuronCondition, Subject, Wiring
-from nir_interop.graphs import SPIKING, Graph, Node
+from nir_interop.graphs import NEURONS, SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reference.neurons import membrane_integrator, synapse_integrator
@@ -31,7 +31,7 @@ class Domain:
     kinds: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kinds = tuple(kind for kind in SPIKING if self.fingerprint.rules[kind].outputs)
+        self.kinds = tuple(kind for kind in SPIKING if kind in NEURONS and self.fingerprint.rules[kind].outputs)
 
     def rule(self, kind: str) -> UpdateRule:
         return self.fingerprint.rules[kind].rule
