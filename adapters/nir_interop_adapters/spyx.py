@@ -79,7 +79,7 @@ class Spyx(Adapter):
         "examples, which is also its default",
         Idiom.PORTABLE: "decays and thresholds as arrays, one value a neuron; to_nir(…, dt) with the step that is meant",
     }
-    run_limit: ClassVar[float | None] = 60.0  # it compiles what it runs
+    run_limit: ClassVar[float | None] = 30.0  # it compiles what it runs
     refusals: ClassVar[tuple[str, ...]] = (
         r"nir\.LI without a following nir\.Threshold has no Spyx module",
         r"only 4-node RNN allowed in subgraph",
