@@ -18,7 +18,7 @@ from nir_interop.explain.probes import Variation, gains_of, neuron
 from nir_interop.explain.probes.battery import DT
 from nir_interop.explain.probes.neurons import SIZE, single
 from nir_interop.fingerprint import Domain, Fingerprint, GivenField, Identified, Origin, Refusal, subject_key
-from nir_interop.graphs import NEURONS, SPIKING, Array, Graph
+from nir_interop.graphs import NEURONS, SPIKING, Array, Graph, components, inline
 from nir_interop.graphs.unwritten import newer_fields, without_fields
 from nir_interop.networks import Network
 from nir_interop.networks.serialization import NATIVE_NEURONS
@@ -108,7 +108,7 @@ def import_fingerprint(
             with run.within(BRIEF if _loops(graph) else run.limit):
                 return run(without_fields(graph, lacking)[0], stimulus, dt)
 
-        kept = KeptRuns(briefly, backend, store, loops=_loops)
+        kept = KeptRuns(briefly, backend, store, loops=lambda graph: _loops(graph) or _cyclic(graph))
         found = identify(kept, name=backend.name, kinds=wanted)
         found = replace(found, rules=_without_newer(found.rules, lacking))
     if not kept.unsettled:
@@ -119,6 +119,11 @@ def import_fingerprint(
 def _loops(graph: Graph) -> bool:
     """Whether importers are known to loop for ever on what a graph has."""
     return len(graph.of_kind("Output")) > 1
+
+
+def _cyclic(graph: Graph) -> bool:
+    """Whether a graph has a cycle, round which spyx's importer goes for ever where a neuron is an IF."""
+    return any(len(part) > 1 for part in components(inline(graph).nodes, inline(graph).edges))
 
 
 def lacking_fields(live: LiveBackend) -> dict[str, tuple[str, ...]]:
