@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nir_interop.backends.environments import Backend, backend
+from nir_interop.backends.environments import SUITE, Backend, backend, backends
 from nir_interop.fingerprint import Fingerprint
 from nir_interop.store.store import Store
 from nir_interop.transfer.fingerprints import import_fingerprint
@@ -23,6 +23,12 @@ from nir_interop.workers.live import LiveBackend
 
 STORE = Path(os.environ.get("NIR_INTEROP_STORE", Path(__file__).parents[1] / ".nir-interop"))
 """The store of all tests that are not about stores; ``conftest.py`` has every command use it that names none."""
+
+
+CORE = tuple(
+    each.name for each in backends() if each.package == SUITE and each.own and not each.apart and each.name == each.library
+)
+"""The libraries that this project's own environment holds: what is tested with each of them lives nowhere else."""
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom
 from nir_interop_adapters.stateless import Operation, operation
-from nir_interop_adapters.walking import Edge, closing, end_shape, in_order, input_places, kind_of
+from nir_interop_adapters.walking import Edge, closing, end_shape, in_order, inlined, input_places, kind_of
 
 Array = NDArray[Any]
 
@@ -45,6 +45,7 @@ class Brian2(Adapter):
     name: ClassVar[str] = "brian2"
     ships_importer: ClassVar[bool] = False
     ships_exporter: ClassVar[bool] = False
+    run_limit: ClassVar[float | None] = 60.0
     start_limit: ClassVar[float] = 60.0
     idioms: ClassVar[Mapping[Idiom, str]] = {}
     refusals: ClassVar[tuple[str, ...]] = (r"has no equations here", r"no padding .* here")
@@ -108,19 +109,20 @@ class _Imported:
 
 
 def _imported(graph: Any, dt: float) -> _Imported:
-    before: dict[str, tuple[str, ...]] = {name: () for name in graph.nodes}
-    for source, target in graph.edges:
+    nodes, edges = inlined(graph)
+    before: dict[str, tuple[str, ...]] = {name: () for name in nodes}
+    for source, target in edges:
         before[target] += (source,)
     operations: dict[str, Operation] = {}
-    for name, node in graph.nodes.items():
+    for name, node in nodes.items():
         found = operation(name, node)
         if found is not None:
             operations[name] = found
         elif kind_of(node) not in (*_EQUATIONS, "Input", "Output"):
-            raise NotImplementedError(f"node {name!r}: a {kind_of(node)} has no equations here; {', '.join(_EQUATIONS)} have")
-    late = closing(graph.nodes, graph.edges)
-    order = tuple(in_order(graph.nodes, graph.edges, late))
-    return _Imported(graph.nodes, before, order, late, operations, dt)
+            raise CannotBuild(f"node {name!r}: a {kind_of(node)} has no equations here; {', '.join(_EQUATIONS)} have")
+    late = closing(nodes, edges)
+    order = tuple(in_order(nodes, edges, late))
+    return _Imported(nodes, before, order, late, operations, dt)
 
 
 class _Run:

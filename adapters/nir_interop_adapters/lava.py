@@ -2,7 +2,8 @@
 
 Lava has no importer of NIR.  This one is written after the one that was published with NIR (Pedersen et al. 2024): LIF and what
 joins them.  A neuron's gain goes into the weights before it, so that a membrane is in volts; a connection gives what it got one
-step before, as all of Lava's do, since that is what keeps a recurrent network from waiting for itself.
+step before, as all of Lava's do, since that is what keeps a recurrent network from waiting for itself.  A bias is a connection
+from what is always on, so that it comes when the weights' part comes; the published importer takes none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nir_interop.errors import CannotBuild
 from nir_interop.networks import Network
 from nir_interop.recording import Recording
 from nir_interop.vocabulary import Idiom
-from nir_interop_adapters.walking import Shape, input_places, kind_of
+from nir_interop_adapters.walking import Shape, inlined, input_places, kind_of
 
 Array = NDArray[Any]
 
@@ -34,7 +35,11 @@ _DECAY_UNITS, _STATE_UNITS = 2**12, 2**6
 
 
 class Lava(Adapter):
-    """lava-nc 0.10.0 in floating point, with an importer that is this adapter's own."""
+    """lava-nc 0.10.0, with an importer that is this adapter's own.
+
+    It computes in floating point; in an environment with the label ``fixed`` (``backends install lava-nc --label fixed``) in
+    the integers of Loihi, where an input that is no whole number is cut to one.
+    """
 
     name: ClassVar[str] = "lava-nc"
     ships_importer: ClassVar[bool] = False
@@ -51,7 +56,6 @@ from nir_interop_adapters.lava import Lava
 adapter = Lava()
 output = adapter.run(adapter.load(Path("graph.nir"), DT), stimulus).output
 """
-    fixed: ClassVar[bool] = False
 
     def prepare(self) -> None:
         """It has no chance to pin; its processes end with each run."""
@@ -69,7 +73,7 @@ output = adapter.run(adapter.load(Path("graph.nir"), DT), stimulus).output
         """All samples at once, each a part of every process."""
         steps, batch = stimulus.shape[:2]
         frames = np.asarray(stimulus, dtype=np.float64).reshape(steps, batch, -1)
-        return _Run(model, frames, self.fixed).recording()
+        return _Run(model, frames, self.label == "fixed").recording()
 
     def nodes(self, model: _Imported) -> frozenset[str]:
         """All of them: a node that it has no word for is refused."""
@@ -104,7 +108,8 @@ class _Imported:
 def _imported(graph: Any, dt: float) -> _Imported:
     neurons: dict[str, _Neuron] = {}
     weights: dict[str, tuple[Array, Array | None]] = {}
-    for name, node in graph.nodes.items():
+    nodes, edges = inlined(graph)
+    for name, node in nodes.items():
         kind = kind_of(node)
         if kind in ("IF", "LIF", "CubaLIF"):
             neurons[name] = _neuron(name, node, kind, dt)
@@ -115,16 +120,16 @@ def _imported(graph: Any, dt: float) -> _Imported:
                 None if bias is None else np.asarray(bias, dtype=np.float64),
             )
         elif kind not in ("Input", "Output"):
-            raise NotImplementedError(f"node {name!r}: Lava has no {kind} here; there are Affine, CubaLIF, IF, LIF, Linear")
-    for source, target in graph.edges:
+            raise CannotBuild(f"node {name!r}: Lava has no {kind} here; there are Affine, CubaLIF, IF, LIF, Linear")
+    for source, target in edges:
         if source in weights and target not in neurons:
-            raise NotImplementedError(f"node {source!r}: Lava has no connection that leads to anything but neurons")
-    return _Imported(graph.nodes, tuple(graph.edges), neurons, weights)
+            raise CannotBuild(f"node {source!r}: Lava has no connection that leads to anything but neurons")
+    return _Imported(nodes, edges, neurons, weights)
 
 
 def _neuron(name: str, node: Any, kind: str, dt: float) -> _Neuron:
     if node.v_reset is not None and np.any(np.asarray(node.v_reset) != 0):
-        raise NotImplementedError(f"node {name!r}: Lava's LIF resets to 0; v_reset is {np.ravel(node.v_reset)[0]:g}")
+        raise CannotBuild(f"node {name!r}: Lava's LIF resets to 0; v_reset is {np.ravel(node.v_reset)[0]:g}")
     shape = np.shape(node.v_threshold)
     r = np.broadcast_to(np.asarray(node.r, dtype=np.float64), shape)
     threshold = _one(name, node, "v_threshold")
@@ -143,7 +148,7 @@ def _neuron(name: str, node: Any, kind: str, dt: float) -> _Neuron:
 def _one(name: str, node: Any, parameter: str) -> float:
     values = np.unique(np.asarray(getattr(node, parameter), dtype=np.float64))
     if values.size != 1:
-        raise NotImplementedError(f"node {name!r}: Lava's LIF has one {parameter} a process; here it differs per neuron")
+        raise CannotBuild(f"node {name!r}: Lava's LIF has one {parameter} a process; here it differs per neuron")
     return float(values[0])
 
 
@@ -198,32 +203,40 @@ class _Run:
     def _group(self, name: str, neuron: _Neuron) -> Any:
         from lava.proc.lif.process import LIF
 
-        gain, scale = neuron.gain.reshape(-1), self.scales[name]
-        bias = neuron.bias.reshape(-1).copy()
-        for source, target in self.model.edges:
-            added = self.model.weights[source][1] if target == name and source in self.model.weights else None
-            if added is not None:
-                bias += gain * added
+        scale, bias = self.scales[name], np.zeros(self.batch * neuron.gain.size)
         options: dict[str, Any] = {"du": neuron.current_decay, "dv": neuron.decay, "vth": neuron.threshold}
-        bias = np.tile(bias, self.batch)
+        if neuron.current_decay != 1:  # an input would pass through the current
+            bias = np.tile(neuron.bias.reshape(-1), self.batch)
         if self.fixed:
             options = {
                 "du": int(neuron.current_decay * _DECAY_UNITS) - 1,  # the hardware adds one
                 "dv": int(neuron.decay * _DECAY_UNITS),
                 "vth": int(neuron.threshold * scale),
             }
-            bias = bias * scale * _STATE_UNITS
-        return LIF(shape=(len(bias),), bias_mant=bias.astype(int) if self.fixed else bias, **options)
+            bias = (bias * scale * _STATE_UNITS).astype(int)
+        return LIF(shape=(len(bias),), bias_mant=bias, **options)
+
+    def _always(self, name: str) -> Array:
+        """What reaches neurons in every step: the biases of the weights before them, and their leak."""
+        neuron = self.model.neurons[name]
+        gain = neuron.gain.reshape(-1)
+        total = neuron.bias.reshape(-1).copy() if neuron.current_decay == 1 else np.zeros(gain.size)
+        for source, target in self.model.edges:
+            added = self.model.weights[source][1] if target == name and source in self.model.weights else None
+            if added is not None:
+                total += gain * added
+        return total * self.scales[name]
 
     def _join(self) -> dict[str, list[str]]:
         """Connect everything; says which neurons each Output gets."""
         from lava.proc.io.sink import RingBuffer
+        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
         outputs: dict[str, list[str]] = {name: [] for name, node in self.model.nodes.items() if kind_of(node) == "Output"}
         for source, target in self.model.edges:
             if target in outputs:
                 if source not in self.groups:
-                    raise NotImplementedError(f"node {target!r}: Lava has no output but of neurons")
+                    raise CannotBuild(f"node {target!r}: Lava has no output but of neurons")
                 outputs[target].append(source)
             elif target in self.model.weights:
                 for _, neuron in (edge for edge in self.model.edges if edge[0] == target):
@@ -231,24 +244,29 @@ class _Run:
             elif source not in self.model.weights:
                 self._connect(source, np.eye(math.prod(self.model.neurons[target].shape)), target)
         for name, group in self.groups.items():
+            always = self._always(name)
+            if always.any():
+                self._send(np.ones((1, self.steps)), csr_matrix(np.tile(always, self.batch)[:, None]), group)
             self.sinks[name] = RingBuffer(shape=group.s_out.shape, buffer=self.steps)
             group.s_out.connect(self.sinks[name].a_in)
         return outputs
 
     def _connect(self, source: str, weight: Array, target: str) -> None:
         """A connection from an Input or from neurons, all samples side by side."""
-        from lava.proc.io.source import RingBuffer
-        from lava.proc.sparse.process import Sparse
-        from scipy.sparse import csr_matrix, identity, kron  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix, identity, kron
 
         scaled = self.model.neurons[target].gain.reshape(-1, 1) * weight * self.scales[target]
-        if self.fixed:
-            scaled = np.trunc(scaled)
-        connection = Sparse(weights=kron(identity(self.batch), csr_matrix(scaled)).tocsr(), num_message_bits=16)
         if source in self.places:
-            part = self.frames[:, :, self.places[source]].reshape(self.steps, -1)
-            given = RingBuffer(data=np.ascontiguousarray(part.T))
-            given.s_out.connect(connection.s_in)
+            given = np.ascontiguousarray(self.frames[:, :, self.places[source]].reshape(self.steps, -1).T)
         else:
-            self.groups[source].s_out.connect(connection.s_in)
-        connection.a_out.connect(self.groups[target].a_in)
+            given = self.groups[source]
+        self._send(given, kron(identity(self.batch), csr_matrix(scaled)).tocsr(), self.groups[target])
+
+    def _send(self, source: Any, weights: Any, target: Any) -> None:
+        """A connection to neurons from others, or from what is given at each step, axes (n, T)."""
+        from lava.proc.io.source import RingBuffer
+        from lava.proc.sparse.process import Sparse
+
+        connection = Sparse(weights=weights.trunc() if self.fixed else weights, num_message_bits=16)
+        (RingBuffer(data=source) if isinstance(source, np.ndarray) else source).s_out.connect(connection.s_in)
+        connection.a_out.connect(target.a_in)

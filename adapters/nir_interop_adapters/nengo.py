@@ -21,7 +21,7 @@ from nir_interop.errors import CannotBuild
 from nir_interop.networks import Network
 from nir_interop.recording import MEMBRANE_SAMPLES, Recording
 from nir_interop.vocabulary import Idiom
-from nir_interop_adapters.walking import closing, end_shape, in_order, input_places, kind_of, pair
+from nir_interop_adapters.walking import closing, end_shape, in_order, inlined, input_places, kind_of, pair
 
 Array = NDArray[Any]
 
@@ -32,6 +32,7 @@ class Nengo(Adapter):
     name: ClassVar[str] = "nengo"
     ships_importer: ClassVar[bool] = False
     ships_exporter: ClassVar[bool] = False
+    run_limit: ClassVar[float | None] = 60.0
     idioms: ClassVar[Mapping[Idiom, str]] = {}
     refusals: ClassVar[tuple[str, ...]] = (r"Nengo has no ", r"Nengo's \w+ (has|resets|takes)")
     needs: ClassVar[tuple[str, ...]] = ("nengo", "nir", "nir-interop")
@@ -125,12 +126,13 @@ class _Importer:
     """Walks a graph from its Inputs, since the shape of what a node gives follows from the node before it."""
 
     def __init__(self, graph: Any, dt: float) -> None:
-        self.graph, self.dt = graph, dt
-        self.kinds = {name: kind_of(node) for name, node in graph.nodes.items()}
-        self.before: dict[str, list[str]] = {name: [] for name in graph.nodes}
-        for source, target in graph.edges:
+        self.dt = dt
+        self.nodes, self.edges = inlined(graph)
+        self.kinds = {name: kind_of(node) for name, node in self.nodes.items()}
+        self.before: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for source, target in self.edges:
             self.before[target].append(source)
-        self.late = closing(graph.nodes, graph.edges)
+        self.late = closing(self.nodes, self.edges)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.words: dict[str, _Word] = {}
 
@@ -141,10 +143,10 @@ class _Importer:
         stimulus: list[Array] = [np.zeros((0, 0))]
         with nengo.Network(seed=0) as network:
             self._inputs(stimulus)
-            for name in in_order(self.graph.nodes, self.graph.edges, self.late):
+            for name in in_order(self.nodes, self.edges, self.late):
                 if name not in self.words:
                     self._add(name)
-            for source, target in self.graph.edges:
+            for source, target in self.edges:
                 self._connect(source, target)
             inner = frozenset(name for name, kind in self.kinds.items() if kind not in ("Input", "Output"))
             model = _Imported(network, self.dt, inner, stimulus, self.shapes)
@@ -154,7 +156,7 @@ class _Importer:
                     model.outputs[name] = nengo.Probe(word.out)
                 elif kind in ("LIF", "CubaLIF", "IF"):
                     model.spikes[name] = nengo.Probe(word.out)
-                    scale = np.asarray(self.graph.nodes[name].v_threshold, dtype=np.float64)
+                    scale = np.asarray(self.nodes[name].v_threshold, dtype=np.float64)
                     model.membranes[name] = (nengo.Probe(word.out, "voltage"), scale)
         return model
 
@@ -162,24 +164,22 @@ class _Importer:
         """Each gives its part of a step of the stimulus."""
         import nengo
 
-        for name, place in input_places(self.graph.nodes).items():
+        for name, place in input_places(self.nodes).items():
 
             def give(t: float, place: slice = place) -> Array:
                 part: Array = stimulus[0][round(t / self.dt) - 1, place]
                 return part
 
-            shape = end_shape(self.graph.nodes[name].input_type)
+            shape = end_shape(self.nodes[name].input_type)
             node = nengo.Node(give, size_out=math.prod(shape), label=name)
             self.shapes[name] = shape
             self.words[name] = _Word(None, node)
 
     def _add(self, name: str) -> None:
-        node, kind = self.graph.nodes[name], self.kinds[name]
+        node, kind = self.nodes[name], self.kinds[name]
         make: Callable[[str, Any, tuple[int, ...]], _Word] | None = getattr(self, f"_{kind.lower()}", None)
         if make is None:
-            raise NotImplementedError(
-                f"node {name!r}: Nengo has no {kind} here; its published importer knows {', '.join(_KNOWN)}"
-            )
+            raise CannotBuild(f"node {name!r}: Nengo has no {kind} here; its published importer knows {', '.join(_KNOWN)}")
         before = [self.shapes[source] for source in self.before[name] if source in self.shapes]
         self.words[name] = make(name, node, before[0] if before else ())
 
@@ -216,9 +216,9 @@ class _Importer:
 
         weight = np.asarray(node.weight, dtype=np.float64)
         if np.any(np.asarray(node.dilation) != 1) or node.groups != 1:
-            raise NotImplementedError(f"node {name!r}: Nengo's Convolution has neither dilation nor groups")
+            raise CannotBuild(f"node {name!r}: Nengo's Convolution has neither dilation nor groups")
         if isinstance(node.padding, str):
-            raise NotImplementedError(f"node {name!r}: Nengo has no padding {node.padding!r} here; write it in numbers")
+            raise CannotBuild(f"node {name!r}: Nengo has no padding {node.padding!r} here; write it in numbers")
         padded = [(0, 0), *((each, each) for each in pair(node.padding))]
         within = np.pad(np.ones(before, dtype=bool), padded)
         transform = nengo.Convolution(
@@ -235,7 +235,7 @@ class _Importer:
         nengo.Connection(start, around[np.flatnonzero(within)], synapse=None)
         word = self._node(name, transform.output_shape.shape, transform.size_out)
         nengo.Connection(around, word.into, synapse=None, transform=transform)
-        bias = np.asarray(node.bias, dtype=np.float64)
+        bias = np.broadcast_to(_flat(node.bias), len(weight))
         if bias.any():
             always = nengo.Node(np.repeat(bias, transform.size_out // len(bias)))
             nengo.Connection(always, word.into, synapse=None)
@@ -246,7 +246,7 @@ class _Importer:
         import nengo
 
         if np.any(np.asarray(node.padding) != 0):
-            raise NotImplementedError(f"node {name!r}: Nengo has no padded pooling here")
+            raise CannotBuild(f"node {name!r}: Nengo has no padded pooling here")
         window = pair(node.kernel_size)
         transform = nengo.Convolution(
             n_filters=before[0],
@@ -284,7 +284,7 @@ class _Importer:
         _rests_at_zero(name, node, "LIF")
         tau = _one(name, node, "tau_syn", "Lowpass")
         if tau <= self.dt:
-            raise NotImplementedError(f"node {name!r}: Nengo's Lowpass takes a tau_syn longer than dt = {self.dt:g}")
+            raise CannotBuild(f"node {name!r}: Nengo's Lowpass takes a tau_syn longer than dt = {self.dt:g}")
         synapse = nengo.Lowpass(-self.dt / math.log(1 - self.dt / tau))
         threshold = _flat(node.v_threshold)
         gain = _flat(node.w_in) * _flat(node.r) / threshold
@@ -296,7 +296,7 @@ class _Importer:
         import nengo
 
         if np.any(_flat(node.v_leak) != 0) or np.any(_flat(node.r) != 1):
-            raise NotImplementedError(f"node {name!r}: Nengo's Lowpass has neither v_leak nor r")
+            raise CannotBuild(f"node {name!r}: Nengo's Lowpass has neither v_leak nor r")
         shape = np.shape(node.tau)
         return self._node(name, shape, math.prod(shape), synapse=nengo.Lowpass(_one(name, node, "tau", "Lowpass")))
 
@@ -351,13 +351,13 @@ def _silent() -> dict[str, Any]:
 
 def _rests_at_zero(name: str, node: Any, kind: str) -> None:
     if node.v_reset is not None and np.any(_flat(node.v_reset) != 0):
-        raise NotImplementedError(f"node {name!r}: Nengo's {kind} resets to 0; v_reset is {_flat(node.v_reset)[0]:g}")
+        raise CannotBuild(f"node {name!r}: Nengo's {kind} resets to 0; v_reset is {_flat(node.v_reset)[0]:g}")
 
 
 def _one(name: str, node: Any, parameter: str, kind: str) -> float:
     values = np.unique(_flat(getattr(node, parameter)))
     if values.size != 1:
-        raise NotImplementedError(f"node {name!r}: Nengo's {kind} has one {parameter}; here it differs per neuron")
+        raise CannotBuild(f"node {name!r}: Nengo's {kind} has one {parameter}; here it differs per neuron")
     return float(values[0])
 
 

@@ -31,11 +31,13 @@ _NEURONS: Mapping[type[Neuron], str] = {IF: "SCIFNode", LI: "SCLINode", LIF: "SC
 class ScNeurocore(Adapter):
     """sc-neurocore 3.16.0.
 
-    A file does not say how a spike resets: ``from_nir`` is called without ``reset_mode``, which is then ``"reset"``.  In a
-    network of its own the mode is the one that the network asks for.
+    A file does not say how a spike resets: ``from_nir`` is called without ``reset_mode``, which is then ``"reset"``; in an
+    environment with the label ``subtract`` (``backends install sc-neurocore --label subtract``) it is called with
+    ``"subtract"``.  In a network of its own the mode is the one that the network asks for.
     """
 
     name: ClassVar[str] = "sc-neurocore"
+    run_limit: ClassVar[float | None] = 60.0
     idioms: ClassVar[Mapping[Idiom, str]] = {
         Idiom.PORTABLE: "an SCNetwork of its own nodes at the dt that is meant, to_nir(network)"
     }
@@ -100,10 +102,11 @@ output = np.swapaxes(np.array(outputs), 0, 1)
         return to_nir(model)
 
     def load(self, path: Path, dt: float) -> Model:
-        """``from_nir(graph, dt=dt)``."""
+        """``from_nir(graph, dt=dt)``, with ``reset_mode`` where the label says so."""
         from sc_neurocore.nir_bridge import from_nir
 
-        return from_nir(read_graph(path), dt=dt)
+        options = {"reset_mode": self.label} if self.label == "subtract" else {}
+        return from_nir(read_graph(path), dt=dt, **options)
 
     def run(self, model: Model, stimulus: Array) -> Recording:
         """Sample by sample, each from ``network.reset()``; several Inputs get what lies side by side in the stimulus."""

@@ -39,8 +39,8 @@ _SLOPE = 2.0
 """Of the surrogate gradient, 1 - k |x| near the threshold: the library's default."""
 _MOST_PROGRAMS = 32
 """That are kept at a time."""
-_XLA_FLAGS = "--xla_cpu_max_isa=AVX2"
-"""Instructions that every processor of the last ten years has: wider ones add up in another order."""
+_XLA_FLAGS = "--xla_cpu_max_isa=AVX2 --xla_cpu_multi_thread_eigen=false"
+"""One thread, and instructions that every processor of the last ten years has: wider ones add up in another order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Spyx(Adapter):
         "examples, which is also its default",
         Idiom.PORTABLE: "decays and thresholds as arrays, one value a neuron; to_nir(…, dt) with the step that is meant",
     }
-    run_limit: ClassVar[float | None] = 60.0  # it compiles what it runs
+    run_limit: ClassVar[float | None] = 30.0  # it compiles what it runs
     refusals: ClassVar[tuple[str, ...]] = (
         r"nir\.LI without a following nir\.Threshold has no Spyx module",
         r"only 4-node RNN allowed in subgraph",
@@ -101,7 +101,7 @@ output = np.moveaxis(output, -1, 2) if output.ndim == 5 else output
         self._programs: set[tuple[str, tuple[int, ...]]] = set()
 
     def prepare(self) -> None:
-        """The processor alone, and instructions that all processors have: sums are then taken in the same order everywhere."""
+        """The processor alone, one thread, and instructions that all have: sums are then taken in the same order everywhere."""
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAGS}".strip()
         jax.config.update("jax_platforms", "cpu")
 

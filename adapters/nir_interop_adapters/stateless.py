@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nir_interop.errors import CannotBuild
 from nir_interop_adapters.walking import kind_of, pair
 
 Array = NDArray[Any]
@@ -18,7 +19,7 @@ Operation = Callable[[Array], Array]
 def operation(name: str, node: Any) -> Operation | None:
     """What a node does in a step, in double precision; None where it is none of these kinds.
 
-    Raises NotImplementedError for an option of it that is not here.
+    Raises CannotBuild for an option of it that is not here.
     """
     make = _KINDS.get(kind_of(node))
     return None if make is None else make(name, node)
@@ -85,6 +86,7 @@ def _convolution(
 ) -> Operation:
     kernel = weight.shape[2:]
     span = tuple(step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True))
+    bias = np.broadcast_to(bias.reshape(-1), len(weight))
     parts = weight.reshape(groups, -1, *weight.shape[1:])
 
     def convolve(x: Array) -> Array:
@@ -101,7 +103,7 @@ def _convolution(
 
 def _padding(name: str, padding: Any) -> tuple[int, int]:
     if isinstance(padding, str) or isinstance(np.reshape(padding, -1)[0], str):
-        raise NotImplementedError(f"node {name!r}: no padding {padding!r} here; write it in numbers")
+        raise CannotBuild(f"node {name!r}: no padding {padding!r} here; write it in numbers")
     return pair(padding)
 
 

@@ -9,9 +9,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nir_interop.errors import CannotBuild
+
 Array = NDArray[Any]
 Edge = tuple[str, str]
 Shape = tuple[int, ...]
+
+
+def inlined(graph: Any) -> tuple[dict[str, Any], tuple[Edge, ...]]:
+    """All nodes and edges, those of nested graphs as ``outer.inner`` and joined where their Inputs and Outputs were.
+
+    Raises CannotBuild for a nested graph of several Inputs or Outputs.
+    """
+    nodes: dict[str, Any] = {}
+    edges: list[Edge] = []
+    into: dict[str, tuple[str, ...]] = {}
+    out: dict[str, tuple[str, ...]] = {}
+    for name, node in graph.nodes.items():
+        if kind_of(node) != "NIRGraph":
+            nodes[name] = node
+            continue
+        within, joined = inlined(node)
+        ends = {kind: [each for each, inner in within.items() if kind_of(inner) == kind] for kind in ("Input", "Output")}
+        if len(ends["Input"]) != 1 or len(ends["Output"]) != 1:
+            raise CannotBuild(
+                f"node {name!r}: a graph within a graph has one Input and one Output here; write its nodes outside"
+            )
+        first, last = ends["Input"][0], ends["Output"][0]
+        nodes |= {f"{name}.{each}": inner for each, inner in within.items() if each not in (first, last)}
+        edges += [(f"{name}.{a}", f"{name}.{b}") for a, b in joined if a != first and b != last]
+        into[name] = tuple(f"{name}.{b}" for a, b in joined if a == first)
+        out[name] = tuple(f"{name}.{a}" for a, b in joined if b == last)
+    for source, target in graph.edges:
+        edges += [(a, b) for a in out.get(source, (source,)) for b in into.get(target, (target,))]
+    return nodes, tuple(edges)
 
 
 def closing(nodes: Mapping[str, Any], edges: Iterable[Edge]) -> frozenset[Edge]:

@@ -8,8 +8,9 @@ from sklearn.datasets import load_digits
 
 from nir_interop.backends.adapter import Adapter, load_adapter
 from nir_interop.learning import Samples
+from tests.known import CORE
 
-NAMES = ("norse", "snntorch", "spikingjelly")
+NAMES = CORE
 
 
 @pytest.fixture(params=NAMES)

@@ -15,6 +15,7 @@ from nir_interop.errors import CannotBuild
 from nir_interop.networks import Network, catalogue
 from nir_interop.vocabulary import Idiom
 from tests.adapters.adapter_checks import bernoulli, knowing
+from tests.known import CORE
 
 DT = 1e-3
 
@@ -37,7 +38,7 @@ def test_each_idiom_that_a_library_has_says_what_it_does(adapter: Adapter) -> No
 
 
 def test_a_trick_is_named_and_only_where_there_is_one() -> None:
-    tricks = {name: load_adapter(name).idioms.get(Idiom.WORKED_AROUND) for name in ("norse", "snntorch", "spikingjelly")}
+    tricks = {name: load_adapter(name).idioms.get(Idiom.WORKED_AROUND) for name in CORE}
     assert "dt=1" in (tricks["norse"] or "")
     assert "ignore_dims=[0]" in (tricks["snntorch"] or "")
     assert tricks["spikingjelly"] is None

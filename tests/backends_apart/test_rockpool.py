@@ -72,6 +72,22 @@ def test_an_imported_cubalif_guesses_its_step_adds_v_leak_and_ignores_w_in(runni
     assert expected.max() > 1
 
 
+@pytest.mark.parametrize("kind", ["Linear", "Affine"])
+def test_a_recurrence_in_a_graph_of_its_own_is_one_layer_and_its_bias_is_left_out(running: Running, kind: str) -> None:
+    back = 0.1 * BACK  # stronger ones grow until there are 2 ** 16 spikes a step, the most that it gives
+    weights = {"weight": back} | ({"bias": np.full(SIZE, 0.5)} if kind == "Affine" else {})
+    ends = {"input": port("Input", SIZE), "output": port("Output", SIZE)}
+    edges = (("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output"))
+    layer = Graph(ends | {"lif": cuba(), "w_rec": Node(kind, weights)}, edges)
+    nodes = {"input": port("Input", 4), "fc": affine(), "layer": layer, "output": port("Output", SIZE)}
+    graph = Graph(nodes, tuple(itertools.pairwise(nodes)))
+    made = running("rockpool")(graph, STIMULUS, DT)
+    expected = stepped(CURRENT, float((TAU_MEM / (1 + R)).min()), THETA, added=V_LEAK, back=back)
+    assert (made.output != expected).sum() == 0
+    assert (expected != stepped(CURRENT, float((TAU_MEM / (1 + R)).min()), THETA, added=V_LEAK)).any()
+    assert list(made.spikes) == ["layer.lif"]
+
+
 def test_an_imported_lif_is_an_error_of_its_importer(running: Running) -> None:
     node = Node("LIF", {"tau": TAU_MEM, "r": R, "v_leak": V_LEAK, "v_threshold": THETA})
     with pytest.raises(RunFailed, match="'LIF' object has no attribute 'tau_mem'") as error:

@@ -173,6 +173,17 @@ def without_v_reset(graph: Graph) -> Graph:
     return Graph(nodes, graph.edges)
 
 
+def test_a_newer_nir_reads_v_reset_and_neurons_are_reset_by_subtraction_all_the_same(running: Running) -> None:
+    """Made by: backends install sinabs==3.1.3 --with nir==1.0.8 --with nirtorch==2.6 --label nir1.0.8"""
+    live = running("sinabs==nir1.0.8")
+    params = {"tau": TAU, "r": np.ones(SIZE), "v_leak": np.zeros(SIZE), "v_reset": THETA / 3, "v_threshold": THETA}
+    graph = chain(fc=affine(), neuron=Node("LIF", params))
+    assert (live(graph, STIMULUS, 1e-4).output != stepped(CURRENT, np.exp(-1 / TAU), THETA)).sum() == 0
+    with pytest.raises(RunFailed, match="v_reset") as error:
+        running("sinabs")(graph, STIMULUS, 1e-4)
+    assert error.value.status == "read_error"
+
+
 def test_it_learns(running: Running, tmp_path: Path) -> None:
     assert_learns(running("sinabs"), "mlp_lif_soft", Idiom.PORTABLE, tmp_path, accuracy=0.7)
 

@@ -156,6 +156,23 @@ def test_a_wheel_a_checkout_and_a_label_are_backends_of_their_own(nir_interop: R
     assert listed(nir_interop)["fakelib==2.0+local"] not in (found["fakelib==2.0+local"], "2.0")
 
 
+def test_what_a_library_says_it_does_not_go_with_can_be_put_beside_it(nir_interop: Runner, tmp_path: Path) -> None:
+    wheel(tmp_path / "links", "0.5", "", name="odd_name")
+    wheel(tmp_path / "links", "1.5", "RIGHT = True\n", requires="odd_name<1")
+    done = install(nir_interop, "fakelib==1.5", "--with", "odd_name==1.0", "--label", "newer")
+    assert done.returncode == 0, done.stderr
+    home = tmp_path / ".envs" / "fakelib==newer"
+    assert {each.name for each in home.glob("lib*/python*/site-packages/odd_name-*")} == {"odd_name-1.0.dist-info"}
+    assert listed(nir_interop) == {"fakelib==newer": "1.5"}
+
+    none = install(nir_interop, "fakelib==1.5", "--with", "odd_name==7", "--label", "none")
+    assert none.returncode != 0
+    assert "odd_name==7" in complaints(none)[-1]
+    assert list(listed(nir_interop)) == ["fakelib==newer"]
+    both = nir_interop("backends", "install", "--all", "--with", "odd_name==1.0")
+    assert (both.returncode, "without --label and --with" in both.stderr) == (2, True)
+
+
 def test_a_version_that_does_not_start_is_said_to_be_so_and_leaves_nothing(nir_interop: Runner, tmp_path: Path) -> None:
     wheel(tmp_path / "links", "3.0", "raise ImportError('made for another torch')\n")
     done = install(nir_interop, "fakelib==3.0")
@@ -205,7 +222,7 @@ def test_what_cannot_be_installed_is_one_line_and_leaves_nothing(nir_interop: Ru
     assert install(nir_interop, "fakelib==1.0").returncode == 0
     for what, said in {
         "brian==1.0": "no backend 'brian'",
-        "brian": "needs an adapter and an extra of its own first",
+        "brian": "needs an adapter first: nir-interop backends new brian",
         "./links/brian-1.0-py3-none-any.whl": "no backend 'brian'",
         "reference": "no backend 'reference'",
         "fakelib==9": "fakelib==9: pip finds no fakelib==9; there are 1.0, 2.0, 3.0",

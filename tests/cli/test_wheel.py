@@ -128,10 +128,10 @@ def test_an_adapter_is_a_distribution_of_its_own(site: Path, tmp_path: Path) -> 
     page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
     (project,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     library = '[project]\nname = "mylib"\nversion = "1.0"\n[tool.setuptools]\npy-modules = []\n'
-    for name, about in (("mylib", library), ("mylib_nir", project)):
+    for name, about in (("mylib", library), ("nir_interop_mylib", project)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pyproject.toml").write_text(about)
-        (tmp_path / name / "mylib_nir.py").write_text(code)
+        (tmp_path / name / "nir_interop_mylib.py").write_text(code)
         where = ("--no-deps", "--no-index", "--no-build-isolation", "--target", str(tmp_path / "site"))
         pip("install", *where, str(tmp_path / name))
     write_graph(tmp_path / "g.nir", 8, 4)

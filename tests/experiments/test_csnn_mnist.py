@@ -13,10 +13,10 @@ import nir
 import pytest
 
 from nir_interop.backends.environments import backend
-from tests.known import installed, knowing_store
+from tests.known import CORE, installed, knowing_store
 from tests.tables import rows_of
 
-LIBRARIES = ("snntorch", "norse", "spikingjelly")
+LIBRARIES = CORE
 TABLES = ("training", "exports", "deployment", "flips", "curves", "snntorch_exporter")
 FIGURES = ("accuracy.png", "training.png", "rasters.png")
 

@@ -39,9 +39,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
         found.append({*kinds})
         return Fingerprint(name, rules=Domain({kind: Identified(NIR_MEANING, 1) for kind in kinds}))
 
-    def probed(live: LiveBackend, kinds: tuple[str, ...], recurrent: bool) -> NativeRules:
+    def probed(live: LiveBackend, store: Store, kinds: tuple[str, ...], recurrent: bool) -> tuple[NativeRules, bool]:
         found.append({*kinds})
-        return NativeRules(live.backend.name, (), {})
+        return NativeRules(live.backend.name, (), {}), True
 
     monkeypatch.setattr(fingerprints, "identify", identify)
     monkeypatch.setattr(fingerprints, "_probed", probed)

@@ -9,20 +9,22 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from nir_interop.backends.environments import Backend
 from nir_interop.cli.progress import TaskProgress
 from nir_interop.errors import BadData
 from nir_interop.graphs import Node, read, validate
 from nir_interop.reference import exact_simulator
-from nir_interop_studies.nir_paper import braille, lif, study
-from nir_interop_studies.nir_paper.crossing import first_layer, first_neurons
+from nir_interop_studies.nir_paper import braille, lif, live_traces, study
+from nir_interop_studies.nir_paper.crossing import as_file, first_layer, first_neurons
 from nir_interop_studies.nir_paper.page import merged
 from nir_interop_studies.nir_paper.paper import BRAILLE_GRAPH, CNN_GRAPH, VARIABLE, Paper, PaperOptions, find_paper, spike_steps
 from nir_interop_studies.nir_paper.similarity import pair_rows
-from tests.known import installed, knowing_store
+from tests.known import CORE, installed, knowing_store
 from tests.tables import rows_of
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
@@ -30,7 +32,7 @@ TABLES = {
     "published", "lif_backends", "lif_rules", "cnn", "cnn_gain", "cnn_rules", "braille", "braille_rules", "first_layers",
 }  # fmt: skip
 OWN_TABLES = {"lif_backends", "own_cnn", "own_recurrent", "first_layers"}
-LIBRARIES = ("snntorch", "norse", "spikingjelly")
+LIBRARIES = CORE
 
 
 def call(folder: Path, named: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +82,44 @@ def test_a_trace_that_no_rule_gives_is_not_explained(paper: Path) -> None:
     assert row["explained"] is False
     assert row["steps_differing"] == 0
     assert row["v_max_abs"] > lif.SAME
+
+
+def test_a_live_library_reproduces_a_trace_only_where_it_spikes_in_every_step_and_no_other(paper: Path) -> None:
+    found = Paper(paper)
+    given, trace = lif.published(found), found.traces()["nengo"]
+    spikes, membrane = trace[:, 2], trace[:, 1]
+
+    def row(run: lif.Made) -> dict[str, Any]:
+        ran = live_traces.Ran(Backend("nengo", "module:Class"), run, run)
+        (made,) = live_traces.rows(given, {"nengo": trace}, {"nengo": [ran]})
+        return made
+
+    same = row(lif.Made(spikes, membrane))
+    assert (same["reproduced"], same["steps_late"], same["steps_differing"]) == (True, 0, 0)
+    assert same["v_max_abs"] < lif.SAME
+    late = row(lif.Made(np.roll(spikes, 1), np.roll(membrane, 1)))
+    assert (late["reproduced"], late["steps_late"], late["steps_differing"]) == (False, 1, 8)
+    other = row(lif.Made(np.roll(spikes, 40), membrane))
+    assert (other["reproduced"], other["steps_late"]) == (False, None)
+    failed = row(lif.Made(failed="import_error: a word"))
+    assert (failed["reproduced"], failed["status"], failed["spikes_run"]) == (False, "import_error: a word", None)
+
+
+def test_a_trace_that_nothing_here_runs_has_a_row_that_says_so(paper: Path) -> None:
+    found = Paper(paper)
+    rows = {row["trace"]: row for row in live_traces.rows(lif.published(found), found.traces(), {})}
+    assert set(rows) == set(found.traces())
+    assert rows["lava_loihi_fixed"]["status"] == "nothing here runs it"
+    assert rows["sinabs"]["status"] == "not installed"
+    assert rows["sinabs"]["run"] == "the file, τ in steps, current × dt/τ"
+    assert {row["reproduced"] for row in rows.values()} == {None}
+
+
+def test_importers_are_given_the_fields_that_a_published_file_has(paper: Path) -> None:
+    path = paper / "02_cnn" / CNN_GRAPH
+    fields = {name for _, node in as_file(path).primitives() for name in node.params}
+    assert "v_reset" not in fields
+    assert {name for _, node in read(path).primitives() for name in node.params} == fields | {"v_reset"}
 
 
 def test_published_accuracies_are_shares_of_the_paper_s_samples(paper: Path) -> None:

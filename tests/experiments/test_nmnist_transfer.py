@@ -29,7 +29,7 @@ from nir_interop_studies import trained_networks as lessons
 from nir_interop_studies.common import Options
 from nir_interop_studies.nmnist_transfer.crossing import TREATMENTS, stretched
 from nir_interop_studies.nmnist_transfer.network import FRAME, POOLINGS, SHORT, Regime, network, regimes, summed, written_for
-from tests.known import installed, knowing_store
+from tests.known import CORE, installed, knowing_store
 from tests.tables import rows_of
 
 """Fingerprints are kept where ``make matrix`` keeps them: finding one takes seconds."""
@@ -262,7 +262,7 @@ def test_a_checkpoint_of_another_network_is_refused(
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a quick run on the embedded digits."""
-    for name in ("snntorch", "norse", "spikingjelly"):
+    for name in CORE:
         installed(name)
     folder = tmp_path_factory.mktemp("quick")
     store = str(knowing_store(folder))

@@ -17,7 +17,7 @@ from nir_interop_studies.common import Options
 from nir_interop_studies.spikingjelly_exchange.bench import SIDES, Bench, Trial, recorded
 from nir_interop_studies.spikingjelly_exchange.promises import PROMISES
 from nir_interop_studies.spikingjelly_exchange.report import Measured, promise_row, write_report
-from tests.known import installed
+from tests.known import CORE, installed
 from tests.tables import rows_of
 
 TABLES = ("promises", "cases", "comparisons", "example")
@@ -26,7 +26,7 @@ KEYS = {promise.key: promise for promise in PROMISES}
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries() -> None:
-    for name in ("spikingjelly", "norse", "snntorch"):
+    for name in CORE:
         installed(name)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from nir_interop.explain.probes.neurons import gains_of
-from nir_interop.fingerprint import Fingerprint, Gains, GainState, NeuronCondition, Subject
-from nir_interop.graphs import SPIKING, Graph, Node
+from nir_interop.fingerprint import Circuit, Fingerprint, Gains, GainState, NeuronCondition, Subject, Wiring
+from nir_interop.graphs import NEURONS, SPIKING, Graph, Node
 from nir_interop.graphs.primitives import PARAMETERS
 from nir_interop.graphs.shapes import output_shape
 from nir_interop.reference.neurons import membrane_integrator, synapse_integrator
@@ -31,7 +31,7 @@ class Domain:
     kinds: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kinds = tuple(kind for kind in SPIKING if self.fingerprint.rules[kind].outputs)
+        self.kinds = tuple(kind for kind in SPIKING if kind in NEURONS and self.fingerprint.rules[kind].outputs)
 
     def rule(self, kind: str) -> UpdateRule:
         return self.fingerprint.rules[kind].rule
@@ -42,8 +42,10 @@ class Domain:
 
     def refuses(self, kind: str, condition: NeuronCondition, gains: Gains | None = None) -> bool:
         """Whether a probe that was unusual in just that was refused, at a place of r and w_in or at any."""
+        unit = self.rule(kind).time_step is TimeStep.UNIT  # all else was asked at a step of 1 s
         return any(
-            each.whatever_gains() == condition and (gains is None or each.gains in (None, gains))
+            (replace(each, gains=None, dt=None) if unit else each.whatever_gains()) == condition
+            and (gains is None or each.gains in (None, gains))
             for each in self._declined(kind)
         )
 
@@ -57,25 +59,41 @@ class Domain:
         """Whether a primitive without axes, or a join, gives any answer."""
         return self.fingerprint.rules[kind].outputs > 0
 
+    def runs(self, kind: Subject) -> bool:
+        """Whether a primitive without axes, or a wiring, is run as NIR says in some form."""
+        known = self.fingerprint.rules[kind]
+        return known.outputs > known.mismatched
+
+    def feeds_back(self, kind: str, *circuits: Circuit) -> bool:
+        """Whether a neuron may feed itself in one of some ways."""
+        conditions = [each.condition for each in self.fingerprint.rules[kind].refusals]
+        refused = {each.circuit for each in conditions if isinstance(each, NeuronCondition)}
+        return any(circuit not in refused for circuit in circuits)
+
 
 class Draw:
-    """One random graph with its stimulus and step."""
+    """One random graph with its stimulus and step.
 
-    def __init__(self, domain: Domain, seed: int) -> None:
-        self.domain, self.rng = domain, np.random.default_rng(seed)
+    narrow : leave out what a library takes in no form, else it is drawn as well and not run
+    """
+
+    def __init__(self, domain: Domain, seed: int, *, narrow: bool = False) -> None:
+        self.domain, self.rng, self.narrow = domain, np.random.default_rng(seed), narrow
         self.nodes: dict[str, Node | Graph] = {}
         self.edges: list[tuple[str, str]] = []
         self.last = "input"
         fixed = {domain.rule(kind).time_step for kind in domain.kinds} == {TimeStep.FIXED}
         self.dt = float(self.rng.choice([1e-4, 1e-4, 2.5e-4, 1e-3]))
         self.ordered = self._maybe(0.6)
+        if narrow and TimeStep.UNIT in {domain.rule(kind).time_step for kind in domain.kinds}:
+            self.dt = 1.0
         self.h = FIXED_DT if fixed else self.dt
         self.shape: Shape = (int(self.rng.integers(2, 7)),)
 
     def case(self) -> tuple[Graph, Values, float]:
         """Graph, stimulus and dt."""
         first = self.shape
-        if self._maybe(0.3):
+        if self._maybe(0.3) and not (self.narrow and not all(map(self.domain.runs, ("Conv2d", "Flatten")))):
             self.shape = first = (2, int(self.rng.integers(5, 8)), int(self.rng.integers(4, 7)))
             self._image()
         elif self._maybe(0.1) and self.domain.takes("Conv1d"):
@@ -124,9 +142,10 @@ class Draw:
         self._spike(cell)
         if self._maybe(0.6) and min(self.shape[1:]) > 1:
             kinds = [kind for kind in ("AvgPool2d", "SumPool2d") if self.domain.takes(kind)]
-            padding = [1, 1] if self._maybe(0.1) else [0, 0]
-            self._then("pool", node(str(self.rng.choice(kinds)), kernel_size=[2, 2], stride=[2, 1], padding=padding))
-        start, end = (0, -1) if self._maybe(0.05) else (-3, -1)
+            padding = [1, 1] if self._maybe(0.1) and not self.narrow else [0, 0]
+            if kinds:
+                self._then("pool", node(str(self.rng.choice(kinds)), kernel_size=[2, 2], stride=[2, 1], padding=padding))
+        start, end = (0, -1) if self._maybe(0.05) and not self.narrow else (-3, -1)
         self._then("flat", node("Flatten", start_dim=start, end_dim=end))
 
     def _sequence(self) -> None:
@@ -145,8 +164,11 @@ class Draw:
         }
         self._then("cell", Node(cell.kind, wide))
 
-    def _weights(self, out: int, into: int, gain: Values, bias: float = 0.3) -> Node:
+    def _weights(self, out: int, into: int, gain: Values, bias: float = 0.3, *, plain: bool = False) -> Node:
+        """Weights; plain: without a bias, where the library runs such."""
         kind = "Affine" if self._maybe(0.6) else "Linear"
+        if (self.narrow and not self.domain.runs(kind)) or (plain and self.domain.runs("Linear")):
+            kind = {"Affine": "Linear", "Linear": "Affine"}[kind] if not plain else "Linear"
         weight = (gain[:, None] * self.rng.normal(0.3, 1.0, (out, into))).astype(np.float32)
         offset = {"bias": (gain * self.rng.normal(0, bias, out)).astype(np.float32)} if kind == "Affine" else {}
         return node(kind, weight=weight, **offset)
@@ -160,20 +182,30 @@ class Draw:
         before, width = self.last, self.shape[0]
         gains = np.full(size, gain)
         nested = self._maybe(0.15)
+        closed, plain = self._feedback(cell.kind)
+        nested &= closed
         self._dense(size, gains)
         sources = [self.last]
-        if self._maybe(0.08):
+        if self._maybe(0.08) and not (self.narrow and not self.domain.runs(Wiring.JOIN)):
             sources.append(self._add("skip", self._weights(size, width, gains), before))
         if nested:
-            back = self._weights(size, size, gains / 2)
+            back = self._weights(size, size, gains / 2, plain=plain)
             ends = {"input": node("Input", shape=[size]), "output": node("Output", shape=[size])}
             around = (("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output"))
             self.last = self._add("layer", Graph({**ends, "lif": cell, "w_rec": back}, around), *sources)
             return
         self.last = self._add("cell", cell, *sources)
-        if self._maybe(0.2):
-            back = self._add("back", self._weights(size, size, gains / 2), self.last)
+        if self._maybe(0.2) and closed:
+            back = self._add("back", self._weights(size, size, gains / 2, plain=plain), self.last)
             self.edges.append((back, self.last))
+
+    def _feedback(self, kind: str) -> tuple[bool, bool]:
+        """Whether neurons of a kind may feed themselves, and whether only without a bias."""
+        if not self.narrow:
+            return True, False
+        biased = self.domain.feeds_back(kind, Circuit.CYCLE)
+        alone = self.domain.feeds_back(kind, Circuit.PLAIN_CYCLE) and self.domain.rule(kind).spike_from.late
+        return self.domain.runs(Wiring.RECURRENCE) and (biased or alone), not biased
 
     def _neuron(self, shape: Shape) -> tuple[Node, float]:
         """A neuron, and the input that brings it to its threshold in a few steps."""

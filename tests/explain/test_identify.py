@@ -51,7 +51,7 @@ from nir_interop.rule import (
 from nir_interop.vocabulary import Cause
 from tests.conditions import spread
 from tests.explain.fake_backend import FakeBackend
-from tests.known import fingerprint_of, installed
+from tests.known import CORE, fingerprint_of, installed
 
 
 def unlike(identified: Identified, rule: UpdateRule) -> list[str]:
@@ -308,7 +308,7 @@ def test_a_neuron_that_is_refused_alone_and_dropped_among_layers_says_both() -> 
     assert identified.mismatched == 0, "the rule was not compared"
 
 
-@pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
+@pytest.fixture(scope="module", params=CORE)
 def library(request: pytest.FixtureRequest) -> Fingerprint:
     installed(request.param)
     return fingerprint_of(request.param)

@@ -40,13 +40,14 @@ from nir_interop.workers.jobs import OK, Cell, Meaning
 from nir_interop.workers.live import LiveBackend, network_of_graph
 from nir_interop.workers.progress import JobProgress
 from tests.command_line import run
+from tests.known import CORE
 from tests.names.hostile import CANARY, IN_A_STRING, NAMES, ODD, PAYLOADS, hostile_graph
 from tests.names.name_sensitive_backends import Executing, HostileExporter, backend
 from tests.places import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-LIBRARIES = ("snntorch", "norse", "spikingjelly")
+LIBRARIES = CORE
 DT = 1e-4
 
 

@@ -18,9 +18,10 @@ from nir_interop.networks import catalogue, names
 from nir_interop.networks.catalogue import DT
 from nir_interop.networks.trained_weights import FOLDER, fitting, shipped, write
 from nir_interop.stimuli import training_samples
+from tests.known import CORE
 from tests.places import ROOT
 
-USUAL, APART = ("norse", "snntorch", "spikingjelly"), ("sinabs",)
+USUAL, APART = CORE, ("sinabs",)
 """Libraries of the default matrix, and those that live apart and train networks of the catalogue."""
 LIBRARIES = (*USUAL, *APART)
 TRAINED = [name for name in names() if catalogue(name).epochs]

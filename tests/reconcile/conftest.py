@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nir_interop.workers.live import LiveBackend
-from tests.known import running
+from tests.known import CORE, running
 
 
-@pytest.fixture(scope="module", params=["norse", "snntorch", "spikingjelly"])
+@pytest.fixture(scope="module", params=CORE)
 def library(request: pytest.FixtureRequest) -> LiveBackend:
     """Each of them in turn; one that is not installed is skipped."""
     return running(request.param)

@@ -19,7 +19,7 @@ from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING
 from nir_interop.stimuli import bernoulli
 from tests.command_line import run
-from tests.known import running
+from tests.known import CORE, running
 from tests.strategies import DT, chain, graphs, node
 
 SIDE = Side("side", DT)
@@ -72,7 +72,7 @@ def test_what_is_no_batch_is_left_alone() -> None:
     assert unbatched_input(Graph(ends, (("input", "flat"), ("flat", "output"))), SIDE, KNOWN) is None
 
 
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_what_no_importer_reads_is_read_and_right_without_its_batch(name: str) -> None:
     stimulus, graph = bernoulli((4,), 40, 3, 0.5, 2), batched(small(1.0 if name == "norse" else 20.0))
     target = Side(name, DT, {}, KNOWN.domain)

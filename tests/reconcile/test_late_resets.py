@@ -17,7 +17,7 @@ from nir_interop.reconcile.planner import reconcile
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Floor, ResetKind, SpikeFrom, SpikesPerStep, Timing
 from nir_interop.vocabulary import Cause
-from tests.known import fingerprint_of, installed
+from tests.known import CORE, fingerprint_of, installed
 from tests.reconcile.pass_checks import proven, refused, rules, side
 from tests.strategies import DT, chain, cuba_lif, cyclic_graphs, graphs, lif, node, stimulus
 
@@ -88,7 +88,7 @@ def test_what_resets_otherwise_is_refused() -> None:
     refused(LATE, layer(lif(4, r=0.0)), side(ONE_LATE), side(AT_ONCE), Cause.GAIN, "n1")
 
 
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("graph", [layer(), recurrent()], ids=["layer", "recurrent"])
 def test_each_importer_then_resets_one_step_late(name: str, graph: Graph) -> None:
     """By its rules; tests/transfer runs the libraries themselves on such networks."""

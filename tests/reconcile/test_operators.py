@@ -18,7 +18,7 @@ from nir_interop.reconcile.shapes import OPERATORS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, ResetKind, Timing
 from nir_interop.vocabulary import Cause
-from tests.known import fingerprint_of, running
+from tests.known import CORE, fingerprint_of, running
 from tests.reconcile.pass_checks import assert_agree, refused
 from tests.reconcile.sample_graphs import conv, dense, flatten, path, pool, random_lif
 from tests.strategies import DT, node
@@ -251,7 +251,7 @@ def test_one_after_another_they_make_a_graph_of_plain_nodes() -> None:
     assert all(each.rewrite(graph, SOURCE, target(**domain)) is None for each in OPERATORS)
 
 
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_a_library_runs_what_its_own_probes_make_of_a_graph(name: str) -> None:
     """None of them takes this graph as it is; each has another reason."""
     rng = np.random.default_rng(1)

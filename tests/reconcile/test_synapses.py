@@ -17,7 +17,7 @@ from nir_interop.reconcile.synapses import SYNAPSES
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, LeakUse, Order, Precision, ResetKind, SpikesPerStep, Start
 from nir_interop.vocabulary import Cause
-from tests.known import fingerprint_of, installed
+from tests.known import CORE, fingerprint_of, installed
 from tests.reconcile.pass_checks import proven, refused, rules, side
 from tests.strategies import DT, chain, cuba_lif, cyclic_graphs, graphs, node, stimulus
 
@@ -106,7 +106,7 @@ def test_a_graph_whose_lif_is_stepped_otherwise_is_refused() -> None:
     assert proven(APART, graph, side(NIR_MEANING), side(TO_ZERO)) is not None
 
 
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_each_importer_then_resets_a_current_based_neuron_to_a_value(name: str) -> None:
     """By its rules; tests/transfer runs the libraries themselves on such networks."""
     installed(name)

@@ -22,7 +22,7 @@ from nir_interop.reconcile.time_constants import STEPS
 from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Decay, Gain, TimeStep, UpdateRule, Use
-from tests.known import running
+from tests.known import CORE, running
 from tests.reconcile.pass_checks import side
 from tests.reconcile.sample_graphs import conv, dense, flatten, path
 from tests.strategies import DT, chain, lif, neuron, stimulus
@@ -125,7 +125,7 @@ def test_what_nothing_is_known_of_and_what_is_no_convolution_stays() -> None:
     assert SIZES.rewrite(layers("LIF", 0), SOURCE, TAKES) is None
 
 
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_a_library_runs_the_convolution_that_it_could_not_read(name: str) -> None:
     rng = np.random.default_rng(0)
     graph = convolved((1, 6, 5), 4, rng)

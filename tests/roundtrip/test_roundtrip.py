@@ -19,12 +19,13 @@ from nir_interop.networks import names
 from nir_interop.report.cells import natively, reconciliation
 from nir_interop.schema import REPORT, read_table
 from nir_interop.vocabulary import Blame, Status
+from tests.known import CORE
 
 Row = Mapping[str, Any]
 Triple = tuple[str, str, str]
 
 COMMITTED = Path(__file__).parents[2] / "results" / "report.csv"
-EXPORTERS = ("norse", "reference", "snntorch", "spikingjelly")
+EXPORTERS = tuple(sorted((*CORE, "reference")))
 BLAMED = tuple(str(each) for each in Blame if each not in (Blame.NONE, Blame.UNEXPLAINED))
 IMPORTERS = tuple(make_plan().importers)
 
@@ -142,7 +143,7 @@ def test_what_the_libraries_build_is_what_was_asked_for(results: Results) -> Non
 @pytest.mark.slow
 def test_trained_networks_have_learned_the_digits(results: Results) -> None:
     trained = [row for row in results.source_rows() if row["trained"]]
-    assert {row["exporter"] for row in trained} == {"norse", "snntorch", "spikingjelly"}
+    assert {row["exporter"] for row in trained} == set(CORE)
     for row in trained:
         if row["idiom"] == "portable":
             assert row["accuracy"] >= 0.80, row["source_id"]

@@ -14,14 +14,14 @@ import nir_interop as ni
 from nir_interop.graphs import Graph, write
 from nir_interop.vocabulary import Status
 from tests.conftest import SHARED
-from tests.known import installed
+from tests.known import CORE, installed
 from tests.strategies import node, port
 
 CASES = SHARED / "cases"
 here = pytest.mark.skipif(not CASES.is_dir(), reason="the files that people have are not here (NIR_INTEROP_SHARED)")
 REFUSED = {"interrupted-s4.nir": "ended half-way", "bias-false.nir": "lower v_reset"}
 SCALARS = ("files/scalar-s2.nir", "reports/scalar-params.nir")
-LIBRARIES = ("norse", "snntorch", "spikingjelly")
+LIBRARIES = CORE
 
 
 def old(path: Path, **changed: Any) -> Path:

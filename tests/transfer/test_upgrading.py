@@ -16,7 +16,7 @@ import torch
 
 import nir_interop as ni
 from tests.graphs.old_files import DT, FORMS, INPUTS, NEURONS, Layout, affine, graph, lif, meant, port, write
-from tests.known import installed
+from tests.known import CORE, installed
 from tests.transfer.imported_by_hand import imported, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the libraries
@@ -43,7 +43,7 @@ def test_every_form_becomes_todays_nir_which_nir_reads_and_computes_what_is_mean
     assert not again.changes
 
 
-@pytest.mark.parametrize("library", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("library", CORE)
 def test_every_form_runs_in_the_libraries_once_it_is_upgraded(library: str, tmp_path: Path) -> None:
     installed(library)
     for form, (make, _) in FORMS.items():

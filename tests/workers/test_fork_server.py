@@ -25,7 +25,7 @@ from nir_interop.workers.confinement import working_in
 from nir_interop.workers.fork_server import ForkServer, fork_server, serves
 from nir_interop.workers.jobs import OK, Meaning
 from nir_interop.workers.scheduler import Died, Worker
-from tests.known import installed
+from tests.known import CORE, installed
 from tests.matrix import fakes
 from tests.strategies import DT, chain, node
 
@@ -128,7 +128,7 @@ def test_a_forked_worker_gives_what_a_started_one_gives_to_the_last_bit(begin: C
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["norse", "snntorch", "spikingjelly"])
+@pytest.mark.parametrize("name", CORE)
 def test_a_library_gives_the_same_bits(name: str, begin: Callable[..., Worker], job: Meaning) -> None:
     library = installed(name)
     weight = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,6 +48,19 @@ class Compiling(fakes.Importing):
     def run(self, model: Any, stimulus: Array) -> Recording:
         time.sleep(1.5)
         return Recording({"output": np.full((len(stimulus), 1, 1), self.warmed, dtype=np.float32)})
+
+
+class Growing(fakes.Importing):
+    """Takes memory at its start, and more at each run; keeps all of it."""
+
+    kept: ClassVar[list[Any]] = []
+
+    def prepare(self) -> None:
+        self.kept.append(np.ones(150 * 2**17))  # 150 MiB
+
+    def run(self, model: Any, stimulus: Array) -> Recording:
+        self.kept.append(np.ones(60 * 2**17))
+        return Recording({"output": np.zeros((len(stimulus), 1, 1), dtype=np.float32)})
 
 
 class Slow(fakes.Importing):
@@ -100,6 +114,24 @@ def test_a_run_may_take_what_its_adapter_says_and_is_warmed_up_once_before_the_c
     with LiveBackend(backend(Compiling), limit=0.5) as live:
         assert live(graph, stimulus, 1e-4).output.max() == 1
         assert live(graph, stimulus, 1e-4).output.max() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say what a process uses")
+def test_a_worker_is_replaced_when_it_has_grown_and_not_for_what_it_starts_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "LARGEST_GROWTH", 100 * 2**20)
+    graph, stimulus = graph_in(tmp_path), np.zeros((3, 1, 20), dtype=np.float32)
+    processes, most = [], 0
+    with LiveBackend(backend(Growing)) as live:
+        for _ in range(6):
+            worker = live.start()
+            processes.append(worker.pid)
+            assert worker.ready_resident > 150 * 2**20
+            live(graph, stimulus, 1e-4)
+            most = max(most, worker.resident - worker.ready_resident)
+    assert [processes.count(each) for each in dict.fromkeys(processes)] == [2, 2, 2]
+    assert 100 * 2**20 < most < 200 * 2**20
 
 
 def test_a_limit_that_was_run_into_is_told_as_it_was(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ class Adapter(ABC):
     ships_exporter: ClassVar[bool] = True
     """Whether the library has an exporter of NIR graphs; False: :meth:`export`, where there is one, is the adapter's own."""
 
+    label: str = ""
+    """What stands behind ``==`` in the backend's name, set before :meth:`prepare`: which environment it lives in.
+
+    An option of a library that no file says can be chosen by it, and is then a backend of its own beside the other."""
+
     start_limit: ClassVar[float] = 120.0
     """Seconds that a process may take from importing the library to being ready: this module, :meth:`prepare`, :meth:`warm_up`.
 

@@ -78,6 +78,11 @@ class Backend:
         return self.name.partition("==")[0]
 
     @property
+    def label(self) -> str:
+        """What stands behind ``==`` in its name; empty where nothing does."""
+        return self.name.partition("==")[2]
+
+    @property
     def own(self) -> str | None:
         """The distribution of the library itself; None for a backend of our own."""
         return next((name for name in self.distributions if canonical(name) == canonical(self.library)), None)

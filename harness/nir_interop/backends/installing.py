@@ -62,6 +62,7 @@ class How:
     label : what stands behind ``==`` in its name; the version by default, with ``+local`` for a folder; none for a name alone
     python : the interpreter to make it with, which then holds everything itself; None: this one, where it fits
     unlocked : whether a name alone is what its extra asks for as pip finds it today, and not what its lock says
+    beside : requirements that are put in last, whatever the library says that it goes with
     tell : told what pip says
     """
 
@@ -69,6 +70,7 @@ class How:
     label: str = ""
     python: Path | None = None
     unlocked: bool = False
+    beside: tuple[str, ...] = ()
     tell: Tell = lambda line: None
 
 
@@ -117,6 +119,8 @@ def _filled(home: Path, wish: Wish, own: str, text: str, other: Path | None, how
     if found is None:
         raise BackendMissing(f"{text}: what pip installed is not {own}; name a version, a wheel or a checkout of that")
     pip(python, [*options, f"{own}=={found.version}", *_others(wish, own)], text, how.tell)
+    if how.beside:
+        pip(python, [*how.options, "--no-deps", *how.beside], f"{text} with {', '.join(how.beside)}", how.tell)
     return found.version
 
 
@@ -156,7 +160,7 @@ def _backend_of(name: str) -> Backend:
             return each
     raise UnknownName(
         f"no backend {name!r} whose library could be installed; there are {', '.join(_names(there)) or 'none'}. "
-        "Another library needs an adapter and an extra of its own first (harness/nir_interop/backends/adapter.py)"
+        f"Another library needs an adapter first: nir-interop backends new {name}"
     )
 
 

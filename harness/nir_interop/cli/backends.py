@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nir_interop.cli.options import Json, Quiet, complain, complete_backend, print_json, say
+from nir_interop.cli.options import Json, Quiet, complain, complete_backend, print_json, say, say_line
 
 if TYPE_CHECKING:
     from nir_interop.backends.environments import Backend
@@ -47,6 +47,10 @@ def install(
     unlocked: Annotated[
         bool, typer.Option("--unlocked", help="With NAME alone: the newest versions that fit, not those it was tried with.")
     ] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Put this in last, nir==1.0.8 say, whatever the library goes with (repeatable)."),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -61,15 +65,15 @@ def install(
     from nir_interop.cli.progress import InstallProgress
     from nir_interop.errors import BadInput, NirInteropError
 
-    if every is (what is not None) or (every and label):
-        raise BadInput("name one to install, or give --all alone, without --label")
+    if every is (what is not None) or (every and (label or beside)):
+        raise BadInput("name one to install, or give --all alone, without --label and --with")
     options = (*(["--no-index"] if no_index else []), *(f"--find-links={each}" for each in find_links or ()))
     place = places()[0]
     progress = InstallProgress(quiet=quiet or json)
 
     def put(each: str) -> Backend:
         with progress.of(each) as tell:
-            made = _put(each, place, How(options, label, python, unlocked, tell))
+            made = _put(each, place, How(options, label, python, unlocked, (*(beside or ()),), tell))
         if not (json or quiet):
             _say_where(made, place)
         return made
@@ -93,6 +97,52 @@ def install(
         say("every backend is installed")
     if failed:
         raise typer.Exit(PARTIAL)
+
+
+@backends.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The library's name, as pip knows it.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The folder; nir-interop-NAME by default.")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write a package for a library's adapter: pyproject, adapter and test; nothing of it lies in this project."""
+    from nir_interop.backends.template_package import new_package
+    from nir_interop.printable import path_word
+
+    written = new_package(name, output)
+    folder = written[0].parent
+    if json:
+        print_json({"folder": str(folder), "files": [str(path.relative_to(folder)) for path in written]})
+    elif not quiet:
+        say(f"{folder}: {', '.join(str(path.relative_to(folder)) for path in written)}")
+        say(f"write {written[1]}, then: pip install -e {path_word(folder)} && nir-interop backends check {name}")
+
+
+@backends.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A backend.", autocompletion=complete_backend)],
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Hold a backend to the contract of adapters, with a line for each fault; exit 1 where there is one.
+
+    How its package declares it, whether it starts in its environment, each method on small graphs, the same answer twice, and
+    how long it took. What the library computes is not judged: nir-interop check and rules do that.
+    """
+    from nir_interop.conformance.contract import check_backend
+
+    found = check_backend(name)
+    if json:
+        print_json({"name": found.name, "faults": found.faults, "notes": found.notes})
+    elif not quiet:
+        for line in found.notes:
+            say_line(line)
+        for line in found.faults:
+            say_line(f"fault: {line}")
+        say_line(f"{name}: {f'faults: {len(found.faults)}' if found.faults else 'keeps the contract'}")
+    if found.faults:
+        raise typer.Exit(1)
 
 
 @backends.command()

@@ -22,7 +22,7 @@ from typing import Any
 from nir_interop.arrays import save_arrays
 from nir_interop.backends.environments import Backend
 from nir_interop.fingerprint import Domain
-from nir_interop.matrix.known_issues import load
+from nir_interop.matrix.known_issues import every
 from nir_interop.matrix.plan import CellJob, Plan, SourceJob
 from nir_interop.matrix.results import CellResult, Results, SourceResult, repeated
 from nir_interop.networks import catalogue
@@ -139,7 +139,7 @@ def run(
     seconds = time.perf_counter() - started
     sources, cells = tuple(campaign.sources.values()), tuple(campaign.cells.values())
     described = {name: each.known for name, each in campaign.described.items()}
-    return Results(plan, sources, cells, seconds, scheduler.start_seconds, load(), described)
+    return Results(plan, sources, cells, seconds, scheduler.start_seconds, every(), described)
 
 
 class Campaign:

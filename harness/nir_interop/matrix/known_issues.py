@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nir_interop.backends.environments import SUITE, Backend, backends
 from nir_interop.errors import BadInput
 from nir_interop.printable import printable, shown
 from nir_interop.schema.columns import SEPARATOR
@@ -59,8 +61,32 @@ class Issue:
         )
 
 
+def every() -> tuple[Issue, ...]:
+    """This project's entries, and those of other packages that bring backends: ``known_issues.toml`` in the adapter's package.
+
+    Raises BadInput as :func:`load` does, for an entry about a backend of another package, and for an id that is used twice.
+    """
+    found = load()
+    for each in backends():
+        if each.package != SUITE and each.name == each.library and (path := _of_package(each)) is not None:
+            for issue in load(path):
+                if issue.backend != each.name:
+                    raise BadInput(f"{path}: issue {shown(issue.id)} is about {issue.backend}; its package brings {each.name}")
+                if issue.id in {other.id for other in found}:
+                    raise BadInput(f"{path}: the id {shown(issue.id)} is used elsewhere; begin it with {each.name}-")
+                found = (*found, issue)
+    return found
+
+
+def _of_package(backend: Backend) -> Path | None:
+    """The file in the package of a backend's adapter; None where there is none."""
+    package = importlib.util.find_spec(backend.module.partition(":")[0].partition(".")[0])
+    places = [Path(each) / PATH.name for each in (package.submodule_search_locations or ())] if package is not None else []
+    return next((each for each in places if each.is_file()), None)
+
+
 def load(path: Path = PATH) -> tuple[Issue, ...]:
-    """Read the entries.
+    """Read the entries of a file.
 
     Raises BadInput for an entry that lacks a field, has one that nothing reads, or would cover anything.
     """

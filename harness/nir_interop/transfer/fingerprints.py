@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nir_interop.backends.adapter import Adapter
 from nir_interop.backends.environments import Backend
@@ -99,8 +101,8 @@ def import_fingerprint(
         known = store.get("fingerprints", each)
         if known is not None:
             return Fingerprint.from_json(known)
-    with _running(backend, live) as run:
-        lacking = _lacking(run)
+    with _running(backend, live) as run, _one_thread():
+        lacking = lacking_fields(run)
 
         def briefly(graph: Graph, stimulus: Array, dt: float) -> Recording:
             with run.within(BRIEF if _loops(graph) else run.limit):
@@ -119,7 +121,7 @@ def _loops(graph: Graph) -> bool:
     return len(graph.of_kind("Output")) > 1
 
 
-def _lacking(live: LiveBackend) -> dict[str, tuple[str, ...]]:
+def lacking_fields(live: LiveBackend) -> dict[str, tuple[str, ...]]:
     """Primitive → fields of NIR that the classes of the backend's own nir do not take."""
     fields = live.start().described.fields
     found = {kind: newer_fields(kind, taken) for kind, taken in fields.items()}
@@ -205,7 +207,7 @@ def native_neurons(
         known = store.get("fingerprints", key)
         if known is not None:
             return NativeRules.from_json(known)
-    with _running(backend, live) as run:
+    with _running(backend, live) as run, _one_thread():
         found, settled = _probed(run, store, wanted, recurrent)
     if settled:
         store.put("fingerprints", key, found.to_json())
@@ -215,6 +217,17 @@ def native_neurons(
 def _running(backend: Backend, live: LiveBackend | None) -> AbstractContextManager[LiveBackend]:
     """One process for several questions, where there is one."""
     return LiveBackend(backend, limit=LIMIT) if live is None else nullcontext(live)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Predictions are many and small: two threads wait for each other longer than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _probed(live: LiveBackend, store: Store, kinds: tuple[str, ...], recurrent: bool) -> tuple[NativeRules, bool]:

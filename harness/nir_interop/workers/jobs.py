@@ -96,6 +96,7 @@ def ended(kind: type[O], outcome: Outcome, **more: Any) -> O:
 class Described(Outcome):
     """What an adapter says of itself.
 
+    name : the backend's
     idioms : in which it writes networks → what each is, in a sentence
     fixed_dt : the only step [s] that its importer takes
     python : the version of its interpreter
@@ -105,6 +106,7 @@ class Described(Outcome):
     fields : primitive → the fields that its class in the environment's nir takes; empty where there is no nir
     """
 
+    name: str = ""
     idioms: Mapping[str, str] = field(default_factory=dict)
     fixed_dt: float | None = None
     python: str = ""

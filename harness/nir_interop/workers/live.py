@@ -162,6 +162,10 @@ class LiveBackend:
                 raise
         return self._worker
 
+    def close_worker(self) -> None:
+        """End the process; the next run starts another."""
+        self._drop()
+
     def ask(self, job: Job[O]) -> O:
         """Have a job done.  Raises RunFailed where the process does not come back."""
         worker = self.start()

@@ -53,8 +53,8 @@ from nir_interop.workers.worker import CUT_OFF
 
 START_LIMIT = 120.0
 """Seconds for importing a library; a cold disk is slow."""
-LARGEST_RESIDENT = int(1.2 * 2**30)
-"""Bytes of memory beyond which a worker is replaced before its next job."""
+LARGEST_GROWTH = int(0.8 * 2**30)
+"""Bytes of memory that a worker may use more than when it was ready; beyond that it is replaced before its next job."""
 _REAPING = 2.0
 _LAST_WORDS = 2000
 _LOOK_EVERY = 0.25
@@ -91,6 +91,7 @@ class Worker:
     server : forks it, where it can be forked
     described : what its adapter says of itself; import_seconds : of the processor, for importing the library
     held : what it may not do, by what was asked for, and whether the system holds it to that
+    resident, ready_resident : bytes of memory in use after its last job, and when it was ready
     left : what its last job changed of the process and could not be put back
 
     Raises BackendMissing where its interpreter does not start, Died where that was ended meanwhile.
@@ -108,7 +109,7 @@ class Worker:
         self.parent = os.getpid()
         self.memory = memory_for() if memory is None else memory
         self.pid: int | None = None
-        self.resident = 0
+        self.resident = self.ready_resident = 0
         self._killed = threading.Lock()
         self._gone = False
         scratch.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,9 @@ class Worker:
         allowed = START_LIMIT
         try:
             self._channel = self._gateway.remote_exec(_BOOT)
-            self._send({"module": self.backend.module, "parent": self.parent, "memory": self.memory})
+            self._send(
+                {"module": self.backend.module, "label": self.backend.label, "parent": self.parent, "memory": self.memory}
+            )
             self.pid = self._receive(START_LIMIT)["pid"]
             started = time.monotonic()
             described = self._receive(allowed)
@@ -168,6 +171,7 @@ class Worker:
             raise BackendMissing(f"{self.backend.name}: {problem['error_type']}: {problem['error_message']}")
         self.held, self.import_seconds = described["held"], described["cpu_seconds"]
         self.described = from_json(Described, described["described"])
+        self.ready_resident = self.resident = described["resident"]
 
     def work(self, job: Job[O], limit: float) -> O:
         """Have a job done within ``limit`` seconds, or those that its adapter says a run may take at least.
@@ -198,7 +202,7 @@ class Worker:
     @property
     def spent(self) -> bool:
         """Whether it should not do another job: it uses too much memory, or something is not as it was before the last."""
-        return bool(self.left) or self.resident > LARGEST_RESIDENT
+        return bool(self.left) or self.resident - self.ready_resident > LARGEST_GROWTH
 
     def kill(self, patience: float = 0.0) -> str:
         """End the process and all it started; how it had ended, where it was dead already.

@@ -128,6 +128,7 @@ def _adapter(settings: dict[str, Any], allow: Callable[[float], None]) -> tuple[
     with guarded(capture, importing=True), uncollected():
         try:
             adapter = pkgutil.resolve_name(settings["module"])()
+            adapter.label = settings.get("label", "")
             allow(float(adapter.start_limit))
             adapter.prepare()
             adapter.warm_up()
@@ -138,12 +139,13 @@ def _adapter(settings: dict[str, Any], allow: Callable[[float], None]) -> tuple[
     said = {"problem": problem, "cpu_seconds": time.process_time() - started}
     if adapter is None:
         return None, said
-    return adapter, said | {"described": to_json(describe_adapter(adapter))}
+    return adapter, said | {"described": to_json(describe_adapter(adapter)), "resident": _resident()}
 
 
 def describe_adapter(adapter: Adapter) -> Described:
     """What an adapter says of itself, and the interpreter that it is in."""
     return Described(
+        name=adapter.name,
         idioms={str(idiom): how for idiom, how in adapter.idioms.items()},
         fixed_dt=adapter.fixed_dt,
         python=platform.python_version(),

@@ -16,7 +16,7 @@ import numpy as np
 from nir_interop.errors import BadInput, UnknownName
 from nir_interop.fingerprint import Origin
 from nir_interop.graphs import NEURONS
-from nir_interop.matrix.known_issues import Issue, load
+from nir_interop.matrix.known_issues import Issue, every
 from nir_interop.matrix.plan import is_cell_id
 from nir_interop.networks import Conv, Network, Neuron, Pool2d, catalogue
 from nir_interop.report.cells import (
@@ -241,7 +241,7 @@ def page_of(folder: Path, details: Details | None) -> Page:
         charts=charts(sweep),
         sweep=sweep,
         studies=studies(folder),
-        issues=[(issue, counts[issue.id]) for issue in load()],
+        issues=[(issue, counts[issue.id]) for issue in every()],
         idioms=_idioms(sources),
         details=details or {},
         pictures=details is not None,
