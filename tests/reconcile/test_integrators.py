@@ -15,14 +15,20 @@ from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Graph, inline, validate
 from nir_interop.reconcile.model import Refused
 from nir_interop.reconcile.planner import reconcile
-from nir_interop.reconcile.time_constants import INTEGRATORS, infinite_as_integrator, integrator_as_leaky
+from nir_interop.reconcile.time_constants import (
+    ENDLESS,
+    INTEGRATORS,
+    floored_as_leaky,
+    infinite_as_integrator,
+    integrator_as_leaky,
+)
 from nir_interop.reference import Simulator
-from nir_interop.rule import NIR_MEANING, Axis, Gain, ResetKind, SpikesPerStep, TimeStep, Use
+from nir_interop.rule import NIR_MEANING, Axis, Floor, Gain, ResetKind, SpikesPerStep, TimeStep, Use
 from nir_interop.vocabulary import Cause
-from tests.reconcile.pass_checks import proven, rules, side
+from tests.reconcile.pass_checks import proven, refused, rules, side
 from tests.strategies import DT, chain, graphs, lif, node
 
-AS_LEAKY = INTEGRATORS[1]
+AS_LEAKY, FLOORED = INTEGRATORS
 SIZE = 4
 AS_IT_IS = NIR_MEANING.but(gain=Gain.ONE)
 SOURCE = Side("source", DT, {"LIF": AS_IT_IS})
@@ -80,9 +86,9 @@ def test_a_layer_of_which_a_part_leaks_is_refused() -> None:
 
 def test_a_graph_that_means_nothing_is_one_line_where_no_pass_helps() -> None:
     wanted = Simulator(endless(1), DT, SOURCE.rules, finite=False).run(stimulus(1))[0]
-    assert reconcile(endless(1), SOURCE, NIR, stimulus(1), INTEGRATORS, wanted=wanted).exact
+    assert reconcile(endless(1), SOURCE, NIR, stimulus(1), ENDLESS, wanted=wanted).exact
     with pytest.raises(InvalidGraph, match="infinite"):
-        reconcile(endless(1), Side("source", DT), NIR, stimulus(1), INTEGRATORS, wanted=wanted)
+        reconcile(endless(1), Side("source", DT), NIR, stimulus(1), ENDLESS, wanted=wanted)
 
 
 @given(st.data(), graphs(), st.integers(0, 2**32 - 1))
@@ -121,3 +127,30 @@ def test_leaky_neurons_of_another_kind_beside_it_refuse_it() -> None:
             integrator_as_leaky(graph, source, lacks)
     neither = Side("target", DT, domain=Domain({"IF": Identified(NIR_MEANING), "LIF": Identified(NIR_MEANING)}))
     assert integrator_as_leaky(graph, plain, neither) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([ResetKind.TO_VALUE, ResetKind.SUBTRACT]))
+@settings(max_examples=30, deadline=None)
+def test_an_integrator_that_the_target_keeps_above_a_floor_is_a_leaky_neuron(seed: int, reset: ResetKind) -> None:
+    rule = NIR_MEANING.but(reset=reset)
+    kept, free = rule.but(floor=Floor.MINUS_THRESHOLD), rule
+    domain = Domain({"IF": Identified(kept, 100), "LIF": Identified(free, 100)})
+    target = Side("target", DT, {"IF": kept, "LIF": free}, domain)
+    rng = np.random.default_rng(seed)
+    cell = node("IF", r=np.full(SIZE, 1 / DT), v_threshold=rng.uniform(0.5, 1.5, SIZE), v_reset=np.zeros(SIZE))
+    graph = chain(node("Affine", weight=rng.normal(0, 0.7, (SIZE, SIZE)), bias=np.zeros(SIZE)), cell, size=SIZE)
+    made = proven(FLOORED, graph, side(rule), target, seed)
+    assert made is not None and made.graph.nodes["n1"].kind == "LIF"
+    x = stimulus(seed)
+    above, meant = (Simulator(graph, DT, each).run(x)[0].output for each in (kept, free))
+    assert (Simulator(made.graph, DT, target.rules).run(x)[0].output == meant).all()
+    assert made.why.startswith("target keeps the membrane of an IF above a floor") and above.shape == meant.shape
+
+
+def test_a_floor_on_both_kinds_or_on_both_sides_is_no_reason() -> None:
+    floored = NIR_MEANING.but(floor=Floor.MINUS_THRESHOLD)
+    known = Domain({"IF": Identified(floored, 100), "LIF": Identified(floored, 100)})
+    graph = chain(node("IF", r=np.full(3, 800.0), v_threshold=np.ones(3), v_reset=np.zeros(3)), size=3)
+    refused(FLOORED, graph, NIR, Side("target", DT, {"IF": floored, "LIF": floored}, known), Cause.FLOOR, "n0")
+    refused(FLOORED, graph, side(floored), side(NIR_MEANING), Cause.FLOOR, "n0")
+    assert floored_as_leaky(graph, side(floored), Side("target", DT, {"IF": floored}, known)) is None

@@ -42,7 +42,7 @@ from tests.reconcile.pass_checks import parameters, proven, refused, rules, side
 from tests.strategies import DT, chain, cyclic_graphs, graphs, neuron, node, stimulus
 
 (NEXT_FLOAT,) = NEURON_PASSES
-_, AS_LEAKY = INTEGRATORS
+AS_LEAKY, _ = INTEGRATORS
 RNG = np.random.default_rng(0)
 TAKEN, NOT_TAKEN = Identified(NIR_MEANING, 100), Identified(NIR_MEANING, refusals=(Refusal(at(ONE), "refused", "no IF"),))
 NO_IF = {"domain": {"IF": NOT_TAKEN, "LIF": TAKEN}}

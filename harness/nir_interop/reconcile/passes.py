@@ -11,7 +11,7 @@ from nir_interop.reconcile.shapes import AS_DENSE, BATCHES, OPERATORS, SIZES, SQ
 from nir_interop.reconcile.soft_resets import SOFT_RESETS
 from nir_interop.reconcile.substitutes import LOOPS, SCALES, STAND_INS
 from nir_interop.reconcile.synapses import SYNAPSES
-from nir_interop.reconcile.time_constants import INTEGRATORS, STEPS
+from nir_interop.reconcile.time_constants import ENDLESS, INTEGRATORS, STEPS
 from nir_interop.reconcile.voltages import OFFSETS
 from nir_interop.reconcile.wiring import END_PASSES, NESTING, WIRING
 from nir_interop.reconcile.writing import FIELDS, FORMS, WRITING
@@ -19,9 +19,10 @@ from nir_interop.reconcile.writing import FIELDS, FORMS, WRITING
 PASSES: tuple[Pass, ...] = (
     *INLINING,
     *END_PASSES,
+    *ENDLESS,
+    *SOFT_RESETS,
     *INTEGRATORS,
     *BATCHES,
-    *SOFT_RESETS,
     *SCALES,
     *SQUARES,
     *AS_DENSE,

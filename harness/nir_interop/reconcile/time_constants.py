@@ -12,7 +12,7 @@ from nir_interop.reference.neurons import (
     Values,
     delay_steps,
 )
-from nir_interop.rule import Decay, Gain, TimeStep, UpdateRule, Use
+from nir_interop.rule import Decay, Floor, Gain, TimeStep, UpdateRule, Use
 from nir_interop.vocabulary import Cause
 
 
@@ -181,13 +181,30 @@ def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten |
     whose LIF has such a gain for no R, or guesses its step from the neuron.
     """
     names = () if target.takes("IF") or not target.takes("LIF") else graph.of_kind("IF")
-    if not names:
+    return _as_leaky(graph, source, names, f"{target.name} takes no IF") if names else None
+
+
+def floored_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten | None:
+    """An IF as :func:`integrator_as_leaky` has it, where the target keeps the membrane of an IF above a floor, and of no LIF.
+
+    Refuses other floors that differ.
+    """
+    kinds = ("IF", "LIF", "CubaLIF")
+    differ = {name for kind in kinds if source.rule(kind).floor is not target.rule(kind).floor for name in graph.of_kind(kind)}
+    if not differ:
         return None
+    names = graph.of_kind("IF")
+    if differ != {*names} or not _floored(source, target):
+        raise Refused(Cause.FLOOR, tuple(sorted(differ)), f"{target.name} has no neuron that falls as low, and no lower")
+    return _as_leaky(graph, source, names, f"{target.name} keeps the membrane of an IF above a floor")
+
+
+def _as_leaky(graph: Graph, source: Side, names: tuple[str, ...], lacks: str) -> Rewritten:
     shapes, nodes, plain = validate(graph), dict(graph.nodes), source.rule("IF")
     leaky = source.rule("LIF") if graph.of_kind("LIF") else plain.but(decay=Decay.EULER, gain=Gain.STEP, resistance=Use.USED)
     differ = [axis for axis in _OTHER if getattr(leaky, axis) is not getattr(plain, axis)]
     if differ or leaky.time_step is TimeStep.INFERRED:
-        why = f"{target.name} takes no IF; a LIF of {source.name} differs from its IF in {', '.join(differ) or 'its step'}"
+        why = f"{lacks}; a LIF of {source.name} differs from its IF in {', '.join(differ) or 'its step'}"
         raise Refused(Cause.UNSUPPORTED, names, why)
     for name in names:
         node, shape = nodes[name], shapes[name][0]
@@ -196,10 +213,17 @@ def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten |
         one, other = membrane(node, shape, source.dt, plain), membrane(made, shape, source.dt, leaky)
         leaks = (one.decay != 1).any() or (other.decay != 1).any()
         if leaks or not agree(one.gain, other.gain) or not agree(one.start, other.start):
-            raise Refused(Cause.UNSUPPORTED, (name,), f"{target.name} takes no IF, and no LIF of {source.name} is one")
+            raise Refused(Cause.UNSUPPORTED, (name,), f"{lacks}, and no LIF of {source.name} is one")
         nodes[name] = made
-    why = f"{target.name} takes no IF; a LIF whose decay rounds to 1 is one"
+    why = f"{lacks}; a LIF whose decay rounds to 1 is one"
     return Rewritten(Graph(nodes, graph.edges, graph.metadata), names, why, {"LIF": leaky})
+
+
+def _floored(source: Side, target: Side) -> bool:
+    """Whether a target's integrators have a floor that the source's have not, and its leaky neurons have none either."""
+    own, there = source.rule("IF").floor, target.rule("IF").floor
+    known = "LIF" in target.domain and "IF" in target.domain
+    return known and there is not Floor.NONE and there is not own and target.rule("LIF").floor is own
 
 
 def _leaky(node: Node, shape: Shape, dt: float, plain: UpdateRule, leaky: UpdateRule) -> Node:
@@ -213,7 +237,7 @@ def _leaky(node: Node, shape: Shape, dt: float, plain: UpdateRule, leaky: Update
     return Node("LIF", {key: as_array(np.asarray(value)) for key, value in {**values, **fire}.items()})
 
 
-INTEGRATORS = (
+ENDLESS = (
     Pass(
         "infinite_as_integrator",
         (),
@@ -221,6 +245,10 @@ INTEGRATORS = (
         "spikes and membranes",
         infinite_as_integrator,
     ),
+)
+"""The pass that comes before all others: it makes a graph that means something of one that does not."""
+
+INTEGRATORS = (
     Pass(
         "integrator_as_leaky",
         (),
@@ -228,5 +256,6 @@ INTEGRATORS = (
         "spikes and membranes, to the last bit",
         integrator_as_leaky,
     ),
+    Pass("floored_as_leaky", ("floor",), frozenset({Cause.FLOOR}), "spikes and membranes, to the last bit", floored_as_leaky),
 )
-"""Passes that come before all others: they make a graph that means something of one that does not."""
+"""The pass about integrators: behind the one that finds some in parts, before all about single neurons."""
