@@ -11,11 +11,11 @@ from nir_interop.errors import RunFailed
 from nir_interop.fingerprint import Domain, Identified
 from nir_interop.graphs import Array, Graph, Node
 from nir_interop.reconcile.model import Pass, Refused, Rewritten
-from nir_interop.reconcile.planner import reconcile
+from nir_interop.reconcile.planner import PATIENCE, reconcile
 from nir_interop.recording import Recording
 from nir_interop.reference import simulate
 from nir_interop.rule import NIR_MEANING, Start, Use
-from nir_interop.vocabulary import Cause
+from nir_interop.vocabulary import Cause, Status
 from tests.strategies import DT, chain, lif, node
 
 SIZE = 3
@@ -137,3 +137,16 @@ def test_a_recording_of_the_source_counts_before_its_rules(seed: int) -> None:
     plan = reconcile(graph(4.0), NIR, IGNORES, x, (FOLD,), wanted=wanted)
     assert plan.predicted == int((simulate(graph(4.0), x, DT).output != wanted.output).sum())
     assert plan.predicted > 0
+
+
+def test_a_target_that_does_not_come_back_is_not_waited_for_with_every_choice_of_passes() -> None:
+    asked = []
+
+    def run(content: Graph, x: Array, dt: float) -> Recording:
+        asked.append(content)
+        raise RunFailed(Status.TIMEOUT.value, "", "no answer within 30 s")
+
+    plan = reconcile(graph(), NIR, IGNORES, stimulus(), (SAME, FOLD, DECLINED), run=run)
+    assert len(asked) == PATIENCE
+    assert isinstance(plan.answer, RunFailed) and plan.answer.status == Status.TIMEOUT
+    assert (plan.measured, plan.right) == (None, False)

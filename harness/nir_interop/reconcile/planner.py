@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -65,6 +65,8 @@ def reconcile(
     return plan if plan.right or whole is plan else replace(plan, tried=whole)
 
 
+PATIENCE = 2
+"""How often a target that does not come back of a graph is asked again, with more passes or fewer."""
 _OF_A_NEURON = tuple(axis.name for axis in AXES if axis.name != "feedback_bias")
 """Axes that mean nothing of a graph without neurons of a kind: those that a pass puts in run by the target's rule."""
 
@@ -96,6 +98,8 @@ class _Attempt:
     stimulus: Array
     wanted: Recording
     run: RunGraph | None
+    late: list[RunFailed] = field(default_factory=list)
+    """How the target did not come back; it is not waited for more than PATIENCE times."""
 
     def plan(self, passes: Iterable[Pass]) -> Plan:
         """All passes that have something to do, one after another."""
@@ -159,9 +163,13 @@ class _Attempt:
             return None
 
     def _answer(self, run: RunGraph, graph: Graph) -> Recording | RunFailed:
+        if len(self.late) >= PATIENCE:
+            return self.late[-1]
         try:
             return run(graph, fitted(self.stimulus, inline(graph)), self.target.dt)
         except RunFailed as failed:
+            if failed.status == Status.TIMEOUT:
+                self.late.append(failed)
             return failed
         except InvalidGraph as meaningless:
             return RunFailed(str(Status.IMPORT_ERROR), type(meaningless).__name__, str(meaningless))
