@@ -19,10 +19,10 @@ matrix-all: setup  ## install every library that is missing, each in an environm
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: setup  ## run the tests but for those that take long
-	HYPOTHESIS_PROFILE=brief $(PYTEST) -m "not slow"
+	HYPOTHESIS_PROFILE=brief $(PYTEST) -m "not slow and not whole"
 
-test-all: setup  ## run all tests
-	$(PYTEST)
+test-all: setup  ## run all tests but for those that take minutes a library
+	$(PYTEST) -m "not whole"
 
 test-backends: setup  ## run the tests of libraries in environments of their own; what is missing is installed, what cannot be is skipped
 	-$(MAKE) --keep-going backends

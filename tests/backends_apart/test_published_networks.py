@@ -40,7 +40,7 @@ def tasks(paper: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return {"cnn": digit_task, "braille": replace(letter_task, natives=letter_task.natives[:1])}
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize("network", ["cnn", "braille"])
 @pytest.mark.parametrize("name", APART)
 def test_what_reconciles_has_the_accuracy_that_the_graph_means(
