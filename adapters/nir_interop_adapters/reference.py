@@ -96,6 +96,7 @@ class Exact(Reference):
     name: ClassVar[str] = "exact"
     idioms: ClassVar[Mapping[Idiom, str]] = {}
     script: ClassVar[str] = Reference.script.replace("Simulator", "exact_simulator")
+    run_limit: ClassVar[float | None] = 60.0  # it solves for the time of each spike: 6 s of a whole core in the default matrix
 
     def _simulator(self, graph: Any, dt: float) -> Simulator:
         from nir_interop.reference import exact_simulator
