@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import get_args
 
 import pytest
@@ -18,6 +19,7 @@ from nir_interop.fingerprint import (
     Form,
     Gains,
     GainState,
+    GivenField,
     Identified,
     Join,
     NeuronCondition,
@@ -34,10 +36,11 @@ from tests.conditions import AT_ONE, MATCHED, OFF, at, off_zero, spread
 
 GAINS = st.builds(Gains, st.sampled_from(GainState), st.sampled_from(GainState))
 VOLTAGES, TIMES = st.sampled_from(["v_leak", "v_reset"]), st.sampled_from(["tau", "tau_syn"])
-CHOICES = [each for choices in get_args(Condition) if choices not in (NeuronCondition, FlattenDims) for each in choices]
+CHOICES = [each for choices in get_args(Condition) if issubclass(choices, Enum) for each in choices]
 CONDITIONS: st.SearchStrategy[Condition] = st.one_of(
     st.sampled_from(CHOICES),
     st.builds(FlattenDims, st.integers(-5, 4), st.integers(-5, 4)),
+    st.builds(GivenField, st.text()),
     st.builds(
         NeuronCondition,
         off_zero=st.frozensets(VOLTAGES),

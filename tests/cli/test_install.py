@@ -53,6 +53,7 @@ from nir_interop.recording import Recording
 class Alone(Adapter):
     """An adapter in a module that lies alone."""
 
+    name = "odd_name"
     idioms = {}
 
     def prepare(self):

@@ -82,7 +82,7 @@ def test_a_failure_of_our_own_is_told_from_a_librarys() -> None:
     told = own_failure(ours)
     assert told["error_type"] == "OwnFailure"
     assert told["error_message"].startswith(
-        "nir-interop's own failure, not the library's: TypeError: expected Tensor as element"
+        "nir-interop's own failure, not the library's: AttributeError: 'tuple' object has no attribute 'detach'"
     )
     assert told["error_at"].startswith("nir_interop_adapters/torch_support.py:")
     assert not is_ours(inside)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING
 
 from nir_interop.backends.environments import Backend
 from nir_interop.store.keys import job_key
 from nir_interop.store.store import Store
 from nir_interop.vocabulary import ADAPTERS_OWN
 from nir_interop.workers.jobs import OK, Describe, Described, from_json, to_json
-from nir_interop.workers.live import LiveBackend
+
+if TYPE_CHECKING:
+    from nir_interop.workers.live import LiveBackend
 
 
 def described(backend: Backend, store: Store, live: LiveBackend | None = None) -> Described:
@@ -21,6 +24,8 @@ def described(backend: Backend, store: Store, live: LiveBackend | None = None) -
     known = store.get(Describe.kept, key)
     if known is not None and known.get("status") == OK:
         return from_json(Described, known)
+    from nir_interop.workers.live import LiveBackend  # which reads graphs
+
     with nullcontext(live) if live is not None else closing(LiveBackend(backend)) as running:
         found = running.start().described
     store.put(Describe.kept, key, to_json(found))
