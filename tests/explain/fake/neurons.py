@@ -65,7 +65,7 @@ class Cell:
         if self.current_based:
             old, self.i = self.i, self.a_syn * self.i + self.g_syn * x + self.c_syn
             if self.rule.order is Order.TOGETHER:
-                x = self.k * old + (1 - self.k) * self.w_in * x
+                x = self.k * old + (1 - self.k) * (self.w_in * x + self.rest)
             else:
                 x = old if self.rule.order is Order.MEMBRANE_FIRST else self.i
         before = self.v
@@ -123,18 +123,28 @@ class Cell:
         tau = self._value("tau_syn", np.inf)
         w_in = np.ones(self.shape) if self.rule.input_weight is Use.IGNORED else self._value("w_in", 1.0)
         self.a_syn = 1 - h / tau if self.rule.decay is Decay.EULER_SYNAPSE else self._decay(h, tau)
-        fine = (np.arange(20000) + 0.5) / 20000  # the middles of small parts of a step: what is left of the synapse, weighted
-        mem = self._value("tau_mem", np.inf)
-        fed = [np.exp(-(1 - s) * h / mem) * np.exp(-s * h / tau) for s in fine] if self.rule.order is Order.TOGETHER else [0.0]
-        self.k = np.mean(fed, axis=0) * h / mem / (1 - np.exp(-h / mem))
+        self.k = self._fed(h, tau) if self.rule.order is Order.TOGETHER else np.zeros(self.shape)
         self.w_in = w_in
         self.g_syn = self._gain(self.rule.synapse_gain, w_in, h, tau, self.a_syn)
-        self.c_syn = np.zeros(self.shape)
+        self.rest = (
+            leak if self.rule.leak is LeakUse.ON_SYNAPSE else np.zeros(self.shape)
+        )  # what a synapse without input goes to
+        self.c_syn = (1 - self.a_syn) * self.rest
         self.i = np.zeros(self.shape)
-        if self.rule.leak is LeakUse.ON_SYNAPSE:
-            self.c_syn = (1 - self.a_syn) * leak
-            if self.rule.start is Start.LEAK:
-                self.i = leak
+        if self.rule.leak is LeakUse.ON_SYNAPSE and self.rule.start is Start.LEAK:
+            self.i = leak
+
+    def _fed(self, h: Values, tau: Values) -> Values:
+        """The share of a step's current that the synapse before it gives: what is left of it, over points of the step."""
+        mem = self._value("tau_mem", np.inf)
+        points, weights = np.polynomial.legendre.leggauss(10)
+        parts = 64  # of each step, ten points in each
+        total = np.zeros(self.shape)
+        for part in range(parts):
+            for point, weight in zip(points, weights, strict=True):
+                s = (part + (point + 1) / 2) / parts
+                total += weight / 2 / parts * np.exp(-(1 - s) * h / mem) * np.exp(-s * h / tau)
+        return total * h / mem / (1 - np.exp(-h / mem))
 
     def _spikes(self, v: Values) -> Values:
         at = self.rule.comparison is Comparison.AT_OR_ABOVE
