@@ -116,12 +116,20 @@ def test_feature_maps_have_convolutions_for_diagonals(shape: tuple[int, ...]) ->
 def test_what_no_weights_are_is_refused() -> None:
     for kind in KINDS:
         graph = chain(dense(4, 3), neuron(kind, 4, RNG), size=3)
-        refused(LOOP, graph, side(SILENT), without(*KINDS, "Linear"), Cause.UNSUPPORTED)
+        refused(LOOP, graph, side(SILENT), without(*KINDS, "Linear", "Affine"), Cause.UNSUPPORTED)
         refused(LOOP, graph, side(SILENT.but(precision=Precision.FIXED)), without(*KINDS), Cause.ROUNDING)
         silent = Graph({**graph.nodes, "n1": Node(kind, {**graph.nodes["n1"].params, "r": np.zeros(4)})}, graph.edges)  # type: ignore[union-attr]
         refused(LOOP, silent, side(SILENT), without(*KINDS), Cause.UNSUPPORTED)
     late = SILENT.but(order=Order.MEMBRANE_FIRST)
     refused(LOOP, chain(neuron("CubaLI", 3, RNG), size=3), side(late), without(*KINDS), Cause.SYNAPSE_ORDER)
+
+
+def test_an_affine_does_for_a_linear_and_no_linear_for_an_affine() -> None:
+    for kind in KINDS:
+        graph = chain(dense(4, 3), neuron(kind, 4, RNG), size=3)
+        assert proven(LOOP, graph, side(SILENT), without(*KINDS, "Linear")) is not None
+    leaky = Node("LI", {**neuron("LI", 4, RNG).params, "v_leak": np.full(4, 0.1)})
+    refused(LOOP, chain(dense(4, 3), leaky, size=3), side(SILENT), without("LI", "Affine"), Cause.UNSUPPORTED)
 
 
 def test_a_loop_would_begin_with_a_bias_before_it() -> None:

@@ -185,9 +185,12 @@ def integrator_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten |
 
 
 def floored_as_leaky(graph: Graph, source: Side, target: Side) -> Rewritten | None:
-    """An IF as :func:`integrator_as_leaky` has it, where the target keeps the membrane of an IF above a floor, and of no LIF.
+    r"""An IF as :func:`integrator_as_leaky` has it, where the target keeps the membrane of an IF above a floor, and of no LIF.
 
-    Refuses other floors that differ.
+    .. math:: v \leftarrow \max(v_\mathrm{floor},\, v + g\,x) \;\text{(the target's IF)}, \qquad
+        v \leftarrow (1 - 2^{-100})\,v + g\,x = v + g\,x \;\text{(rounded, LIF)}
+
+    with the same *g*, so that the membrane falls as low as the source's.  Refuses other floors that differ.
     """
     kinds = ("IF", "LIF", "CubaLIF")
     differ = {name for kind in kinds if source.rule(kind).floor is not target.rule(kind).floor for name in graph.of_kind(kind)}

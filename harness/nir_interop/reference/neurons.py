@@ -124,7 +124,7 @@ def synapse_integrator(node: Node, shape: tuple[int, ...], dt: float, rule: Upda
     tau = _time_constant(node, "tau_syn", shape)
     membrane_tau = _time_constant(node, "tau_mem", shape)
     step = _step(rule, dt, membrane_tau, node, shape)
-    decay = _decay(rule.but(decay=Decay.EULER) if rule.decay is Decay.EULER_SYNAPSE else rule, step, tau)
+    decay = _decay(_of_synapse(rule), step, tau)
     gain = _gain(rule.synapse_gain, weight, step, tau, decay)
     leak = parameter(node, "v_leak", shape) if rule.leak is LeakUse.ON_SYNAPSE else np.zeros(shape)
     start = leak if rule.start is Start.LEAK else np.zeros(shape)
@@ -158,6 +158,20 @@ def _decay(rule: UpdateRule, step: Values, tau: Values) -> Values:
             return np.exp(-step / np.floor(tau))
     euler = 1 - step / tau
     return euler if rule.decay is Decay.EULER else np.clip(euler, 0, 1)
+
+
+def _of_synapse(rule: UpdateRule) -> UpdateRule:
+    """The rule by which a synapse decays."""
+    return rule.but(decay=Decay.EULER) if rule.decay is Decay.EULER_SYNAPSE else rule
+
+
+def _exponential(rule: UpdateRule, step: Values, tau: Values) -> Values:
+    """The time constants of exponentials that decay in a step as a rule does; those given where none does."""
+    if rule.decay is Decay.EXPONENTIAL:
+        return tau
+    decay = _decay(rule, step, tau)
+    some = (decay > 0) & (decay < 1)
+    return np.where(some, -step / np.log(np.where(some, decay, 0.5)), tau)
 
 
 def _gain(kind: Gain, factor: Values, step: Values, tau: Values | None, decay: Values) -> Values:
@@ -309,10 +323,12 @@ class SteppedNeuron:
 
         In a step the synapse goes from :math:`i_0` to :math:`i_1 = a_s i_0 + (1 - a_s) w x`.  Of constant :math:`i_0` and
         :math:`w x` the membrane gets :math:`k i_0 + (1 - a - k) w x` (see :class:`nir_interop.rule.Order`), and
-        :math:`w x = (i_1 - a_s i_0)/(1 - a_s)`.
+        :math:`w x = (i_1 - a_s i_0)/(1 - a_s)`.  Under a rule that does not decay exponentially, the time constants are those
+        of exponentials that decay in a step as much, so that the shares follow from :math:`a_s` and *a* alone.
         """
         syn, mem = (parameter(node, name, self.shape) for name in ("tau_syn", "tau_mem"))
         step = _step(self.rule, dt, mem, node, self.shape)
+        syn, mem = _exponential(_of_synapse(self.rule), step, syn), _exponential(self.rule, step, mem)
         kept, a = np.exp(-step / syn), np.exp(-step / mem)
         same = np.isclose(syn, mem, rtol=1e-9, atol=0)
         k = np.where(same, a * step / mem, syn * (kept - a) / np.where(same, 1.0, syn - mem)) / (1 - a)
