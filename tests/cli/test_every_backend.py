@@ -73,7 +73,7 @@ def test_what_an_adapter_says_is_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     backend, store = fakes.backend(fakes.Importing), Store(tmp_path / "kept")
     first = descriptions.described(backend, store)
     assert first.ships_importer and descriptions.importer_by(first) is None
-    monkeypatch.setattr("nir_interop.transfer.descriptions.LiveBackend", None)  # nothing is started any more
+    monkeypatch.setattr("nir_interop.workers.live.LiveBackend", None)  # nothing is started any more
     assert descriptions.described(backend, store) == first
 
 
